@@ -1,0 +1,5 @@
+"""`python -m loptbench` is `loptbench`."""
+
+from loptbench.cli import main
+
+main()

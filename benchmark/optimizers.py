@@ -1,0 +1,213 @@
+"""The optimizer kinds: their parameters and the equations that every implementation follows.
+
+Every kind is the same thing, a dynamical system driven by the gradient of one component:
+
+    h[k+1] = F(h[k], g[k])      the state     (n_components, n_state)
+    Δ[k]   = U(h[k], g[k])      the update    (n_components,), which is *added*: x[k+1] = x[k] + Δ[k]
+
+An `OptimizerSpec` is such an optimizer as data. What computes it is an implementation.
+
+`sgd`, parameters `alpha`; n_state = 0:
+
+    Δ = −alpha · g
+
+`momentum` (heavy ball, as `torch.optim.SGD`), parameters `alpha`, `beta`; n_state = 1:
+
+    h' = beta · h + g
+    Δ  = −alpha · h'
+
+`gru`, the learned optimizer (`renn`'s convention: the reset gate acts *before* the matrix product),
+parameters W_z, W_r, W_c (n_state, n_state); a_z, a_r, a_c, b_z, b_r, b_c, w, h0 (n_state,); b ();
+constants input_scale, output_scale. A matrix's first axis is the unit that it feeds:
+
+    s  = input_scale · g
+    z  = sigmoid(W_z h + a_z s + b_z)           update gate
+    r  = sigmoid(W_r h + a_r s + b_r)           reset gate
+    c  = tanh(W_c (r ∘ h) + a_c s + b_c)        candidate
+    h' = z ∘ h + (1 − z) ∘ c
+    Δ  = output_scale · (w · h' + b)
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.errors import LoptbenchError, UnknownNameError
+
+Parameters = Mapping[str, NDArray[np.floating]]
+"""Named arrays: what is trained, or tuned."""
+
+Constants = Mapping[str, float]
+"""Named numbers that are chosen once and never trained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimizer as data: its kind, its parameters, its constants.
+
+    Attributes:
+        kind: a key of `KINDS`.
+        parameters: named arrays, shaped as the kind says.
+        constants: named numbers, those that the kind says.
+    """
+
+    kind: str
+    parameters: Parameters
+    constants: Constants = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+    @property
+    def n_state(self) -> int:
+        """How many state variables each component has."""
+        return get_kind(self.kind).n_state(self.parameters)
+
+    def with_parameters(self, parameters: Parameters) -> "OptimizerSpec":
+        """The same optimizer with other values of its parameters."""
+        return dataclasses.replace(self, parameters=dict(parameters))
+
+    def rounded_to(self, dtype: str) -> "OptimizerSpec":
+        """The same optimizer with every parameter rounded to `dtype`, stored as float64."""
+        return self.with_parameters(
+            {
+                name: np.asarray(array, dtype).astype(np.float64)
+                for name, array in self.parameters.items()
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a spec of this kind must hold.
+
+    Attributes:
+        shapes: the shape of every parameter, given n_state.
+        n_state: n_state, given the parameters.
+        constants: the names of the constants.
+    """
+
+    shapes: Callable[[int], dict[str, tuple[int, ...]]]
+    n_state: Callable[[Parameters], int]
+    constants: tuple[str, ...] = ()
+
+
+def _gru_shapes(n: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for gate in "zrc":
+        shapes |= {f"W_{gate}": (n, n), f"a_{gate}": (n,), f"b_{gate}": (n,)}
+    return shapes | {"w": (n,), "b": (), "h0": (n,)}
+
+
+KINDS: dict[str, Kind] = {
+    "sgd": Kind(lambda _: {"alpha": ()}, lambda _: 0),
+    "momentum": Kind(lambda _: {"alpha": (), "beta": ()}, lambda _: 1),
+    "gru": Kind(_gru_shapes, lambda p: int(p["h0"].size), ("input_scale", "output_scale")),
+}
+
+
+def get_kind(name: str) -> Kind:
+    """The optimizer kind of that name, or an `UnknownNameError` that lists those there are."""
+    if name not in KINDS:
+        raise UnknownNameError("optimizer kind", name, list(KINDS))
+    return KINDS[name]
+
+
+def validate(spec: OptimizerSpec) -> None:
+    """Hold a spec to its kind.
+
+    Raises:
+        LoptbenchError: an array or constant is missing, extra, misshapen, of another type or not
+            finite; the message names it, what was found and what was wanted.
+    """
+    kind = get_kind(spec.kind)
+    _same_names("constants", spec.kind, set(spec.constants), set(kind.constants))
+    for name, value in spec.constants.items():
+        if not np.isfinite(value):
+            raise LoptbenchError(f"constant {name!r} of {spec.kind!r} must be finite, not {value}")
+    _same_names("parameters", spec.kind, set(spec.parameters), set(kind.shapes(1)))
+    for name, shape in kind.shapes(kind.n_state(spec.parameters)).items():
+        array = spec.parameters[name]
+        if array.dtype not in (np.float32, np.float64):
+            raise LoptbenchError(
+                f"array {name!r} of {spec.kind!r} must be float32 or float64, not {array.dtype}"
+            )
+        if array.shape != shape:
+            raise LoptbenchError(
+                f"array {name!r} of {spec.kind!r} must have shape {shape}, but has {array.shape}"
+            )
+        if not np.all(np.isfinite(array)):
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise LoptbenchError(
+                f"array {name!r} of {spec.kind!r} must be finite, but is {array[where]} at {where}"
+            )
+
+
+def _same_names(what: str, kind: str, found: set[str], wanted: set[str]) -> None:
+    if found != wanted:
+        missing, extra = sorted(wanted - found), sorted(found - wanted)
+        said = [f"missing {', '.join(missing)}"] * bool(missing)
+        said += [f"extra {', '.join(extra)}"] * bool(extra)
+        raise LoptbenchError(
+            f"the {what} of {kind!r} are {', '.join(sorted(wanted)) or 'none'}; "
+            f"found: {' and '.join(said)}"
+        )
+
+
+def sgd(alpha: float) -> OptimizerSpec:
+    """Gradient descent with step size `alpha`."""
+    return OptimizerSpec("sgd", {"alpha": np.asarray(alpha, np.float64)})
+
+
+def momentum(alpha: float, beta: float) -> OptimizerSpec:
+    """Heavy-ball momentum with step size `alpha` and decay `beta`."""
+    return OptimizerSpec(
+        "momentum",
+        {"alpha": np.asarray(alpha, np.float64), "beta": np.asarray(beta, np.float64)},
+    )
+
+
+def optimal_momentum(low: float, high: float) -> OptimizerSpec:
+    """Heavy ball at its theoretical optimum for quadratics with eigenvalues in [low, high].
+
+    α* = 4 / (√high + √low)²,  β* = ((√high − √low) / (√high + √low))²  (Polyak 1964).
+    """
+    total = np.sqrt(high) + np.sqrt(low)
+    return momentum(4 / total**2, float(((np.sqrt(high) - np.sqrt(low)) / total) ** 2))
+
+
+def gru(parameters: Parameters, input_scale: float = 1.0, output_scale: float = 1.0) -> OptimizerSpec:
+    """The learned optimizer with these weights."""
+    return OptimizerSpec(
+        "gru", dict(parameters), {"input_scale": input_scale, "output_scale": output_scale}
+    )
+
+
+def fresh_gru(
+    n_state: int, seed: int, input_scale: float = 1.0, output_scale: float = 1.0
+) -> OptimizerSpec:
+    """A GRU before meta-training: weights N(0, 1/fan_in); biases, `h0` and readout zero.
+
+    The fan-in of every weight is n_state + 1: n_state units and one gradient feed each gate.
+    """
+    rng = np.random.Generator(np.random.Philox(key=np.array([0, seed], dtype=np.uint64)))
+    parameters = {name: np.zeros(shape) for name, shape in _gru_shapes(n_state).items()}
+    for gate in "zrc":
+        for name in (f"W_{gate}", f"a_{gate}"):
+            shape = parameters[name].shape
+            parameters[name] = rng.standard_normal(shape) / np.sqrt(n_state + 1)
+    return gru(parameters, input_scale, output_scale)
+
+
+def random_gru(
+    n_state: int, seed: int, input_scale: float = 1.0, output_scale: float = 1.0
+) -> OptimizerSpec:
+    """A GRU in which no array is zero, so that no term of its equations can be left out unseen."""
+    rng = np.random.Generator(np.random.Philox(key=np.array([1, seed], dtype=np.uint64)))
+    parameters = {
+        name: rng.standard_normal(shape) / np.sqrt(n_state + 1 if name[0] in "Waw" else 1)
+        for name, shape in _gru_shapes(n_state).items()
+    }
+    return gru(parameters, input_scale, output_scale)

@@ -1,0 +1,3 @@
+"""The optimizers and tasks in JAX: pure functions, scanned and compiled."""
+
+EXTRA = "jax"

@@ -1,0 +1,214 @@
+"""The protocol in JAX: NumPy at the boundary, `kernels` inside."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.implementations.jax import kernels
+from loptbench.implementations.jax.optimizers import KINDS
+from loptbench.implementations.jax.tasks import LOSSES, loss_and_gradient
+from loptbench.meta_config import MetaTraining
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Trajectory
+from loptbench.tasks.base import ProblemBatch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_loss_and_gradient = jax.jit(loss_and_gradient, static_argnames="task")
+
+
+def _with_x64(function: Callable[P, R]) -> Callable[P, R]:
+    # JAX turns float64 into float32 unless told not to. Every array here states its dtype, so the
+    # switch is set around our own calls only, and the user's process keeps its setting.
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with jax.enable_x64(True):
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+@dataclasses.dataclass(frozen=True)
+class _Placed:
+    """Where and in which precision arrays live."""
+
+    dtype: str
+    device: jax.Device
+
+    def put(self, array: NDArray[Any]) -> jax.Array:
+        return jax.device_put(np.asarray(array, self.dtype), self.device)
+
+    def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, jax.Array]:
+        return {name: self.put(array) for name, array in arrays.items()}
+
+
+def _placed(dtype: str, device: str) -> _Placed:
+    return _Placed(dtype, jax.devices(device)[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class JaxOptimizer:
+    """An optimizer in JAX."""
+
+    kind: str
+    constants: kernels.Static
+    parameters: Mapping[str, jax.Array]
+    placed: _Placed
+
+    @_with_x64
+    def initial_state(self, n_components: int) -> Array:
+        """See `loptbench.protocol.Optimizer`."""
+        return np.array(KINDS[self.kind].initial_state(self.parameters, n_components))
+
+    @_with_x64
+    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        """See `loptbench.protocol.Optimizer`."""
+        new, update = kernels.step(
+            self.kind,
+            self.constants,
+            self.parameters,
+            self.placed.put(state),
+            self.placed.put(gradient),
+        )
+        return np.array(new), np.array(update)
+
+    @_with_x64
+    def linearize(self, state: Array, gradient: Array) -> Linearization:
+        """See `loptbench.protocol.LinearizableOptimizer`."""
+        (A, B), (C, D) = kernels.linearize(
+            self.kind,
+            self.constants,
+            self.parameters,
+            self.placed.put(state),
+            self.placed.put(gradient),
+        )
+        return Linearization(np.array(A), np.array(B), np.array(C), np.array(D))
+
+
+@dataclasses.dataclass(frozen=True)
+class JaxProblems:
+    """A batch of problems in JAX."""
+
+    task: str
+    arrays: Mapping[str, jax.Array]
+    placed: _Placed
+
+    @_with_x64
+    def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
+        """See `loptbench.protocol.Problems`."""
+        loss, gradient = _loss_and_gradient(
+            self.task, self.arrays, self.placed.put(parameters), jnp.asarray(step)
+        )
+        return np.array(loss), np.array(gradient)
+
+
+class Implementation:
+    """JAX: all five levels."""
+
+    name = "jax"
+    optimizers = tuple(KINDS)
+    tasks = tuple(LOSSES)
+    dtypes = ("float32", "float64")
+    devices = ("cpu",)
+    versions = ("jax", "jaxlib", "optax")
+
+    @_with_x64
+    def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> JaxOptimizer:
+        """See `loptbench.protocol.Implementation`."""
+        placed = _placed(dtype, device)
+        constants = tuple(sorted(spec.constants.items()))
+        return JaxOptimizer(spec.kind, constants, placed.put_all(spec.parameters), placed)
+
+    @_with_x64
+    def problems(self, batch: ProblemBatch, dtype: str, device: str) -> JaxProblems:
+        """See `loptbench.protocol.Implementation`."""
+        placed = _placed(dtype, device)
+        return JaxProblems(batch.task, placed.put_all(batch.arrays), placed)
+
+    @_with_x64
+    def unroll(
+        self,
+        optimizer: JaxOptimizer,
+        problems: JaxProblems,
+        initial_parameters: Array,
+        n_steps: int,
+    ) -> Trajectory:
+        """See `loptbench.protocol.Unrolls`."""
+        fields = kernels.unroll(*_run(optimizer, problems, initial_parameters, n_steps))
+        return Trajectory(*(np.array(field) for field in fields))
+
+    @_with_x64
+    def meta_gradient(
+        self,
+        optimizer: JaxOptimizer,
+        problems: JaxProblems,
+        initial_parameters: Array,
+        n_steps: int,
+    ) -> MetaGradient:
+        """See `loptbench.protocol.MetaGradients`."""
+        objective, gradient = kernels.meta_gradient(
+            *_run(optimizer, problems, initial_parameters, n_steps)
+        )
+        return MetaGradient(np.array(objective), _to_numpy(gradient))
+
+    @_with_x64
+    def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
+        """See `loptbench.protocol.MetaTrains`."""
+        placed = _placed(config.dtype, "cpu")
+        start = placed.put_all(parameters)
+        return _outer_state(start, kernels.outer_optimizer(config).init(start))
+
+    @_with_x64
+    def outer_step(
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+    ) -> tuple[OuterState, float]:
+        """See `loptbench.protocol.MetaTrains`."""
+        placed = _placed(config.dtype, "cpu")
+        parameters = placed.put_all(outer.parameters)
+        structure = jax.tree.structure(kernels.outer_optimizer(config).init(parameters))
+        memory = jax.tree.unflatten(
+            structure, [jnp.asarray(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
+        )
+        parameters, memory, objective = kernels.outer_step(
+            spec.kind,
+            tuple(sorted(spec.constants.items())),
+            config,
+            parameters,
+            memory,
+            placed.put_all(batch.arrays),
+            placed.put(batch.initial_parameters),
+        )
+        return _outer_state(parameters, memory), float(objective)
+
+
+def _run(
+    optimizer: JaxOptimizer, problems: JaxProblems, initial_parameters: Array, n_steps: int
+) -> tuple[Any, ...]:
+    return (
+        optimizer.kind,
+        optimizer.constants,
+        problems.task,
+        n_steps,
+        optimizer.parameters,
+        problems.arrays,
+        optimizer.placed.put(initial_parameters),
+    )
+
+
+def _to_numpy(arrays: Mapping[str, jax.Array]) -> dict[str, Array]:
+    return {name: np.array(array) for name, array in arrays.items()}
+
+
+def _outer_state(parameters: Mapping[str, jax.Array], memory: Any) -> OuterState:
+    # optax's state is a tree; its leaves in their own order are what has to be kept.
+    leaves = jax.tree.leaves(memory)
+    return OuterState(
+        _to_numpy(parameters), {f"{i:03d}": np.array(leaf) for i, leaf in enumerate(leaves)}
+    )

@@ -1,0 +1,59 @@
+"""The optimizer kinds in JAX; `loptbench.optimizers` has the equations."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Parameters = Mapping[str, Array]
+Constants = Mapping[str, float]
+
+
+class Kind(NamedTuple):
+    """An optimizer as two pure functions.
+
+    Attributes:
+        initial_state: (parameters, n_components) -> state.
+        step: (parameters, constants, state, gradient) -> state, update.
+    """
+
+    initial_state: Callable[[Parameters, int], Array]
+    step: Callable[[Parameters, Constants, Array, Array], tuple[Array, Array]]
+
+
+def _zeros(n_state: int) -> Callable[[Parameters, int], Array]:
+    def initial_state(parameters: Parameters, n_components: int) -> Array:
+        return jnp.zeros((n_components, n_state), parameters["alpha"].dtype)
+
+    return initial_state
+
+
+def _sgd(p: Parameters, _: Constants, state: Array, gradient: Array) -> tuple[Array, Array]:
+    return state, -p["alpha"] * gradient
+
+
+def _momentum(p: Parameters, _: Constants, state: Array, gradient: Array) -> tuple[Array, Array]:
+    state = p["beta"] * state + gradient[:, None]
+    return state, -p["alpha"] * state[:, 0]
+
+
+def _gru_initial_state(p: Parameters, n_components: int) -> Array:
+    return jnp.broadcast_to(p["h0"], (n_components, p["h0"].size))
+
+
+def _gru(p: Parameters, k: Constants, h: Array, gradient: Array) -> tuple[Array, Array]:
+    s = k["input_scale"] * gradient[:, None]
+    z = jax.nn.sigmoid(h @ p["W_z"].T + p["a_z"] * s + p["b_z"])
+    r = jax.nn.sigmoid(h @ p["W_r"].T + p["a_r"] * s + p["b_r"])
+    c = jnp.tanh((r * h) @ p["W_c"].T + p["a_c"] * s + p["b_c"])
+    h = z * h + (1 - z) * c
+    return h, k["output_scale"] * (h @ p["w"] + p["b"])
+
+
+KINDS = {
+    "sgd": Kind(_zeros(0), _sgd),
+    "momentum": Kind(_zeros(1), _momentum),
+    "gru": Kind(_gru_initial_state, _gru),
+}

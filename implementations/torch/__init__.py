@@ -1,0 +1,3 @@
+"""The optimizers and tasks in PyTorch, eager."""
+
+EXTRA = "torch"

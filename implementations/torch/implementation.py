@@ -1,0 +1,235 @@
+"""The protocol in PyTorch: NumPy at the boundary, tensors inside."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from loptbench.implementations.torch.optimizers import KINDS
+from loptbench.implementations.torch.tasks import LOSSES, loss_and_gradient
+from loptbench.meta_config import MetaTraining
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Trajectory
+from loptbench.tasks.base import ProblemBatch
+
+
+@dataclasses.dataclass(frozen=True)
+class _Placed:
+    """Where and in which precision tensors live."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+    def put(self, array: NDArray[Any]) -> Tensor:
+        return torch.tensor(array, dtype=self.dtype, device=self.device)
+
+    def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+        return {name: self.put(array) for name, array in arrays.items()}
+
+
+def _placed(dtype: str, device: str) -> _Placed:
+    dtypes = {"float32": torch.float32, "float64": torch.float64}
+    return _Placed(dtypes[dtype], torch.device(device))
+
+
+def _to_numpy(tensor: Tensor) -> NDArray[Any]:
+    # A copy: the caller may write into it, and an expanded tensor shares its rows.
+    return np.array(tensor.detach().cpu().numpy())
+
+
+@dataclasses.dataclass(frozen=True)
+class TorchOptimizer:
+    """An optimizer in PyTorch."""
+
+    kind: str
+    constants: Mapping[str, float]
+    parameters: Mapping[str, Tensor]
+    placed: _Placed
+
+    def native_step(self, state: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """One step in tensors, differentiable."""
+        return KINDS[self.kind].step(self.parameters, self.constants, state, gradient)
+
+    def native_initial_state(self, n_components: int) -> Tensor:
+        """h_0 as a tensor, differentiable."""
+        return KINDS[self.kind].initial_state(self.parameters, n_components)
+
+    def initial_state(self, n_components: int) -> Array:
+        """See `loptbench.protocol.Optimizer`."""
+        return _to_numpy(self.native_initial_state(n_components))
+
+    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        """See `loptbench.protocol.Optimizer`."""
+        with torch.no_grad():
+            new, update = self.native_step(self.placed.put(state), self.placed.put(gradient))
+        return _to_numpy(new), _to_numpy(update)
+
+    def linearize(self, state: Array, gradient: Array) -> Linearization:
+        """See `loptbench.protocol.LinearizableOptimizer`."""
+
+        def one_component(h: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+            new, update = self.native_step(h[None], g[None])
+            return new[0], update[0]
+
+        jacobian = torch.func.vmap(torch.func.jacrev(one_component, argnums=(0, 1)))
+        (A, B), (C, D) = jacobian(self.placed.put(state), self.placed.put(gradient))
+        return Linearization(*(_to_numpy(matrix) for matrix in (A, B, C, D)))
+
+
+@dataclasses.dataclass(frozen=True)
+class TorchProblems:
+    """A batch of problems in PyTorch."""
+
+    task: str
+    arrays: Mapping[str, Tensor]
+    placed: _Placed
+
+    def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
+        """See `loptbench.protocol.Problems`."""
+        loss, gradient = loss_and_gradient(
+            self.task, self.arrays, self.placed.put(parameters), step
+        )
+        return _to_numpy(loss), _to_numpy(gradient)
+
+
+class Implementation:
+    """PyTorch: all five levels."""
+
+    name = "torch"
+    optimizers = tuple(KINDS)
+    tasks = tuple(LOSSES)
+    dtypes = ("float32", "float64")
+    devices = ("cpu",)
+    versions = ("torch",)
+
+    def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> TorchOptimizer:
+        """See `loptbench.protocol.Implementation`."""
+        placed = _placed(dtype, device)
+        parameters = placed.put_all(spec.parameters)
+        return TorchOptimizer(spec.kind, spec.constants, parameters, placed)
+
+    def problems(self, batch: ProblemBatch, dtype: str, device: str) -> TorchProblems:
+        """See `loptbench.protocol.Implementation`."""
+        placed = _placed(dtype, device)
+        return TorchProblems(batch.task, placed.put_all(batch.arrays), placed)
+
+    def unroll(
+        self,
+        optimizer: TorchOptimizer,
+        problems: TorchProblems,
+        initial_parameters: Array,
+        n_steps: int,
+    ) -> Trajectory:
+        """See `loptbench.protocol.Unrolls`."""
+        x = optimizer.placed.put(initial_parameters)
+        state = optimizer.native_initial_state(x.numel())
+        rows: list[tuple[Tensor, ...]] = []
+        with torch.no_grad():
+            for k in range(n_steps):
+                loss, gradient = loss_and_gradient(problems.task, problems.arrays, x, k)
+                new, update = optimizer.native_step(state, gradient.reshape(-1))
+                update = update.reshape(x.shape)
+                rows.append((loss, x, gradient, state, update))
+                state, x = new, x + update
+        loss, xs, gradients, states, updates = (
+            torch.stack(column) for column in zip(*rows, strict=True)
+        )
+        xs, states = torch.cat([xs, x[None]]), torch.cat([states, state[None]])
+        return Trajectory(*(_to_numpy(field) for field in (loss, xs, gradients, states, updates)))
+
+    def meta_gradient(
+        self,
+        optimizer: TorchOptimizer,
+        problems: TorchProblems,
+        initial_parameters: Array,
+        n_steps: int,
+    ) -> MetaGradient:
+        """See `loptbench.protocol.MetaGradients`."""
+        objective, gradient = _meta_gradient(
+            optimizer, problems, optimizer.placed.put(initial_parameters), n_steps
+        )
+        return MetaGradient(_to_numpy(objective), {k: _to_numpy(v) for k, v in gradient.items()})
+
+    def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
+        """See `loptbench.protocol.MetaTrains`."""
+        start = {name: np.array(array, config.dtype) for name, array in parameters.items()}
+        memory: dict[str, Array] = {}
+        for name, array in start.items():
+            memory |= {
+                f"step/{name}": np.zeros((), np.float32),  # torch.optim counts steps in float32
+                f"exp_avg/{name}": np.zeros_like(array),
+                f"exp_avg_sq/{name}": np.zeros_like(array),
+            }
+        return OuterState(start, memory)
+
+    def outer_step(
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+    ) -> tuple[OuterState, float]:
+        """See `loptbench.protocol.MetaTrains`."""
+        optimizer = self.optimizer(spec.with_parameters(outer.parameters), config.dtype, "cpu")
+        problems = self.problems(batch, config.dtype, "cpu")
+        x0 = optimizer.placed.put(batch.initial_parameters)
+        objective, gradient = _meta_gradient(optimizer, problems, x0, config.n_steps)
+        finite = all(bool(torch.isfinite(array).all()) for array in gradient.values())
+
+        parameters = dict(optimizer.parameters)
+        norm = torch.sqrt(sum((p**2).sum() for p in parameters.values()))
+        shrink = config.penalty / norm if norm > 0 else 0.0
+        for name, parameter in parameters.items():
+            parameter.grad = gradient[name] + shrink * parameter
+        torch.nn.utils.clip_grad_value_(parameters.values(), config.clip)
+        adam = _adam(parameters, outer, config)
+        adam.step()
+        memory = {
+            f"{key}/{name}": _to_numpy(value)
+            for name, parameter in parameters.items()
+            for key, value in adam.state[parameter].items()
+        }
+        new = OuterState({name: _to_numpy(p) for name, p in parameters.items()}, memory)
+        return new, float(objective.mean()) if finite else np.nan
+
+
+def _meta_gradient(
+    optimizer: TorchOptimizer, problems: TorchProblems, x: Tensor, n_steps: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    parameters = {k: p.detach().clone().requires_grad_() for k, p in optimizer.parameters.items()}
+    optimizer = dataclasses.replace(optimizer, parameters=parameters)
+    state = optimizer.native_initial_state(x.numel())
+    losses = []
+    x = x.detach().requires_grad_()
+    for k in range(n_steps):
+        loss, gradient = loss_and_gradient(
+            problems.task, problems.arrays, x, k, differentiable=True
+        )
+        losses.append(loss)
+        state, update = optimizer.native_step(state, gradient.reshape(-1))
+        x = x + update.reshape(x.shape)
+    loss = torch.stack(losses)
+    objective = loss.mean(dim=0) / loss[0]
+    gradients = torch.autograd.grad(
+        objective.mean(), list(parameters.values()), allow_unused=True, materialize_grads=True
+    )
+    return objective.detach(), dict(zip(parameters, gradients, strict=True))
+
+
+def _adam(
+    parameters: Mapping[str, Tensor], outer: OuterState, config: MetaTraining
+) -> torch.optim.Adam:
+    """`torch.optim.Adam`, remembering what it did before."""
+    t = float(outer.memory[f"step/{next(iter(parameters))}"])
+    adam = torch.optim.Adam(
+        parameters.values(),
+        lr=config.learning_rate * config.decay ** (t / config.decay_steps),
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+    )
+    for name, parameter in parameters.items():
+        adam.state[parameter] = {
+            key: torch.tensor(outer.memory[f"{key}/{name}"])
+            for key in ("step", "exp_avg", "exp_avg_sq")
+        }
+    return adam

@@ -1,0 +1,65 @@
+"""Random convex quadratics: the paper's random linear regression, as least squares with AᵀA = H."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.errors import LoptbenchError
+from loptbench.tasks.base import ProblemBatch
+from loptbench.tasks.streams import generator
+
+
+@dataclasses.dataclass(frozen=True)
+class Quadratic:
+    """f(x) = ½ xᵀHx + vᵀx + c, with minimum zero (the authors' published configuration).
+
+    H has a random orthonormal basis (uniform over the orthogonal group) and eigenvalues
+    10^U(log₁₀ l, log₁₀ L); v and x₀ are standard normal; c makes the minimum of f zero.
+
+    The arrays of a batch: `H` (n_problems, n, n), exactly symmetric; `v` (n_problems, n);
+    `c` (n_problems,).
+
+    Attributes:
+        n_parameters: n, the dimension; this scales the task.
+        eigenvalues: (l, L), the range that the eigenvalues of H are drawn from.
+    """
+
+    n_parameters: int = 5
+    eigenvalues: tuple[float, float] = (1e-3, 1.0)
+    n_steps: int = 201
+    name: str = dataclasses.field(default="quadratic", init=False)
+
+    def __post_init__(self) -> None:
+        if self.n_parameters < 1:
+            raise LoptbenchError(
+                f"the dimension of `quadratic` must be at least 1, but it is {self.n_parameters}"
+            )
+        low, high = self.eigenvalues
+        if not 0 < low <= high < np.inf:
+            raise LoptbenchError(
+                f"the eigenvalues of `quadratic` need 0 < l <= L < inf, but they are {low}, {high}"
+            )
+
+    def sample(self, split: str, seed: int, indices: Iterable[int]) -> ProblemBatch:
+        """Draw the problems with these numbers of this stream."""
+        numbers = tuple(indices)
+        if not numbers:
+            raise LoptbenchError("a batch needs at least one problem, but none was asked for")
+        drawn = [self._draw(generator(self.name, split, seed, index)) for index in numbers]
+        H, v, c, x0 = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+        return ProblemBatch(self.name, x0, {"H": H, "v": v, "c": c}, split, seed, numbers)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
+        n = self.n_parameters
+        # Q of a Gaussian matrix is uniform once the diagonal of R is made positive (Mezzadri 2007).
+        Q, R = np.linalg.qr(rng.standard_normal((n, n)))
+        Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
+        eigenvalues = 10 ** rng.uniform(*np.log10(self.eigenvalues), size=n)
+        H = (Q * eigenvalues) @ Q.T
+        v = rng.standard_normal(n)
+        # min f = c − ½ vᵀH⁻¹v = 0
+        c = 0.5 * np.sum((Q.T @ v) ** 2 / eigenvalues)
+        x0 = rng.standard_normal(n)
+        return 0.5 * (H + H.T), v, c, x0
