@@ -82,9 +82,11 @@ meta_gradient = partial(jax.jit, static_argnames=("kind", "constants", "task", "
 
 def outer_optimizer(config: MetaTraining) -> optax.GradientTransformation:
     """Clipping and Adam, as `loptbench.protocol.MetaTrains.outer_step` defines them."""
-    learning_rate = optax.exponential_decay(
-        config.learning_rate, config.decay_steps, config.decay
-    )
+
+    def learning_rate(t: Array) -> Array:
+        # optax.exponential_decay computes this in float32, whatever the parameters are in.
+        return config.learning_rate * config.decay ** (t.astype(config.dtype) / config.decay_steps)
+
     return optax.chain(
         optax.clip(config.clip),
         optax.adam(learning_rate, config.beta1, config.beta2, config.epsilon),

@@ -82,7 +82,7 @@ class Implementation:
             )
             to_x = to_x + second_order + weight[:, None] * run.gradient[k]
             for name, adjoint in adjoints.items():
-                total[name] = total.get(name, 0.0) + adjoint
+                total[name] = np.asarray(total.get(name, 0.0) + adjoint)
         total |= optimizer.initial_state_pullback(to_state)
         return MetaGradient(meta_objective(run.loss), total)
 
@@ -115,6 +115,7 @@ class Implementation:
             v = config.beta2 * outer.memory[f"v/{name}"] + (1 - config.beta2) * G**2
             corrected_m = m / (1 - config.beta1 ** (t + 1))
             corrected_v = v / (1 - config.beta2 ** (t + 1))
-            parameters[name] = theta - rate * corrected_m / (np.sqrt(corrected_v) + config.epsilon)
-            memory |= {f"m/{name}": m, f"v/{name}": v}
+            move = rate * corrected_m / (np.sqrt(corrected_v) + config.epsilon)
+            parameters[name] = np.asarray(theta - move)
+            memory |= {f"m/{name}": np.asarray(m), f"v/{name}": np.asarray(v)}
         return OuterState(parameters, memory), float(np.mean(objective)) if finite else np.nan

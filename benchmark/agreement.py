@@ -1,0 +1,239 @@
+"""Comparing an implementation with the oracle, at every step."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.implementations.reference.implementation import ReferenceOptimizer
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Trajectory
+from loptbench.tasks.base import ProblemBatch
+from loptbench.tolerances import FREE_RUNNING_CEILING, bound
+from loptbench.trajectory import unroll_by_steps
+
+Float = NDArray[np.float64]
+
+ORACLE = Reference()
+PERTURBATION = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One quantity of an implementation beside the oracle's.
+
+    Attributes:
+        quantity: what was compared.
+        error: the largest scaled error at each step, (n_steps,).
+        bound: what was allowed at each step, (n_steps,).
+        deviation: in words, where the bound was first exceeded; empty if it never was.
+    """
+
+    quantity: str
+    error: Float
+    bound: Float
+    deviation: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the bound held at every step."""
+        return not self.deviation
+
+    @property
+    def ratio(self) -> float:
+        """The largest error over its bound: below 1 all is well, and 1/ratio is the headroom."""
+        return float(np.max(self.error / self.bound, initial=0.0))
+
+
+def compare(
+    quantity: str,
+    actual: NDArray[Any],
+    expected: Float,
+    scale: Float | float,
+    bounds: Float | float,
+    names: tuple[str, ...] = ("step", "component"),
+) -> Comparison:
+    """Compare arrays whose first axis is the step.
+
+    Args:
+        quantity: what they are, for messages.
+        actual: the implementation's, (n_steps, ...).
+        expected: the oracle's, of the same shape.
+        scale: what errors are relative to; broadcast against `expected`.
+        bounds: the largest allowed scaled error at each step; broadcast to (n_steps,).
+        names: what the axes are called in messages; the last stands for all further ones.
+    """
+    n_steps = expected.shape[0]
+    bounds = np.broadcast_to(np.asarray(bounds, np.float64), (n_steps,))
+    actual = np.asarray(actual, np.float64)
+    scale = np.broadcast_to(np.asarray(scale, np.float64), expected.shape)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        difference = np.abs(actual - expected)
+        scaled = np.where(difference == 0, 0.0, difference / scale)
+    # Where both blew up alike, they agree; where only one did, no bound is wide enough.
+    both = ~np.isfinite(actual) & ~np.isfinite(expected)
+    alike = both & ((actual == expected) | (np.isnan(actual) & np.isnan(expected)))
+    scaled = np.where(alike, 0.0, np.where(np.isnan(scaled), np.inf, scaled))
+    flat = scaled.reshape(n_steps, -1)
+    error = flat.max(axis=1, initial=0.0)
+    exceeded = np.flatnonzero(error > bounds)
+    if not exceeded.size:
+        return Comparison(quantity, error, bounds)
+    step = int(exceeded[0])
+    where = (step, *np.unravel_index(int(flat[step].argmax()), expected.shape[1:]))
+    labels = [*names[: len(where)], *[names[-1]] * (len(where) - len(names))]
+    place = ", ".join(f"{label} {index}" for label, index in zip(labels, where, strict=True))
+    allowed = bounds[step] * scale[where]
+    deviation = (
+        f"{place}: {quantity} = {actual[where]:.17g}, "
+        f"but should be {expected[where]:.17g} ± {allowed:.1e}"
+    )
+    return Comparison(quantity, error, bounds, deviation)
+
+
+def compare_arrays(
+    quantity: str,
+    label: str,
+    actual: NDArray[Any],
+    expected: Float,
+    dtype: str,
+    device: str = "cpu",
+    scale: Float | float | None = None,
+) -> Comparison:
+    """Compare two arrays that have no step, relative to the oracle's largest entry.
+
+    Args:
+        quantity: the entry of the table of tolerances.
+        label: what the array is called in messages.
+        actual: the implementation's.
+        expected: the oracle's.
+        dtype: what the implementation computed in.
+        device: where it computed.
+        scale: what errors are relative to instead.
+    """
+    if scale is None:
+        scale = float(np.abs(expected).max(initial=0.0))
+    limit = bound(quantity, dtype, device)
+    compared = compare(
+        label, actual[None], expected[None], np.asarray(scale)[None], limit, ("call", "index")
+    )
+    return dataclasses.replace(compared, deviation=compared.deviation.removeprefix("call 0, "))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scales:
+    """What rounding errors along a trajectory are relative to; fields as in `Trajectory`."""
+
+    loss: Float
+    parameters: Float
+    gradient: Float
+    state: Float
+    update: Float
+
+
+def scales(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory) -> Scales:
+    """The sizes of the terms that the oracle added up, at every step of its trajectory."""
+    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    rows: list[tuple[Float, ...]] = []
+    for k in range(run.loss.shape[0]):
+        loss, gradient = problems.magnitude(run.parameters[k], k)
+        # A gradient is known to within the size of its terms, and so is all that is made of it.
+        state, update = optimizer.magnitude(run.state[k], gradient.reshape(-1))
+        rows.append((loss, gradient, state, update.reshape(gradient.shape)))
+    loss, gradient, state, update = (np.stack(column) for column in zip(*rows, strict=True))
+    x = np.abs(run.parameters)
+    x[1:] += update
+    return Scales(loss, x, gradient, np.concatenate([state[:1], state]), update)
+
+
+class _Disturbed:
+    """The oracle's optimizer with an error of 1e-12 of its scale added at the start and each step."""
+
+    def __init__(self, optimizer: ReferenceOptimizer, seed: int) -> None:
+        self.optimizer = optimizer
+        self.rng = np.random.Generator(np.random.Philox(key=np.array([2, seed], dtype=np.uint64)))
+
+    def disturb(self, values: Float, scale: Float) -> Float:
+        return values + PERTURBATION * scale * self.rng.choice([-1.0, 1.0], values.shape)
+
+    def initial_state(self, n_components: int) -> Float:
+        state = self.optimizer.initial_state(n_components)
+        scale, _ = self.optimizer.magnitude(state, np.zeros(n_components))
+        return self.disturb(state, scale)
+
+    def step(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        new, update = self.optimizer.step(state, gradient)
+        state_scale, update_scale = self.optimizer.magnitude(state, gradient)
+        return self.disturb(new, state_scale), self.disturb(update, update_scale)
+
+
+def growth(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory, within: Scales) -> Scales:
+    """How much the oracle itself magnifies small errors, by the step.
+
+    Its trajectory beside one that is disturbed, in random directions, by 1e-12 of the scale: at the
+    start, and again at every step, because that is how rounding enters. (Disturbed at the start
+    only, a trained optimizer that contracts first and expands later seems harmless: for the shipped
+    checkpoint that measures a growth of 10², where errors that enter on the way grow by 10⁴.)
+    Returned is the distance over 1e-12, its largest value up to each step, at least 1, in fields of
+    shape (n_steps,) or (n_steps + 1,).
+    """
+    largest: dict[str, Float] = {}
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    for seed in range(2):
+        optimizer = _Disturbed(ORACLE.optimizer(spec, "float64", "cpu"), seed)
+        moved = unroll_by_steps(optimizer, problems, batch.initial_parameters, len(run.loss))
+        for name in Trajectory._fields:
+            compared = compare(
+                name, getattr(moved, name), getattr(run, name), getattr(within, name), np.inf
+            )
+            grown = np.maximum.accumulate(np.maximum(1.0, compared.error / PERTURBATION))
+            largest[name] = np.maximum(largest.get(name, 1.0), grown)
+    return Scales(**largest)
+
+
+def oracle_run(spec: OptimizerSpec, batch: ProblemBatch, n_steps: int) -> Trajectory:
+    """The oracle's trajectory."""
+    return ORACLE.unroll(
+        ORACLE.optimizer(spec, "float64", "cpu"),
+        ORACLE.problems(batch, "float64", "cpu"),
+        batch.initial_parameters,
+        n_steps,
+    )
+
+
+def compare_trajectories(
+    actual: Trajectory,
+    spec: OptimizerSpec,
+    batch: ProblemBatch,
+    dtype: str,
+    device: str = "cpu",
+    expected: Trajectory | None = None,
+) -> list[Comparison]:
+    """Hold a free-running trajectory to the oracle's, at every step.
+
+    The bound at step k is the rounding bound of one step times the growth that the oracle itself
+    measures up to there, and never more than the ceiling.
+
+    Args:
+        actual: the implementation's run.
+        spec: the optimizer, rounded to `dtype`.
+        batch: the problems, rounded to `dtype`.
+        dtype: what the implementation computed in.
+        device: where it computed.
+        expected: another run of the same to hold it to, within the same bounds.
+    """
+    n_steps = actual.loss.shape[0]
+    run = oracle_run(spec, batch, n_steps)
+    within = scales(spec, batch, run)
+    grown = growth(spec, batch, run, within)
+    entered = bound("state", dtype, device)
+    ceiling = FREE_RUNNING_CEILING * float(np.finfo(dtype).eps)
+    compared = []
+    for name in Trajectory._fields:
+        wanted = np.asarray(getattr(expected or run, name), np.float64)
+        limits = np.minimum(ceiling, entered * getattr(grown, name))
+        compared.append(compare(name, getattr(actual, name), wanted, getattr(within, name), limits))
+    return compared

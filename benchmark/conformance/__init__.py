@@ -1,0 +1,17 @@
+"""The checks that an implementation has to pass, cheapest first."""
+
+from loptbench.conformance.cases import Case, cases
+from loptbench.conformance.stages import CHECKS, Check, Outcome, Status, check_all, run_check
+from loptbench.conformance.subject import Subject
+
+__all__ = [
+    "CHECKS",
+    "Case",
+    "Check",
+    "Outcome",
+    "Status",
+    "Subject",
+    "cases",
+    "check_all",
+    "run_check",
+]

@@ -1,0 +1,156 @@
+"""The checks in their order, and running them."""
+
+import dataclasses
+import enum
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from loptbench.agreement import Comparison
+from loptbench.conformance import run_checks, step_checks
+from loptbench.conformance.cases import Case, cases
+from loptbench.conformance.subject import Subject
+from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.errors import ContractError
+from loptbench.protocol import Level
+
+
+class Status(enum.StrEnum):
+    """How a check ended; never mixed up."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One property that an implementation must have.
+
+    Attributes:
+        name: how it is called on the command line.
+        level: the level of the protocol that it belongs to.
+        run: makes the comparisons; raises if the property fails or does not apply.
+        needs_task: whether it evaluates the implementation's own problems.
+    """
+
+    name: str
+    level: Level
+    run: Callable[[Subject], list[Comparison]]
+    needs_task: bool = True
+
+    @property
+    def means(self) -> str:
+        """The property in a sentence."""
+        return (self.run.__doc__ or "").strip()
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("initial-state", Level.STEP, step_checks.initial_state, needs_task=False),
+    Check("one-step", Level.STEP, step_checks.one_step, needs_task=False),
+    Check("equivariance", Level.STEP, step_checks.equivariance, needs_task=False),
+    Check("step-purity", Level.STEP, step_checks.step_purity, needs_task=False),
+    Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient),
+    Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
+    Check("free-running", Level.UNROLL, run_checks.free_running),
+    Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
+    Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity),
+    Check("linearize", Level.LINEARIZE, run_checks.linearization, needs_task=False),
+    Check(
+        "linearize-differences",
+        Level.LINEARIZE,
+        run_checks.linearization_by_differences,
+        needs_task=False,
+    ),
+    Check("meta-gradient", Level.META_GRADIENT, run_checks.meta_gradient),
+    Check("meta-gradient-differences", Level.META_GRADIENT, run_checks.meta_gradient_by_differences),
+    Check("outer-steps", Level.META_TRAINING, run_checks.outer_steps),
+    Check("outer-resuming", Level.META_TRAINING, run_checks.outer_resuming),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Attributes:
+        check: the check.
+        subject: what it was run on.
+        status: how it ended.
+        message: why it failed or was skipped; empty if it passed.
+        comparisons: every quantity compared, with errors and bounds at each step.
+    """
+
+    check: Check
+    subject: Subject
+    status: Status
+    message: str
+    comparisons: list[Comparison]
+
+    @property
+    def ratio(self) -> float:
+        """The largest observed error over its bound."""
+        return max((comparison.ratio for comparison in self.comparisons), default=0.0)
+
+
+def run_check(check: Check, subject: Subject) -> Outcome:
+    """Run one check; whatever the implementation does, an outcome comes back."""
+    comparisons: list[Comparison] = []
+    try:
+        if check.needs_task and subject.case.batch.task not in subject.implementation.tasks:
+            raise CheckSkippedError("the implementation declares no tasks of its own")
+        comparisons = check.run(subject)
+        deviations = [c.deviation for c in comparisons if not c.ok]
+        if deviations:
+            raise CheckFailedError(deviations[0])
+    except CheckSkippedError as skipped:
+        return Outcome(check, subject, Status.SKIPPED, str(skipped), comparisons)
+    except (CheckFailedError, ContractError) as failed:
+        message = f"{failed} [{subject.describe()}]"
+        return Outcome(check, subject, Status.FAILED, message, comparisons)
+    except (Exception, SystemExit) as error:
+        message = f"raised {_where(error)} [{subject.describe()}]"
+        return Outcome(check, subject, Status.FAILED, message, comparisons)
+    return Outcome(check, subject, Status.PASSED, "", comparisons)
+
+
+def _where(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno}, {last.name})"
+
+
+def subjects(implementation: Any, seed: int, dtypes: tuple[str, ...] | None = None) -> list[Subject]:
+    """Every case of what the implementation declares, in every dtype it declares."""
+    tasks = tuple(implementation.tasks) or ("quadratic",)
+    chosen: list[Case] = [
+        case for kind in implementation.optimizers for task in tasks for case in cases(kind, task, seed)
+    ]
+    return [
+        Subject(implementation, case, dtype)
+        for case in chosen
+        for dtype in ("float64", "float32")
+        if dtype in implementation.dtypes and (dtypes is None or dtype in dtypes)
+    ]
+
+
+def check_all(
+    implementation: Any,
+    seed: int = 7,
+    only: tuple[str, ...] = (),
+    dtypes: tuple[str, ...] | None = None,
+) -> Iterator[Outcome]:
+    """Run the checks, cheapest first, each on every case and dtype.
+
+    Args:
+        implementation: the implementation.
+        seed: the seed of the problems and of the random optimizers.
+        only: the names of the checks to run; all if empty.
+        dtypes: run in these of the dtypes that it declares; all if None.
+    """
+    on = subjects(implementation, seed, dtypes)
+    for check in CHECKS:
+        if not only or check.name in only:
+            for subject in on:
+                yield run_check(check, subject)

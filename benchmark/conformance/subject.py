@@ -1,0 +1,262 @@
+"""An implementation under test: every call into it is made here, and held to the protocol's form.
+
+What comes back must be NumPy arrays of the right shapes and dtype, and what was handed in must not
+have changed. Whether the numbers are right is for the checks.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from loptbench.conformance.cases import Case
+from loptbench.errors import ContractError
+from loptbench.meta_config import MetaTraining
+from loptbench.optimizers import OptimizerSpec, get_kind
+from loptbench.protocol import Array, Level, Linearization, MetaGradient, OuterState, Trajectory, offers
+from loptbench.tasks.base import ProblemBatch
+from loptbench.trajectory import unroll_by_steps
+
+
+def require_array(what: str, value: Any, shape: tuple[int, ...], dtype: str) -> Array:
+    """Hold a returned value to its shape and dtype, or raise a `ContractError` that says both."""
+    if not isinstance(value, np.ndarray):
+        raise ContractError(f"{what} must be a NumPy array, but it is a {type(value).__name__}")
+    if value.shape != shape:
+        raise ContractError(f"{what} must have shape {shape}, but has {value.shape}")
+    if value.dtype != np.dtype(dtype):
+        raise ContractError(f"{what} must be {dtype}, but is {value.dtype}")
+    return value
+
+
+def _fields(what: str, value: Any, n: int) -> tuple[Any, ...]:
+    if not isinstance(value, tuple) or len(value) != n:
+        found = f"{len(value)} of them" if isinstance(value, tuple) else type(value).__name__
+        raise ContractError(f"{what} must return a tuple of {n}, but returned {found}")
+    return value
+
+
+class _Unchanged:
+    """Raises if the arrays handed to a call are different after it."""
+
+    def __init__(self, what: str, *arguments: Any) -> None:
+        self.what, self.arguments = what, arguments
+        self.before = copy.deepcopy(arguments)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            for before, after in zip(self.before, self.arguments, strict=True):
+                if not _same(before, after):
+                    raise ContractError(f"{self.what} must not change what it is handed, but did")
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b, equal_nan=True)
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    if dataclasses.is_dataclass(a):
+        return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+    return bool(a == b)
+
+
+@dataclasses.dataclass(frozen=True)
+class SubjectOptimizer:
+    """An optimizer of the implementation under test."""
+
+    raw: Any
+    n_state: int
+    dtype: str
+
+    def initial_state(self, n_components: int) -> Array:
+        """Called and held to the protocol."""
+        return require_array(
+            "the initial state",
+            self.raw.initial_state(n_components),
+            (n_components, self.n_state),
+            self.dtype,
+        )
+
+    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        """Called and held to the protocol."""
+        with _Unchanged("step", state, gradient):
+            new, update = _fields("step", self.raw.step(state, gradient), 2)
+        require_array("step's new state", new, state.shape, self.dtype)
+        require_array("step's update", update, gradient.shape, self.dtype)
+        if np.shares_memory(new, state) and new.size:
+            raise ContractError("step's new state must be a new array, but it is the old one's")
+        return new, update
+
+    def linearize(self, state: Array, gradient: Array) -> Linearization:
+        """Called and held to the protocol."""
+        n, s = state.shape
+        with _Unchanged("linearize", state, gradient):
+            matrices = _fields("linearize", self.raw.linearize(state, gradient), 4)
+        for name, matrix, shape in zip("ABCD", matrices, ((n, s, s), (n, s), (n, s), (n,)), strict=True):
+            require_array(f"linearize's {name}", matrix, shape, self.dtype)
+        return Linearization(*matrices)
+
+
+@dataclasses.dataclass(frozen=True)
+class SubjectProblems:
+    """A batch of problems of the implementation under test."""
+
+    raw: Any
+    dtype: str
+
+    def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
+        """Called and held to the protocol."""
+        with _Unchanged("loss_and_gradient", parameters):
+            loss, gradient = _fields(
+                "loss_and_gradient", self.raw.loss_and_gradient(parameters, step), 2
+            )
+        require_array("the loss", loss, (parameters.shape[0],), self.dtype)
+        require_array("the gradient", gradient, parameters.shape, self.dtype)
+        return loss, gradient
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """An implementation on one case, in one dtype on one device.
+
+    The case's numbers are rounded to the dtype, so that the oracle is given the same ones.
+    """
+
+    implementation: Any
+    case: Case
+    dtype: str
+    device: str = "cpu"
+
+    @property
+    def spec(self) -> OptimizerSpec:
+        """The case's optimizer, rounded."""
+        return self.case.spec.rounded_to(self.dtype)
+
+    @property
+    def batch(self) -> ProblemBatch:
+        """The case's problems, rounded."""
+        return self.case.batch.rounded_to(self.dtype)
+
+    def describe(self) -> str:
+        """How messages name the subject."""
+        return (
+            f"{self.implementation.name} against reference, {self.case.label}, "
+            f"{self.case.batch.describe()}, {self.dtype}"
+        )
+
+    def cast(self, array: Array) -> Array:
+        """The array in the subject's dtype."""
+        return np.asarray(array).astype(self.dtype)
+
+    def optimizer(self, spec: OptimizerSpec | None = None) -> SubjectOptimizer:
+        """Make an optimizer; the case's if none is given."""
+        spec = spec or self.spec
+        with _Unchanged("optimizer", spec):
+            raw = self.implementation.optimizer(spec, self.dtype, self.device)
+        return SubjectOptimizer(raw, spec.n_state, self.dtype)
+
+    def problems(self, batch: ProblemBatch | None = None) -> SubjectProblems:
+        """Make a batch of problems; the case's if none is given."""
+        batch = batch or self.batch
+        with _Unchanged("problems", batch):
+            raw = self.implementation.problems(batch, self.dtype, self.device)
+        return SubjectProblems(raw, self.dtype)
+
+    def offers(self, level: Level) -> bool:
+        """Whether the implementation offers a level."""
+        return offers(self.implementation, level, self.optimizer().raw)
+
+    def unroll(
+        self, n_steps: int, spec: OptimizerSpec | None = None, batch: ProblemBatch | None = None
+    ) -> Trajectory:
+        """A whole run, natively if the implementation can."""
+        if not self.offers(Level.UNROLL):
+            return self.loop(n_steps, spec, batch)
+        batch = batch or self.batch
+        optimizer, problems = self.optimizer(spec), self.problems(batch)
+        x0 = self.cast(batch.initial_parameters)
+        with _Unchanged("unroll", x0):
+            fields = _fields(
+                "unroll", self.implementation.unroll(optimizer.raw, problems.raw, x0, n_steps), 5
+            )
+        p, n = x0.shape
+        shapes = {
+            "loss": (n_steps, p),
+            "parameters": (n_steps + 1, p, n),
+            "gradient": (n_steps, p, n),
+            "state": (n_steps + 1, p * n, optimizer.n_state),
+            "update": (n_steps, p, n),
+        }
+        for (name, shape), value in zip(shapes.items(), fields, strict=True):
+            require_array(f"unroll's {name}", value, shape, self.dtype)
+        return Trajectory(*fields)
+
+    def loop(
+        self, n_steps: int, spec: OptimizerSpec | None = None, batch: ProblemBatch | None = None
+    ) -> Trajectory:
+        """A whole run by the harness's loop over level 1."""
+        batch = batch or self.batch
+        x0 = self.cast(batch.initial_parameters)
+        return unroll_by_steps(self.optimizer(spec), self.problems(batch), x0, n_steps)
+
+    def meta_gradient(self, n_steps: int, batch: ProblemBatch | None = None) -> MetaGradient:
+        """The meta-gradient of a run."""
+        batch = batch or self.batch
+        x0 = self.cast(batch.initial_parameters)
+        optimizer, problems = self.optimizer(), self.problems(batch)
+        with _Unchanged("meta_gradient", x0):
+            objective, gradient = _fields(
+                "meta_gradient",
+                self.implementation.meta_gradient(optimizer.raw, problems.raw, x0, n_steps),
+                2,
+            )
+        require_array("the meta-objective", objective, (x0.shape[0],), self.dtype)
+        self._require_parameters("the meta-gradient", gradient, self.spec, self.dtype)
+        return MetaGradient(objective, gradient)
+
+    def outer_init(self, spec: OptimizerSpec, config: MetaTraining) -> OuterState:
+        """The state before the first outer step."""
+        with _Unchanged("outer_init", spec):
+            outer = _fields("outer_init", self.implementation.outer_init(spec.parameters, config), 2)
+        return self._require_outer("outer_init", outer, spec, config)
+
+    def outer_step(
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+    ) -> tuple[OuterState, float]:
+        """One outer step."""
+        with _Unchanged("outer_step", outer, spec, batch):
+            new, objective = _fields(
+                "outer_step", self.implementation.outer_step(outer, spec, batch, config), 2
+            )
+        if not isinstance(objective, float):
+            raise ContractError(
+                f"outer_step's objective must be a float, but it is a {type(objective).__name__}"
+            )
+        return self._require_outer("outer_step", _fields("outer_step", new, 2), spec, config), objective
+
+    def _require_outer(
+        self, what: str, outer: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
+    ) -> OuterState:
+        parameters, memory = outer
+        self._require_parameters(f"{what}'s parameters", parameters, spec, config.dtype)
+        for name, value in memory.items():
+            if not isinstance(name, str) or not isinstance(value, np.ndarray):
+                raise ContractError(f"{what}'s memory must hold named NumPy arrays: {name!r} is not")
+        return OuterState(parameters, memory)
+
+    def _require_parameters(
+        self, what: str, found: Any, spec: OptimizerSpec, dtype: str
+    ) -> None:
+        shapes = get_kind(spec.kind).shapes(spec.n_state)
+        if not isinstance(found, Mapping) or set(found) != set(shapes):
+            names = sorted(found) if isinstance(found, Mapping) else type(found).__name__
+            raise ContractError(f"{what} must hold {sorted(shapes)}, but holds {names}")
+        for name, shape in shapes.items():
+            require_array(f"{what} of {name!r}", found[name], shape, dtype)

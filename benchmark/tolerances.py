@@ -1,0 +1,127 @@
+"""Every bound of every comparison with the oracle, each with its derivation.
+
+A bound is a multiple of the machine epsilon of the dtype (2.2e-16 in float64, 1.2e-7 in float32),
+because what is bounded is rounding: the same table serves both. It is multiplied by the *scale* of
+the quantity, which the oracle gives: the size of the terms that were added up. A gradient near the
+minimum is a small difference of large terms, and no arithmetic can make it exact relative to
+itself. With u = epsilon / 2, a sum of n products has an error of at most γ_n = n·u relative to the
+sum of its absolute terms, in any order and with or without fused operations (Higham 2002, §3.1);
+two implementations differ by at most 2γ_n = n · epsilon.
+
+Every comparison records the error that it observed beside the bound, so the headroom can be seen in
+the report. To loosen a bound is a change to this file.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from loptbench.errors import LoptbenchError
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """A bound on the scaled error of one quantity.
+
+    Attributes:
+        multiple: how many machine epsilons.
+        scale: what the error is relative to.
+        derivation: why that many.
+    """
+
+    multiple: float
+    scale: str
+    derivation: str
+
+
+_TERMS = "sum of the absolute terms"
+_LARGEST = "largest entry of the array"
+
+_CPU: dict[str, Tolerance] = {
+    "initial state": Tolerance(1, _LARGEST, "a copy: rounded once, if at all"),
+    "loss": Tolerance(
+        64, _TERMS, "½xᵀHx + vᵀx + c is 2n + 2 additions and products deep: n ≤ 30 parameters"
+    ),
+    "gradient": Tolerance(
+        32, _TERMS, "Hx + v is n + 1 products and additions deep: n ≤ 30 parameters"
+    ),
+    "state": Tolerance(
+        450,
+        "1, or the largest unit; |βh| + |g| for momentum",
+        "a gate's pre-activation sums n_state + 2 terms, 66 at 64 units, of total size up to 7 in "
+        "units of its slope: 462 epsilon; in float64 this is 1e-13",
+    ),
+    "update": Tolerance(
+        450, _TERMS, "the readout passes the state's error on, once, and rounds n_state + 2 terms"
+    ),
+    "parameters": Tolerance(450, "|x| + the scale of the update", "x + Δ: the update's error"),
+    "A": Tolerance(900, _LARGEST, "two chained products over n_state, where a step has one"),
+    "B": Tolerance(900, _LARGEST, "as A"),
+    "C": Tolerance(900, _LARGEST, "as A"),
+    "D": Tolerance(900, _LARGEST, "as A"),
+    "meta-gradient": Tolerance(
+        4.5e5,
+        _LARGEST,
+        "201 steps forwards and 201 back, each with the error of a step (450), independent, so "
+        "√402 · 450 ≈ 9,000, times a growth of up to 50; in float64 this is 1e-10",
+    ),
+    "outer parameters": Tolerance(
+        4.5e6,
+        _LARGEST,
+        "Adam divides the meta-gradient's elements, however small beside the largest of their "
+        "array, by their own size: up to 100 times the meta-gradient's error; 1e-9 in float64",
+    ),
+    "outer objective": Tolerance(
+        45_000, "the objective", "as the meta-gradient, which has moved the parameters"
+    ),
+    "convergence point": Tolerance(
+        4.5e4,
+        "1, or the largest unit",
+        "a residual of 1e-12 / 10 at worst, times ‖(I − A)⁻¹‖ ≤ 100; 1e-11 in float64",
+    ),
+    "eigenvalue": Tolerance(
+        4.5e4,
+        "the eigenvalue's condition number",
+        "Bauer-Fike for simple eigenvalues: |δλ| ≤ κ(λ)·‖δA‖, A off by the convergence point's "
+        "error times the curvature of F, of order one",
+    ),
+    "momentum index": Tolerance(
+        4.5e5,
+        "1",
+        "κ[0]/Σκ: the error of A through (I − A)⁻¹ once more; 1e-10 in float64",
+    ),
+}
+
+TABLE: dict[str, dict[str, Tolerance]] = {"cpu": _CPU}
+"""Tolerances by device and quantity."""
+
+FREE_RUNNING_CEILING = 4.5e5
+"""No free-running bound exceeds this many epsilons, whatever the growth: 1e-10 in float64."""
+
+CENTRAL_DIFFERENCE = 1e-7
+"""Central differences in float64 with a step of ε^⅓ = 6e-6: truncation (6e-6)² = 4e-11 times the
+third derivative, plus rounding 450·ε / 6e-6 = 2e-8; relative to the largest entry of the array."""
+
+DIRECTIONAL_DIFFERENCE = 1e-5
+"""The same for a meta-gradient along a random direction, whose third derivative is that of a
+whole run: relative to the sum of the absolute terms of the directional derivative."""
+
+
+def tolerance(quantity: str, device: str) -> Tolerance:
+    """The table's entry.
+
+    Raises:
+        LoptbenchError: no bound has been derived for that device and quantity.
+    """
+    try:
+        return TABLE[device][quantity]
+    except KeyError:
+        raise LoptbenchError(
+            f"no tolerance for {quantity!r} on device {device!r}; derive one in "
+            f"loptbench.tolerances, which has {', '.join(TABLE)}"
+        ) from None
+
+
+def bound(quantity: str, dtype: str, device: str = "cpu") -> float:
+    """The bound on the scaled error of a quantity computed in `dtype` on `device`."""
+    return tolerance(quantity, device).multiple * float(np.finfo(dtype).eps)
