@@ -1,0 +1,91 @@
+"""How well optimizers do on held-out problems."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
+
+from loptbench.optimizers import OptimizerSpec
+from loptbench.tasks import ProblemBatch
+from loptbench.trajectory import meta_objective, run
+
+Float = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+N_RESAMPLES = 9_999
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One optimizer on a batch of problems.
+
+    Attributes:
+        loss: (n_steps, n_problems).
+    """
+
+    loss: Float
+
+    @property
+    def objective(self) -> Float:
+        """The meta-objective of every problem; infinite where the run diverged."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            objective = meta_objective(self.loss)
+        return np.where(np.isfinite(objective), objective, np.inf)
+
+    @property
+    def n_diverged(self) -> int:
+        """How many runs ended in a loss that is not finite. They are never dropped from a mean."""
+        return int(np.sum(~np.all(np.isfinite(self.loss), axis=0)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Curves and numbers; the standard error is s / √n over problems.
+
+        Curves are of the loss relative to each problem's first, as the meta-objective is.
+        """
+        n = self.loss.shape[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            relative = self.loss / self.loss[0]
+            return {
+                "n_problems": n,
+                "n_diverged": self.n_diverged,
+                "objective": self.objective.tolist(),
+                "objective_mean": float(np.mean(self.objective)),
+                "objective_standard_error": float(np.std(self.objective, ddof=1) / np.sqrt(n)),
+                "objective_median": float(np.median(self.objective)),
+                "final_loss_median": float(np.median(self.loss[-1])),
+                "curve_mean": np.mean(relative, axis=1).tolist(),
+                "curve_standard_error": (np.std(relative, axis=1, ddof=1) / np.sqrt(n)).tolist(),
+            }
+
+
+def evaluate(
+    implementation: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str
+) -> Evaluation:
+    """Run an optimizer on a batch of problems."""
+    trajectory = run(implementation, spec, batch, n_steps, dtype)
+    return Evaluation(np.asarray(trajectory.loss, np.float64))
+
+
+def paired_ratio(ours: Evaluation, theirs: Evaluation) -> dict[str, float | None]:
+    """The ratio of mean meta-objectives, with a paired bootstrap interval over problems.
+
+    A ratio below 1 with an interval below 1: ours is better. The interval is the percentile one
+    (95 %, 9,999 resamples of problems, seed 0), and None where a run diverged.
+    """
+    a, b = ours.objective, theirs.objective
+    ratio = float(np.mean(a) / np.mean(b))
+    if not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
+        return {"ratio": ratio if np.isfinite(ratio) else None, "low": None, "high": None}
+    interval = bootstrap(
+        (a, b),
+        lambda a, b, axis: np.mean(a, axis=axis) / np.mean(b, axis=axis),
+        paired=True,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        n_resamples=N_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return {"ratio": ratio, "low": float(interval.low), "high": float(interval.high)}
