@@ -47,7 +47,9 @@ class _Run:
             "memory": self.outer.memory,
             "best": self.best,
         }
-        arrays = {f"{g}/{k}": np.asarray(v) for g, group in groups.items() for k, v in group.items()}
+        arrays = {
+            f"{g}/{k}": np.asarray(v) for g, group in groups.items() for k, v in group.items()
+        }
         counts = json.dumps({name: getattr(self, name) for name in self.COUNTS})
         write_atomically(path, save(arrays, {"identity": identity, "counts": counts}))
 
@@ -103,7 +105,7 @@ def meta_train(
     if partial.exists():
         run_ = _Run.load(partial, identity)
     else:
-        outer = implementation.outer_init(spec.parameters, config)
+        outer = implementation.outer_init(spec.parameters, config).in_c_order()
         run_ = _Run(outer, dict(outer.parameters))
         run_.save(partial, identity)
 
@@ -135,13 +137,15 @@ def meta_train(
     return checkpoint
 
 
-def _outer_step(implementation: Any, config: MetaTraining, spec: OptimizerSpec, run_: _Run) -> float:
+def _outer_step(
+    implementation: Any, config: MetaTraining, spec: OptimizerSpec, run_: _Run
+) -> float:
     batch = training_batch(config, run_.step)
     outer, objective = implementation.outer_step(run_.outer, spec, batch, config)
     run_.step += 1
     arrays = [*outer.parameters.values(), *outer.memory.values()]
     if np.isfinite(objective) and all(np.all(np.isfinite(array)) for array in arrays):
-        run_.outer = outer
+        run_.outer = outer.in_c_order()
         run_.skipped_in_a_row = 0
         return objective
     run_.n_skipped += 1

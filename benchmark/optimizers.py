@@ -178,7 +178,9 @@ def optimal_momentum(low: float, high: float) -> OptimizerSpec:
     return momentum(4 / total**2, float(((np.sqrt(high) - np.sqrt(low)) / total) ** 2))
 
 
-def gru(parameters: Parameters, input_scale: float = 1.0, output_scale: float = 1.0) -> OptimizerSpec:
+def gru(
+    parameters: Parameters, input_scale: float = 1.0, output_scale: float = 1.0
+) -> OptimizerSpec:
     """The learned optimizer with these weights."""
     return OptimizerSpec(
         "gru", dict(parameters), {"input_scale": input_scale, "output_scale": output_scale}

@@ -123,6 +123,18 @@ class OuterState(NamedTuple):
     parameters: Mapping[str, Array]
     memory: Mapping[str, NDArray[Any]]
 
+    def in_c_order(self) -> "OuterState":
+        """The same with every array laid out row by row, as it is after a trip to the disk.
+
+        A matrix product of a transposed array may round differently from that of its copy. The
+        harness hands every outer state over in this layout, so that a resumed meta-training does
+        not differ in the last bit from one that never stopped.
+        """
+        return OuterState(
+            {name: np.array(array, order="C") for name, array in self.parameters.items()},
+            {name: np.array(array, order="C") for name, array in self.memory.items()},
+        )
+
 
 class Optimizer(Protocol):
     """Level 1. A component-wise optimizer, ready to run in one dtype on one device."""

@@ -140,9 +140,9 @@ def import_object(path: str, extra: str = "") -> Any:
     """Import `package.module:Object`, looking in the current folder too.
 
     Raises:
-        LoptbenchError: the path is malformed.
+        LoptbenchError: the path is malformed, or there is no such module or object.
         NotInstalledError: a module that it imports is not installed.
-        BrokenImplementationError: the import fails, or there is no such object.
+        BrokenImplementationError: the import fails.
     """
     module_name, _, attribute = path.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), *attribute.split(".")]):
@@ -155,7 +155,7 @@ def import_object(path: str, extra: str = "") -> Any:
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(f"{missing}."):
-            raise BrokenImplementationError(
+            raise LoptbenchError(
                 f"there is no module {missing!r} to import {path} from; run in its folder, or "
                 "install it"
             ) from error
@@ -167,7 +167,7 @@ def import_object(path: str, extra: str = "") -> Any:
         ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise BrokenImplementationError(f"module {module_name} has no {attribute!r}")
+            raise LoptbenchError(f"module {module_name} has no {attribute!r}; check the spelling")
         found = getattr(found, part)
     return found
 
@@ -178,7 +178,16 @@ def validate_declaration(implementation: Any, path: str) -> None:
     Raises:
         ContractError: something is missing, of the wrong type, or unknown.
     """
-    wanted = ("name", "optimizers", "tasks", "dtypes", "devices", "versions", "optimizer", "problems")
+    wanted = (
+        "name",
+        "optimizers",
+        "tasks",
+        "dtypes",
+        "devices",
+        "versions",
+        "optimizer",
+        "problems",
+    )
     missing = [attribute for attribute in wanted if not hasattr(implementation, attribute)]
     if missing:
         raise ContractError(
@@ -190,7 +199,9 @@ def validate_declaration(implementation: Any, path: str) -> None:
     known = {"optimizers": tuple(KINDS), "tasks": tuple(TASKS), "dtypes": DTYPES}
     for attribute in ("optimizers", "tasks", "dtypes", "devices", "versions"):
         values = getattr(implementation, attribute)
-        if isinstance(values, str) or not all(isinstance(v, str) for v in _iterated(values, path, attribute)):
+        if isinstance(values, str) or not all(
+            isinstance(v, str) for v in _iterated(values, path, attribute)
+        ):
             raise ContractError(f"{path}: `{attribute}` must hold strings, not {values!r}")
         for value in values:
             if value not in known.get(attribute, (value,)):

@@ -48,7 +48,9 @@ def weights_hash(optimizer: OptimizerSpec) -> str:
     """SHA-256 over kind, convention, constants, and each array's name, dtype, shape and bytes."""
     digest = hashlib.sha256()
     digest.update(json.dumps([optimizer.kind, CONVENTION]).encode())
-    digest.update(json.dumps({k: float(v) for k, v in sorted(optimizer.constants.items())}).encode())
+    digest.update(
+        json.dumps({k: float(v) for k, v in sorted(optimizer.constants.items())}).encode()
+    )
     for name, array in sorted(optimizer.parameters.items()):
         digest.update(f"{name} {array.dtype.name} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes())

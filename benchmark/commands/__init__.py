@@ -1,1 +1,1 @@
-""""""
+"""The subcommands of `loptbench`, one module each."""

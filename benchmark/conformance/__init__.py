@@ -1,7 +1,15 @@
 """The checks that an implementation has to pass, cheapest first."""
 
 from loptbench.conformance.cases import Case, cases
-from loptbench.conformance.stages import CHECKS, Check, Outcome, Status, check_all, run_check
+from loptbench.conformance.stages import (
+    CHECKS,
+    Check,
+    Outcome,
+    Status,
+    check_all,
+    run_check,
+    subjects,
+)
 from loptbench.conformance.subject import Subject
 
 __all__ = [
@@ -14,4 +22,5 @@ __all__ = [
     "cases",
     "check_all",
     "run_check",
+    "subjects",
 ]

@@ -53,9 +53,7 @@ def free_running(subject: Subject) -> list[Comparison]:
         )
     part = part_of(subject.batch, [2])
     found = subject.unroll(5, batch=part)
-    return compared + compare_trajectories(
-        found, subject.spec, part, subject.dtype, subject.device
-    )
+    return compared + compare_trajectories(found, subject.spec, part, subject.dtype, subject.device)
 
 
 def native_unroll(subject: Subject) -> list[Comparison]:
@@ -130,7 +128,9 @@ def linearization_by_differences(subject: Subject) -> list[Comparison]:
         deviation = ""
         if largest > CENTRAL_DIFFERENCE:
             deviation = f"{name} is {largest:.1e} from the central differences of step itself"
-        compared.append(dataclasses.replace(one, bound=CENTRAL_DIFFERENCE + 0 * one.bound, deviation=deviation))
+        compared.append(
+            dataclasses.replace(one, bound=CENTRAL_DIFFERENCE + 0 * one.bound, deviation=deviation)
+        )
     return compared
 
 
@@ -166,9 +166,7 @@ def meta_gradient(subject: Subject) -> list[Comparison]:
                 raise CheckFailedError(f"the meta-gradient of {name} is zero, but should not be")
             label = f"meta-gradient of {name}"
             compared.append(
-                compare_arrays(
-                    "meta-gradient", label, leaf, wanted, subject.dtype, subject.device
-                )
+                compare_arrays("meta-gradient", label, leaf, wanted, subject.dtype, subject.device)
             )
     require_pure(
         "meta_gradient",

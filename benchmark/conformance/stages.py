@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.errors import ContractError
 from loptbench.protocol import Level
+from loptbench.weights import Checkpoint
 
 
 class Status(enum.StrEnum):
@@ -64,7 +65,9 @@ CHECKS: tuple[Check, ...] = (
         needs_task=False,
     ),
     Check("meta-gradient", Level.META_GRADIENT, run_checks.meta_gradient),
-    Check("meta-gradient-differences", Level.META_GRADIENT, run_checks.meta_gradient_by_differences),
+    Check(
+        "meta-gradient-differences", Level.META_GRADIENT, run_checks.meta_gradient_by_differences
+    ),
     Check("outer-steps", Level.META_TRAINING, run_checks.outer_steps),
     Check("outer-resuming", Level.META_TRAINING, run_checks.outer_resuming),
 )
@@ -121,11 +124,19 @@ def _where(error: BaseException) -> str:
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno}, {last.name})"
 
 
-def subjects(implementation: Any, seed: int, dtypes: tuple[str, ...] | None = None) -> list[Subject]:
+def subjects(
+    implementation: Any,
+    seed: int,
+    dtypes: Collection[str] | None = None,
+    checkpoints: Mapping[str, Checkpoint] | None = None,
+) -> list[Subject]:
     """Every case of what the implementation declares, in every dtype it declares."""
     tasks = tuple(implementation.tasks) or ("quadratic",)
     chosen: list[Case] = [
-        case for kind in implementation.optimizers for task in tasks for case in cases(kind, task, seed)
+        case
+        for kind in sorted(implementation.optimizers)
+        for task in tasks
+        for case in cases(kind, task, seed, checkpoints)
     ]
     return [
         Subject(implementation, case, dtype)
@@ -138,8 +149,8 @@ def subjects(implementation: Any, seed: int, dtypes: tuple[str, ...] | None = No
 def check_all(
     implementation: Any,
     seed: int = 7,
-    only: tuple[str, ...] = (),
-    dtypes: tuple[str, ...] | None = None,
+    only: Collection[str] = (),
+    dtypes: Collection[str] | None = None,
 ) -> Iterator[Outcome]:
     """Run the checks, cheapest first, each on every case and dtype.
 

@@ -165,7 +165,9 @@ def compare_evaluation(
     expected = reference.loss_and_gradient(exact(x), k)
     sizes = reference.magnitude(exact(x), k)
     compared = []
-    for name, found, wanted, size in zip(("loss", "gradient"), actual, expected, sizes, strict=True):
+    for name, found, wanted, size in zip(
+        ("loss", "gradient"), actual, expected, sizes, strict=True
+    ):
         limit = bound(name, subject.dtype, subject.device)
         compared.append(compare(name, found, wanted, size, limit, ("problem", "parameter")))
     return compared

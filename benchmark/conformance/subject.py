@@ -15,7 +15,15 @@ from loptbench.conformance.cases import Case
 from loptbench.errors import ContractError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec, get_kind
-from loptbench.protocol import Array, Level, Linearization, MetaGradient, OuterState, Trajectory, offers
+from loptbench.protocol import (
+    Array,
+    Level,
+    Linearization,
+    MetaGradient,
+    OuterState,
+    Trajectory,
+    offers,
+)
 from loptbench.tasks.base import ProblemBatch
 from loptbench.trajectory import unroll_by_steps
 
@@ -99,7 +107,9 @@ class SubjectOptimizer:
         n, s = state.shape
         with _Unchanged("linearize", state, gradient):
             matrices = _fields("linearize", self.raw.linearize(state, gradient), 4)
-        for name, matrix, shape in zip("ABCD", matrices, ((n, s, s), (n, s), (n, s), (n,)), strict=True):
+        for name, matrix, shape in zip(
+            "ABCD", matrices, ((n, s, s), (n, s), (n, s), (n,)), strict=True
+        ):
             require_array(f"linearize's {name}", matrix, shape, self.dtype)
         return Linearization(*matrices)
 
@@ -224,7 +234,9 @@ class Subject:
     def outer_init(self, spec: OptimizerSpec, config: MetaTraining) -> OuterState:
         """The state before the first outer step."""
         with _Unchanged("outer_init", spec):
-            outer = _fields("outer_init", self.implementation.outer_init(spec.parameters, config), 2)
+            outer = _fields(
+                "outer_init", self.implementation.outer_init(spec.parameters, config), 2
+            )
         return self._require_outer("outer_init", outer, spec, config)
 
     def outer_step(
@@ -239,7 +251,9 @@ class Subject:
             raise ContractError(
                 f"outer_step's objective must be a float, but it is a {type(objective).__name__}"
             )
-        return self._require_outer("outer_step", _fields("outer_step", new, 2), spec, config), objective
+        return self._require_outer(
+            "outer_step", _fields("outer_step", new, 2), spec, config
+        ), objective
 
     def _require_outer(
         self, what: str, outer: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
@@ -248,12 +262,12 @@ class Subject:
         self._require_parameters(f"{what}'s parameters", parameters, spec, config.dtype)
         for name, value in memory.items():
             if not isinstance(name, str) or not isinstance(value, np.ndarray):
-                raise ContractError(f"{what}'s memory must hold named NumPy arrays: {name!r} is not")
-        return OuterState(parameters, memory)
+                raise ContractError(
+                    f"{what}'s memory must hold named NumPy arrays: {name!r} is not"
+                )
+        return OuterState(parameters, memory).in_c_order()
 
-    def _require_parameters(
-        self, what: str, found: Any, spec: OptimizerSpec, dtype: str
-    ) -> None:
+    def _require_parameters(self, what: str, found: Any, spec: OptimizerSpec, dtype: str) -> None:
         shapes = get_kind(spec.kind).shapes(spec.n_state)
         if not isinstance(found, Mapping) or set(found) != set(shapes):
             names = sorted(found) if isinstance(found, Mapping) else type(found).__name__

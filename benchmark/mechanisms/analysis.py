@@ -80,7 +80,13 @@ def compare_analyses(found: Analysis, expected: Analysis) -> list[Comparison]:
         scale = max(1.0, float(np.abs(there.state).max(initial=0.0)))
         compared.append(
             compare_arrays(
-                "convergence point", "convergence point", here.state, there.state, "float64", "cpu", scale
+                "convergence point",
+                "convergence point",
+                here.state,
+                there.state,
+                "float64",
+                "cpu",
+                scale,
             )
         )
     if isinstance(found.momentum, Momentum) and isinstance(expected.momentum, Momentum):

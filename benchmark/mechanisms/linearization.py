@@ -40,9 +40,7 @@ def central_differences(
     return fine, error
 
 
-def _differences(
-    optimizer: Optimizer, state: Array, gradient: Array, step: float
-) -> Linearization:
+def _differences(optimizer: Optimizer, state: Array, gradient: Array, step: float) -> Linearization:
     n_components, n_state = state.shape
     A = np.empty((n_components, n_state, n_state))
     C = np.empty((n_components, n_state))

@@ -90,7 +90,11 @@ class GRU:
         to_h = to_new * z + to_rh * r + before_r @ p["W_r"] + before_z @ p["W_z"]
 
         to_s = np.zeros_like(gradient)
-        for gate, before, fed_by in (("z", before_z, h), ("r", before_r, h), ("c", before_c, r * h)):
+        for gate, before, fed_by in (
+            ("z", before_z, h),
+            ("r", before_r, h),
+            ("c", before_c, r * h),
+        ):
             adjoints[f"W_{gate}"] = before.T @ fed_by
             adjoints[f"a_{gate}"] = s @ before
             adjoints[f"b_{gate}"] = before.sum(axis=0)

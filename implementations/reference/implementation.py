@@ -100,7 +100,10 @@ class Implementation:
         """See `loptbench.protocol.MetaTrains`; Adam is that of Kingma and Ba 2015, algorithm 1."""
         optimizer = self.optimizer(spec.with_parameters(outer.parameters), "float64", "cpu")
         objective, gradient = self.meta_gradient(
-            optimizer, self.problems(batch, "float64", "cpu"), batch.initial_parameters, config.n_steps
+            optimizer,
+            self.problems(batch, "float64", "cpu"),
+            batch.initial_parameters,
+            config.n_steps,
         )
         finite = all(np.all(np.isfinite(array)) for array in gradient.values())
         norm = np.sqrt(sum(np.sum(array**2) for array in outer.parameters.values()))

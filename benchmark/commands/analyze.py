@@ -1,0 +1,142 @@
+"""`loptbench analyze`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loptbench.agreement import ORACLE
+from loptbench.errors import ContractError, LoptbenchError
+from loptbench.mechanisms.analysis import Analysis
+from loptbench.mechanisms.analysis import analyze as analyze_optimizer
+from loptbench.mechanisms.convergence import ConvergencePoint
+from loptbench.mechanisms.momentum import Momentum
+from loptbench.optimizers import KINDS, OptimizerSpec, momentum, sgd
+from loptbench.protocol import Optimizer
+from loptbench.registry import get_implementation, import_object
+from loptbench.runner import N_ANALYSIS
+from loptbench.tasks import get_task
+from loptbench.trajectory import unroll_by_steps
+from loptbench.weights import Checkpoint, load_checkpoint
+from loptbench.zoo import SHIPPED, shipped
+
+MOST_MODES = 8
+BASELINES = {"sgd": sgd, "momentum": momentum}
+
+
+@click.command()
+@click.argument("what")
+@click.option("--implementation", default="reference", show_default=True, help="What computes it.")
+@click.option(
+    "--task", default=None, help="The task its runs are on; that of the checkpoint if there is one."
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the problems."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def analyze(what: str, implementation: str, task: str | None, seed: int, as_json: bool) -> None:
+    """Measure the mechanisms of an optimizer.
+
+    WHAT is a checkpoint file, the name of a shipped one, a baseline such as
+    momentum:alpha=0.1,beta=0.9, or package.module:Object with `initial_state` and `step`.
+    """
+    found = _resolve(what)
+    name = task or (found.task if isinstance(found, Checkpoint) else "quadratic")
+    problem = get_task(name)
+    batch = problem.sample("evaluate", seed, range(N_ANALYSIS))
+    if isinstance(found, Checkpoint):
+        found = found.optimizer
+    if isinstance(found, OptimizerSpec):
+        one = get_implementation(implementation)
+        if found.kind not in one.optimizers or "float64" not in one.dtypes:
+            raise LoptbenchError(f"{implementation} does not compute {found.kind!r} in float64")
+        optimizer = one.optimizer(found.rounded_to("float64"), "float64", "cpu")
+    else:
+        optimizer = found
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    try:
+        run = unroll_by_steps(optimizer, problems, batch.initial_parameters, problem.n_steps)
+        analysis = analyze_optimizer(optimizer, run)
+    except LoptbenchError:
+        raise
+    except Exception as error:
+        raise LoptbenchError(
+            f"{what} failed while it was run: {type(error).__name__}: {error}; see "
+            "loptbench.protocol.Optimizer for what it must offer"
+        ) from error
+    if as_json:
+        click.echo(json.dumps(analysis.as_dict(), allow_nan=False))
+    else:
+        _print(what, analysis)
+
+
+def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
+    prefix, colon, rest = what.partition(":")
+    if what in SHIPPED:
+        return shipped(what)
+    if colon and prefix in KINDS:
+        return _baseline(prefix, rest)
+    if colon and not Path(what).exists():
+        found: Any = import_object(what)
+        optimizer = found() if isinstance(found, type) else found
+        missing = [
+            m for m in ("initial_state", "step") if not callable(getattr(optimizer, m, None))
+        ]
+        if missing:
+            raise ContractError(
+                f"{what} is not an optimizer: it has no {' and no '.join(missing)}; "
+                "see loptbench.protocol.Optimizer"
+            )
+        return optimizer  # type: ignore[no-any-return]  # imported at run time
+    return load_checkpoint(what)
+
+
+def _baseline(kind: str, rest: str) -> OptimizerSpec:
+    if kind not in BASELINES:
+        raise LoptbenchError(f"{kind!r} has no hyperparameters; give a checkpoint file")
+    wanted = sorted(KINDS[kind].shapes(0))
+    example = ",".join(f"{name}=0.1" for name in wanted)
+    try:
+        values = {k: float(v) for k, v in (pair.split("=") for pair in rest.split(","))}
+    except ValueError:
+        raise LoptbenchError(f"{rest!r} is not of the form {example}") from None
+    if sorted(values) != wanted:
+        raise LoptbenchError(f"{kind} takes {', '.join(wanted)}: give {kind}:{example}")
+    return BASELINES[kind](**values)
+
+
+def _print(what: str, analysis: Analysis) -> None:
+    click.echo(f"{what}\n")
+    point = analysis.convergence_point
+    click.echo("convergence point")
+    if isinstance(point, ConvergencePoint):
+        stable = "stable" if point.stable else "not stable"
+        click.echo(f"  residual            {point.residual:.1e}")
+        click.echo(f"  spectral radius     {point.spectral_radius:.6f}, {stable}")
+        click.echo(f"  update there        {point.update:.3e}")
+        if analysis.drift is not None:
+            click.echo(f"  drift               {analysis.drift:.3e} of a typical update")
+        click.echo(f"  other starts        {point.n_same} of {point.n_starts} reach it")
+        if point.linear_error:
+            click.echo(f"  by differences      error of A, B, C, D about {point.linear_error:.1e}")
+    else:
+        click.echo(f"  not applicable: {point.reason}")
+    found = analysis.momentum
+    click.echo("momentum")
+    if not isinstance(found, Momentum):
+        click.echo(f"  not applicable: {found.reason}")
+        return
+    click.echo(f"  momentum index      {found.index:.6f}")
+    click.echo(f"  effective rate      {found.effective_rate:.6g}")
+    click.echo(f"  asymptotic rate     {found.asymptotic_rate:.6g}")
+    for name, r2 in (("near convergence", found.r2_near), ("whole run", found.r2_whole)):
+        said = "not defined" if r2 is None else f"{r2:.4f}"
+        click.echo(f"  R² of linear, {name:17} {said}")
+    if found.modes:
+        click.echo("  modes: eigenvalue              timescale  contribution")
+    for mode in found.modes[:MOST_MODES]:
+        value = f"{mode.eigenvalue.real:+.6f} {mode.eigenvalue.imag:+.6f}i"
+        click.echo(f"         {value:24} {mode.timescale:9.2f}  {mode.contribution:.4g}")
+    if len(found.modes) > MOST_MODES:
+        click.echo(f"         and {len(found.modes) - MOST_MODES} more (--json has all)")

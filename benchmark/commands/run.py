@@ -1,0 +1,113 @@
+"""`loptbench run`."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from loptbench.commands.report import write_report
+from loptbench.errors import LoptbenchError
+from loptbench.progress import progress
+from loptbench.records import Record, Store, TrialStatus
+from loptbench.registry import Availability, Entry, discover, get_implementation
+from loptbench.runner import plan, run_trials
+from loptbench.weights import Checkpoint, load_checkpoint
+from loptbench.zoo import SHIPPED, shipped
+
+
+@click.command()
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    default=Path("loptbench-results"),
+    show_default=True,
+    help="The results folder; a run goes on from what is there.",
+)
+@click.option(
+    "--implementation",
+    multiple=True,
+    help="Run only this one: a name or package.module:Object. Repeatable. [default: all installed]",
+)
+@click.option(
+    "--checkpoint",
+    multiple=True,
+    help="A checkpoint file, or the name of a shipped one. Repeatable. [default: all shipped]",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seed of problems and random optimizers.",
+)
+@click.option(
+    "--report",
+    "report_path",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Write the HTML report here afterwards.",
+)
+def run(
+    store: Path,
+    implementation: tuple[str, ...],
+    checkpoint: tuple[str, ...],
+    seed: int,
+    report_path: Path | None,
+) -> None:
+    """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
+    checkpoints = _checkpoints(checkpoint)
+    entries = _entries(implementation)
+    results = Store.create(store)
+    trials = plan(entries, checkpoints, seed)
+    with progress("loptbench", len(trials)) as tell:
+        records = run_trials(trials, results, entries, tell)
+    failed = _summarize(records, entries)
+    if report_path is not None:
+        write_report(results, report_path)
+    else:
+        click.echo(f"results in {store}; 'loptbench report {store}' writes the report")
+    if failed:
+        sys.exit(1)
+
+
+def _checkpoints(names: tuple[str, ...]) -> dict[str, Checkpoint]:
+    chosen: dict[str, Checkpoint] = {}
+    for name in names or SHIPPED:
+        label = name if name in SHIPPED else Path(name).stem
+        if label in chosen:
+            raise LoptbenchError(f"two checkpoints are called {label!r}; rename one of the files")
+        chosen[label] = shipped(name) if name in SHIPPED else load_checkpoint(name)
+    return chosen
+
+
+def _entries(names: tuple[str, ...]) -> list[Entry]:
+    if not names:
+        return discover()
+    chosen = []
+    for name in dict.fromkeys(names):
+        one = get_implementation(name)
+        label = one.name if ":" in name else name
+        if any(entry.name == label for entry in chosen):
+            raise LoptbenchError(f"two implementations are called {label!r}; rename one")
+        source = name if ":" in name else f"{type(one).__module__}:{type(one).__qualname__}"
+        chosen.append(Entry(label, source, Availability.INSTALLED, implementation=one))
+    return chosen
+
+
+def _summarize(records: list[Record], entries: list[Entry]) -> int:
+    for entry in entries:
+        if entry.availability is not Availability.INSTALLED:
+            click.echo(f"{entry.name}: {entry.availability}: {entry.reason}")
+    for record in records:
+        if record.status is not TrialStatus.OK:
+            key = record.key
+            what = (
+                f"{key['trial']} of {key['optimizer']} in {key['implementation']}, {key['dtype']}"
+            )
+            click.echo(f"{record.status}: {what}: {record.message}")
+    counts = Counter(str(record.status) for record in records)
+    click.echo(", ".join(f"{counts[str(status)]} {status}" for status in TrialStatus))
+    return counts[str(TrialStatus.FAILED)] + sum(
+        entry.availability is Availability.BROKEN for entry in entries
+    )
