@@ -82,7 +82,8 @@ def compare(
     if not exceeded.size:
         return Comparison(quantity, error, bounds)
     step = int(exceeded[0])
-    where = (step, *np.unravel_index(int(flat[step].argmax()), expected.shape[1:]))
+    within = np.unravel_index(int(flat[step].argmax()), expected.shape[1:])
+    where = (step, *(int(index) for index in within))
     labels = [*names[: len(where)], *[names[-1]] * (len(where) - len(names))]
     place = ", ".join(f"{label} {index}" for label, index in zip(labels, where, strict=True))
     allowed = bounds[step] * scale[where]
@@ -150,14 +151,15 @@ def scales(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory) -> Scales:
 
 
 class _Disturbed:
-    """The oracle's optimizer with an error of 1e-12 of its scale added at the start and each step."""
+    """The oracle's optimizer, with an error of 1e-12 of the scale at the start and each step."""
 
     def __init__(self, optimizer: ReferenceOptimizer, seed: int) -> None:
         self.optimizer = optimizer
         self.rng = np.random.Generator(np.random.Philox(key=np.array([2, seed], dtype=np.uint64)))
 
     def disturb(self, values: Float, scale: Float) -> Float:
-        return values + PERTURBATION * scale * self.rng.choice([-1.0, 1.0], values.shape)
+        signs: Float = self.rng.choice([-1.0, 1.0], values.shape)
+        return values + PERTURBATION * scale * signs
 
     def initial_state(self, n_components: int) -> Float:
         state = self.optimizer.initial_state(n_components)

@@ -2,15 +2,15 @@
 
 
 class LoptbenchError(Exception):
-    """A user's mistake or a broken input: the command prints it as one sentence and exits with 2."""
+    """A user's mistake or broken input: the command prints it as one sentence, and exits with 2."""
 
 
 class WeightsError(LoptbenchError):
-    """A checkpoint is missing, truncated, foreign, misshapen, non-finite or of another convention."""
+    """A checkpoint is missing, truncated, foreign, misshapen, not finite, or for another GRU."""
 
 
 class StoreError(LoptbenchError):
-    """A results folder is not ours, cannot be written, or holds something that is not a record."""
+    """A results folder is not ours, cannot be written, or holds what is not a record."""
 
 
 class UnknownNameError(LoptbenchError):
@@ -21,7 +21,7 @@ class UnknownNameError(LoptbenchError):
 
 
 class NotInstalledError(LoptbenchError):
-    """An implementation whose framework is not installed; the message names the extra to install."""
+    """An implementation whose framework is not installed; the message names the extra."""
 
 
 class BrokenImplementationError(LoptbenchError):

@@ -20,25 +20,25 @@ class MetaTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str = "quadratic"
-    n_units: int = Field(64, ge=1)
+    n_units: int = Field(default=64, ge=1)
     input_scale: float = 1.0
     output_scale: float = 1.0
-    n_outer_steps: int = Field(2500, ge=1)
-    batch_size: int = Field(64, ge=1)
-    n_steps: int = Field(201, ge=1)
-    learning_rate: float = Field(7.84e-4, gt=0)
-    decay: float = Field(0.555, gt=0, le=1)
-    decay_steps: int = Field(1000, ge=1)
-    beta1: float = Field(0.806, ge=0, lt=1)
-    beta2: float = Field(0.594, ge=0, lt=1)
-    epsilon: float = Field(4.5e-6, gt=0)
-    clip: float = Field(0.047, gt=0)
-    penalty: float = Field(1e-6, ge=0)
-    seed: int = Field(0, ge=0)
+    n_outer_steps: int = Field(default=2500, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    n_steps: int = Field(default=201, ge=1)
+    learning_rate: float = Field(default=7.84e-4, gt=0)
+    decay: float = Field(default=0.555, gt=0, le=1)
+    decay_steps: int = Field(default=1000, ge=1)
+    beta1: float = Field(default=0.806, ge=0, lt=1)
+    beta2: float = Field(default=0.594, ge=0, lt=1)
+    epsilon: float = Field(default=4.5e-6, gt=0)
+    clip: float = Field(default=0.047, gt=0)
+    penalty: float = Field(default=1e-6, ge=0)
+    seed: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float64"] = "float32"
-    validation_size: int = Field(128, ge=1)
-    validate_every: int = Field(50, ge=1)
-    checkpoint_every: int = Field(100, ge=1)
+    validation_size: int = Field(default=128, ge=1)
+    validate_every: int = Field(default=50, ge=1)
+    checkpoint_every: int = Field(default=100, ge=1)
 
 
 def load_config(path: Path | None, task: str, overrides: dict[str, object]) -> MetaTraining:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from loptbench.errors import LoptbenchError
 from loptbench.files import write_atomically
@@ -20,7 +19,13 @@ from loptbench.protocol import OuterState
 from loptbench.provenance import versions_of
 from loptbench.tasks import ProblemBatch, get_task
 from loptbench.trajectory import meta_objective, run
-from loptbench.weights import Checkpoint, read_safetensors, refuse_to_overwrite, save_checkpoint
+from loptbench.weights import (
+    Checkpoint,
+    read_safetensors,
+    refuse_to_overwrite,
+    safetensors_bytes,
+    save_checkpoint,
+)
 
 MOST_SKIPPED_IN_A_ROW = 25
 VALIDATION_SPLIT = "tune"
@@ -51,7 +56,8 @@ class _Run:
             f"{g}/{k}": np.asarray(v) for g, group in groups.items() for k, v in group.items()
         }
         counts = json.dumps({name: getattr(self, name) for name in self.COUNTS})
-        write_atomically(path, save(arrays, {"identity": identity, "counts": counts}))
+        content = safetensors_bytes(arrays, {"identity": identity, "counts": counts})
+        write_atomically(path, content)
 
     @classmethod
     def load(cls, path: Path, identity: str) -> "_Run":
@@ -66,7 +72,7 @@ class _Run:
             prefix = f"{name}/"
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-        outer = OuterState(group("parameters"), group("memory"))
+        outer = OuterState(group("parameters"), group("memory")).canonical()
         return cls(outer, group("best"), **json.loads(metadata["counts"]))
 
 
@@ -105,7 +111,7 @@ def meta_train(
     if partial.exists():
         run_ = _Run.load(partial, identity)
     else:
-        outer = implementation.outer_init(spec.parameters, config).in_c_order()
+        outer = implementation.outer_init(spec.parameters, config).canonical()
         run_ = _Run(outer, dict(outer.parameters))
         run_.save(partial, identity)
 
@@ -145,9 +151,9 @@ def _outer_step(
     run_.step += 1
     arrays = [*outer.parameters.values(), *outer.memory.values()]
     if np.isfinite(objective) and all(np.all(np.isfinite(array)) for array in arrays):
-        run_.outer = outer.in_c_order()
+        run_.outer = outer.canonical()
         run_.skipped_in_a_row = 0
-        return objective
+        return float(objective)
     run_.n_skipped += 1
     run_.skipped_in_a_row += 1
     if run_.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
@@ -155,7 +161,7 @@ def _outer_step(
             f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row, up to step {run_.step}, had a "
             "meta-gradient that is not finite; lower learning_rate, output_scale or clip"
         )
-    return objective
+    return float(objective)
 
 
 def _validate(

@@ -3,7 +3,7 @@
 Every kind is the same thing, a dynamical system driven by the gradient of one component:
 
     h[k+1] = F(h[k], g[k])      the state     (n_components, n_state)
-    Δ[k]   = U(h[k], g[k])      the update    (n_components,), which is *added*: x[k+1] = x[k] + Δ[k]
+    Δ[k]   = U(h[k], g[k])      the update    (n_components,), to be *added*: x[k+1] = x[k] + Δ[k]
 
 An `OptimizerSpec` is such an optimizer as data. What computes it is an implementation.
 

@@ -11,7 +11,7 @@ An implementation offers the first level, and as many of the others as it can:
 
     1  step            `optimizer(...)` with `initial_state` and `step`;
                        `problems(...)` with `loss_and_gradient`
-    2  unroll          `unroll(...)`: a whole run, natively. Without it the harness loops over level 1
+    2  unroll          `unroll(...)`: a whole run, natively; else the harness loops over level 1
     3  linearize       the optimizer also has `linearize(...)`
     4  meta-gradient   `meta_gradient(...)`
     5  meta-training   `outer_init(...)` and `outer_step(...)`
@@ -38,7 +38,8 @@ from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks.base import ProblemBatch
 
-Array = NDArray[np.floating[Any]]
+Array = NDArray[Any]
+"""An array of float32 or float64, whichever the call is made in."""
 
 
 class Level(enum.IntEnum):
@@ -123,16 +124,16 @@ class OuterState(NamedTuple):
     parameters: Mapping[str, Array]
     memory: Mapping[str, NDArray[Any]]
 
-    def in_c_order(self) -> "OuterState":
-        """The same with every array laid out row by row, as it is after a trip to the disk.
+    def canonical(self) -> "OuterState":
+        """The same with names in alphabetical order and every array laid out row by row.
 
-        A matrix product of a transposed array may round differently from that of its copy. The
-        harness hands every outer state over in this layout, so that a resumed meta-training does
-        not differ in the last bit from one that never stopped.
+        A trip to the disk changes both, and with them the last bit of a sum over all arrays, or of
+        a product of a transposed one. The harness hands every outer state over in this form, so
+        that a resumed meta-training does not differ from one that never stopped.
         """
         return OuterState(
-            {name: np.array(array, order="C") for name, array in self.parameters.items()},
-            {name: np.array(array, order="C") for name, array in self.memory.items()},
+            {name: np.array(array, order="C") for name, array in sorted(self.parameters.items())},
+            {name: np.array(array, order="C") for name, array in sorted(self.memory.items())},
         )
 
 

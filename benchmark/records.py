@@ -151,7 +151,7 @@ class Store:
             return None
 
     def put(self, record: Record) -> None:
-        """Write a record; a damaged file in its place is kept beside it, with the ending .damaged."""
+        """Write a record; a damaged file in its place is kept, with the ending .damaged."""
         path = self._path(record.name)
         if path.exists() and self.get(record.key) is None:
             path.replace(path.with_suffix(".damaged"))

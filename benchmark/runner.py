@@ -1,7 +1,7 @@
 """The benchmark: which trials there are, and running those whose record is not there yet."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,63 +56,74 @@ def plan(entries: Iterable[Entry], checkpoints: Mapping[str, Checkpoint], seed: 
     """
     trials: list[Trial] = []
     for entry in entries:
-        implementation = entry.implementation
-        if implementation is None:
-            continue
-
-        def key(
-            trial: str,
-            optimizer: str,
-            spec: OptimizerSpec,
-            task: str,
-            dtype: str,
-            entry: Entry = entry,
-            **more: Any,
-        ) -> dict[str, Any]:
-            return {
-                "trial": trial,
-                "implementation": entry.name,
-                "source": entry.source,
-                "versions": versions_of(entry.implementation),
-                "code": code_hash(),
-                "optimizer": optimizer,
-                "weights": weights_hash(spec),
-                "task": task,
-                "seed": seed,
-                "dtype": dtype,
-                "device": "cpu",
-                "configuration": more,
-            }
-
-        for subject in subjects(implementation, seed, checkpoints=checkpoints):
-            case = subject.case
-            name = key("conformance", case.label, case.spec, case.batch.task, subject.dtype)
-            trials.append(Trial(name, _bind(_conformance, subject)))
-        if "float64" not in implementation.dtypes:
-            continue
-        for label, checkpoint in checkpoints.items():
-            if checkpoint.task in implementation.tasks and "gru" in implementation.optimizers:
-                spec, task = checkpoint.optimizer.rounded_to("float64"), checkpoint.task
-                about = {"n_problems": N_EVALUATION, "meta_training": checkpoint.meta_training}
-                name = key("evaluation", f"checkpoint {label}", spec, task, "float64", **about)
-                trials.append(Trial(name, _bind(_evaluation, implementation, spec, task, seed)))
-        for label, spec, task in _analyzed(checkpoints):
-            if task in implementation.tasks and spec.kind in implementation.optimizers:
-                name = key("momentum", label, spec, task, "float64", n_problems=N_ANALYSIS)
-                trials.append(Trial(name, _bind(_momentum, implementation, spec, task, seed)))
+        if entry.implementation is not None:
+            trials += _conformance_trials(entry, checkpoints, seed)
+            if "float64" in entry.implementation.dtypes:
+                trials += _evaluation_trials(entry, checkpoints, seed)
+                trials += _momentum_trials(entry, checkpoints, seed)
     return trials
+
+
+def _key(
+    entry: Entry, trial: str, optimizer: str, spec: OptimizerSpec, task: str, seed: int, dtype: str
+) -> dict[str, Any]:
+    return {
+        "trial": trial,
+        "implementation": entry.name,
+        "source": entry.source,
+        "versions": versions_of(entry.implementation),
+        "code": code_hash(),
+        "optimizer": optimizer,
+        "weights": weights_hash(spec),
+        "task": task,
+        "seed": seed,
+        "dtype": dtype,
+        "device": "cpu",
+    }
+
+
+def _conformance_trials(
+    entry: Entry, checkpoints: Mapping[str, Checkpoint], seed: int
+) -> Iterator[Trial]:
+    for subject in subjects(entry.implementation, seed, checkpoints=checkpoints):
+        case = subject.case
+        task = case.batch.task
+        key = _key(entry, "conformance", case.label, case.spec, task, seed, subject.dtype)
+        yield Trial(key, _bind(_conformance, subject))
+
+
+def _evaluation_trials(
+    entry: Entry, checkpoints: Mapping[str, Checkpoint], seed: int
+) -> Iterator[Trial]:
+    one = entry.implementation
+    for label, spec, task in _learned(checkpoints):
+        if task in one.tasks and spec.kind in one.optimizers:
+            key = _key(entry, "evaluation", label, spec, task, seed, "float64")
+            key["n_problems"] = N_EVALUATION
+            yield Trial(key, _bind(_evaluation, one, spec, task, seed))
+
+
+def _momentum_trials(
+    entry: Entry, checkpoints: Mapping[str, Checkpoint], seed: int
+) -> Iterator[Trial]:
+    one = entry.implementation
+    controls = [(label, spec, "quadratic") for label, spec in CONTROLS.items()]
+    for label, spec, task in _learned(checkpoints) + controls:
+        if task in one.tasks and spec.kind in one.optimizers:
+            key = _key(entry, "momentum", label, spec, task, seed, "float64")
+            key["n_problems"] = N_ANALYSIS
+            yield Trial(key, _bind(_momentum, one, spec, task, seed))
+
+
+def _learned(checkpoints: Mapping[str, Checkpoint]) -> list[tuple[str, OptimizerSpec, str]]:
+    return [
+        (f"checkpoint {name}", checkpoint.optimizer.rounded_to("float64"), checkpoint.task)
+        for name, checkpoint in checkpoints.items()
+    ]
 
 
 def _bind(function: Callable[..., Result], *arguments: Any) -> Callable[[], Result]:
     return lambda: function(*arguments)
-
-
-def _analyzed(checkpoints: Mapping[str, Checkpoint]) -> list[tuple[str, OptimizerSpec, str]]:
-    learned = [
-        (f"checkpoint {name}", checkpoint.optimizer.rounded_to("float64"), checkpoint.task)
-        for name, checkpoint in checkpoints.items()
-    ]
-    return learned + [(name, spec, "quadratic") for name, spec in CONTROLS.items()]
 
 
 def run_trials(

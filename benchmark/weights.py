@@ -75,10 +75,17 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "meta_training": json.dumps(checkpoint.meta_training, sort_keys=True),
         "sha256": checkpoint.sha256,
     }
-    arrays = {k: np.ascontiguousarray(v) for k, v in checkpoint.optimizer.parameters.items()}
-    # ascontiguousarray turns a scalar into a vector of one: keep the shape.
-    arrays = {k: v.reshape(checkpoint.optimizer.parameters[k].shape) for k, v in arrays.items()}
-    write_atomically(path, save(arrays, metadata))
+    write_atomically(path, safetensors_bytes(checkpoint.optimizer.parameters, metadata))
+
+
+def safetensors_bytes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file, in the same bytes each time: `safetensors` itself orders at random."""
+    plain = {name: np.array(array, order="C") for name, array in arrays.items()}
+    content = save(plain, dict(metadata))
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the data stay aligned
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def refuse_to_overwrite(path: Path) -> None:
@@ -142,7 +149,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
         raise WeightsError(f"{path} {what}; give the path of a .safetensors file")
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            names = sorted(file.keys())
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, TypeError, AttributeError, KeyError) as error:
         raise WeightsError(
             f"{path} is not a readable safetensors file; it may be truncated or of another "

@@ -31,12 +31,12 @@ class ProblemBatch:
     @property
     def n_problems(self) -> int:
         """How many problems the batch holds."""
-        return self.initial_parameters.shape[0]
+        return len(self.initial_parameters)
 
     @property
     def n_parameters(self) -> int:
         """How many parameters each problem has."""
-        return self.initial_parameters.shape[1]
+        return int(self.initial_parameters.shape[1])
 
     def rounded_to(self, dtype: str) -> "ProblemBatch":
         """The same batch with every number rounded to `dtype`, still stored as float64.

@@ -56,10 +56,11 @@ class Quadratic:
         # Q of a Gaussian matrix is uniform once the diagonal of R is made positive (Mezzadri 2007).
         Q, R = np.linalg.qr(rng.standard_normal((n, n)))
         Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
-        eigenvalues = 10 ** rng.uniform(*np.log10(self.eigenvalues), size=n)
-        H = (Q * eigenvalues) @ Q.T
+        low, high = np.log10(self.eigenvalues)
+        eigenvalues = 10 ** rng.uniform(low, high, size=n)
+        H: NDArray[np.float64] = (Q * eigenvalues) @ Q.T
         v = rng.standard_normal(n)
         # min f = c − ½ vᵀH⁻¹v = 0
-        c = 0.5 * np.sum((Q.T @ v) ** 2 / eigenvalues)
+        c = np.asarray(0.5 * np.sum((Q.T @ v) ** 2 / eigenvalues))
         x0 = rng.standard_normal(n)
         return 0.5 * (H + H.T), v, c, x0

@@ -1,6 +1,7 @@
 """`loptbench analyze`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from loptbench.weights import Checkpoint, load_checkpoint
 from loptbench.zoo import SHIPPED, shipped
 
 MOST_MODES = 8
-BASELINES = {"sgd": sgd, "momentum": momentum}
+BASELINES: dict[str, Callable[..., OptimizerSpec]] = {"sgd": sgd, "momentum": momentum}
 
 
 @click.command()

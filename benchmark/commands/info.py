@@ -2,9 +2,8 @@
 
 import click
 
-from loptbench.provenance import machine
+from loptbench.provenance import machine, versions_of
 from loptbench.registry import Availability, discover
-from loptbench.provenance import versions_of
 from loptbench.zoo import SHIPPED, shipped
 
 

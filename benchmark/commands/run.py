@@ -84,7 +84,7 @@ def _checkpoints(names: tuple[str, ...]) -> dict[str, Checkpoint]:
 def _entries(names: tuple[str, ...]) -> list[Entry]:
     if not names:
         return discover()
-    chosen = []
+    chosen: list[Entry] = []
     for name in dict.fromkeys(names):
         one = get_implementation(name)
         label = one.name if ":" in name else name

@@ -113,7 +113,7 @@ def require_pure(
         if not np.array_equal(now, again, equal_nan=True):
             largest = np.max(np.abs(np.asarray(now, float) - np.asarray(again, float)))
             raise CheckFailedError(
-                f"{what} returned something else for the same arguments: up to {largest:.1e} apart; "
+                f"{what} returned something else for the same arguments: {largest:.1e} apart; "
                 "it must remember nothing and draw nothing"
             )
 
@@ -229,7 +229,7 @@ def teacher_forced(subject: Subject) -> list[Comparison]:
         rows.append(row)
     compared = []
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
-        found, wanted, size = (np.stack(part) for part in zip(*column, strict=True))
+        found, right, size = (np.stack(part) for part in zip(*column, strict=True))
         limit = bound(name, subject.dtype, subject.device)
-        compared.append(compare(name, found, wanted, size, limit))
+        compared.append(compare(name, found, right, size, limit))
     return compared

@@ -265,7 +265,7 @@ class Subject:
                 raise ContractError(
                     f"{what}'s memory must hold named NumPy arrays: {name!r} is not"
                 )
-        return OuterState(parameters, memory).in_c_order()
+        return OuterState(parameters, memory).canonical()
 
     def _require_parameters(self, what: str, found: Any, spec: OptimizerSpec, dtype: str) -> None:
         shapes = get_kind(spec.kind).shapes(spec.n_state)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.protocol import Array, Linearization, LinearizableOptimizer, Optimizer
+from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
 
 STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
 

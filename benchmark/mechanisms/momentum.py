@@ -48,7 +48,7 @@ class Momentum:
         asymptotic_rate: −Σκ, the learning rate for a gradient that stays.
         modes: all modes, the largest contribution first.
         impulse_response: κ[0] … κ[200].
-        r2_near: R² of the linear prediction of the updates in the second half of real runs, or None.
+        r2_near: R² of the linear prediction of updates in the second half of real runs, or None.
         r2_whole: R² over the whole runs, or None.
     """
 
@@ -139,14 +139,14 @@ def modes(linear: Linearization) -> tuple[Mode, ...]:
 def linear_r2(point: ConvergencePoint, run: Trajectory, first: int) -> float | None:
     """R² of the updates that the linear system predicts from the gradients of real runs.
 
-        δh[k+1] = A δh[k] + B g[k],   Δ[k] ≈ U(h*, 0) + C δh[k] + D g[k],   δh[first] = h[first] − h*
+        δh[k+1] = A δh[k] + B g[k],  Δ[k] ≈ U(h*, 0) + C δh[k] + D g[k],  δh[first] = h[first] − h*
 
     Args:
         point: the convergence point.
         run: real runs.
         first: the step from which the linear system runs by itself.
 
-    Returns: 1 − Σ(Δ − predicted)² / Σ(Δ − mean Δ)², or None if the updates do not vary or are not
+    Returns: 1 − Σ(Δ − predicted)² / Σ(Δ − mean Δ)²; None if the updates do not vary, or are not
     finite.
     """
     A, B, C, D = point.linear

@@ -1,1 +1,1 @@
-""""""
+"""The test suite. It ships in the wheel: `pytest --pyargs loptbench.tests`."""

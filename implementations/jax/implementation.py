@@ -43,7 +43,8 @@ class _Placed:
     device: jax.Device
 
     def put(self, array: NDArray[Any]) -> jax.Array:
-        return jax.device_put(np.asarray(array, self.dtype), self.device)
+        placed: jax.Array = jax.device_put(np.asarray(array, self.dtype), self.device)
+        return placed
 
     def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, jax.Array]:
         return {name: self.put(array) for name, array in arrays.items()}

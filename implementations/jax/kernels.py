@@ -1,5 +1,6 @@
 """The compiled functions: arrays in, arrays out; what is static selects what is compiled."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -14,6 +15,9 @@ from loptbench.meta_config import MetaTraining
 Static = tuple[tuple[str, float], ...]
 """An optimizer's constants, hashable."""
 
+Matrices = tuple[tuple[Array, Array], tuple[Array, Array]]
+Jacobian = Callable[[Array, Array], Matrices]
+
 
 @partial(jax.jit, static_argnames=("kind", "constants"))
 def step(
@@ -26,20 +30,23 @@ def step(
 @partial(jax.jit, static_argnames=("kind", "constants"))
 def linearize(
     kind: str, constants: Static, p: Parameters, state: Array, gradient: Array
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+) -> Matrices:
     """((A, B), (C, D)) of every component."""
 
     def one_component(h: Array, g: Array) -> tuple[Array, Array]:
         new, update = KINDS[kind].step(p, dict(constants), h[None], g[None])
         return new[0], update[0]
 
-    return jax.vmap(jax.jacrev(one_component, argnums=(0, 1)))(state, gradient)
+    jacobian: Jacobian = jax.vmap(jax.jacrev(one_component, argnums=(0, 1)))
+    return jacobian(state, gradient)
 
 
 def _scan(
     kind: str, constants: Static, task: str, n_steps: int, p: Parameters, arrays: Arrays, x0: Array
 ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
-    def inner_step(carry: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], tuple]:
+    def inner_step(
+        carry: tuple[Array, Array], k: Array
+    ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
         state, x = carry
         loss, gradient = loss_and_gradient(task, arrays, x, k)
         new_state, update = KINDS[kind].step(p, dict(constants), state, gradient.reshape(-1))

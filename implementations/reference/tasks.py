@@ -23,7 +23,8 @@ class QuadraticProblems:
 
     def hessian_vector(self, parameters: Float, step: int, vector: Float) -> Float:
         """∇²f(x) y = Hy, for a vector y of each problem, (n_problems, n_parameters)."""
-        return np.einsum("pij,pj->pi", self.H, vector)
+        product: Float = np.einsum("pij,pj->pi", self.H, vector)
+        return product
 
     def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """What rounding errors of loss and gradient are relative to.

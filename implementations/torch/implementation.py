@@ -177,7 +177,7 @@ class Implementation:
         finite = all(bool(torch.isfinite(array).all()) for array in gradient.values())
 
         parameters = dict(optimizer.parameters)
-        norm = torch.sqrt(sum((p**2).sum() for p in parameters.values()))
+        norm = torch.stack([(p**2).sum() for p in parameters.values()]).sum().sqrt()
         shrink = config.penalty / norm if norm > 0 else 0.0
         for name, parameter in parameters.items():
             parameter.grad = gradient[name] + shrink * parameter

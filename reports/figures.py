@@ -1,0 +1,357 @@
+"""The figures, as inline SVG: no dates, no random identifiers, the same bytes each time."""
+
+import dataclasses
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from loptbench.records import Record
+
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+QUANTITIES = ("loss", "parameters", "gradient", "state", "update")
+COLOURS = sns.color_palette("colorblind")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Attributes:
+        anchor: its identifier in the page.
+        title: its heading.
+        alternative: what it shows, in words, for those who do not see it.
+        caption: what to look for.
+        svg: the drawing.
+        data: its numbers.
+    """
+
+    anchor: str
+    title: str
+    alternative: str
+    caption: str
+    svg: str
+    data: pd.DataFrame
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """One colour and one marker per name, throughout the report."""
+
+    names: tuple[str, ...]
+
+    def colour(self, name: str) -> tuple[float, float, float]:
+        """The colour of an implementation or optimizer."""
+        red, green, blue = COLOURS[self.names.index(name) % len(COLOURS)]
+        return red, green, blue
+
+    def marker(self, name: str) -> str:
+        """Its marker."""
+        return MARKERS[self.names.index(name) % len(MARKERS)]
+
+
+@contextmanager
+def _drawing(
+    anchor: str, width: float, height: float
+) -> Iterator[tuple[Figure, Callable[[], str]]]:
+    # A Figure of its own, not pyplot's: nothing global is left behind.
+    with mpl.rc_context({**STYLE, "svg.hashsalt": anchor}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+
+        def svg() -> str:
+            buffer = io.StringIO()
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+            return _inline(buffer.getvalue(), anchor)
+
+        yield figure, svg
+
+
+def _inline(document: str, anchor: str) -> str:
+    """The <svg> element alone, scaling to its column, its identifiers distinct in the page."""
+    svg = document[document.index("<svg") :]
+    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
+    svg = re.sub(r'id="([^"]+)"', rf'id="{anchor}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{anchor}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{anchor}-\1)", svg)
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def errors_by_step(records: list[Record], optimizer: str, dtype: str, look: Look) -> Picture | None:
+    """Observed error against its bound, over the steps of a run."""
+    rows = [
+        {
+            "check": check["check"],
+            "quantity": compared["quantity"],
+            "implementation": record.key["implementation"],
+            "step": step,
+            "error": error,
+            "bound": bound,
+        }
+        for record in records
+        if record.key["optimizer"] == optimizer and record.key["dtype"] == dtype
+        for check in record.result["checks"]
+        for compared in check["comparisons"]
+        if "error_by_step" in compared
+        for step, (error, bound) in enumerate(
+            zip(compared["error_by_step"], compared["bound_by_step"], strict=True)
+        )
+    ]
+    if not rows:
+        return None
+    data = pd.DataFrame(rows).astype({"error": float, "bound": float})
+    checks = [c for c in ("teacher-forced", "free-running") if (data["check"] == c).any()]
+    anchor = f"errors-{dtype}"
+    floor = float(np.finfo(dtype).eps) / 100
+    with _drawing(anchor, 12, 2.9 * len(checks)) as (figure, svg):
+        axes = figure.subplots(
+            len(checks), len(QUANTITIES), sharex=True, sharey=True, squeeze=False
+        )
+        for row, check in enumerate(checks):
+            for column, quantity in enumerate(QUANTITIES):
+                ax = axes[row, column]
+                part = data[(data["check"] == check) & (data["quantity"] == quantity)]
+                for name, one in part.groupby("implementation", sort=True):
+                    ax.plot(
+                        one["step"],
+                        one["error"].clip(lower=floor),
+                        color=look.colour(str(name)),
+                        marker=look.marker(str(name)),
+                        markevery=40,
+                        markersize=4,
+                        linewidth=1,
+                        label=str(name) if (row, column) == (0, 0) else None,
+                    )
+                limits = part.groupby("step")["bound"].min()
+                ax.plot(
+                    limits.index,
+                    limits,
+                    color="black",
+                    linestyle="--",
+                    linewidth=1.2,
+                    label="bound" if (row, column) == (0, 0) else None,
+                )
+                ax.set_yscale("log")
+                ax.set_title(f"{check}: {quantity}", fontsize=9)
+                if row == len(checks) - 1:
+                    ax.set_xlabel("inner step")
+                if column == 0:
+                    ax.set_ylabel("scaled error")
+        figure.legend(loc="outside upper center", ncols=len(look.names) + 1)
+        drawing = svg()
+    worst = (
+        data.assign(ratio=data["error"] / data["bound"])
+        .groupby(["check", "quantity", "implementation"], sort=True)
+        .agg(largest_error=("error", "max"), largest_error_over_bound=("ratio", "max"))
+        .reset_index()
+    )
+    top = worst.loc[worst["largest_error_over_bound"].idxmax()]
+    return Picture(
+        anchor,
+        f"Observed error against bound, {optimizer}, {dtype}",
+        f"Line plots over inner steps of the scaled error of each implementation, one panel for "
+        f"each of {', '.join(QUANTITIES)}, all against a dashed line, the bound. The largest error "
+        f"is {top['largest_error_over_bound']:.2g} of its bound: {top['quantity']}, "
+        f"{top['check']}, {top['implementation']}.",
+        "Errors are relative to the size of the terms that were added up. Errors of exactly zero "
+        f"are drawn at the lower edge, {floor:.0e}. Bounds of free-running grow with the growth "
+        "of small errors that the reference itself measures.",
+        drawing,
+        worst,
+    )
+
+
+def loss_curves(records: list[Record], optimizer: str, look: Look) -> Picture | None:
+    """The learned optimizer against theoretical momentum, per implementation."""
+    records = [r for r in records if r.key["optimizer"] == optimizer]
+    if not records:
+        return None
+    anchor = "curves"
+    rows: list[dict[str, Any]] = []
+    with _drawing(anchor, 4.0 * len(records), 3.4) as (figure, svg):
+        axes = figure.subplots(1, len(records), sharey=True, squeeze=False)[0]
+        for ax, record in zip(axes, records, strict=True):
+            for label in ("learned", "theoretical momentum"):
+                one = record.result.get(label)
+                if one is None:
+                    continue
+                mean = np.array(one["curve_mean"], float)
+                error = np.array(one["curve_standard_error"], float)
+                k = np.arange(mean.size)
+                ax.plot(
+                    k,
+                    mean,
+                    color=look.colour(label),
+                    marker=look.marker(label),
+                    markevery=40,
+                    markersize=4,
+                    label=label if ax is axes[0] else None,
+                )
+                low = np.maximum(mean - error, mean / 100)
+                ax.fill_between(k, low, mean + error, color=look.colour(label), alpha=0.25)
+                rows.append(
+                    {
+                        "implementation": record.key["implementation"],
+                        "optimizer": label,
+                        "problems": one["n_problems"],
+                        "diverged": one["n_diverged"],
+                        "meta_objective": one["objective_mean"],
+                        "standard_error": one["objective_standard_error"],
+                        "median": one["objective_median"],
+                        "median_final_loss": one["final_loss_median"],
+                    }
+                )
+            ax.set_yscale("log")
+            ax.set_title(record.key["implementation"])
+            ax.set_xlabel("inner step")
+        axes[0].set_ylabel("loss / first loss")
+        figure.legend(loc="outside upper center", ncols=2)
+        drawing = svg()
+    said = "; ".join(
+        f"{r['implementation']}, {r['optimizer']}: {r['meta_objective']:.4f}"
+        f" ± {r['standard_error']:.4f}"
+        for r in rows
+    )
+    return Picture(
+        anchor,
+        f"Learned optimizer against theoretical momentum, {optimizer}",
+        f"Loss over first loss against inner step on a log scale. Mean meta-objectives: {said}.",
+        f"Mean over {rows[0]['problems']} held-out problems; bands are one standard error of the "
+        "mean (the lower one cut at a hundredth of it). The paper's figure 1 (linear regression).",
+        drawing,
+        pd.DataFrame(rows),
+    )
+
+
+def _momentum_records(records: list[Record]) -> list[Record]:
+    return [r for r in records if "index" in r.result.get("momentum", {})]
+
+
+def eigenvalues(records: list[Record], optimizer: str, look: Look) -> Picture | None:
+    """The eigenvalues of A at the convergence point, in the complex plane."""
+    records = [r for r in _momentum_records(records) if r.key["optimizer"] == optimizer]
+    if not records:
+        return None
+    anchor = "eigenvalues"
+    rows: list[dict[str, Any]] = []
+    with _drawing(anchor, 7, 5.5) as (figure, svg):
+        ax = figure.subplots()
+        circle = np.exp(1j * np.linspace(0, 2 * np.pi, 400))
+        ax.plot(circle.real, circle.imag, color="grey", linewidth=1, label="unit circle")
+        for place, record in enumerate(records):
+            name = record.key["implementation"]
+            modes = record.result["momentum"]["modes"]
+            values = np.array([mode["eigenvalue"] for mode in modes])
+            # Rings of growing size: the implementations coincide, and all of them are to be seen.
+            ax.scatter(
+                values[:, 0],
+                values[:, 1],
+                s=14 + 40 * place,
+                facecolors="none",
+                edgecolors=look.colour(name),
+                marker=look.marker(name),
+                linewidths=1,
+                label=name,
+            )
+            rows += [
+                {
+                    "implementation": name,
+                    "mode": i,
+                    "real": mode["eigenvalue"][0],
+                    "imaginary": mode["eigenvalue"][1],
+                    "timescale_in_iterations": mode["timescale"],
+                    "contribution": mode["contribution"],
+                }
+                for i, mode in enumerate(modes[:8])
+            ]
+        ax.set_aspect("equal")
+        ax.set_xlabel("real part")
+        ax.set_ylabel("imaginary part")
+        figure.legend(loc="outside right upper")
+        drawing = svg()
+    top = records[0].result["momentum"]["modes"][0]
+    return Picture(
+        anchor,
+        f"Eigenvalues at the convergence point, {optimizer}",
+        f"Scatter plot of the eigenvalues of A in the complex plane, with the unit circle, for "
+        f"{', '.join(r.key['implementation'] for r in records)}. The mode that contributes most "
+        f"has eigenvalue {top['eigenvalue'][0]:.4f} {top['eigenvalue'][1]:+.4f}i.",
+        "Slow modes with real eigenvalues between 0 and 1 are momentum; β* of theory is 0.881. "
+        "The table has the eight modes that contribute most. The paper's figure 2.",
+        drawing,
+        pd.DataFrame(rows),
+    )
+
+
+def impulse_response(records: list[Record], optimizer: str, look: Look) -> Picture | None:
+    """The impulse response of the learned optimizer and of the controls, per implementation."""
+    records = _momentum_records(records)
+    if not any(record.key["optimizer"] == optimizer for record in records):
+        return None
+    anchor = "response"
+    length = 61
+    optimizers = [optimizer, *sorted({r.key["optimizer"] for r in records} - {optimizer})]
+    rows: list[dict[str, Any]] = []
+    with _drawing(anchor, 4.0 * len(optimizers), 3.2) as (figure, svg):
+        axes = figure.subplots(1, len(optimizers), squeeze=False)[0]
+        seen: set[str] = set()
+        for ax, label in zip(axes, optimizers, strict=True):
+            for place, record in enumerate(r for r in records if r.key["optimizer"] == label):
+                name = record.key["implementation"]
+                kappa = np.array(record.result["momentum"]["impulse_response"], float)[:length]
+                ax.plot(
+                    np.arange(kappa.size),
+                    kappa,
+                    color=look.colour(name),
+                    marker=look.marker(name),
+                    markevery=(place * 3, 9),
+                    markersize=4,
+                    linewidth=1,
+                    label=name if name not in seen else None,
+                )
+                seen.add(name)
+                found = record.result["momentum"]
+                rows.append(
+                    {
+                        "optimizer": label,
+                        "implementation": name,
+                        "momentum_index": found["index"],
+                        "effective_rate": found["effective_rate"],
+                        "asymptotic_rate": found["asymptotic_rate"],
+                        "r2_near_convergence": found["r2_near_convergence"],
+                        "r2_whole_run": found["r2_whole_run"],
+                    }
+                )
+            ax.set_title(label, fontsize=10)
+            ax.set_xlabel("steps after the impulse")
+        axes[0].set_ylabel("update κ")
+        figure.legend(loc="outside upper center", ncols=len(seen))
+        drawing = svg()
+    said = "; ".join(
+        f"{r['optimizer']} in {r['implementation']}: {r['momentum_index']:.4f}" for r in rows
+    )
+    return Picture(
+        anchor,
+        "Impulse response at the convergence point",
+        f"Line plots of the update after a gradient impulse. Momentum indices: {said}.",
+        "κ[0] is the answer to the impulse itself, the rest is momentum: index 1 − κ[0]/Σκ. "
+        "The controls must give 0 for sgd and β = 0.9 for momentum. The paper's figure 2.",
+        drawing,
+        pd.DataFrame(rows),
+    )

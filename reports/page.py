@@ -1,0 +1,203 @@
+"""The page: records in, one self-contained HTML file out."""
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from loptbench.protocol import Level
+from loptbench.records import Record, Store
+from loptbench.reports.figures import (
+    Look,
+    Picture,
+    eigenvalues,
+    errors_by_step,
+    impulse_response,
+    loss_curves,
+)
+from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results
+from loptbench.tolerances import TABLE
+
+SYMBOLS = {
+    "passed": "✓",
+    "failed": "✗",
+    "diverged": "∞",
+    "not offered": "–",
+    "not run": "…",
+    "not installed": "○",
+    "broken": "!",
+}
+
+
+def render(store: Store) -> str:
+    """The report of a store, as a string of HTML; the same records give the same bytes."""
+    results = Results.of(store)
+    pictures = _pictures(results)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["number"] = _number
+    folder = resources.files("loptbench.reports")
+    template = environment.from_string((folder / "page.html").read_text())
+    return template.render(
+        style=(folder / "style.css").read_text(),
+        summary=_summary(results),
+        results=results,
+        levels=list(Level),
+        dtypes=results.dtypes(),
+        cells=_cells(results),
+        symbols=SYMBOLS,
+        pictures=pictures,
+        ratios=_ratios(results),
+        points=_points(results),
+        tolerances=_tolerances(results),
+        provenance=_provenance(results),
+        versions=_versions(results),
+    )
+
+
+def _number(value: Any) -> str:
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _learned(results: Results) -> list[str]:
+    labels = {r.key["optimizer"] for r in results.records}
+    return sorted(label for label in labels if label.startswith("checkpoint "))
+
+
+def _pictures(results: Results) -> list[Picture]:
+    looks = Look(tuple(results.names()))
+    found: list[Picture | None] = []
+    for label in _learned(results)[:1]:
+        optimizers = Look(("learned", "theoretical momentum"))
+        found.append(loss_curves(results.of_kind("evaluation"), label, optimizers))
+        for dtype in results.dtypes():
+            found.append(errors_by_step(results.of_kind("conformance"), label, dtype, looks))
+        found.append(eigenvalues(results.of_kind("momentum"), label, looks))
+        found.append(impulse_response(results.of_kind("momentum"), label, looks))
+    return [picture for picture in found if picture is not None]
+
+
+def _cells(results: Results) -> dict[tuple[str, int, str], Cell]:
+    return {
+        (one["name"], int(level), dtype): results.cell(one, level, dtype)
+        for one in results.implementations
+        for level in Level
+        for dtype in results.dtypes()
+    }
+
+
+def _summary(results: Results) -> str:
+    """One sentence: what was run, and what came out."""
+    if not results.records:
+        return "This store holds no results yet: run 'loptbench run'."
+    cells = _cells(results)
+    wrong = sorted({name for (name, _, _), cell in cells.items() if cell.status == FAILED})
+    absent = [o["name"] for o in results.implementations if o["availability"] == NOT_INSTALLED]
+    ran = [name for name in results.names() if name not in absent]
+    parts = [f"{len(results.records)} trials of {', '.join(ran)}"]
+    parts.append(
+        f"disagreement with the reference in {', '.join(wrong)}"
+        if wrong
+        else "every check that was run agrees with the reference"
+    )
+    if results.missing:
+        parts.append(f"{results.missing} planned trials are missing: this report is partial")
+    ratios = [row["ratio"] for row in _ratios(results) if row["ratio"] is not None]
+    if ratios:
+        low, high = min(ratios), max(ratios)
+        span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
+        parts.append(
+            f"the learned optimizer's meta-objective is {span} times that of theoretical momentum"
+        )
+    return "; ".join(parts) + "."
+
+
+def _ratios(results: Results) -> list[dict[str, Any]]:
+    return [
+        {
+            "optimizer": record.key["optimizer"],
+            "implementation": record.key["implementation"],
+            "learned": record.result["learned"]["objective_mean"],
+            "momentum": record.result["theoretical momentum"]["objective_mean"],
+            "n": record.result["learned"]["n_problems"],
+            **record.result["ratio"],
+        }
+        for record in results.of_kind("evaluation")
+        if "ratio" in record.result
+    ]
+
+
+def _points(results: Results) -> list[dict[str, Any]]:
+    rows = []
+    for record in results.of_kind("momentum"):
+        point, found = record.result["convergence_point"], record.result["momentum"]
+        rows.append(
+            {
+                "optimizer": record.key["optimizer"],
+                "implementation": record.key["implementation"],
+                "residual": point.get("residual"),
+                "spectral_radius": point.get("spectral_radius"),
+                "drift": point.get("drift"),
+                "starts": _starts(point),
+                "index": found.get("index"),
+                "effective_rate": found.get("effective_rate"),
+                "asymptotic_rate": found.get("asymptotic_rate"),
+                "note": point.get("not_applicable") or found.get("not_applicable") or "",
+            }
+        )
+    return rows
+
+
+def _starts(point: Mapping[str, Any]) -> str:
+    if "other_starts" not in point:
+        return "–"
+    return f"{point['other_starts_at_this_point']} of {point['other_starts']}"
+
+
+def _tolerances(results: Results) -> list[dict[str, Any]]:
+    observed = results.observed()
+    rows = []
+    for device, table in TABLE.items():
+        for quantity, entry in table.items():
+            row: dict[str, Any] = {
+                "device": device,
+                "quantity": quantity,
+                "multiple": entry.multiple,
+                "scale": entry.scale,
+                "derivation": entry.derivation,
+            }
+            for dtype in results.dtypes():
+                ratios = [
+                    ratio
+                    for (name, in_dtype), ratio in observed.items()
+                    if in_dtype == dtype and _covers(quantity, name)
+                ]
+                row[dtype] = max(ratios) if ratios else None
+            rows.append(row)
+    return rows
+
+
+def _covers(quantity: str, name: str) -> bool:
+    return name == quantity or name.startswith((f"{quantity} of ", f"{quantity}:"))
+
+
+def _provenance(results: Results) -> list[tuple[str, str]]:
+    """Each fact about where the records were made; several values if they do not agree."""
+    facts: dict[str, set[str]] = {}
+    for record in results.records:
+        for name, value in record.provenance.items():
+            facts.setdefault(name, set()).add("unknown" if value is None else str(value))
+    return [(name, " / ".join(sorted(values))) for name, values in facts.items()]
+
+
+def _versions(results: Results) -> list[tuple[str, str]]:
+    found: dict[str, Record] = {r.key["implementation"]: r for r in results.records}
+    return [
+        (name, ", ".join(f"{k} {v}" for k, v in record.key["versions"].items()))
+        for name, record in sorted(found.items())
+    ]
