@@ -19,6 +19,15 @@ Float = NDArray[np.float64]
 ORACLE = Reference()
 PERTURBATION = 1e-12
 
+AXES = {
+    "loss": ("step", "problem"),
+    "parameters": ("step", "problem", "parameter"),
+    "gradient": ("step", "problem", "parameter"),
+    "state": ("step", "component", "unit"),
+    "update": ("step", "problem", "parameter"),
+}
+"""What the axes of a trajectory's fields are called in messages."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -46,6 +55,12 @@ class Comparison:
         """The largest error over its bound: below 1 all is well, and 1/ratio is the headroom."""
         return float(np.max(self.error / self.bound, initial=0.0))
 
+    @property
+    def first_exceeded(self) -> int:
+        """The first step at which the bound did not hold; the number of steps if it always did."""
+        exceeded = np.flatnonzero(self.error > self.bound)
+        return int(exceeded[0]) if exceeded.size else len(self.error)
+
 
 def compare(
     quantity: str,
@@ -63,7 +78,7 @@ def compare(
         expected: the oracle's, of the same shape.
         scale: what errors are relative to; broadcast against `expected`.
         bounds: the largest allowed scaled error at each step; broadcast to (n_steps,).
-        names: what the axes are called in messages; the last stands for all further ones.
+        names: what the axes are called in messages.
     """
     n_steps = expected.shape[0]
     bounds = np.broadcast_to(np.asarray(bounds, np.float64), (n_steps,))
@@ -84,8 +99,8 @@ def compare(
     step = int(exceeded[0])
     within = np.unravel_index(int(flat[step].argmax()), expected.shape[1:])
     where = (step, *(int(index) for index in within))
-    labels = [*names[: len(where)], *[names[-1]] * (len(where) - len(names))]
-    place = ", ".join(f"{label} {index}" for label, index in zip(labels, where, strict=True))
+    labels = [*names, *["index"] * (len(where) - len(names))]
+    place = ", ".join(f"{label} {index}" for label, index in zip(labels, where, strict=False))
     allowed = bounds[step] * scale[where]
     deviation = (
         f"{place}: {quantity} = {actual[where]:.17g}, "
@@ -237,5 +252,7 @@ def compare_trajectories(
     for name in Trajectory._fields:
         wanted = np.asarray(getattr(expected or run, name), np.float64)
         limits = np.minimum(ceiling, entered * getattr(grown, name))
-        compared.append(compare(name, getattr(actual, name), wanted, getattr(within, name), limits))
+        compared.append(
+            compare(name, getattr(actual, name), wanted, getattr(within, name), limits, AXES[name])
+        )
     return compared

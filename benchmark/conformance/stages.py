@@ -104,9 +104,10 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         if check.needs_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         comparisons = check.run(subject)
-        deviations = [c.deviation for c in comparisons if not c.ok]
-        if deviations:
-            raise CheckFailedError(deviations[0])
+        wrong = [comparison for comparison in comparisons if not comparison.ok]
+        if wrong:
+            # The earliest step is the nearest to the cause: what follows it may only follow from it.
+            raise CheckFailedError(min(wrong, key=lambda c: c.first_exceeded).deviation)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, Status.SKIPPED, str(skipped), comparisons)
     except (CheckFailedError, ContractError) as failed:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.agreement import ORACLE, Comparison, compare, compare_arrays, oracle_run
+from loptbench.agreement import AXES, ORACLE, Comparison, compare, compare_arrays, oracle_run
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.optimizers import OptimizerSpec
@@ -209,27 +209,29 @@ def teacher_forced(subject: Subject) -> list[Comparison]:
     names = ("loss", "gradient", "state", "update", "parameters")
     rows: list[list[tuple[Any, Any, Any]]] = []
     for k in range(subject.case.n_steps):
-        x = subject.cast(run.parameters[k])
-        h, g = subject.cast(run.state[k]), subject.cast(run.gradient[k]).reshape(-1)
-        expected = oracle_problems.loss_and_gradient(exact(x), k)
-        row = list(
-            zip(
-                problems.loss_and_gradient(x, k),
-                expected,
-                oracle_problems.magnitude(exact(x), k),
-                strict=True,
-            )
+        x, g = subject.cast(run.parameters[k]), subject.cast(run.gradient[k])
+        h = subject.cast(run.state[k])
+        loss, gradient = problems.loss_and_gradient(x, k)
+        right_loss, right_gradient = oracle_problems.loss_and_gradient(exact(x), k)
+        loss_size, gradient_size = oracle_problems.magnitude(exact(x), k)
+        new, update = optimizer.step(h, g.reshape(-1))
+        right_new, right_update = reference.step(exact(h), exact(g).reshape(-1))
+        state_size, update_size = reference.magnitude(exact(h), exact(g).reshape(-1))
+        update, right_update, update_size = (
+            flat.reshape(x.shape) for flat in (update, right_update, update_size)
         )
-        new, update = optimizer.step(h, g)
-        wanted = reference.step(exact(h), exact(g))
-        sizes = reference.magnitude(exact(h), exact(g))
-        row += list(zip((new, update), wanted, sizes, strict=True))
-        flat = x.reshape(-1)
-        row.append((flat + update, exact(flat) + wanted[1], np.abs(exact(flat)) + sizes[1]))
-        rows.append(row)
+        rows.append(
+            [
+                (loss, right_loss, loss_size),
+                (gradient, right_gradient, gradient_size),
+                (new, right_new, state_size),
+                (update, right_update, update_size),
+                (x + update, exact(x) + right_update, np.abs(exact(x)) + update_size),
+            ]
+        )
     compared = []
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
         found, right, size = (np.stack(part) for part in zip(*column, strict=True))
         limit = bound(name, subject.dtype, subject.device)
-        compared.append(compare(name, found, right, size, limit))
+        compared.append(compare(name, found, right, size, limit, AXES[name]))
     return compared
