@@ -14,6 +14,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from loptbench.records import Record
+from loptbench.reports.results import spelled
 
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -224,8 +225,8 @@ def loss_curves(records: list[Record], optimizer: str, look: Look) -> Picture | 
         figure.legend(loc="outside upper center", ncols=2)
         drawing = svg()
     said = "; ".join(
-        f"{r['implementation']}, {r['optimizer']}: {r['meta_objective']:.4f}"
-        f" ± {r['standard_error']:.4f}"
+        f"{r['implementation']}, {r['optimizer']}: {spelled(r['meta_objective'])}"
+        f" ± {spelled(r['standard_error'])}"
         for r in rows
     )
     return Picture(
@@ -250,7 +251,7 @@ def eigenvalues(records: list[Record], optimizer: str, look: Look) -> Picture | 
         return None
     anchor = "eigenvalues"
     rows: list[dict[str, Any]] = []
-    with _drawing(anchor, 7, 5.5) as (figure, svg):
+    with _drawing(anchor, 9, 5) as (figure, svg):
         ax = figure.subplots()
         circle = np.exp(1j * np.linspace(0, 2 * np.pi, 400))
         ax.plot(circle.real, circle.imag, color="grey", linewidth=1, label="unit circle")

@@ -5,7 +5,6 @@ from importlib import resources
 from typing import Any
 
 import jinja2
-import pandas as pd
 
 from loptbench.protocol import Level
 from loptbench.records import Record, Store
@@ -17,7 +16,7 @@ from loptbench.reports.figures import (
     impulse_response,
     loss_curves,
 )
-from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results
+from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results, spelled
 from loptbench.tolerances import TABLE
 
 SYMBOLS = {
@@ -36,7 +35,7 @@ def render(store: Store) -> str:
     results = Results.of(store)
     pictures = _pictures(results)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = _number
+    environment.filters["number"] = spelled
     folder = resources.files("loptbench.reports")
     template = environment.from_string((folder / "page.html").read_text())
     return template.render(
@@ -54,14 +53,6 @@ def render(store: Store) -> str:
         provenance=_provenance(results),
         versions=_versions(results),
     )
-
-
-def _number(value: Any) -> str:
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
 
 
 def _learned(results: Results) -> list[str]:

@@ -138,6 +138,13 @@ class Results:
         return worst
 
 
+def spelled(value: Any) -> str:
+    """A value as it stands in the report; a number that was not finite is a dash."""
+    if value is None or (isinstance(value, float) and value != value):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _number(value: float | None) -> float:
     # What is not finite is None in a record; of a ratio it means: beyond any bound.
     return float("inf") if value is None else float(value)

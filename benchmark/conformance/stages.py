@@ -106,7 +106,7 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         comparisons = check.run(subject)
         wrong = [comparison for comparison in comparisons if not comparison.ok]
         if wrong:
-            # The earliest step is the nearest to the cause: what follows it may only follow from it.
+            # The earliest step is the nearest to the cause; later ones may only follow from it.
             raise CheckFailedError(min(wrong, key=lambda c: c.first_exceeded).deviation)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, Status.SKIPPED, str(skipped), comparisons)

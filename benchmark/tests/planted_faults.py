@@ -202,7 +202,7 @@ class ForgottenInitialState(_WithGRU):
 
 class _NumericGRU(GRU):
     def _gates(self, h: Array, gradient: Array) -> tuple[Array, Array, Array]:
-        z, r, c = super()._gates(h, gradient)
+        _, r, c = super()._gates(h, gradient)
         s = self.input_scale * gradient[:, None]
         # A sigmoid by e^x / (1 + e^x), which overflows where the stable one does not.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -463,7 +463,7 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     LossAfterUpdate: ("free-running", r"step 0, problem \d: loss = .* but should be"),
     StateKeptBetweenRuns: (
         "free-running",
-        r"step 0, component \d+, unit \d+: state = .* but should be",
+        r"step 0, component \d+, unit \d+: state = .* but should",
     ),
     OneStepShort: ("free-running", r"step 1, problem .*parameters = .* but should be"),
     TransposedJacobian: ("linearize", r"A = .* but should be"),

@@ -1,6 +1,8 @@
-"""Every implementation passes every check. A third party runs this file on their own:
+"""Every implementation passes every check.
 
-pytest --pyargs loptbench.tests.test_conformance --implementation package.module:Object
+A third party runs this file on their own:
+
+    pytest --pyargs loptbench.tests.test_conformance --implementation package.module:Object
 """
 
 import pytest

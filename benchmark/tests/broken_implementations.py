@@ -1,0 +1,49 @@
+"""Objects that are not implementations, each in its own way; for the registry's and CLI's tests."""
+
+from loptbench.implementations.reference.implementation import Implementation as Reference
+
+
+class NothingDeclared:
+    """No attribute of an implementation."""
+
+    name = "nothing"
+
+
+class UnknownKind(Reference):
+    """An optimizer kind that there is not."""
+
+    optimizers = ("gru", "lion")  # type: ignore[assignment]
+
+
+class NothingOffered(Reference):
+    """No optimizer at all."""
+
+    optimizers = ()  # type: ignore[assignment]
+
+
+class OneString(Reference):
+    """A string where a collection is wanted."""
+
+    dtypes = "float64"  # type: ignore[assignment]
+
+
+class NeedsArguments(Reference):
+    """Cannot be made without arguments."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+
+class StepOnly:
+    """Level 1 of the reference for sgd, and nothing else: no task, no higher level."""
+
+    name = "step only"
+    optimizers = ("sgd",)
+    tasks = ()
+    dtypes = ("float64",)
+    devices = ("cpu",)
+    versions = ("numpy",)
+
+    def __init__(self) -> None:
+        self.optimizer = Reference().optimizer
+        self.problems = Reference().problems

@@ -1,0 +1,93 @@
+"""The package itself: what is in it, and what it may import."""
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import loptbench
+import loptbench.implementations
+import loptbench.reports
+import loptbench.tasks
+from loptbench.provenance import code_hash
+
+PACKAGES = {
+    "loptbench": loptbench,
+    "loptbench.implementations": loptbench.implementations,
+    "loptbench.tasks": loptbench.tasks,
+    "loptbench.reports": loptbench.reports,
+}
+
+
+def sources() -> list[tuple[str, Path]]:
+    """Every Python file, with the dotted name of its package."""
+    found: dict[Path, str] = {}
+    for name, package in PACKAGES.items():
+        root = Path(package.__path__[0])
+        for file in root.rglob("*.py"):
+            parts = file.relative_to(root).parent.parts
+            found[file] = ".".join([name, *parts])
+    return [(name, file) for file, name in found.items()]
+
+
+def test_pyproject_lists_every_subpackage() -> None:
+    pyproject = Path(loptbench.__path__[0]).parent / "pyproject.toml"
+    if not pyproject.exists():
+        pytest.skip("installed from a wheel: there is no pyproject.toml beside the package")
+    listed = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted({name for name, _ in sources()})
+
+
+def test_every_subpackage_is_installed() -> None:
+    names = {name for name, _ in sources()}
+    assert {"loptbench.tests", "loptbench.conformance", "loptbench.mechanisms"} <= names
+    assert {f"loptbench.implementations.{n}" for n in ("reference", "torch", "jax")} <= names
+
+
+def imported(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_frameworks_are_imported_by_their_implementation_only() -> None:
+    frameworks = {"torch": "torch", "jax": "jax", "optax": "jax", "jaxlib": "jax"}
+    for name, file in sources():
+        if name == "loptbench.tests":
+            continue
+        for module in imported(file):
+            owner = frameworks.get(module.split(".")[0])
+            if owner is not None:
+                assert name == f"loptbench.implementations.{owner}", f"{file} imports {module}"
+
+
+def test_implementations_do_not_import_each_other() -> None:
+    for name, file in sources():
+        for module in imported(file):
+            if name.startswith("loptbench.implementations.") and module.startswith(
+                "loptbench.implementations."
+            ):
+                assert module.startswith(name), f"{file} imports {module}"
+
+
+def test_the_harness_does_not_import_the_reports() -> None:
+    allowed = {"loptbench.commands", "loptbench.reports", "loptbench.tests"}
+    for name, file in sources():
+        if name not in allowed and not file.name == "provenance.py":
+            assert not any(m.startswith("loptbench.reports") for m in imported(file)), file
+
+
+def test_modules_stay_readable() -> None:
+    for name, file in sources():
+        if name != "loptbench.tests":
+            assert len(file.read_text().splitlines()) <= 400, file
+
+
+def test_the_code_hash_is_that_of_the_sources() -> None:
+    assert len(code_hash()) == 64
+    assert code_hash() == code_hash()
