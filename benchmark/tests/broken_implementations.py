@@ -12,13 +12,13 @@ class NothingDeclared:
 class UnknownKind(Reference):
     """An optimizer kind that there is not."""
 
-    optimizers = ("gru", "lion")  # type: ignore[assignment]
+    optimizers = ("gru", "lion")
 
 
 class NothingOffered(Reference):
     """No optimizer at all."""
 
-    optimizers = ()  # type: ignore[assignment]
+    optimizers = ()
 
 
 class OneString(Reference):

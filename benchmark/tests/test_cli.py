@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loptbench import cli
-from loptbench.meta_training import MetaTraining
+from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import random_gru
 from loptbench.weights import Checkpoint, load_checkpoint, save_checkpoint
 from loptbench.zoo import shipped_path

@@ -60,7 +60,7 @@ def test_unknown_names() -> None:
 
 def test_paths_that_lead_nowhere() -> None:
     for path in ("a.b:", ":C", "a-b:C", "a..b:C"):
-        with pytest.raises(LoptbenchError, match="not of the form package.module:Object"):
+        with pytest.raises(LoptbenchError, match=r"not of the form package\.module:Object"):
             get_implementation(path)
     with pytest.raises(LoptbenchError, match="there is no module 'no_such_module'"):
         get_implementation("no_such_module.inside:Object")

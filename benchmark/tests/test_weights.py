@@ -133,7 +133,7 @@ def test_missing_metadata(file: Path, key: str) -> None:
 
 def test_unreadable_metadata(file: Path) -> None:
     rewritten(file, metadata=lambda said: said.update(constants="{"))
-    with pytest.raises(WeightsError, match="metadata of .* cannot be read"):
+    with pytest.raises(WeightsError, match=r"metadata of .* cannot be read"):
         load_checkpoint(file)
 
 
