@@ -234,7 +234,8 @@ def loss_curves(records: list[Record], optimizer: str, look: Look) -> Picture | 
         f"Learned optimizer against theoretical momentum, {optimizer}",
         f"Loss over first loss against inner step on a log scale. Mean meta-objectives: {said}.",
         f"Mean over {rows[0]['problems']} held-out problems; bands are one standard error of the "
-        "mean (the lower one cut at a hundredth of it). The paper's figure 1 (linear regression).",
+        "mean (the lower one cut at a hundredth of it). Answers to the paper's comparison on linear "
+        "regression.",
         drawing,
         pd.DataFrame(rows),
     )
@@ -251,7 +252,7 @@ def eigenvalues(records: list[Record], optimizer: str, look: Look) -> Picture | 
         return None
     anchor = "eigenvalues"
     rows: list[dict[str, Any]] = []
-    with _drawing(anchor, 9, 5) as (figure, svg):
+    with _drawing(anchor, 8, 5) as (figure, svg):
         ax = figure.subplots()
         circle = np.exp(1j * np.linspace(0, 2 * np.pi, 400))
         ax.plot(circle.real, circle.imag, color="grey", linewidth=1, label="unit circle")
@@ -294,7 +295,8 @@ def eigenvalues(records: list[Record], optimizer: str, look: Look) -> Picture | 
         f"{', '.join(r.key['implementation'] for r in records)}. The mode that contributes most "
         f"has eigenvalue {top['eigenvalue'][0]:.4f} {top['eigenvalue'][1]:+.4f}i.",
         "Slow modes with real eigenvalues between 0 and 1 are momentum; β* of theory is 0.881. "
-        "The table has the eight modes that contribute most. The paper's figure 2.",
+        "The table has the eight modes that contribute most. Answers to the paper's figure on "
+        "momentum.",
         drawing,
         pd.DataFrame(rows),
     )
@@ -352,7 +354,8 @@ def impulse_response(records: list[Record], optimizer: str, look: Look) -> Pictu
         "Impulse response at the convergence point",
         f"Line plots of the update after a gradient impulse. Momentum indices: {said}.",
         "κ[0] is the answer to the impulse itself, the rest is momentum: index 1 − κ[0]/Σκ. "
-        "The controls must give 0 for sgd and β = 0.9 for momentum. The paper's figure 2.",
+        "The controls must give 0 for sgd and β = 0.9 for momentum. Answers to the paper's figure "
+        "on momentum.",
         drawing,
         pd.DataFrame(rows),
     )

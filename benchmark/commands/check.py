@@ -41,7 +41,7 @@ def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, a
             click.echo("".join(traceback.format_exception(error.__cause__)), nl=False)
         sys.exit(1)
     click.echo(f"import                     passed  {implementation.name} [{name}]")
-    failed = 0
+    failed = passed = skipped = 0
     outcomes = check_all(implementation, seed, only, dtype or None)
     for checked, group in groupby(outcomes, key=lambda outcome: outcome.check):
         seen: list[Outcome] = []
@@ -52,6 +52,8 @@ def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, a
                 if not all_:
                     break
         click.echo(f"{checked.name:26} {_line(seen)}")
+        passed += any(outcome.status is Status.PASSED for outcome in seen)
+        skipped += all(outcome.status is Status.SKIPPED for outcome in seen)
         for outcome in seen:
             if outcome.status is Status.FAILED:
                 click.echo(f"    {outcome.message}")
@@ -66,6 +68,7 @@ def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, a
             break
     if failed:
         sys.exit(1)
+    click.echo(f"{passed} checks passed, {skipped} do not apply, none failed")
 
 
 def _line(outcomes: list[Outcome]) -> str:

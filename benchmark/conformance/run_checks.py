@@ -18,23 +18,10 @@ from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.mechanisms.linearization import central_differences
 from loptbench.meta_config import MetaTraining
-from loptbench.protocol import Level, Linearization, OuterState
+from loptbench.protocol import Linearization, OuterState
 from loptbench.tasks import get_task
 from loptbench.tolerances import CENTRAL_DIFFERENCE, DIRECTIONAL_DIFFERENCE
 from loptbench.trajectory import meta_objective
-
-METHODS = {
-    Level.UNROLL: "unroll",
-    Level.LINEARIZE: "linearize, on the optimizer",
-    Level.META_GRADIENT: "meta_gradient",
-    Level.META_TRAINING: "outer_init and outer_step",
-}
-
-
-def require_level(subject: Subject, level: Level) -> None:
-    """Skip unless the level is offered."""
-    if not subject.offers(level):
-        raise CheckSkippedError(f"level {level} is not offered: no method {METHODS[level]}")
 
 
 def require_float64(subject: Subject) -> None:
@@ -58,7 +45,6 @@ def free_running(subject: Subject) -> list[Comparison]:
 
 def native_unroll(subject: Subject) -> list[Comparison]:
     """The native unroll is the loop over the implementation's own level 1."""
-    require_level(subject, Level.UNROLL)
     n_steps = subject.case.n_steps
     return compare_trajectories(
         subject.unroll(n_steps),
@@ -95,7 +81,6 @@ def _compare_linearizations(
 
 def linearization(subject: Subject) -> list[Comparison]:
     """A, B, C, D are the oracle's hand-derived ones."""
-    require_level(subject, Level.LINEARIZE)
     optimizer = subject.optimizer()
     reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
     compared = []
@@ -114,7 +99,6 @@ def linearization(subject: Subject) -> list[Comparison]:
 
 def linearization_by_differences(subject: Subject) -> list[Comparison]:
     """A, B, C, D are the slopes of the implementation's own step."""
-    require_level(subject, Level.LINEARIZE)
     require_float64(subject)
     optimizer = subject.optimizer()
     state, _ = drawn(subject, 8)
@@ -136,7 +120,6 @@ def linearization_by_differences(subject: Subject) -> list[Comparison]:
 
 def meta_gradient(subject: Subject) -> list[Comparison]:
     """The meta-objective and every leaf of its gradient are the oracle's."""
-    require_level(subject, Level.META_GRADIENT)
     compared = []
     for n_steps, batch in (
         (subject.case.n_steps, subject.batch),
@@ -178,7 +161,6 @@ def meta_gradient(subject: Subject) -> list[Comparison]:
 
 def meta_gradient_by_differences(subject: Subject) -> list[Comparison]:
     """The meta-gradient is the slope of the implementation's own meta-objective."""
-    require_level(subject, Level.META_GRADIENT)
     require_float64(subject)
     n_steps = min(subject.case.n_steps, 40)
     spec = subject.spec
@@ -249,7 +231,6 @@ def _outer_problem(subject: Subject) -> tuple[Any, MetaTraining, list[Any]]:
 
 def outer_steps(subject: Subject) -> list[Comparison]:
     """The first outer steps are the oracle's: clipping, penalty, decay, Adam."""
-    require_level(subject, Level.META_TRAINING)
     require_float64(subject)
     spec, config, batches = _outer_problem(subject)
     found, expected = subject.outer_init(spec, config), ORACLE.outer_init(spec.parameters, config)
@@ -285,7 +266,6 @@ def outer_steps(subject: Subject) -> list[Comparison]:
 
 def outer_resuming(subject: Subject) -> list[Comparison]:
     """Stopping and resuming, in a new instance and from bytes, equals not stopping."""
-    require_level(subject, Level.META_TRAINING)
     spec, config, batches = _outer_problem(subject)
     outer = subject.outer_init(spec, config)
     outer, _ = subject.outer_step(outer, spec, batches[0], config)

@@ -34,18 +34,28 @@ class Check:
         level: the level of the protocol that it belongs to.
         run: makes the comparisons; raises if the property fails or does not apply.
         needs_task: whether it evaluates the implementation's own problems.
+        needs_level: whether it asks for the level's own methods; those of level 2 that do not run
+            the harness's loop where there is no native one.
     """
 
     name: str
     level: Level
     run: Callable[[Subject], list[Comparison]]
     needs_task: bool = True
+    needs_level: bool = True
 
     @property
     def means(self) -> str:
         """The property in a sentence."""
         return (self.run.__doc__ or "").strip()
 
+
+METHODS = {
+    Level.UNROLL: "unroll",
+    Level.LINEARIZE: "linearize, on the optimizer",
+    Level.META_GRADIENT: "meta_gradient",
+    Level.META_TRAINING: "outer_init and outer_step",
+}
 
 CHECKS: tuple[Check, ...] = (
     Check("initial-state", Level.STEP, step_checks.initial_state, needs_task=False),
@@ -54,9 +64,9 @@ CHECKS: tuple[Check, ...] = (
     Check("step-purity", Level.STEP, step_checks.step_purity, needs_task=False),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient),
     Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
-    Check("free-running", Level.UNROLL, run_checks.free_running),
+    Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
-    Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity),
+    Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
     Check("linearize", Level.LINEARIZE, run_checks.linearization, needs_task=False),
     Check(
         "linearize-differences",
@@ -101,6 +111,10 @@ def run_check(check: Check, subject: Subject) -> Outcome:
     """Run one check; whatever the implementation does, an outcome comes back."""
     comparisons: list[Comparison] = []
     try:
+        if check.needs_level and not subject.offers(check.level):
+            raise CheckSkippedError(
+                f"level {check.level} is not offered: no method {METHODS[check.level]}"
+            )
         if check.needs_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         comparisons = check.run(subject)
