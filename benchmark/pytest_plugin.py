@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from loptbench.registry import Entry
 
 REQUIRE = "LOPTBENCH_REQUIRE"
+PROFILE = "LOPTBENCH_HYPOTHESIS"
+SUITE = "loptbench.tests"
+SELECTED = pytest.StashKey["list[Entry]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,6 +57,29 @@ def selected(config: pytest.Config) -> "list[Entry]":
     return entries
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Say which loptbench this is; the suite's own conftest says more."""
-    return f"loptbench: {loptbench.__version__}"
+def _is_ours(config: pytest.Config) -> bool:
+    return any(SUITE in argument for argument in config.invocation_params.args)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a wrong `--implementation` or an unmet requirement before anything is collected."""
+    if _is_ours(config):
+        config.stash[SELECTED] = selected(config)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which loptbench this is; for the suite itself, also what it is about to test."""
+    lines = [f"loptbench: {loptbench.__version__}"]
+    if SELECTED in config.stash:
+        from loptbench.provenance import versions_of
+
+        lines.append(f"hypothesis profile: {os.environ.get(PROFILE, 'ci')}")
+        for entry in config.stash[SELECTED]:
+            if entry.implementation is None:
+                lines.append(f"implementation {entry.name}: {entry.availability}: {entry.reason}")
+                continue
+            one = entry.implementation
+            said = ", ".join(f"{name} {version}" for name, version in versions_of(one).items())
+            where = f"{', '.join(one.devices)}; {', '.join(one.dtypes)}"
+            lines.append(f"implementation {entry.name}: {said}; {where}")
+    return lines

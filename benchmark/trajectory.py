@@ -1,13 +1,21 @@
-"""Inner runs: the loop over single steps, and the meta-objective."""
+"""Inner runs: the loop over single steps, the meta-objective, and runs on disk."""
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loptbench.errors import LoptbenchError
+from loptbench.files import write_atomically
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Level, Optimizer, Problems, Trajectory, offers
 from loptbench.tasks.base import ProblemBatch
+from loptbench.weights import read_safetensors, refuse_to_overwrite, safetensors_bytes
+
+FORMAT = "loptbench-trajectory"
 
 
 def meta_objective(loss: Array) -> NDArray[np.floating[Any]]:
@@ -57,3 +65,28 @@ def run(
         trajectory: Trajectory = implementation.unroll(optimizer, problems, start, n_steps)
         return trajectory
     return unroll_by_steps(optimizer, problems, start, n_steps)
+
+
+def save_trajectory(trajectory: Trajectory, provenance: Mapping[str, Any], path: Path) -> None:
+    """Write a run and where it comes from to a safetensors file that does not exist yet.
+
+    Raises:
+        LoptbenchError: the file is there already, or the folder cannot be written.
+    """
+    refuse_to_overwrite(path)
+    metadata = {"format": FORMAT, "provenance": json.dumps(provenance, sort_keys=True)}
+    write_atomically(path, safetensors_bytes(trajectory._asdict(), metadata))
+
+
+def load_trajectory(path: Path) -> tuple[Trajectory, dict[str, Any]]:
+    """Read a run and where it comes from.
+
+    Raises:
+        LoptbenchError: the file is missing, truncated, or not a trajectory.
+    """
+    arrays, metadata = read_safetensors(path)
+    if metadata.get("format") != FORMAT or set(arrays) != set(Trajectory._fields):
+        raise LoptbenchError(
+            f"{path} is not a trajectory: write one with 'loptbench analyze --save-runs'"
+        )
+    return Trajectory(**arrays), json.loads(metadata["provenance"])

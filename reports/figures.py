@@ -234,8 +234,8 @@ def loss_curves(records: list[Record], optimizer: str, look: Look) -> Picture | 
         f"Learned optimizer against theoretical momentum, {optimizer}",
         f"Loss over first loss against inner step on a log scale. Mean meta-objectives: {said}.",
         f"Mean over {rows[0]['problems']} held-out problems; bands are one standard error of the "
-        "mean (the lower one cut at a hundredth of it). Answers to the paper's comparison on linear "
-        "regression.",
+        "mean (the lower one cut at a hundredth of it). Answers to the paper's comparison on "
+        "linear regression.",
         drawing,
         pd.DataFrame(rows),
     )

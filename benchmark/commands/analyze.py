@@ -15,11 +15,12 @@ from loptbench.mechanisms.convergence import ConvergencePoint
 from loptbench.mechanisms.momentum import Momentum
 from loptbench.optimizers import KINDS, OptimizerSpec, momentum, sgd
 from loptbench.protocol import Optimizer
+from loptbench.provenance import machine
 from loptbench.registry import get_implementation, import_object
 from loptbench.runner import N_ANALYSIS
 from loptbench.tasks import get_task
-from loptbench.trajectory import unroll_by_steps
-from loptbench.weights import Checkpoint, load_checkpoint
+from loptbench.trajectory import save_trajectory, unroll_by_steps
+from loptbench.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.zoo import SHIPPED, shipped
 
 MOST_MODES = 8
@@ -35,8 +36,21 @@ BASELINES: dict[str, Callable[..., OptimizerSpec]] = {"sgd": sgd, "momentum": mo
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the problems."
 )
+@click.option(
+    "--save-runs",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Also write the runs it was measured on to this safetensors file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
-def analyze(what: str, implementation: str, task: str | None, seed: int, as_json: bool) -> None:
+def analyze(
+    what: str,
+    implementation: str,
+    task: str | None,
+    seed: int,
+    save_runs: Path | None,
+    as_json: bool,
+) -> None:
     """Measure the mechanisms of an optimizer.
 
     WHAT is a checkpoint file, the name of a shipped one, a baseline such as
@@ -56,6 +70,8 @@ def analyze(what: str, implementation: str, task: str | None, seed: int, as_json
     else:
         optimizer = found
     problems = ORACLE.problems(batch, "float64", "cpu")
+    if save_runs is not None:
+        refuse_to_overwrite(save_runs)
     try:
         run = unroll_by_steps(optimizer, problems, batch.initial_parameters, problem.n_steps)
         analysis = analyze_optimizer(optimizer, run)
@@ -66,6 +82,10 @@ def analyze(what: str, implementation: str, task: str | None, seed: int, as_json
             f"{what} failed while it was run: {type(error).__name__}: {error}; see "
             "loptbench.protocol.Optimizer for what it must offer"
         ) from error
+    if save_runs is not None:
+        about = {"what": what, "implementation": implementation, "task": name, "seed": seed}
+        split = {"split": batch.split, "n_problems": batch.n_problems}
+        save_trajectory(run, {**about, **split, **machine()}, save_runs)
     if as_json:
         click.echo(json.dumps(analysis.as_dict(), allow_nan=False))
     else:

@@ -1,4 +1,4 @@
-"""What the suite runs on: implementations, hypothesis profiles, a header."""
+"""What the suite runs on: implementations and hypothesis profiles."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from loptbench.conformance import CHECKS, Check, Subject, subjects
-from loptbench.provenance import versions_of
-from loptbench.pytest_plugin import selected
+from loptbench.pytest_plugin import PROFILE, SELECTED, selected
 from loptbench.registry import Availability
 
 settings.register_profile(
@@ -19,23 +18,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", deadline=None, max_examples=500)
-PROFILE = os.environ.get("LOPTBENCH_HYPOTHESIS", "ci")
-settings.load_profile(PROFILE)
+settings.load_profile(os.environ.get(PROFILE, "ci"))
 
 SEED = 7
-
-
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    lines = [f"hypothesis profile: {PROFILE}"]
-    for entry in selected(config):
-        if entry.availability is Availability.INSTALLED:
-            one = entry.implementation
-            said = ", ".join(f"{k} {v}" for k, v in versions_of(one).items())
-            where = f"{', '.join(one.devices)}; {', '.join(one.dtypes)}"
-            lines.append(f"implementation {entry.name}: {said}; {where}")
-        else:
-            lines.append(f"implementation {entry.name}: {entry.availability}: {entry.reason}")
-    return lines
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,7 +28,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "subject" not in metafunc.fixturenames:
         return
     rows = []
-    for entry in selected(metafunc.config):
+    entries = metafunc.config.stash.get(SELECTED, None) or selected(metafunc.config)
+    for entry in entries:
         if entry.availability is Availability.MISSING:
             skip = pytest.mark.skip(reason=f"not installed: {entry.reason}")
             rows.append(pytest.param(CHECKS[0], None, id=entry.name, marks=skip))

@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loptbench import cli
+from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import random_gru
+from loptbench.trajectory import load_trajectory
 from loptbench.weights import Checkpoint, load_checkpoint, save_checkpoint
 from loptbench.zoo import shipped_path
 
@@ -151,6 +154,20 @@ def test_analyze_as_json(command: Command) -> None:
     assert len(found["momentum"]["modes"]) == 64
     code, again, _ = command("analyze", str(shipped_path("quadratic")), "--json")
     assert json.loads(again) == found
+
+
+def test_analyze_saves_the_runs(command: Command) -> None:
+    code, _, _ = command("analyze", "sgd:alpha=0.1", "--save-runs", "runs.safetensors")
+    assert code == 0
+    trajectory, provenance = load_trajectory(Path("runs.safetensors"))
+    assert trajectory.parameters.shape == (202, 64, 5)
+    assert np.array_equal(trajectory.update, -0.1 * trajectory.gradient)
+    assert (provenance["what"], provenance["split"]) == ("sgd:alpha=0.1", "evaluate")
+    code, _, err = command("analyze", "sgd:alpha=0.1", "--save-runs", "runs.safetensors")
+    assert code == 2
+    assert "exists and is not overwritten" in err
+    with pytest.raises(LoptbenchError, match="is not a trajectory"):
+        load_trajectory(shipped_path("quadratic"))
 
 
 def test_analyze_an_object(command: Command, folder: Path) -> None:

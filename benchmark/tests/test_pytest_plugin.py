@@ -1,0 +1,58 @@
+"""The suite as a third party runs it: from another folder, on an implementation of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+FAULTS = "loptbench.tests.planted_faults"
+
+
+def pytest_in(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Run pytest in a process of its own; returns its exit code and output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env={**os.environ, "LOPTBENCH_REQUIRE": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+CONFORMANCE = ("--pyargs", "loptbench.tests.test_conformance")
+
+
+def test_a_third_party_passes(tmp_path: Path) -> None:
+    name = f"{FAULTS}:Faultless"
+    code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", name, "-k", "one-step")
+    assert code == 0, out
+    assert "4 passed" in out
+
+
+def test_a_fault_is_a_failing_test_with_the_message(tmp_path: Path) -> None:
+    name = f"{FAULTS}:TransposedMatrix"
+    code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", name, "-k", "one-step")
+    assert code == 1
+    assert "state = " in out
+    assert "but should be" in out
+
+
+def test_an_implementation_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", "tinygrad")
+    assert code == 4
+    assert "unknown implementation 'tinygrad'" in out
+
+
+def test_what_is_required_must_be_there(tmp_path: Path) -> None:
+    code, out = pytest_in(tmp_path, *CONFORMANCE, LOPTBENCH_REQUIRE="reference,tinygrad")
+    assert code == 4
+    assert "LOPTBENCH_REQUIRE asks for tinygrad, which cannot be used here" in out
+
+
+def test_the_header_names_implementations_and_versions(tmp_path: Path) -> None:
+    code, out = pytest_in(tmp_path, "-v", *CONFORMANCE, "-k", "nothing-of-that-name")
+    assert code == 5
+    assert "implementation reference: numpy" in out
+    assert "hypothesis profile: ci" in out
