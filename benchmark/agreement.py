@@ -117,6 +117,7 @@ def compare_arrays(
     dtype: str,
     device: str = "cpu",
     scale: Float | float | None = None,
+    most: float = np.inf,
 ) -> Comparison:
     """Compare two arrays that have no step, relative to the oracle's largest entry.
 
@@ -128,10 +129,11 @@ def compare_arrays(
         dtype: what the implementation computed in.
         device: where it computed.
         scale: what errors are relative to instead.
+        most: a bound that holds as well, where it is the smaller one.
     """
     if scale is None:
         scale = float(np.abs(expected).max(initial=0.0))
-    limit = bound(quantity, dtype, device)
+    limit = min(most, bound(quantity, dtype, device))
     compared = compare(
         label, actual[None], expected[None], np.asarray(scale)[None], limit, ("call", "index")
     )

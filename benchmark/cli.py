@@ -44,6 +44,6 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         code = 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; call again to go on from here", err=True)
+        click.echo("interrupted; run and meta-train go on from here when called again", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -122,18 +122,20 @@ def load_object(path: str, extra: str = "") -> Any:
         extra: the extra of loptbench that installs what it needs, if there is one.
     """
     found = import_object(path, extra)
-    implementation = _guarded(path, found) if isinstance(found, type) else found
-    validate_declaration(implementation, path)
+    implementation = found
+    if isinstance(found, type):
+        implementation = _guarded(f"{path} cannot be made without arguments", found)
+    _guarded(f"what {path} declares cannot be read", validate_declaration, implementation, path)
     return implementation
 
 
-def _guarded(path: str, make: Callable[[], Any]) -> Any:
+def _guarded(what: str, call: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return make()
-    except Exception as error:
-        raise BrokenImplementationError(
-            f"{path} cannot be made without arguments: {type(error).__name__}: {error}"
-        ) from error
+        return call(*arguments)
+    except (KeyboardInterrupt, ContractError):
+        raise
+    except BaseException as error:  # sys.exit and a Rust panic are no Exceptions
+        raise BrokenImplementationError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def import_object(path: str, extra: str = "") -> Any:
@@ -161,7 +163,9 @@ def import_object(path: str, extra: str = "") -> Any:
             ) from error
         remedy = f"pip install 'loptbench[{extra}]'" if extra else f"install {missing!r}"
         raise NotInstalledError(f"{path} needs {missing!r}, not installed: {remedy}") from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise BrokenImplementationError(
             f"importing {module_name} failed: {type(error).__name__}: {error}"
         ) from error
@@ -194,15 +198,17 @@ def validate_declaration(implementation: Any, path: str) -> None:
             f"{path} is not an implementation: it has no {', '.join(missing)}; "
             "see loptbench.protocol.Implementation"
         )
-    if not isinstance(implementation.name, str) or not implementation.name:
-        raise ContractError(f"{path}: `name` must be a string, not {implementation.name!r}")
+    name = implementation.name
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise ContractError(f"{path}: `name` must be one line of text, not {name!r}")
     known = {"optimizers": tuple(KINDS), "tasks": tuple(TASKS), "dtypes": DTYPES}
     for attribute in ("optimizers", "tasks", "dtypes", "devices", "versions"):
         values = getattr(implementation, attribute)
-        if isinstance(values, str) or not all(
-            isinstance(v, str) for v in _iterated(values, path, attribute)
-        ):
-            raise ContractError(f"{path}: `{attribute}` must hold strings, not {values!r}")
+        is_strings = isinstance(values, Collection) and all(isinstance(v, str) for v in values)
+        if isinstance(values, str) or not is_strings:
+            raise ContractError(
+                f"{path}: `{attribute}` must be a collection of strings, not {values!r}"
+            )
         for value in values:
             if value not in known.get(attribute, (value,)):
                 raise ContractError(
@@ -212,13 +218,10 @@ def validate_declaration(implementation: Any, path: str) -> None:
     for attribute in ("optimizers", "dtypes", "devices"):
         if not tuple(getattr(implementation, attribute)):
             raise ContractError(f"{path}: `{attribute}` is empty, so there is nothing to check")
+    if "cpu" not in implementation.devices:
+        raise ContractError(
+            f"{path}: `devices` has no 'cpu', the only device that this loptbench checks on"
+        )
     for method in ("optimizer", "problems"):
         if not callable(getattr(implementation, method)):
             raise ContractError(f"{path}: `{method}` must be a method")
-
-
-def _iterated(values: Any, path: str, attribute: str) -> list[Any]:
-    try:
-        return list(values)
-    except TypeError:
-        raise ContractError(f"{path}: `{attribute}` must be a collection, not {values!r}") from None

@@ -62,17 +62,19 @@ _CPU: dict[str, Tolerance] = {
     "meta-gradient": Tolerance(
         4.5e5,
         _LARGEST,
-        "201 steps forwards and 201 back, each with the error of a step (450), independent, so "
-        "√402 · 450 ≈ 9,000, times a growth of up to 50; in float64 this is 1e-10",
+        "n steps forwards and n back, each with the error of a step (450), independent, so "
+        "√(2n) · 450, times the growth that the oracle measures; never more than this ceiling, "
+        "which is 1e-10 in float64",
     ),
     "outer parameters": Tolerance(
-        4.5e6,
+        4.5e5,
         _LARGEST,
-        "Adam divides the meta-gradient's elements, however small beside the largest of their "
-        "array, by their own size: up to 100 times the meta-gradient's error; 1e-9 in float64",
+        "Adam divides elements of the meta-gradient by about the median size (the check's "
+        "epsilon), which may be 100 times smaller than the largest: 100 times the error of a "
+        "meta-gradient over 12 steps, √24 · 450 · 2; 1e-10 in float64",
     ),
     "outer objective": Tolerance(
-        45_000, "the objective", "as the meta-gradient, which has moved the parameters"
+        4.5e4, "the objective", "as the meta-gradient, which has moved the parameters"
     ),
     "convergence point": Tolerance(
         4.5e4,

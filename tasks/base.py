@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,10 @@ class ProblemBatch:
             initial_parameters=rounded(self.initial_parameters),
             arrays={name: rounded(array) for name, array in self.arrays.items()},
         )
+
+    def starting_at(self, parameters: NDArray[Any]) -> "ProblemBatch":
+        """The same problems with other initial parameters, (n_problems, n_parameters)."""
+        return dataclasses.replace(self, initial_parameters=np.asarray(parameters, np.float64))
 
     def describe(self) -> str:
         """How messages name the batch, such as `quadratic, evaluate, seed 7`."""

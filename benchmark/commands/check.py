@@ -7,7 +7,7 @@ from itertools import groupby
 import click
 
 from loptbench.conformance import CHECKS, Outcome, Status, check_all
-from loptbench.errors import BrokenImplementationError, ContractError
+from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
 from loptbench.registry import DTYPES, get_implementation
 
 
@@ -68,7 +68,13 @@ def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, a
             break
     if failed:
         sys.exit(1)
+    if not passed:
+        raise LoptbenchError(
+            f"nothing was checked: of what {name} offers, nothing is left by --only and --dtype"
+        )
     click.echo(f"{passed} checks passed, {skipped} do not apply, none failed")
+    for device in sorted(set(implementation.devices) - {"cpu"}):
+        click.echo(f"device {device} was not checked: this loptbench checks on the cpu")
 
 
 def _line(outcomes: list[Outcome]) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from loptbench.agreement import Comparison
-from loptbench.conformance import run_checks, step_checks
+from loptbench.conformance import derivative_checks, outer_checks, run_checks, step_checks
 from loptbench.conformance.cases import Case, cases
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
@@ -51,15 +53,16 @@ class Check:
 
 
 METHODS = {
-    Level.UNROLL: "unroll",
-    Level.LINEARIZE: "linearize, on the optimizer",
-    Level.META_GRADIENT: "meta_gradient",
-    Level.META_TRAINING: "outer_init and outer_step",
+    Level.UNROLL: ("unroll",),
+    Level.LINEARIZE: ("linearize on the optimizer",),
+    Level.META_GRADIENT: ("meta_gradient",),
+    Level.META_TRAINING: ("outer_init", "outer_step"),
 }
 
 CHECKS: tuple[Check, ...] = (
     Check("initial-state", Level.STEP, step_checks.initial_state, needs_task=False),
     Check("one-step", Level.STEP, step_checks.one_step, needs_task=False),
+    Check("not-a-number", Level.STEP, step_checks.not_a_number, needs_task=False),
     Check("equivariance", Level.STEP, step_checks.equivariance, needs_task=False),
     Check("step-purity", Level.STEP, step_checks.step_purity, needs_task=False),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient),
@@ -67,19 +70,23 @@ CHECKS: tuple[Check, ...] = (
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
     Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
-    Check("linearize", Level.LINEARIZE, run_checks.linearization, needs_task=False),
+    Check("linearize", Level.LINEARIZE, derivative_checks.linearization, needs_task=False),
     Check(
         "linearize-differences",
         Level.LINEARIZE,
-        run_checks.linearization_by_differences,
+        derivative_checks.linearization_by_differences,
         needs_task=False,
     ),
-    Check("meta-gradient", Level.META_GRADIENT, run_checks.meta_gradient),
+    Check("meta-gradient", Level.META_GRADIENT, derivative_checks.meta_gradient),
     Check(
-        "meta-gradient-differences", Level.META_GRADIENT, run_checks.meta_gradient_by_differences
+        "meta-gradient-differences",
+        Level.META_GRADIENT,
+        derivative_checks.meta_gradient_by_differences,
     ),
-    Check("outer-steps", Level.META_TRAINING, run_checks.outer_steps),
-    Check("outer-resuming", Level.META_TRAINING, run_checks.outer_resuming),
+    Check("meta-gradient-purity", Level.META_GRADIENT, derivative_checks.meta_gradient_purity),
+    Check("outer-steps", Level.META_TRAINING, outer_checks.outer_steps),
+    Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
+    Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
 )
 
 
@@ -112,12 +119,17 @@ def run_check(check: Check, subject: Subject) -> Outcome:
     comparisons: list[Comparison] = []
     try:
         if check.needs_level and not subject.offers(check.level):
-            raise CheckSkippedError(
-                f"level {check.level} is not offered: no method {METHODS[check.level]}"
-            )
+            _require_whole(subject, check.level)
         if check.needs_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
-        comparisons = check.run(subject)
+        before = _global_state()
+        with np.errstate():
+            comparisons = check.run(subject)
+            after = _global_state()
+        if before != after:
+            raise CheckFailedError(
+                "it changed NumPy's global random state or error handling, which is the user's"
+            )
         wrong = [comparison for comparison in comparisons if not comparison.ok]
         if wrong:
             # The earliest step is the nearest to the cause; later ones may only follow from it.
@@ -127,15 +139,39 @@ def run_check(check: Check, subject: Subject) -> Outcome:
     except (CheckFailedError, ContractError) as failed:
         message = f"{failed} [{subject.describe()}]"
         return Outcome(check, subject, Status.FAILED, message, comparisons)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a Rust panic and sys.exit are no Exceptions, but failures too
         message = f"raised {_where(error)} [{subject.describe()}]"
         return Outcome(check, subject, Status.FAILED, message, comparisons)
     return Outcome(check, subject, Status.PASSED, "", comparisons)
 
 
+def _require_whole(subject: Subject, level: Level) -> None:
+    """Skip a level that is not offered; fail one that is offered by half."""
+    methods = METHODS[level]
+    there = [name for name in methods if hasattr(subject.implementation, name)]
+    if there and level is not Level.LINEARIZE:
+        missing = [name for name in methods if name not in there]
+        raise CheckFailedError(
+            f"level {level} is offered by half: {', '.join(there)} without "
+            f"{', '.join(missing) or 'being a method'}"
+        )
+    raise CheckSkippedError(f"level {level} is not offered: no method {' or '.join(methods)}")
+
+
+def _global_state() -> tuple[Any, ...]:
+    """What NumPy keeps for the whole process."""
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the state that must not be touched
+    return name, np.asarray(keys).tobytes(), tuple(rest), tuple(sorted(np.geterr().items()))
+
+
 def _where(error: BaseException) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "(its message cannot be printed)"
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno}, {last.name})"
 
 
@@ -149,7 +185,7 @@ def subjects(
     tasks = tuple(implementation.tasks) or ("quadratic",)
     chosen: list[Case] = [
         case
-        for kind in sorted(implementation.optimizers)
+        for kind in sorted(set(implementation.optimizers))
         for task in tasks
         for case in cases(kind, task, seed, checkpoints)
     ]

@@ -1,28 +1,28 @@
 """Level 1: single steps and single evaluations."""
 
-import copy
-import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from loptbench.agreement import AXES, ORACLE, Comparison, compare, compare_arrays, oracle_run
+from loptbench.conformance.purity import other_spec, part_of, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
-from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array
 from loptbench.tasks.base import ProblemBatch
 from loptbench.tolerances import bound
 
-SIZES = (1, 7, 320)
+SIZES = (1, 2, 33, 1100)
+MANY_CALLS = 300
 
 
 def drawn(subject: Subject, n_components: int) -> tuple[Array, Array]:
-    """States and gradients: from tiny to huge gradients of both signs, and zero."""
+    """States, some beyond the range of a GRU's units, and gradients, tiny to huge, and zero."""
     rng = np.random.Generator(np.random.Philox(key=np.array([3, n_components], dtype=np.uint64)))
     state = rng.uniform(-1, 1, (n_components, subject.spec.n_state))
-    gradient = rng.choice([-1.0, 1.0], n_components) * 10 ** rng.uniform(-8, 4, n_components)
+    state[::3] *= 3
+    state[1::4] = 0
+    gradient = rng.choice([-1.0, 1.0], n_components) * 10 ** rng.uniform(-12, 6, n_components)
     gradient[n_components // 2 :: 5] = rng.standard_normal(gradient[n_components // 2 :: 5].size)
     gradient[3::11] = 0.0
     return subject.cast(state), subject.cast(gradient)
@@ -66,7 +66,7 @@ def initial_state(subject: Subject) -> list[Comparison]:
 
 
 def one_step(subject: Subject) -> list[Comparison]:
-    """One step from drawn states with drawn gradients is the oracle's."""
+    """Two steps from drawn states with drawn gradients are the oracle's."""
     optimizer = subject.optimizer()
     reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
     compared = []
@@ -75,7 +75,26 @@ def one_step(subject: Subject) -> list[Comparison]:
         expected = reference.step(exact(state), exact(gradient))
         actual = optimizer.step(state, gradient)
         compared += compare_steps(subject, actual, expected, state, gradient)
+        # The second step is from wherever the first has led, which may be far out.
+        state, gradient = subject.cast(expected[0]), gradient[::-1].copy()
+        expected = reference.step(exact(state), exact(gradient))
+        actual = optimizer.step(state, gradient)
+        compared += compare_steps(subject, actual, expected, state, gradient)
     return compared
+
+
+def not_a_number(subject: Subject) -> list[Comparison]:
+    """A gradient that is not a number gives an update that is not, for its component only."""
+    optimizer = subject.optimizer()
+    state, gradient = drawn(subject, 6)
+    _, clean = optimizer.step(state, gradient)
+    gradient[2] = np.nan
+    _, update = optimizer.step(state, gradient)
+    if not np.isnan(update[2]):
+        raise CheckFailedError(f"a gradient of NaN gave an update of {update[2]}, not NaN")
+    if np.isnan(np.delete(update, 2)).any() and not np.isnan(clean).any():
+        raise CheckFailedError("a gradient of NaN in one component gave NaN in another")
+    return []
 
 
 def equivariance(subject: Subject) -> list[Comparison]:
@@ -93,40 +112,6 @@ def equivariance(subject: Subject) -> list[Comparison]:
     return compared
 
 
-def require_pure(
-    what: str, call: Callable[[], tuple[Any, ...]], disturb: Callable[[], object]
-) -> None:
-    """Hold a call to the same bits each time, whatever was called in between.
-
-    Args:
-        what: the call's name, for messages.
-        call: the call.
-        disturb: other calls to the same implementation, with other arguments.
-    """
-    first = call()
-    before = copy.deepcopy(first)
-    disturb()
-    second = call()
-    for kept, now, again in zip(before, first, second, strict=True):
-        if not np.array_equal(kept, now, equal_nan=True):
-            raise CheckFailedError(f"the arrays that {what} returned were changed by a later call")
-        if not np.array_equal(now, again, equal_nan=True):
-            largest = np.max(np.abs(np.asarray(now, float) - np.asarray(again, float)))
-            raise CheckFailedError(
-                f"{what} returned something else for the same arguments: {largest:.1e} apart; "
-                "it must remember nothing and draw nothing"
-            )
-
-
-def other_spec(spec: OptimizerSpec) -> OptimizerSpec:
-    """An optimizer of the same kind and size with other parameters and constants."""
-    return dataclasses.replace(
-        spec,
-        parameters={name: 0.5 * array for name, array in spec.parameters.items()},
-        constants={name: 0.5 * value for name, value in spec.constants.items()},
-    )
-
-
 def step_purity(subject: Subject) -> list[Comparison]:
     """A step depends on nothing but what it is handed."""
     optimizer = subject.optimizer()
@@ -136,7 +121,8 @@ def step_purity(subject: Subject) -> list[Comparison]:
     def disturb() -> None:
         fresh = elsewhere.initial_state(12)
         elsewhere.step(fresh, gradient)
-        optimizer.step(fresh, 2 * gradient)
+        for _ in range(MANY_CALLS):
+            optimizer.step(fresh, 2 * gradient)
 
     require_pure("step", lambda: optimizer.step(state, gradient), disturb)
     require_pure("initial_state", lambda: (optimizer.initial_state(12),), disturb)
@@ -145,16 +131,6 @@ def step_purity(subject: Subject) -> list[Comparison]:
         exact(state), exact(gradient)
     )
     return compare_steps(subject, elsewhere.step(state, gradient), expected, state, gradient)
-
-
-def part_of(batch: ProblemBatch, chosen: list[int]) -> ProblemBatch:
-    """Some of the problems of a batch."""
-    return dataclasses.replace(
-        batch,
-        initial_parameters=batch.initial_parameters[chosen],
-        arrays={name: array[chosen] for name, array in batch.arrays.items()},
-        indices=tuple(batch.indices[i] for i in chosen),
-    )
 
 
 def compare_evaluation(
@@ -174,19 +150,19 @@ def compare_evaluation(
 
 
 def loss_and_gradient(subject: Subject) -> list[Comparison]:
-    """Loss and gradient are the oracle's: at the start, far out, and where a run ends."""
+    """Loss and gradient are the oracle's: at the start, far out, and near the minimum."""
     batch = subject.batch
     problems = subject.problems()
     end = oracle_run(subject.spec, batch, subject.case.n_steps).parameters[-1]
     compared = []
-    for x in (batch.initial_parameters, 100 * batch.initial_parameters, end):
+    far = 100 * batch.initial_parameters
+    for x in (batch.initial_parameters, far, end, subject.case.near_minimum):
         cast = subject.cast(x)
-        for k in (0, subject.case.n_steps - 1):
+        for k in (0, subject.case.n_steps - 1, 10 * subject.case.n_steps):
             actual = problems.loss_and_gradient(cast, k)
             compared += compare_evaluation(subject, actual, batch, cast, k)
     # Problems do not see each other, and a second batch is another batch.
-    for chosen in ([3], [4, 1]):
-        part = part_of(batch, chosen)
+    for part in (part_of(batch, [3]), part_of(batch, [4, 1]), subject.other):
         x = subject.cast(part.initial_parameters)
         actual = subject.problems(part).loss_and_gradient(x, 0)
         compared += compare_evaluation(subject, actual, part, x, 0)

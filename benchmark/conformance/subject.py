@@ -30,7 +30,7 @@ from loptbench.trajectory import unroll_by_steps
 
 def require_array(what: str, value: Any, shape: tuple[int, ...], dtype: str) -> Array:
     """Hold a returned value to its shape and dtype, or raise a `ContractError` that says both."""
-    if not isinstance(value, np.ndarray):
+    if type(value) is not np.ndarray:  # a subclass such as np.matrix means other things by * and @
         raise ContractError(f"{what} must be a NumPy array, but it is a {type(value).__name__}")
     if value.shape != shape:
         raise ContractError(f"{what} must have shape {shape}, but has {value.shape}")
@@ -46,7 +46,7 @@ def _fields(what: str, value: Any, n: int) -> tuple[Any, ...]:
     return value
 
 
-class _Unchanged:
+class Unchanged:
     """Raises if the arrays handed to a call are different after it."""
 
     def __init__(self, what: str, *arguments: Any) -> None:
@@ -80,21 +80,26 @@ class SubjectOptimizer:
     """An optimizer of the implementation under test."""
 
     raw: Any
-    n_state: int
+    spec: OptimizerSpec
     dtype: str
+
+    @property
+    def n_state(self) -> int:
+        """How many state variables each component has."""
+        return self.spec.n_state
 
     def initial_state(self, n_components: int) -> Array:
         """Called and held to the protocol."""
-        return require_array(
-            "the initial state",
-            self.raw.initial_state(n_components),
-            (n_components, self.n_state),
-            self.dtype,
-        )
+        shape = (n_components, self.n_state)
+        state = self.raw.initial_state(n_components)
+        require_array("the initial state", state, shape, self.dtype)
+        if any(np.shares_memory(state, array) for array in self.spec.parameters.values()):
+            raise ContractError("the initial state must be an array of its own, not the spec's")
+        return np.asarray(state)
 
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         """Called and held to the protocol."""
-        with _Unchanged("step", state, gradient):
+        with Unchanged("step", state, gradient):
             new, update = _fields("step", self.raw.step(state, gradient), 2)
         require_array("step's new state", new, state.shape, self.dtype)
         require_array("step's update", update, gradient.shape, self.dtype)
@@ -105,7 +110,7 @@ class SubjectOptimizer:
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         """Called and held to the protocol."""
         n, s = state.shape
-        with _Unchanged("linearize", state, gradient):
+        with Unchanged("linearize", state, gradient):
             matrices = _fields("linearize", self.raw.linearize(state, gradient), 4)
         for name, matrix, shape in zip(
             "ABCD", matrices, ((n, s, s), (n, s), (n, s), (n,)), strict=True
@@ -123,7 +128,7 @@ class SubjectProblems:
 
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
         """Called and held to the protocol."""
-        with _Unchanged("loss_and_gradient", parameters):
+        with Unchanged("loss_and_gradient", parameters):
             loss, gradient = _fields(
                 "loss_and_gradient", self.raw.loss_and_gradient(parameters, step), 2
             )
@@ -154,6 +159,11 @@ class Subject:
         """The case's problems, rounded."""
         return self.case.batch.rounded_to(self.dtype)
 
+    @property
+    def other(self) -> ProblemBatch:
+        """The case's problems of another size, rounded."""
+        return self.case.other.rounded_to(self.dtype)
+
     def describe(self) -> str:
         """How messages name the subject."""
         return (
@@ -168,31 +178,36 @@ class Subject:
     def optimizer(self, spec: OptimizerSpec | None = None) -> SubjectOptimizer:
         """Make an optimizer; the case's if none is given."""
         spec = spec or self.spec
-        with _Unchanged("optimizer", spec):
+        with Unchanged("optimizer", spec):
             raw = self.implementation.optimizer(spec, self.dtype, self.device)
-        return SubjectOptimizer(raw, spec.n_state, self.dtype)
+        return SubjectOptimizer(raw, spec, self.dtype)
 
     def problems(self, batch: ProblemBatch | None = None) -> SubjectProblems:
         """Make a batch of problems; the case's if none is given."""
         batch = batch or self.batch
-        with _Unchanged("problems", batch):
+        with Unchanged("problems", batch):
             raw = self.implementation.problems(batch, self.dtype, self.device)
         return SubjectProblems(raw, self.dtype)
 
     def offers(self, level: Level) -> bool:
         """Whether the implementation offers a level."""
-        return offers(self.implementation, level, self.optimizer().raw)
+        optimizer = self.optimizer().raw if level is Level.LINEARIZE else None
+        return offers(self.implementation, level, optimizer)
+
+    def handles(
+        self, batch: ProblemBatch | None = None
+    ) -> tuple[SubjectOptimizer, SubjectProblems, Array]:
+        """The case's optimizer, a batch of problems (the case's if None), and where it starts."""
+        batch = batch or self.batch
+        return self.optimizer(), self.problems(batch), self.cast(batch.initial_parameters)
 
     def unroll(
-        self, n_steps: int, spec: OptimizerSpec | None = None, batch: ProblemBatch | None = None
+        self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
     ) -> Trajectory:
         """A whole run, natively if the implementation can."""
         if not self.offers(Level.UNROLL):
-            return self.loop(n_steps, spec, batch)
-        batch = batch or self.batch
-        optimizer, problems = self.optimizer(spec), self.problems(batch)
-        x0 = self.cast(batch.initial_parameters)
-        with _Unchanged("unroll", x0):
+            return unroll_by_steps(optimizer, problems, x0, n_steps)
+        with Unchanged("unroll", x0):
             fields = _fields(
                 "unroll", self.implementation.unroll(optimizer.raw, problems.raw, x0, n_steps), 5
             )
@@ -208,20 +223,11 @@ class Subject:
             require_array(f"unroll's {name}", value, shape, self.dtype)
         return Trajectory(*fields)
 
-    def loop(
-        self, n_steps: int, spec: OptimizerSpec | None = None, batch: ProblemBatch | None = None
-    ) -> Trajectory:
-        """A whole run by the harness's loop over level 1."""
-        batch = batch or self.batch
-        x0 = self.cast(batch.initial_parameters)
-        return unroll_by_steps(self.optimizer(spec), self.problems(batch), x0, n_steps)
-
-    def meta_gradient(self, n_steps: int, batch: ProblemBatch | None = None) -> MetaGradient:
+    def meta_gradient(
+        self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
+    ) -> MetaGradient:
         """The meta-gradient of a run."""
-        batch = batch or self.batch
-        x0 = self.cast(batch.initial_parameters)
-        optimizer, problems = self.optimizer(), self.problems(batch)
-        with _Unchanged("meta_gradient", x0):
+        with Unchanged("meta_gradient", x0):
             objective, gradient = _fields(
                 "meta_gradient",
                 self.implementation.meta_gradient(optimizer.raw, problems.raw, x0, n_steps),
@@ -231,9 +237,19 @@ class Subject:
         self._require_parameters("the meta-gradient", gradient, self.spec, self.dtype)
         return MetaGradient(objective, gradient)
 
+    def everything(
+        self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
+    ) -> None:
+        """One call of each kind that the implementation offers, to see what it disturbs."""
+        self.unroll(n_steps, optimizer, problems, x0)
+        if self.offers(Level.LINEARIZE):
+            optimizer.linearize(optimizer.initial_state(x0.size), x0.reshape(-1))
+        if self.offers(Level.META_GRADIENT):
+            self.meta_gradient(n_steps, optimizer, problems, x0)
+
     def outer_init(self, spec: OptimizerSpec, config: MetaTraining) -> OuterState:
         """The state before the first outer step."""
-        with _Unchanged("outer_init", spec):
+        with Unchanged("outer_init", spec):
             outer = _fields(
                 "outer_init", self.implementation.outer_init(spec.parameters, config), 2
             )
@@ -243,7 +259,7 @@ class Subject:
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
     ) -> tuple[OuterState, float]:
         """One outer step."""
-        with _Unchanged("outer_step", outer, spec, batch):
+        with Unchanged("outer_step", outer, spec, batch):
             new, objective = _fields(
                 "outer_step", self.implementation.outer_step(outer, spec, batch, config), 2
             )
@@ -260,10 +276,15 @@ class Subject:
     ) -> OuterState:
         parameters, memory = outer
         self._require_parameters(f"{what}'s parameters", parameters, spec, config.dtype)
+        if not isinstance(memory, Mapping):
+            kind = type(memory).__name__
+            raise ContractError(f"{what}'s memory must map names to arrays, but it is a {kind}")
         for name, value in memory.items():
-            if not isinstance(name, str) or not isinstance(value, np.ndarray):
+            numeric = isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+            if not isinstance(name, str) or not numeric:
                 raise ContractError(
-                    f"{what}'s memory must hold named NumPy arrays: {name!r} is not"
+                    f"{what}'s memory must hold named arrays of numbers, but {name!r} is "
+                    f"{getattr(value, 'dtype', type(value).__name__)}"
                 )
         return OuterState(parameters, memory).canonical()
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.implementations.jax import kernels
-from loptbench.implementations.jax.optimizers import KINDS
+from loptbench.implementations.jax.optimizers import KINDS, Constants
 from loptbench.implementations.jax.tasks import LOSSES, loss_and_gradient
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
@@ -59,7 +59,7 @@ class JaxOptimizer:
     """An optimizer in JAX."""
 
     kind: str
-    constants: kernels.Static
+    constants: Constants
     parameters: Mapping[str, jax.Array]
     placed: _Placed
 
@@ -124,8 +124,8 @@ class Implementation:
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> JaxOptimizer:
         """See `loptbench.protocol.Implementation`."""
         placed = _placed(dtype, device)
-        constants = tuple(sorted(spec.constants.items()))
-        return JaxOptimizer(spec.kind, constants, placed.put_all(spec.parameters), placed)
+        parameters = placed.put_all(spec.parameters)
+        return JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
 
     @_with_x64
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> JaxProblems:
@@ -177,16 +177,18 @@ class Implementation:
         memory = jax.tree.unflatten(
             structure, [jnp.asarray(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
         )
-        parameters, memory, objective = kernels.outer_step(
+        objective, gradient = kernels.meta_gradient(
             spec.kind,
-            tuple(sorted(spec.constants.items())),
-            config,
+            dict(spec.constants),
+            config.task,
+            config.n_steps,
             parameters,
-            memory,
             placed.put_all(batch.arrays),
             placed.put(batch.initial_parameters),
         )
-        return _outer_state(parameters, memory), float(objective)
+        parameters, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
+        mean = float(np.mean(np.asarray(objective)))
+        return _outer_state(parameters, memory), mean if finite else np.nan
 
 
 def _run(

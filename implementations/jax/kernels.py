@@ -8,33 +8,30 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from loptbench.implementations.jax.optimizers import KINDS, Parameters
+from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.tasks import Arrays, loss_and_gradient
 from loptbench.meta_config import MetaTraining
-
-Static = tuple[tuple[str, float], ...]
-"""An optimizer's constants, hashable."""
 
 Matrices = tuple[tuple[Array, Array], tuple[Array, Array]]
 Jacobian = Callable[[Array, Array], Matrices]
 
 
-@partial(jax.jit, static_argnames=("kind", "constants"))
+@partial(jax.jit, static_argnames="kind")
 def step(
-    kind: str, constants: Static, p: Parameters, state: Array, gradient: Array
+    kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array
 ) -> tuple[Array, Array]:
     """One step of every component."""
-    return KINDS[kind].step(p, dict(constants), state, gradient)
+    return KINDS[kind].step(p, constants, state, gradient)
 
 
-@partial(jax.jit, static_argnames=("kind", "constants"))
+@partial(jax.jit, static_argnames="kind")
 def linearize(
-    kind: str, constants: Static, p: Parameters, state: Array, gradient: Array
+    kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array
 ) -> Matrices:
     """((A, B), (C, D)) of every component."""
 
     def one_component(h: Array, g: Array) -> tuple[Array, Array]:
-        new, update = KINDS[kind].step(p, dict(constants), h[None], g[None])
+        new, update = KINDS[kind].step(p, constants, h[None], g[None])
         return new[0], update[0]
 
     jacobian: Jacobian = jax.vmap(jax.jacrev(one_component, argnums=(0, 1)))
@@ -42,14 +39,20 @@ def linearize(
 
 
 def _scan(
-    kind: str, constants: Static, task: str, n_steps: int, p: Parameters, arrays: Arrays, x0: Array
+    kind: str,
+    constants: Constants,
+    task: str,
+    n_steps: int,
+    p: Parameters,
+    arrays: Arrays,
+    x0: Array,
 ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
     def inner_step(
         carry: tuple[Array, Array], k: Array
     ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
         state, x = carry
         loss, gradient = loss_and_gradient(task, arrays, x, k)
-        new_state, update = KINDS[kind].step(p, dict(constants), state, gradient.reshape(-1))
+        new_state, update = KINDS[kind].step(p, constants, state, gradient.reshape(-1))
         update = update.reshape(x.shape)
         return (new_state, x + update), (loss, x, gradient, state, update)
 
@@ -57,9 +60,15 @@ def _scan(
     return jax.lax.scan(inner_step, start, jnp.arange(n_steps))
 
 
-@partial(jax.jit, static_argnames=("kind", "constants", "task", "n_steps"))
+@partial(jax.jit, static_argnames=("kind", "task", "n_steps"))
 def unroll(
-    kind: str, constants: Static, task: str, n_steps: int, p: Parameters, arrays: Arrays, x0: Array
+    kind: str,
+    constants: Constants,
+    task: str,
+    n_steps: int,
+    p: Parameters,
+    arrays: Arrays,
+    x0: Array,
 ) -> tuple[Array, ...]:
     """The fields of a `Trajectory`."""
     (state, x), (loss, xs, gradients, states, updates) = _scan(
@@ -70,9 +79,18 @@ def unroll(
     return loss, xs, gradients, states, updates
 
 
-def _meta_gradient(
-    kind: str, constants: Static, task: str, n_steps: int, p: Parameters, arrays: Arrays, x0: Array
+@partial(jax.jit, static_argnames=("kind", "task", "n_steps"))
+def meta_gradient(
+    kind: str,
+    constants: Constants,
+    task: str,
+    n_steps: int,
+    p: Parameters,
+    arrays: Arrays,
+    x0: Array,
 ) -> tuple[Array, Parameters]:
+    """The meta-objective of each problem, and the gradient of its mean."""
+
     def mean_objective(p: Parameters) -> tuple[Array, Array]:
         _, (loss, *_) = _scan(kind, constants, task, n_steps, p, arrays, x0)
         objective = jnp.mean(loss, axis=0) / loss[0]
@@ -80,11 +98,6 @@ def _meta_gradient(
 
     gradient, objective = jax.grad(mean_objective, has_aux=True)(p)
     return objective, gradient
-
-
-meta_gradient = partial(jax.jit, static_argnames=("kind", "constants", "task", "n_steps"))(
-    _meta_gradient
-)
 
 
 def outer_optimizer(config: MetaTraining) -> optax.GradientTransformation:
@@ -100,23 +113,14 @@ def outer_optimizer(config: MetaTraining) -> optax.GradientTransformation:
     )
 
 
-@partial(jax.jit, static_argnames=("kind", "constants", "config"))
-def outer_step(
-    kind: str,
-    constants: Static,
-    config: MetaTraining,
-    p: Parameters,
-    memory: optax.OptState,
-    arrays: Arrays,
-    x0: Array,
+@partial(jax.jit, static_argnames="config")
+def outer_update(
+    config: MetaTraining, p: Parameters, memory: optax.OptState, gradient: Parameters
 ) -> tuple[Parameters, optax.OptState, Array]:
-    """The parameters and Adam's memory after one outer step, and the objective before it."""
-    objective, gradient = _meta_gradient(
-        kind, constants, config.task, config.n_steps, p, arrays, x0
-    )
+    """The parameters and Adam's memory after one outer step; whether the gradient was finite."""
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in gradient.values()]))
     norm = jnp.sqrt(sum(jnp.sum(array**2) for array in p.values()))
     shrink = config.penalty / jnp.where(norm > 0, norm, 1)
     gradient = jax.tree.map(lambda g, array: g + shrink * array, gradient, p)
     updates, memory = outer_optimizer(config).update(gradient, memory)
-    return optax.apply_updates(p, updates), memory, jnp.where(finite, jnp.mean(objective), jnp.nan)
+    return optax.apply_updates(p, updates), memory, finite
