@@ -284,7 +284,7 @@ class MetaTrains(Protocol):
         Args:
             outer: the state before the step.
             spec: the optimizer's kind and constants; its parameters are those of `outer`.
-            batch: this step's problems.
+            batch: this step's problems, `config.batch_size` of them.
             config: the settings.
 
         Returns: the state after the step, and the meta-objective before it (mean over problems,

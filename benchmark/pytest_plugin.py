@@ -63,6 +63,9 @@ def _is_ours(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a wrong `--implementation` or an unmet requirement before anything is collected."""
+    config.addinivalue_line(
+        "markers", "harness: loptbench's own harness on the reference; no framework takes part"
+    )
     if _is_ours(config):
         config.stash[SELECTED] = selected(config)
 

@@ -19,7 +19,7 @@ from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.mechanisms.linearization import central_differences
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Linearization, MetaGradient
+from loptbench.protocol import Level, Linearization, MetaGradient
 from loptbench.tasks.base import ProblemBatch
 from loptbench.tolerances import CENTRAL_DIFFERENCE, DIRECTIONAL_DIFFERENCE, bound
 from loptbench.trajectory import meta_objective
@@ -132,7 +132,10 @@ def meta_gradient_purity(subject: Subject) -> list[Comparison]:
     )
     compared = []
     for varied, found in interleaved(
-        subject, "meta_gradient", lambda h: subject.meta_gradient(SHORT, *h)
+        subject,
+        "meta_gradient",
+        Level.META_GRADIENT,
+        lambda h: subject.meta_gradient(SHORT, *h),
     ):
         start = varied.batch.starting_at(varied.x0)
         compared += _compare_meta_gradients(subject, found, varied.spec, start, SHORT)

@@ -10,7 +10,7 @@ import numpy as np
 from loptbench.conformance.subject import Subject, SubjectOptimizer, SubjectProblems, Unchanged
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Array
+from loptbench.protocol import Array, Level
 from loptbench.tasks.base import ProblemBatch
 
 
@@ -103,13 +103,17 @@ Handles = tuple[SubjectOptimizer, SubjectProblems, Array]
 
 
 def interleaved(
-    subject: Subject, what: str, call: Callable[[Handles], tuple[Any, ...] | Mapping[str, Any]]
+    subject: Subject,
+    what: str,
+    most: Level,
+    call: Callable[[Handles], tuple[Any, ...] | Mapping[str, Any]],
 ) -> list[tuple[Variation, Any]]:
     """Make the handles of all variations, call them in turn, and hold the first to its answer.
 
     Args:
         subject: what is tested.
         what: the call's name, for messages.
+        most: the highest level that the calls in between may come from.
         call: makes the call on an optimizer, problems and a start.
 
     Returns: each variation with what the call gave for it.
@@ -126,7 +130,7 @@ def interleaved(
             optimizer, problems, x0 = handles[0]
             _, gradient = problems.loss_and_gradient(3 * x0, 1)
             optimizer.step(optimizer.initial_state(x0.size), gradient.reshape(-1))
-            subject.everything(SHORT, *handles[0])
+            subject.everything(most, SHORT, *handles[0])
 
         require_pure(what, lambda: flat(call(handles[0])), disturb)
         answers.insert(0, call(handles[0]))

@@ -3,6 +3,7 @@
 from loptbench.agreement import Comparison, compare_trajectories
 from loptbench.conformance.purity import SHORT, interleaved, part_of, require_pure
 from loptbench.conformance.subject import Subject
+from loptbench.protocol import Level
 from loptbench.trajectory import unroll_by_steps
 
 LONGER = 260
@@ -47,7 +48,8 @@ def unroll_purity(subject: Subject) -> list[Comparison]:
         lambda: subject.unroll(n_steps, *handles[:2], 2 * handles[2]),
     )
     compared = []
-    for varied, found in interleaved(subject, "unroll", lambda h: subject.unroll(SHORT, *h)):
+    answers = interleaved(subject, "unroll", Level.UNROLL, lambda h: subject.unroll(SHORT, *h))
+    for varied, found in answers:
         start = varied.batch.starting_at(varied.x0)
         compared += compare_trajectories(found, varied.spec, start, subject.dtype, subject.device)
     return compared

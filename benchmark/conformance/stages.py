@@ -63,8 +63,8 @@ CHECKS: tuple[Check, ...] = (
     Check("initial-state", Level.STEP, step_checks.initial_state, needs_task=False),
     Check("one-step", Level.STEP, step_checks.one_step, needs_task=False),
     Check("not-a-number", Level.STEP, step_checks.not_a_number, needs_task=False),
-    Check("equivariance", Level.STEP, step_checks.equivariance, needs_task=False),
     Check("step-purity", Level.STEP, step_checks.step_purity, needs_task=False),
+    Check("equivariance", Level.STEP, step_checks.equivariance, needs_task=False),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient),
     Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
@@ -150,12 +150,11 @@ def run_check(check: Check, subject: Subject) -> Outcome:
 def _require_whole(subject: Subject, level: Level) -> None:
     """Skip a level that is not offered; fail one that is offered by half."""
     methods = METHODS[level]
-    there = [name for name in methods if hasattr(subject.implementation, name)]
+    there = [m for m in methods if callable(getattr(subject.implementation, m, None))]
     if there and level is not Level.LINEARIZE:
         missing = [name for name in methods if name not in there]
         raise CheckFailedError(
-            f"level {level} is offered by half: {', '.join(there)} without "
-            f"{', '.join(missing) or 'being a method'}"
+            f"level {level} is offered by half: {', '.join(there)} without {', '.join(missing)}"
         )
     raise CheckSkippedError(f"level {level} is not offered: no method {' or '.join(methods)}")
 

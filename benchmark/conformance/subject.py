@@ -238,13 +238,18 @@ class Subject:
         return MetaGradient(objective, gradient)
 
     def everything(
-        self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
+        self,
+        most: Level,
+        n_steps: int,
+        optimizer: SubjectOptimizer,
+        problems: SubjectProblems,
+        x0: Array,
     ) -> None:
-        """One call of each kind that the implementation offers, to see what it disturbs."""
+        """One call of each kind up to a level that is offered, to see what it disturbs."""
         self.unroll(n_steps, optimizer, problems, x0)
-        if self.offers(Level.LINEARIZE):
+        if most >= Level.LINEARIZE and self.offers(Level.LINEARIZE):
             optimizer.linearize(optimizer.initial_state(x0.size), x0.reshape(-1))
-        if self.offers(Level.META_GRADIENT):
+        if most >= Level.META_GRADIENT and self.offers(Level.META_GRADIENT):
             self.meta_gradient(n_steps, optimizer, problems, x0)
 
     def outer_init(self, spec: OptimizerSpec, config: MetaTraining) -> OuterState:

@@ -34,6 +34,34 @@ class NeedsArguments(Reference):
         self.device = device
 
 
+class Exits(Reference):
+    """Ends the process when it is made, with success."""
+
+    def __init__(self) -> None:
+        raise SystemExit(0)
+
+
+class LazyImport(Reference):
+    """A declaration that cannot be read."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Fails as a lazy import would."""
+        raise RuntimeError("the library is of another version")
+
+
+class ElsewhereOnly(Reference):
+    """Runs on a device that nobody can check here."""
+
+    devices = ("abacus",)
+
+
+class TwoLines(Reference):
+    """A name that is not one line."""
+
+    name = "two\nlines"
+
+
 class StepOnly:
     """Level 1 of the reference for sgd, and nothing else: no task, no higher level."""
 

@@ -74,6 +74,8 @@ def test_info(command: Command) -> None:
         (["check", "no_such:Thing"], "there is no module 'no_such'"),
         (["check", f"{BROKEN}:Nobody"], "has no 'Nobody'"),
         (["check", "reference", "--only", "luck"], "Invalid value for '--only'"),
+        (["check", f"{BROKEN}:StepOnly", "--only", "outer-steps"], "nothing was checked"),
+        (["check", "reference", "--dtype", "float32"], "nothing was checked"),
         (["analyze", "none.safetensors"], "none.safetensors does not exist"),
         (["analyze", "."], "is a folder, not a file"),
         (["analyze", "momentum:alpha=0.1"], "momentum takes alpha, beta"),
@@ -111,7 +113,7 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
 def test_check_passes_the_reference(command: Command) -> None:
     code, out, _ = command("check", "reference", "--only", "one-step", "--only", "meta-gradient")
     assert code == 0
-    assert re.search(r"^one-step +passed  4 cases, largest error \S+ of its bound$", out, re.M)
+    assert re.search(r"^one-step +passed  5 cases, largest error \S+ of its bound$", out, re.M)
 
 
 def test_check_stops_at_the_first_cause(command: Command) -> None:
@@ -126,10 +128,10 @@ def test_check_stops_at_the_first_cause(command: Command) -> None:
 def test_check_goes_on_when_asked(command: Command) -> None:
     code, out, _ = command("check", f"{FAULTS}:ForgottenLeaf", "--all", "--only", "meta-gradient")
     assert code == 1
-    assert out.count("meta-gradient of h0 is zero") == 2
+    assert out.count("meta-gradient of h0 is zero") == 3
 
 
-@pytest.mark.parametrize("name", ["UnknownKind", "NothingDeclared", "NeedsArguments", "OneString"])
+@pytest.mark.parametrize("name", ["UnknownKind", "NothingDeclared", "NeedsArguments", "Exits"])
 def test_check_of_what_is_no_implementation_fails(command: Command, name: str) -> None:
     code, out, _ = command("check", f"{BROKEN}:{name}")
     assert code == 1
@@ -192,8 +194,8 @@ def test_analyze_an_object(command: Command, folder: Path) -> None:
 def test_run_report_and_run_again(command: Command) -> None:
     code, out, err = command("run", "--implementation", "reference")
     assert code == 0, out + err
-    assert "8 ok, 0 failed, 0 diverged" in out
-    assert re.search(r"^loptbench: 8/8 ", err, re.MULTILINE)
+    assert "9 ok, 0 failed, 0 diverged" in out
+    assert re.search(r"^loptbench: 9/9 ", err, re.MULTILINE)
     records = sorted(Path("loptbench-results/records").iterdir())
     before = [path.stat().st_mtime_ns for path in records]
     code, out, _ = command("run", "--implementation", "reference")
@@ -275,4 +277,4 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     assert "Traceback" not in rest
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "8 ok, 0 failed, 0 diverged" in done.stdout
+    assert "9 ok, 0 failed, 0 diverged" in done.stdout

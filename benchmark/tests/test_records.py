@@ -167,10 +167,10 @@ def test_an_exception_in_a_trial_fails_that_trial_only(store: Store) -> None:
 def test_the_plan_names_each_trial_once_and_what_decides_it() -> None:
     trials = plan([REFERENCE], {"quadratic": shipped("quadratic")}, 0)
     names = [key_hash(t.key) for t in trials]
-    assert len(set(names)) == len(names) == 8
+    assert len(set(names)) == len(names) == 9
     kinds = [t.key["trial"] for t in trials]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        "conformance": 4,
+        "conformance": 5,
         "evaluation": 1,
         "momentum": 3,
     }

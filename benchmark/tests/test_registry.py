@@ -74,7 +74,9 @@ def test_paths_that_lead_nowhere() -> None:
         ("NothingDeclared", "has no optimizers, tasks, dtypes, devices, versions, optimizer, pro"),
         ("UnknownKind", "unknown 'lion' in `optimizers`; known are: sgd, momentum, gru"),
         ("NothingOffered", "`optimizers` is empty, so there is nothing to check"),
-        ("OneString", "`dtypes` must hold strings, not 'float64'"),
+        ("OneString", "`dtypes` must be a collection of strings, not 'float64'"),
+        ("ElsewhereOnly", "`devices` has no 'cpu', the only device that this loptbench checks on"),
+        ("TwoLines", "`name` must be one line of text"),
     ],
 )
 def test_declarations_are_held_to_the_protocol(name: str, message: str) -> None:
@@ -82,9 +84,17 @@ def test_declarations_are_held_to_the_protocol(name: str, message: str) -> None:
         get_implementation(f"{BROKEN}:{name}")
 
 
-def test_an_object_that_cannot_be_made() -> None:
-    with pytest.raises(BrokenImplementationError, match="cannot be made without arguments"):
-        get_implementation(f"{BROKEN}:NeedsArguments")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("NeedsArguments", "cannot be made without arguments: TypeError"),
+        ("Exits", "cannot be made without arguments: SystemExit: 0"),
+        ("LazyImport", "declares cannot be read: RuntimeError: the library is of another version"),
+    ],
+)
+def test_an_object_that_cannot_be_made_or_read(name: str, message: str) -> None:
+    with pytest.raises(BrokenImplementationError, match=message):
+        get_implementation(f"{BROKEN}:{name}")
 
 
 def written(folder: Path, name: str, text: str) -> None:

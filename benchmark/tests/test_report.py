@@ -170,7 +170,7 @@ def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
     changed(store, "evaluation", lambda _: None)
     html = render(store)
     assert "2 planned trials are missing: this report is partial" in html
-    assert "2 of 8 planned trials have no record" in html
+    assert "2 of 9 planned trials have no record" in html
     results = Results.of(store)
     assert results.cell(results.implementations[0], Level.STEP, "float64").status == "not run"
     assert 'id="curves"' not in html
