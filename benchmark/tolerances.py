@@ -15,6 +15,7 @@ the report. To loosen a bound is a change to this file.
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
 
@@ -98,7 +99,10 @@ TABLE: dict[str, dict[str, Tolerance]] = {"cpu": _CPU}
 """Tolerances by device and quantity."""
 
 FREE_RUNNING_CEILING = 4.5e5
-"""No free-running bound exceeds this many epsilons, whatever the growth: 1e-10 in float64."""
+"""Epsilons that a free-running bound does not exceed, growth permitting: 1e-10 in float64."""
+
+USUAL_ROUNDING = 20
+"""Epsilons of error that a step usually makes, where 450 is the worst case; 10 were observed."""
 
 CENTRAL_DIFFERENCE = 1e-7
 """Central differences in float64 with a step of ε^⅓ = 6e-6: truncation (6e-6)² = 4e-11 times the
@@ -127,3 +131,22 @@ def tolerance(quantity: str, device: str) -> Tolerance:
 def bound(quantity: str, dtype: str, device: str = "cpu") -> float:
     """The bound on the scaled error of a quantity computed in `dtype` on `device`."""
     return tolerance(quantity, device).multiple * float(np.finfo(dtype).eps)
+
+
+def free_running_bound(growth: NDArray[np.float64], dtype: str, device: str) -> NDArray[np.float64]:
+    """The bound on the scaled error of a run, given how much the oracle magnifies small errors.
+
+        min(450 · growth, max(4.5e5, 20 · growth)) · epsilon
+
+    The worst case of one step times the growth; but no more than the ceiling, unless the growth is
+    such that errors of the usual size exceed it by themselves. Trained optimizers are chaotic on
+    some problems: there two correct implementations part by more than 1e-10, and may.
+
+    Args:
+        growth: the factor by which errors have grown, of any shape.
+        dtype: what the implementation computed in.
+        device: where it computed.
+    """
+    worst = tolerance("state", device).multiple * growth
+    most = np.maximum(FREE_RUNNING_CEILING, USUAL_ROUNDING * growth)
+    return np.asarray(np.minimum(worst, most) * float(np.finfo(dtype).eps))

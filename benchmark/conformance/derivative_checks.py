@@ -73,7 +73,7 @@ def linearization_by_differences(subject: Subject) -> list[Comparison]:
         deviation = ""
         if largest > CENTRAL_DIFFERENCE:
             deviation = f"{name} is {largest:.1e} from the central differences of step itself"
-        limit = CENTRAL_DIFFERENCE + 0 * one.bound
+        limit = np.full_like(one.error, CENTRAL_DIFFERENCE)
         compared.append(dataclasses.replace(one, bound=limit, deviation=deviation))
     return compared
 
