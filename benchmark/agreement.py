@@ -122,7 +122,7 @@ def compare_arrays(
     dtype: str,
     device: str = "cpu",
     scale: Float | float | None = None,
-    most: float = np.inf,
+    limit: float | None = None,
 ) -> Comparison:
     """Compare two arrays that have no step, relative to the oracle's largest entry.
 
@@ -134,11 +134,11 @@ def compare_arrays(
         dtype: what the implementation computed in.
         device: where it computed.
         scale: what errors are relative to instead.
-        most: a bound that holds as well, where it is the smaller one.
+        limit: the bound on the scaled error, instead of the table's.
     """
     if scale is None:
         scale = float(np.abs(expected).max(initial=0.0))
-    limit = min(most, bound(quantity, dtype, device))
+    limit = bound(quantity, dtype, device) if limit is None else limit
     compared = compare(
         label, actual[None], expected[None], np.asarray(scale)[None], limit, ("call", "index")
     )
@@ -199,9 +199,9 @@ def growth(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory, within: Sc
 
     Its trajectory beside one that is disturbed, in random directions, by 1e-12 of the scale: at the
     start, and again at every step, because that is how rounding enters. (Disturbed at the start
-    only, a trained optimizer that contracts first and expands later seems harmless: for the shipped
-    checkpoint, on 64 problems, that measures a growth of 10², where errors that enter on the way
-    grow by 10⁴ and, on single problems, by 10⁵ and more.)
+    only, a trained optimizer that contracts first and expands later seems less harmful than it is:
+    for the shipped checkpoint, on the 64 evaluation problems of seeds 0 and 1, that measures a
+    growth of at most 5e3 and 2e4, where errors that enter on the way grow by up to 9e4 and 1e7.)
 
     Returned is, for each problem, the distance over 1e-12, its largest value up to each step, at
     least 1, in fields of shape (n_steps, n_problems) or (n_steps + 1, n_problems).

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
 
+Float = NDArray[np.float64]
+
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
@@ -64,8 +66,8 @@ _CPU: dict[str, Tolerance] = {
         4.5e5,
         _LARGEST,
         "n steps forwards and n back, each with the error of a step (450), independent, so "
-        "√(2n) · 450, times the growth that the oracle measures; never more than this ceiling, "
-        "which is 1e-10 in float64",
+        "√(2n) · 450, times the growth that the oracle measures; this is the ceiling, growth "
+        "permitting, and 1e-10 in float64: see meta_gradient_bound",
     ),
     "outer parameters": Tolerance(
         4.5e5,
@@ -133,14 +135,17 @@ def bound(quantity: str, dtype: str, device: str = "cpu") -> float:
     return tolerance(quantity, device).multiple * float(np.finfo(dtype).eps)
 
 
-def free_running_bound(growth: NDArray[np.float64], dtype: str, device: str) -> NDArray[np.float64]:
+def _grown(worst: Float, usual: Float, ceiling: float) -> Float:
+    # The worst case, but no more than the ceiling, unless errors of the usual size, grown, exceed
+    # that by themselves. Trained optimizers are chaotic on some problems: there two correct
+    # implementations part by more than the ceiling, and may.
+    return np.asarray(np.minimum(worst, np.maximum(ceiling, usual)))
+
+
+def free_running_bound(growth: Float, dtype: str, device: str) -> Float:
     """The bound on the scaled error of a run, given how much the oracle magnifies small errors.
 
         min(450 · growth, max(4.5e5, 20 · growth)) · epsilon
-
-    The worst case of one step times the growth; but no more than the ceiling, unless the growth is
-    such that errors of the usual size exceed it by themselves. Trained optimizers are chaotic on
-    some problems: there two correct implementations part by more than 1e-10, and may.
 
     Args:
         growth: the factor by which errors have grown, of any shape.
@@ -148,5 +153,22 @@ def free_running_bound(growth: NDArray[np.float64], dtype: str, device: str) -> 
         device: where it computed.
     """
     worst = tolerance("state", device).multiple * growth
-    most = np.maximum(FREE_RUNNING_CEILING, USUAL_ROUNDING * growth)
-    return np.asarray(np.minimum(worst, most) * float(np.finfo(dtype).eps))
+    usual = USUAL_ROUNDING * growth
+    return _grown(worst, usual, FREE_RUNNING_CEILING) * float(np.finfo(dtype).eps)
+
+
+def meta_gradient_bound(growth: float, n_steps: int, dtype: str, device: str) -> float:
+    """The bound on the scaled error of a meta-gradient; errors enter on n steps there and n back.
+
+        √(2n) · min(450 · growth, …) · epsilon, with the ceiling of the table, as above
+
+    Args:
+        growth: the factor by which the oracle magnifies errors, over the run and its problems.
+        n_steps: the length of the run.
+        dtype: what the implementation computed in.
+        device: where it computed.
+    """
+    entered = np.sqrt(2 * n_steps) * np.asarray(growth)
+    worst = tolerance("update", device).multiple * entered
+    ceiling = tolerance("meta-gradient", device).multiple
+    return float(_grown(worst, USUAL_ROUNDING * entered, ceiling) * np.finfo(dtype).eps)

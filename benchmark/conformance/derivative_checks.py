@@ -21,7 +21,7 @@ from loptbench.mechanisms.linearization import central_differences
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Level, Linearization, MetaGradient
 from loptbench.tasks.base import ProblemBatch
-from loptbench.tolerances import CENTRAL_DIFFERENCE, DIRECTIONAL_DIFFERENCE, bound
+from loptbench.tolerances import CENTRAL_DIFFERENCE, DIRECTIONAL_DIFFERENCE, meta_gradient_bound
 from loptbench.trajectory import meta_objective
 
 
@@ -96,11 +96,11 @@ def _compare_meta_gradients(
     # Errors enter at each of the n steps there and back, and grow as the oracle says they do.
     run = oracle_run(spec, batch, n_steps)
     grown = growth(spec, batch, run, scales(spec, batch, run)).parameters.max()
-    entered = bound("update", subject.dtype, subject.device) * np.sqrt(2 * n_steps) * grown
+    limit = meta_gradient_bound(float(grown), n_steps, subject.dtype, subject.device)
     compared = []
     for label, (leaf, wanted) in pairs.items():
         one = compare_arrays(
-            "meta-gradient", label, leaf, wanted, subject.dtype, subject.device, most=entered
+            "meta-gradient", label, leaf, wanted, subject.dtype, subject.device, limit=limit
         )
         compared.append(one)
     return compared

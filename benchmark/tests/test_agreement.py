@@ -12,7 +12,7 @@ from loptbench.conformance import cases
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import momentum, random_gru
 from loptbench.tasks import Quadratic
-from loptbench.tolerances import TABLE, bound, free_running_bound, tolerance
+from loptbench.tolerances import TABLE, bound, free_running_bound, meta_gradient_bound, tolerance
 from loptbench.zoo import shipped
 
 
@@ -69,7 +69,8 @@ def test_the_bounds_on_quadratic_are_those_that_were_promised() -> None:
     assert np.all(tame <= 1.001e-10)
     assert np.all(np.diff(tame) >= 0)
     assert free_running_bound(np.array(1.0), "float64", "cpu") <= 1.001e-13
-    assert bound("meta-gradient", "float64") <= 1.001e-10
+    for grown in (1.0, 30.0, 1e3):
+        assert meta_gradient_bound(grown, 201, "float64", "cpu") <= 1.001e-10
     for quantity in "ABCD":
         assert bound(quantity, "float64") <= 1e-12
 
