@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.implementations.reference.implementation import ReferenceOptimizer
+from loptbench.implementations.reference.tasks import ReferenceProblems
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Trajectory
 from loptbench.tasks.base import ProblemBatch
@@ -172,16 +173,32 @@ def scales(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory) -> Scales:
     return Scales(loss, x, gradient, np.concatenate([state[:1], state]), update)
 
 
-class _Disturbed:
-    """The oracle's optimizer, with an error of 1e-12 of the scale at the start and each step."""
+def above_underflow(scale: Float, dtype: str) -> Float:
+    """The scale, but not so small that bounds relative to it fall below what the dtype can hold."""
+    return np.maximum(scale, float(np.finfo(dtype).tiny) / float(np.finfo(dtype).eps))
 
-    def __init__(self, optimizer: ReferenceOptimizer, seed: int) -> None:
-        self.optimizer = optimizer
+
+class _Disturbed:
+    """The oracle's optimizer and problems, with errors of 1e-12 of the scale, everywhere.
+
+    At the start, in each gradient, and in each step: where rounding enters. Those of the gradient
+    matter for optimizers that divide by its size: of a gradient that is nearly zero, they are all.
+    """
+
+    def __init__(
+        self, optimizer: ReferenceOptimizer, problems: ReferenceProblems, seed: int
+    ) -> None:
+        self.optimizer, self.problems = optimizer, problems
         self.rng = np.random.Generator(np.random.Philox(key=np.array([2, seed], dtype=np.uint64)))
 
     def disturb(self, values: Float, scale: Float) -> Float:
         signs: Float = self.rng.choice([-1.0, 1.0], values.shape)
         return values + PERTURBATION * scale * signs
+
+    def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
+        loss, gradient = self.problems.loss_and_gradient(parameters, step)
+        loss_scale, gradient_scale = self.problems.magnitude(parameters, step)
+        return self.disturb(loss, loss_scale), self.disturb(gradient, gradient_scale)
 
     def initial_state(self, n_components: int) -> Float:
         state = self.optimizer.initial_state(n_components)
@@ -209,8 +226,8 @@ def growth(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory, within: Sc
     largest: dict[str, Float] = {}
     problems = ORACLE.problems(batch, "float64", "cpu")
     for seed in range(2):
-        optimizer = _Disturbed(ORACLE.optimizer(spec, "float64", "cpu"), seed)
-        moved = unroll_by_steps(optimizer, problems, batch.initial_parameters, len(run.loss))
+        both = _Disturbed(ORACLE.optimizer(spec, "float64", "cpu"), problems, seed)
+        moved = unroll_by_steps(both, both, batch.initial_parameters, len(run.loss))
         for name in Trajectory._fields:
             distance = np.abs(getattr(moved, name) - getattr(run, name))
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -265,7 +282,6 @@ def compare_trajectories(
         of_problem = (len(wanted), batch.n_problems, -1)
         spread = np.broadcast_to(limits[:, :, None], wanted.reshape(of_problem).shape)
         limits = spread.reshape(wanted.shape)
-        compared.append(
-            compare(name, getattr(actual, name), wanted, getattr(within, name), limits, AXES[name])
-        )
+        size = above_underflow(getattr(within, name), dtype)
+        compared.append(compare(name, getattr(actual, name), wanted, size, limits, AXES[name]))
     return compared

@@ -14,8 +14,10 @@ from loptbench.commands.check import check
 from loptbench.commands.info import info
 from loptbench.commands.listing import list_
 from loptbench.commands.meta_train import meta_train
+from loptbench.commands.perf import perf
 from loptbench.commands.report import report
 from loptbench.commands.run import run
+from loptbench.commands.tune import tune
 from loptbench.errors import LoptbenchError
 
 
@@ -29,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, list_, check, meta_train, analyze, info):
+for command in (run, report, list_, check, meta_train, tune, analyze, perf, info):
     cli.add_command(command)
 
 
@@ -44,6 +46,8 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         code = 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; run and meta-train go on from here when called again", err=True)
+        click.echo(
+            "interrupted; run, tune and meta-train go on from here when called again", err=True
+        )
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

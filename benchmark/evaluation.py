@@ -54,18 +54,34 @@ class Evaluation:
                 "objective_mean": float(np.mean(self.objective)),
                 "objective_standard_error": float(np.std(self.objective, ddof=1) / np.sqrt(n)),
                 "objective_median": float(np.median(self.objective)),
+                "final_loss_mean": float(np.mean(self.loss[-1])),
                 "final_loss_median": float(np.median(self.loss[-1])),
                 "curve_mean": np.mean(relative, axis=1).tolist(),
                 "curve_standard_error": (np.std(relative, axis=1, ddof=1) / np.sqrt(n)).tolist(),
             }
 
 
+RUN_FLOATS = 2**25
+"""About how many numbers the runs that are on record at one time hold: what bounds the memory."""
+
+
+def problems_at_once(spec: OptimizerSpec, batch: ProblemBatch, n_steps: int) -> int:
+    """How many problems' whole runs fit into the memory: a power of two, at least one."""
+    of_one = (n_steps + 1) * batch.n_parameters * (spec.n_state + 3)
+    return 1 << max(0, (RUN_FLOATS // of_one).bit_length() - 1)
+
+
 def evaluate(
     implementation: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str
 ) -> Evaluation:
-    """Run an optimizer on a batch of problems."""
-    trajectory = run(implementation, spec, batch, n_steps, dtype)
-    return Evaluation(np.asarray(trajectory.loss, np.float64))
+    """Run an optimizer on a batch of problems, as many at once as fit into the memory."""
+    size = problems_at_once(spec, batch, n_steps)
+    losses = []
+    with np.errstate(all="ignore"):  # a run that blows up is a result, not a warning
+        for start in range(0, batch.n_problems, size):
+            part = batch.part(range(start, min(start + size, batch.n_problems)))
+            losses.append(run(implementation, spec, part, n_steps, dtype).loss)
+    return Evaluation(np.concatenate(losses, axis=1).astype(np.float64))
 
 
 def paired_ratio(ours: Evaluation, theirs: Evaluation) -> dict[str, float | None]:

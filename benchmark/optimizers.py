@@ -16,6 +16,28 @@ An `OptimizerSpec` is such an optimizer as data. What computes it is an implemen
     h' = beta · h + g
     Δ  = −alpha · h'
 
+`nesterov` (as `torch.optim.SGD(nesterov=True)`), parameters `alpha`, `beta`; n_state = 1:
+
+    h' = beta · h + g
+    Δ  = −alpha · (g + beta · h')
+
+`rmsprop` (as `torch.optim.RMSprop`: not centred, ε outside the root), parameters `alpha`, `gamma`;
+constant `epsilon`; n_state = 1, v = h ≥ 0:
+
+    v' = gamma · v + (1 − gamma) · g²
+    Δ  = −alpha · g / (√v' + epsilon)
+
+`adam` (Kingma and Ba 2015, algorithm 1; as `torch.optim.Adam`), parameters `alpha`, `beta1`,
+`beta2`; constant `epsilon`; n_state = 3, h = (m, v, t) with v ≥ 0 and t = 0, 1, 2, … steps taken:
+
+    m' = beta1 · m + (1 − beta1) · g
+    v' = beta2 · v + (1 − beta2) · g²
+    t' = t + 1
+    Δ  = −alpha · (m' / (1 − beta1^t')) / (√(v' / (1 − beta2^t')) + epsilon)
+
+The derivative of √v at v = 0, where it has none, is taken as 0 throughout: there g is 0 as well,
+and Δ depends on g through the numerator alone.
+
 `gru`, the learned optimizer (`renn`'s convention: the reset gate acts *before* the matrix product),
 parameters W_z, W_r, W_c (n_state, n_state); a_z, a_r, a_c, b_z, b_r, b_c, w, h0 (n_state,); b ();
 constants input_scale, output_scale. A matrix's first axis is the unit that it feeds:
@@ -104,8 +126,18 @@ def _gru_shapes(n: int) -> dict[str, tuple[int, ...]]:
 KINDS: dict[str, Kind] = {
     "sgd": Kind(lambda _: {"alpha": ()}, lambda _: 0),
     "momentum": Kind(lambda _: {"alpha": (), "beta": ()}, lambda _: 1),
+    "nesterov": Kind(lambda _: {"alpha": (), "beta": ()}, lambda _: 1),
+    "rmsprop": Kind(lambda _: {"alpha": (), "gamma": ()}, lambda _: 1, ("epsilon",)),
+    "adam": Kind(lambda _: {"alpha": (), "beta1": (), "beta2": ()}, lambda _: 3, ("epsilon",)),
     "gru": Kind(_gru_shapes, lambda p: int(p["h0"].size), ("input_scale", "output_scale")),
 }
+
+
+BASELINES: dict[str, tuple[str, ...]] = {
+    kind: tuple(KINDS[kind].shapes(0))
+    for kind in ("sgd", "momentum", "nesterov", "rmsprop", "adam")
+}
+"""The hand-designed kinds, and the names of their hyperparameters."""
 
 
 def get_kind(name: str) -> Kind:
@@ -156,17 +188,44 @@ def _same_names(what: str, kind: str, found: set[str], wanted: set[str]) -> None
         )
 
 
+EPSILON = 1e-8
+"""The ε of RMSProp and Adam: the default of `torch.optim` and of `optax`."""
+
+
+def baseline(kind: str, epsilon: float = EPSILON, **hyperparameters: float) -> OptimizerSpec:
+    """A hand-designed optimizer with these hyperparameters, held to their ranges.
+
+    Args:
+        kind: `sgd`, `momentum`, `nesterov`, `rmsprop` or `adam`.
+        epsilon: the ε of the kinds that have one.
+        hyperparameters: the kind's parameters, by name: alpha > 0, all others in [0, 1).
+
+    Raises:
+        LoptbenchError: one is missing, unknown, or out of its range.
+    """
+    if kind not in BASELINES:
+        raise UnknownNameError("baseline", kind, list(BASELINES))
+    _same_names("hyperparameters", kind, set(hyperparameters), set(BASELINES[kind]))
+    for name, value in {**hyperparameters, "epsilon": epsilon}.items():
+        positive = name in ("alpha", "epsilon")
+        if not (0 < value < np.inf if positive else 0 <= value < 1):
+            wanted = "be above 0 and finite" if positive else "lie in [0, 1)"
+            raise LoptbenchError(f"{name} of {kind!r} must {wanted}, but it is {value}")
+    return OptimizerSpec(
+        kind,
+        {name: np.asarray(hyperparameters[name], np.float64) for name in BASELINES[kind]},
+        dict.fromkeys(KINDS[kind].constants, float(epsilon)),
+    )
+
+
 def sgd(alpha: float) -> OptimizerSpec:
     """Gradient descent with step size `alpha`."""
-    return OptimizerSpec("sgd", {"alpha": np.asarray(alpha, np.float64)})
+    return baseline("sgd", alpha=alpha)
 
 
 def momentum(alpha: float, beta: float) -> OptimizerSpec:
     """Heavy-ball momentum with step size `alpha` and decay `beta`."""
-    return OptimizerSpec(
-        "momentum",
-        {"alpha": np.asarray(alpha, np.float64), "beta": np.asarray(beta, np.float64)},
-    )
+    return baseline("momentum", alpha=alpha, beta=beta)
 
 
 def optimal_momentum(low: float, high: float) -> OptimizerSpec:

@@ -112,6 +112,20 @@ class MetaGradient(NamedTuple):
     gradient: Mapping[str, Array]
 
 
+class Sweep(NamedTuple):
+    """Where many runs of the same problems stand, each with hyperparameters of its own.
+
+    Attributes:
+        parameters: x, (n_draws, n_problems, n_parameters).
+        state: h, (n_draws, n_problems · n_parameters, n_state).
+        step: how many steps each draw has taken, (n_draws,), integers.
+    """
+
+    parameters: Array
+    state: Array
+    step: NDArray[np.int64]
+
+
 class OuterState(NamedTuple):
     """Everything that meta-training carries from one outer step to the next.
 
@@ -243,6 +257,40 @@ class Unrolls(Protocol):
             problems: what its own `problems` returned.
             initial_parameters: x_0, (n_problems, n_parameters).
             n_steps: how many inner steps.
+        """
+        ...
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """Beside the levels: an implementation that runs many hyperparameters at once, for the tuner.
+
+    Without it, the tuner cannot be run with the implementation; nothing else is lost.
+    """
+
+    def sweep(
+        self,
+        kind: str,
+        hyperparameters: Mapping[str, Array],
+        constants: Mapping[str, float],
+        problems: Any,
+        at: Sweep,
+        n_steps: int,
+    ) -> tuple[Array, Sweep]:
+        """Go on by `n_steps` steps with every draw on every problem, all side by side.
+
+        A run that blows up goes on with what is not finite, and touches no other.
+
+        Args:
+            kind: a hand-designed kind.
+            hyperparameters: its parameters, by name, each (n_draws,).
+            constants: its constants, the same for all draws.
+            problems: what this implementation's own `problems` returned.
+            at: where the runs stand.
+            n_steps: how many steps.
+
+        Returns: f(x_k) before each step's update, (n_steps, n_draws, n_problems), and where the
+            runs stand afterwards.
         """
         ...
 

@@ -1,21 +1,22 @@
 """The benchmark: which trials there are, and running those whose record is not there yet."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from loptbench.agreement import ORACLE, Comparison
 from loptbench.conformance import CHECKS, Outcome, Status, Subject, run_check, subjects
-from loptbench.evaluation import evaluate, paired_ratio
+from loptbench.evaluation import Evaluation, evaluate, paired_ratio, problems_at_once
 from loptbench.mechanisms.analysis import analyze, compare_analyses
 from loptbench.optimizers import OptimizerSpec, momentum, optimal_momentum, sgd
 from loptbench.provenance import code_hash, machine, versions_of
 from loptbench.records import Record, Store, TrialStatus, key_hash
 from loptbench.registry import Entry
-from loptbench.tasks import Quadratic, get_task
+from loptbench.tasks import TASKS, Quadratic, Task, definition, get_task
 from loptbench.trajectory import run
+from loptbench.tuned import Tuned
 from loptbench.weights import Checkpoint, weights_hash
 
 N_EVALUATION = 128
@@ -43,29 +44,45 @@ class Trial:
     @property
     def words(self) -> str:
         """The trial in a few words, for progress."""
-        return f"{self.key['trial']} of {self.key['optimizer']} in {self.key['implementation']}"
+        key = self.key
+        on = f" on {key['task']}" if "task" in key else ""
+        return f"{key['trial']} of {key['optimizer']}{on} in {key['implementation']}"
 
 
-def plan(entries: Iterable[Entry], checkpoints: Mapping[str, Checkpoint], seed: int) -> list[Trial]:
+def plan(
+    entries: Iterable[Entry],
+    checkpoints: Mapping[str, Checkpoint],
+    tuned: Tuned,
+    seed: int,
+    tasks: Collection[str] = tuple(TASKS),
+) -> list[Trial]:
     """The trials of the installed ones of these implementations.
 
     Args:
         entries: the implementations.
         checkpoints: the learned optimizers, by name.
+        tuned: the baselines.
         seed: the seed of the evaluation problems and of the random optimizers.
+        tasks: the tasks to run.
     """
     trials: list[Trial] = []
     for entry in entries:
         if entry.implementation is not None:
             trials += _conformance_trials(entry, checkpoints, seed)
             if "float64" in entry.implementation.dtypes:
-                trials += _evaluation_trials(entry, checkpoints, seed)
+                trials += _evaluation_trials(entry, checkpoints, tuned, seed, tasks)
                 trials += _momentum_trials(entry, checkpoints, seed)
-    return trials
+    return [trial for trial in trials if trial.key["task"] in tasks]
 
 
 def _key(
-    entry: Entry, trial: str, optimizer: str, spec: OptimizerSpec, task: str, seed: int, dtype: str
+    entry: Entry,
+    trial: str,
+    optimizer: str,
+    spec: OptimizerSpec | None,
+    task: str,
+    seed: int,
+    dtype: str,
 ) -> dict[str, Any]:
     return {
         "trial": trial,
@@ -74,8 +91,9 @@ def _key(
         "versions": versions_of(entry.implementation),
         "code": code_hash(),
         "optimizer": optimizer,
-        "weights": weights_hash(spec),
+        "weights": weights_hash(spec) if spec is not None else None,
         "task": task,
+        "problems": definition(get_task(task)),
         "seed": seed,
         "dtype": dtype,
         "device": "cpu",
@@ -92,15 +110,57 @@ def _conformance_trials(
         yield Trial(key, _bind(_conformance, subject))
 
 
+class _Baselines:
+    """The tuned baselines of one task in one implementation, evaluated when first asked for."""
+
+    def __init__(self, implementation: Any, task: Task, tuned: Tuned, seed: int) -> None:
+        self.implementation, self.task, self.seed = implementation, task, seed
+        kinds = implementation.optimizers
+        self.tuned = {entry.kind: entry for entry in tuned.of(task) if entry.kind in kinds}
+        self.specs = {kind: entry.spec for kind, entry in self.tuned.items()}
+        if isinstance(task, Quadratic) and "momentum" in kinds:
+            self.specs["theoretical momentum"] = optimal_momentum(*task.eigenvalues)
+        self._found: dict[str, Evaluation] | None = None
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """What decides the baselines' runs."""
+        return {label: weights_hash(spec) for label, spec in self.specs.items()}
+
+    def evaluated(self) -> dict[str, Evaluation]:
+        """Each baseline on the held-out problems."""
+        if self._found is None:
+            self._found = {label: self.evaluate(spec) for label, spec in self.specs.items()}
+        return self._found
+
+    def evaluate(self, spec: OptimizerSpec) -> Evaluation:
+        """An optimizer on the held-out problems."""
+        batch = self.task.sample("evaluate", self.seed, range(N_EVALUATION))
+        return evaluate(self.implementation, spec, batch, self.task.n_steps, "float64")
+
+
 def _evaluation_trials(
-    entry: Entry, checkpoints: Mapping[str, Checkpoint], seed: int
+    entry: Entry,
+    checkpoints: Mapping[str, Checkpoint],
+    tuned: Tuned,
+    seed: int,
+    tasks: Collection[str],
 ) -> Iterator[Trial]:
     one = entry.implementation
-    for label, spec, task in _learned(checkpoints):
-        if task in one.tasks and spec.kind in one.optimizers:
-            key = _key(entry, "evaluation", label, spec, task, seed, "float64")
-            key["n_problems"] = N_EVALUATION
-            yield Trial(key, _bind(_evaluation, one, spec, task, seed))
+    for name in sorted(set(one.tasks) & set(tasks), key=list(TASKS).index):
+        baselines = _Baselines(one, get_task(name), tuned, seed)
+        found: list[tuple[str, OptimizerSpec | None]] = [("baselines", None)]
+        found += [
+            (label, learned)
+            for label, learned, task in _learned(checkpoints)
+            if task == name and learned.kind in one.optimizers
+        ]
+        for label, spec in found:
+            if spec is None and not baselines.specs:
+                continue
+            key = _key(entry, "evaluation", label, spec, name, seed, "float64")
+            key |= {"n_problems": N_EVALUATION, "baselines": baselines.weights}
+            yield Trial(key, _bind(_evaluation, baselines, spec))
 
 
 def _momentum_trials(
@@ -111,8 +171,15 @@ def _momentum_trials(
     for label, spec, task in _learned(checkpoints) + controls:
         if task in one.tasks and spec.kind in one.optimizers:
             key = _key(entry, "momentum", label, spec, task, seed, "float64")
-            key["n_problems"] = N_ANALYSIS
+            key["n_problems"] = analysis_size(spec, task)
             yield Trial(key, _bind(_momentum, one, spec, task, seed))
+
+
+def analysis_size(spec: OptimizerSpec, task_name: str) -> int:
+    """How many problems an optimizer's mechanisms are measured on: as many as memory allows."""
+    task = get_task(task_name)
+    batch = task.sample("evaluate", 0, [0])
+    return min(N_ANALYSIS, problems_at_once(spec, batch, task.n_steps))
 
 
 def _learned(checkpoints: Mapping[str, Checkpoint]) -> list[tuple[str, OptimizerSpec, str]]:
@@ -197,33 +264,44 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
 
 
 def _conformance(subject: Subject) -> Result:
-    outcomes = [run_check(check, subject) for check in CHECKS]
+    outcomes = [run_check(check, subject) for check in CHECKS if check.scope in subject.scopes]
     failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
     message = f"{failed[0].check.name}: {failed[0].message}" if failed else ""
     result = {"checks": [outcome_dict(outcome) for outcome in outcomes]}
     return TrialStatus.FAILED if failed else TrialStatus.OK, message, result
 
 
-def _evaluation(implementation: Any, spec: OptimizerSpec, task_name: str, seed: int) -> Result:
-    task = get_task(task_name)
-    batch = task.sample("evaluate", seed, range(N_EVALUATION))
-    learned = evaluate(implementation, spec, batch, task.n_steps, "float64")
-    result: dict[str, Any] = {"learned": learned.as_dict()}
-    if isinstance(task, Quadratic) and "momentum" in implementation.optimizers:
-        theory = optimal_momentum(*task.eigenvalues)
-        baseline = evaluate(implementation, theory, batch, task.n_steps, "float64")
-        result["theoretical momentum"] = baseline.as_dict()
-        result["hyperparameters"] = {k: float(v) for k, v in theory.parameters.items()}
-        result["ratio"] = paired_ratio(learned, baseline)
-    if learned.n_diverged:
-        message = f"{learned.n_diverged} of {N_EVALUATION} runs diverged"
-        return TrialStatus.DIVERGED, message, result
+def _evaluation(baselines: _Baselines, spec: OptimizerSpec | None) -> Result:
+    """The baselines by themselves (no spec), or a learned optimizer against each of them."""
+    against = baselines.evaluated()
+    if spec is None:
+        result = {"baselines": {label: one.as_dict() for label, one in against.items()}}
+        for label, chosen in baselines.specs.items():
+            told = result["baselines"][label]
+            told["hyperparameters"] = {k: float(v) for k, v in chosen.parameters.items()}
+            if label in baselines.tuned:
+                entry = baselines.tuned[label]
+                about = ("score", "draw", "places", "n_complete", "n_diverged", "settings")
+                told["tuning"] = {name: getattr(entry, name) for name in about}
+                told["tuning"]["on_edge"] = entry.on_edge
+        counts = {label: one.n_diverged for label, one in against.items()}
+    else:
+        learned = baselines.evaluate(spec)
+        result = {
+            "learned": learned.as_dict(),
+            "ratios": {label: paired_ratio(learned, one) for label, one in against.items()},
+        }
+        counts = {"learned": learned.n_diverged}
+    diverged = {label: n for label, n in counts.items() if n}
+    if diverged:
+        said = ", ".join(f"{n} of {N_EVALUATION} runs of {k}" for k, n in diverged.items())
+        return TrialStatus.DIVERGED, f"{said} diverged", result
     return TrialStatus.OK, "", result
 
 
 def _momentum(implementation: Any, spec: OptimizerSpec, task_name: str, seed: int) -> Result:
     task = get_task(task_name)
-    batch = task.sample("evaluate", seed, range(N_ANALYSIS))
+    batch = task.sample("evaluate", seed, range(analysis_size(spec, task_name)))
     found, expected = (
         analyze(one.optimizer(spec, "float64", "cpu"), run(one, spec, batch, task.n_steps))
         for one in (implementation, ORACLE)

@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
 from loptbench.files import write_atomically
-from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Array, Level, Optimizer, Problems, Trajectory, offers
+from loptbench.optimizers import KINDS, OptimizerSpec
+from loptbench.protocol import (
+    Array,
+    Level,
+    Optimizer,
+    Problems,
+    Sweep,
+    Sweeps,
+    Trajectory,
+    offers,
+)
 from loptbench.tasks.base import ProblemBatch
 from loptbench.weights import read_safetensors, refuse_to_overwrite, safetensors_bytes
 
@@ -65,6 +74,66 @@ def run(
         trajectory: Trajectory = implementation.unroll(optimizer, problems, start, n_steps)
         return trajectory
     return unroll_by_steps(optimizer, problems, start, n_steps)
+
+
+def start_sweep(batch: ProblemBatch, kind: str, n_draws: int, dtype: str) -> Sweep:
+    """Where `n_draws` runs of a hand-designed kind stand before their first step."""
+    x = np.broadcast_to(batch.initial_parameters, (n_draws, *batch.initial_parameters.shape))
+    n_state = KINDS[kind].n_state({})
+    state = np.zeros((n_draws, batch.initial_parameters.size, n_state), dtype)
+    return Sweep(x.astype(dtype), state, np.zeros(n_draws, np.int64))
+
+
+def sweep(
+    implementation: Any,
+    kind: str,
+    hyperparameters: Mapping[str, Array],
+    constants: Mapping[str, float],
+    problems: Any,
+    at: Sweep,
+    n_steps: int,
+    dtype: str,
+) -> tuple[Array, Sweep]:
+    """Many runs at once, natively where the implementation can, run by run where it cannot.
+
+    The arguments are those of `loptbench.protocol.Sweeps.sweep`.
+    """
+    if isinstance(implementation, Sweeps):
+        return implementation.sweep(kind, hyperparameters, constants, problems, at, n_steps)
+    return run_by_run(
+        implementation, kind, hyperparameters, constants, problems, at, n_steps, dtype
+    )
+
+
+def run_by_run(
+    implementation: Any,
+    kind: str,
+    hyperparameters: Mapping[str, Array],
+    constants: Mapping[str, float],
+    problems: Any,
+    at: Sweep,
+    n_steps: int,
+    dtype: str,
+) -> tuple[Array, Sweep]:
+    """A sweep as a loop over draws and steps, of level 1 alone; arguments as those of `sweep`."""
+    ended: list[tuple[Array, Array, Array]] = []
+    for draw, first in enumerate(at.step):
+        spec = OptimizerSpec(
+            kind,
+            {k: np.asarray(v[draw], np.float64) for k, v in hyperparameters.items()},
+            constants,
+        )
+        optimizer = implementation.optimizer(spec, dtype, "cpu")
+        x, state, losses = at.parameters[draw], at.state[draw], []
+        with np.errstate(all="ignore"):
+            for k in range(int(first), int(first) + n_steps):
+                loss, gradient = problems.loss_and_gradient(x, k)
+                state, update = optimizer.step(state, gradient.reshape(-1))
+                x = x + update.reshape(x.shape)
+                losses.append(loss)
+        ended.append((np.stack(losses), x, state))
+    loss, x, state = (np.stack(part) for part in zip(*ended, strict=True))
+    return np.moveaxis(loss, 0, 1), Sweep(x, state, at.step + n_steps)
 
 
 def save_trajectory(trajectory: Trajectory, provenance: Mapping[str, Any], path: Path) -> None:

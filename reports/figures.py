@@ -14,7 +14,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from loptbench.records import Record
-from loptbench.reports.results import spelled
 
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -69,9 +68,8 @@ class Look:
 
 
 @contextmanager
-def _drawing(
-    anchor: str, width: float, height: float
-) -> Iterator[tuple[Figure, Callable[[], str]]]:
+def drawing(anchor: str, width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
+    """A figure of that size in inches to draw on, and what makes it the <svg> of the page."""
     # A Figure of its own, not pyplot's: nothing global is left behind.
     with mpl.rc_context({**STYLE, "svg.hashsalt": anchor}):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -120,7 +118,7 @@ def errors_by_step(records: list[Record], optimizer: str, dtype: str, look: Look
     checks = [c for c in ("teacher-forced", "free-running") if (data["check"] == c).any()]
     anchor = f"errors-{dtype}"
     floor = float(np.finfo(dtype).eps) / 100
-    with _drawing(anchor, 12, 2.9 * len(checks)) as (figure, svg):
+    with drawing(anchor, 12, 2.9 * len(checks)) as (figure, svg):
         axes = figure.subplots(
             len(checks), len(QUANTITIES), sharex=True, sharey=True, squeeze=False
         )
@@ -155,7 +153,7 @@ def errors_by_step(records: list[Record], optimizer: str, dtype: str, look: Look
                 if column == 0:
                     ax.set_ylabel("scaled error")
         figure.legend(loc="outside upper center", ncols=len(look.names) + 1)
-        drawing = svg()
+        picture = svg()
     worst = (
         data.assign(ratio=data["error"] / data["bound"])
         .groupby(["check", "quantity", "implementation"], sort=True)
@@ -173,71 +171,8 @@ def errors_by_step(records: list[Record], optimizer: str, dtype: str, look: Look
         "Errors are relative to the size of the terms that were added up. Errors of exactly zero "
         f"are drawn at the lower edge, {floor:.0e}. Bounds of free-running grow with the growth "
         "of small errors that the reference itself measures.",
-        drawing,
+        picture,
         worst,
-    )
-
-
-def loss_curves(records: list[Record], optimizer: str, look: Look) -> Picture | None:
-    """The learned optimizer against theoretical momentum, per implementation."""
-    records = [r for r in records if r.key["optimizer"] == optimizer]
-    if not records:
-        return None
-    anchor = "curves"
-    rows: list[dict[str, Any]] = []
-    with _drawing(anchor, 4.0 * len(records), 3.4) as (figure, svg):
-        axes = figure.subplots(1, len(records), sharey=True, squeeze=False)[0]
-        for ax, record in zip(axes, records, strict=True):
-            for label in ("learned", "theoretical momentum"):
-                one = record.result.get(label)
-                if one is None:
-                    continue
-                mean = np.array(one["curve_mean"], float)
-                error = np.array(one["curve_standard_error"], float)
-                k = np.arange(mean.size)
-                ax.plot(
-                    k,
-                    mean,
-                    color=look.colour(label),
-                    marker=look.marker(label),
-                    markevery=40,
-                    markersize=4,
-                    label=label if ax is axes[0] else None,
-                )
-                low = np.maximum(mean - error, mean / 100)
-                ax.fill_between(k, low, mean + error, color=look.colour(label), alpha=0.25)
-                rows.append(
-                    {
-                        "implementation": record.key["implementation"],
-                        "optimizer": label,
-                        "problems": one["n_problems"],
-                        "diverged": one["n_diverged"],
-                        "meta_objective": one["objective_mean"],
-                        "standard_error": one["objective_standard_error"],
-                        "median": one["objective_median"],
-                        "median_final_loss": one["final_loss_median"],
-                    }
-                )
-            ax.set_yscale("log")
-            ax.set_title(record.key["implementation"])
-            ax.set_xlabel("inner step")
-        axes[0].set_ylabel("loss / first loss")
-        figure.legend(loc="outside upper center", ncols=2)
-        drawing = svg()
-    said = "; ".join(
-        f"{r['implementation']}, {r['optimizer']}: {spelled(r['meta_objective'])}"
-        f" ± {spelled(r['standard_error'])}"
-        for r in rows
-    )
-    return Picture(
-        anchor,
-        f"Learned optimizer against theoretical momentum, {optimizer}",
-        f"Loss over first loss against inner step on a log scale. Mean meta-objectives: {said}.",
-        f"Mean over {rows[0]['problems']} held-out problems; bands are one standard error of the "
-        "mean (the lower one cut at a hundredth of it). Answers to the paper's comparison on "
-        "linear regression.",
-        drawing,
-        pd.DataFrame(rows),
     )
 
 
@@ -252,7 +187,7 @@ def eigenvalues(records: list[Record], optimizer: str, look: Look) -> Picture | 
         return None
     anchor = "eigenvalues"
     rows: list[dict[str, Any]] = []
-    with _drawing(anchor, 8, 5) as (figure, svg):
+    with drawing(anchor, 8, 5) as (figure, svg):
         ax = figure.subplots()
         circle = np.exp(1j * np.linspace(0, 2 * np.pi, 400))
         ax.plot(circle.real, circle.imag, color="grey", linewidth=1, label="unit circle")
@@ -286,7 +221,7 @@ def eigenvalues(records: list[Record], optimizer: str, look: Look) -> Picture | 
         ax.set_xlabel("real part")
         ax.set_ylabel("imaginary part")
         figure.legend(loc="outside right upper")
-        drawing = svg()
+        picture = svg()
     top = records[0].result["momentum"]["modes"][0]
     return Picture(
         anchor,
@@ -297,7 +232,7 @@ def eigenvalues(records: list[Record], optimizer: str, look: Look) -> Picture | 
         "Slow modes with real eigenvalues between 0 and 1 are momentum; β* of theory is 0.881. "
         "The table has the eight modes that contribute most. Answers to the paper's figure on "
         "momentum.",
-        drawing,
+        picture,
         pd.DataFrame(rows),
     )
 
@@ -311,7 +246,7 @@ def impulse_response(records: list[Record], optimizer: str, look: Look) -> Pictu
     length = 61
     optimizers = [optimizer, *sorted({r.key["optimizer"] for r in records} - {optimizer})]
     rows: list[dict[str, Any]] = []
-    with _drawing(anchor, 4.0 * len(optimizers), 3.2) as (figure, svg):
+    with drawing(anchor, 4.0 * len(optimizers), 3.2) as (figure, svg):
         axes = figure.subplots(1, len(optimizers), squeeze=False)[0]
         seen: set[str] = set()
         for ax, label in zip(axes, optimizers, strict=True):
@@ -345,7 +280,7 @@ def impulse_response(records: list[Record], optimizer: str, look: Look) -> Pictu
             ax.set_xlabel("steps after the impulse")
         axes[0].set_ylabel("update κ")
         figure.legend(loc="outside upper center", ncols=len(seen))
-        drawing = svg()
+        picture = svg()
     said = "; ".join(
         f"{r['optimizer']} in {r['implementation']}: {r['momentum_index']:.4f}" for r in rows
     )
@@ -356,6 +291,6 @@ def impulse_response(records: list[Record], optimizer: str, look: Look) -> Pictu
         "κ[0] is the answer to the impulse itself, the rest is momentum: index 1 − κ[0]/Σκ. "
         "The controls must give 0 for sgd and β = 0.9 for momentum. Answers to the paper's figure "
         "on momentum.",
-        drawing,
+        picture,
         pd.DataFrame(rows),
     )

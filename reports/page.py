@@ -6,17 +6,19 @@ from typing import Any
 
 import jinja2
 
+from loptbench.optimizers import BASELINES
 from loptbench.protocol import Level
 from loptbench.records import Record, Store
+from loptbench.reports.comparison import comparison, comparisons
 from loptbench.reports.figures import (
     Look,
     Picture,
     eigenvalues,
     errors_by_step,
     impulse_response,
-    loss_curves,
 )
 from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results, spelled
+from loptbench.tasks import TASKS
 from loptbench.tolerances import TABLE
 
 SYMBOLS = {
@@ -47,7 +49,8 @@ def render(store: Store) -> str:
         cells=_cells(results),
         symbols=SYMBOLS,
         pictures=pictures,
-        ratios=_ratios(results),
+        best=_best(results),
+        tuning=_tuning(results),
         points=_points(results),
         tolerances=_tolerances(results),
         provenance=_provenance(results),
@@ -63,9 +66,10 @@ def _learned(results: Results) -> list[str]:
 def _pictures(results: Results) -> list[Picture]:
     looks = Look(tuple(results.names()))
     found: list[Picture | None] = []
+    evaluated = results.of_kind("evaluation")
+    for task in TASKS:
+        found.append(comparison(evaluated, task))
     for label in _learned(results)[:1]:
-        optimizers = Look(("learned", "theoretical momentum"))
-        found.append(loss_curves(results.of_kind("evaluation"), label, optimizers))
         for dtype in results.dtypes():
             found.append(errors_by_step(results.of_kind("conformance"), label, dtype, looks))
         found.append(eigenvalues(results.of_kind("momentum"), label, looks))
@@ -98,29 +102,71 @@ def _summary(results: Results) -> str:
     )
     if results.missing:
         parts.append(f"{results.missing} planned trials are missing: this report is partial")
-    ratios = [row["ratio"] for row in _ratios(results) if row["ratio"] is not None]
-    if ratios:
-        low, high = min(ratios), max(ratios)
-        span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
-        parts.append(
-            f"the learned optimizer's meta-objective is {span} times that of theoretical momentum"
-        )
+    for task in TASKS:
+        rows = [row for row in _best(results) if row["task"] == task and row["ratio"] is not None]
+        if rows:
+            low, high = min(r["ratio"] for r in rows), max(r["ratio"] for r in rows)
+            span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
+            parts.append(
+                f"on {task} the learned optimizer's meta-objective is {span} times that of the "
+                f"best tuned baseline, {rows[0]['baseline']}"
+            )
     return "; ".join(parts) + "."
 
 
-def _ratios(results: Results) -> list[dict[str, Any]]:
-    return [
-        {
-            "optimizer": record.key["optimizer"],
-            "implementation": record.key["implementation"],
-            "learned": record.result["learned"]["objective_mean"],
-            "momentum": record.result["theoretical momentum"]["objective_mean"],
-            "n": record.result["learned"]["n_problems"],
-            **record.result["ratio"],
-        }
-        for record in results.of_kind("evaluation")
-        if "ratio" in record.result
-    ]
+def _best(results: Results) -> list[dict[str, Any]]:
+    """Each learned optimizer beside the best tuned baseline of its task and implementation."""
+    rows = comparisons(results.of_kind("evaluation"))
+    found = []
+    for row in rows:
+        tuned = [
+            other
+            for other in rows
+            if (other["task"], other["implementation"]) == (row["task"], row["implementation"])
+            and other["optimizer"] in BASELINES
+            and other["found"]["objective_mean"] is not None
+        ]
+        if row["look"] != "learned" or not tuned:
+            continue
+        best = min(tuned, key=lambda other: float(other["found"]["objective_mean"]))
+        found.append(
+            {
+                "task": row["task"],
+                "implementation": row["implementation"],
+                "optimizer": row["optimizer"],
+                "problems": row["found"]["n_problems"],
+                "learned": row["found"]["objective_mean"],
+                "baseline": best["optimizer"],
+                "tuned": best["found"]["objective_mean"],
+                **row["ratios"][best["optimizer"]],
+            }
+        )
+    return found
+
+
+def _tuning(results: Results) -> list[dict[str, Any]]:
+    """How each baseline was tuned, once for each task: implementations share the search."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in comparisons(results.of_kind("evaluation")):
+        told = row["found"].get("tuning")
+        if told is not None:
+            places = (f"{name} at {place:.0%}" for name, place in told["places"].items())
+            rows.setdefault(
+                (row["task"], row["optimizer"]),
+                {
+                    "task": row["task"],
+                    "baseline": row["optimizer"],
+                    "hyperparameters": row["found"]["hyperparameters"],
+                    "score": told["score"],
+                    "places": ", ".join(places),
+                    "edge": ", ".join(told["on_edge"]) or "none",
+                    "draws": told["settings"]["n_draws"]
+                    + len(told["settings"]["boxes"]) * told["settings"]["n_refining"],
+                    "complete": told["n_complete"],
+                    "diverged": told["n_diverged"],
+                },
+            )
+    return list(rows.values())
 
 
 def _points(results: Results) -> list[dict[str, Any]]:

@@ -142,6 +142,8 @@ def spelled(value: Any) -> str:
     """A value as it stands in the report; a number that was not finite is a dash."""
     if value is None or (isinstance(value, float) and value != value):
         return "–"
+    if isinstance(value, float) and value == float("inf"):
+        return "∞"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks.base import ProblemBatch
+from loptbench.tasks.base import ProblemBatch, numbers_of, require_positive
 from loptbench.tasks.streams import generator
 
 
@@ -32,24 +32,27 @@ class Quadratic:
     name: str = dataclasses.field(default="quadratic", init=False)
 
     def __post_init__(self) -> None:
-        if self.n_parameters < 1:
-            raise LoptbenchError(
-                f"the dimension of `quadratic` must be at least 1, but it is {self.n_parameters}"
-            )
+        require_positive(self.name, n_parameters=self.n_parameters, n_steps=self.n_steps)
         low, high = self.eigenvalues
         if not 0 < low <= high < np.inf:
             raise LoptbenchError(
                 f"the eigenvalues of `quadratic` need 0 < l <= L < inf, but they are {low}, {high}"
             )
 
+    @property
+    def n_floats(self) -> int:
+        """x, Hx and their like; H itself."""
+        return self.n_parameters * (self.n_parameters + 4)
+
     def sample(self, split: str, seed: int, indices: Iterable[int]) -> ProblemBatch:
         """Draw the problems with these numbers of this stream."""
-        numbers = tuple(indices)
-        if not numbers:
-            raise LoptbenchError("a batch needs at least one problem, but none was asked for")
+        numbers = numbers_of(indices)
         drawn = [self._draw(generator(self.name, split, seed, index)) for index in numbers]
         H, v, c, x0 = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
-        return ProblemBatch(self.name, x0, {"H": H, "v": v, "c": c}, split, seed, numbers)
+        layout = {"x": (self.n_parameters,)}
+        return ProblemBatch(
+            self.name, x0, layout, {"H": H, "v": v, "c": c}, {}, split, seed, numbers
+        )
 
     def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
         n = self.n_parameters

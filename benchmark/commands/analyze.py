@@ -1,30 +1,29 @@
 """`loptbench analyze`."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from loptbench.agreement import ORACLE
+from loptbench.commands.options import mnist_option
 from loptbench.errors import ContractError, LoptbenchError
 from loptbench.mechanisms.analysis import Analysis
 from loptbench.mechanisms.analysis import analyze as analyze_optimizer
 from loptbench.mechanisms.convergence import ConvergencePoint
 from loptbench.mechanisms.momentum import Momentum
-from loptbench.optimizers import KINDS, OptimizerSpec, momentum, sgd
+from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline
 from loptbench.protocol import Optimizer
 from loptbench.provenance import machine
 from loptbench.registry import get_implementation, import_object
-from loptbench.runner import N_ANALYSIS
+from loptbench.runner import N_ANALYSIS, analysis_size
 from loptbench.tasks import get_task
 from loptbench.trajectory import save_trajectory, unroll_by_steps
 from loptbench.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.zoo import SHIPPED, shipped
 
 MOST_MODES = 8
-BASELINES: dict[str, Callable[..., OptimizerSpec]] = {"sgd": sgd, "momentum": momentum}
 
 
 @click.command()
@@ -42,6 +41,7 @@ BASELINES: dict[str, Callable[..., OptimizerSpec]] = {"sgd": sgd, "momentum": mo
     default=None,
     help="Also write the runs it was measured on to this safetensors file.",
 )
+@mnist_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def analyze(
     what: str,
@@ -59,9 +59,12 @@ def analyze(
     found = _resolve(what)
     name = task or (found.task if isinstance(found, Checkpoint) else "quadratic")
     problem = get_task(name)
-    batch = problem.sample("evaluate", seed, range(N_ANALYSIS))
     if isinstance(found, Checkpoint):
         found = found.optimizer
+    n_problems = N_ANALYSIS
+    if isinstance(found, OptimizerSpec):
+        n_problems = analysis_size(found, name)
+    batch = problem.sample("evaluate", seed, range(n_problems))
     if isinstance(found, OptimizerSpec):
         one = get_implementation(implementation)
         if found.kind not in one.optimizers or "float64" not in one.dtypes:
@@ -116,7 +119,7 @@ def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
 def _baseline(kind: str, rest: str) -> OptimizerSpec:
     if kind not in BASELINES:
         raise LoptbenchError(f"{kind!r} has no hyperparameters; give a checkpoint file")
-    wanted = sorted(KINDS[kind].shapes(0))
+    wanted = sorted(BASELINES[kind])
     example = ",".join(f"{name}=0.1" for name in wanted)
     try:
         values = {k: float(v) for k, v in (pair.split("=") for pair in rest.split(","))}
@@ -124,7 +127,7 @@ def _baseline(kind: str, rest: str) -> OptimizerSpec:
         raise LoptbenchError(f"{rest!r} is not of the form {example}") from None
     if sorted(values) != wanted:
         raise LoptbenchError(f"{kind} takes {', '.join(wanted)}: give {kind}:{example}")
-    return BASELINES[kind](**values)
+    return baseline(kind, **values)
 
 
 def _print(what: str, analysis: Analysis) -> None:

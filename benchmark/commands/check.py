@@ -6,6 +6,7 @@ from itertools import groupby
 
 import click
 
+from loptbench.commands.options import mnist_option
 from loptbench.conformance import CHECKS, Outcome, Status, check_all
 from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
 from loptbench.registry import DTYPES, get_implementation
@@ -27,6 +28,7 @@ from loptbench.registry import DTYPES, get_implementation
     type=click.IntRange(0),
     help="Seed of problems and optimizers.",
 )
+@mnist_option
 @click.option("--all", "all_", is_flag=True, help="Go on after the first failure.")
 def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, all_: bool) -> None:
     """Check an implementation, cheapest first, stopping at the first cause.

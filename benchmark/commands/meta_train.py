@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from loptbench.commands.options import mnist_option
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import load_config
 from loptbench.meta_training import meta_train as meta_train_
@@ -38,6 +39,7 @@ from loptbench.tasks import get_task
 )
 @click.option("--units", type=click.IntRange(1), default=None, help="Units of the GRU.")
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Outer steps.")
+@mnist_option
 @click.option("--dtype", type=click.Choice(DTYPES), default=None, help="What to compute in.")
 def meta_train(
     task: str,

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from loptbench.commands.options import mnist_option
 from loptbench.commands.report import write_report
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.registry import Availability, Entry, discover, get_implementation
 from loptbench.runner import plan, run_trials
+from loptbench.tasks import TASKS, get_task
+from loptbench.tuned import load_tuned
 from loptbench.weights import Checkpoint, load_checkpoint
 from loptbench.zoo import SHIPPED, shipped
 
@@ -34,6 +37,15 @@ from loptbench.zoo import SHIPPED, shipped
     multiple=True,
     help="A checkpoint file, or the name of a shipped one. Repeatable. [default: all shipped]",
 )
+@click.option("--task", multiple=True, help="Run only this task. Repeatable. [default: all]")
+@click.option(
+    "--tuned",
+    "tuned_path",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Baselines that `loptbench tune` found. [default: those shipped]",
+)
+@mnist_option
 @click.option(
     "--seed",
     default=0,
@@ -52,14 +64,17 @@ def run(
     store: Path,
     implementation: tuple[str, ...],
     checkpoint: tuple[str, ...],
+    task: tuple[str, ...],
+    tuned_path: Path | None,
     seed: int,
     report_path: Path | None,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
     checkpoints = _checkpoints(checkpoint)
     entries = _entries(implementation)
+    tasks = [get_task(name).name for name in task or TASKS]
+    trials = plan(entries, checkpoints, load_tuned(tuned_path), seed, tasks)
     results = Store.create(store)
-    trials = plan(entries, checkpoints, seed)
     with progress("loptbench", len(trials)) as tell:
         records = run_trials(trials, results, entries, tell)
     failed = _summarize(records, entries)
@@ -102,9 +117,7 @@ def _summarize(records: list[Record], entries: list[Entry]) -> int:
     for record in records:
         if record.status is not TrialStatus.OK:
             key = record.key
-            what = (
-                f"{key['trial']} of {key['optimizer']} in {key['implementation']}, {key['dtype']}"
-            )
+            what = "{trial} of {optimizer} on {task} in {implementation}, {dtype}".format_map(key)
             click.echo(f"{record.status}: {what}: {record.message}")
     counts = Counter(str(record.status) for record in records)
     click.echo(", ".join(f"{counts[str(status)]} {status}" for status in TrialStatus))

@@ -7,6 +7,7 @@ from loptbench.conformance.stages import (
     Outcome,
     Status,
     check_all,
+    pairs,
     run_check,
     subjects,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Subject",
     "cases",
     "check_all",
+    "pairs",
     "run_check",
     "subjects",
 ]

@@ -1,17 +1,21 @@
 """What the checks are run on: optimizers in which nothing is zero, and problems."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.optimizers import OptimizerSpec, momentum, random_gru, sgd
-from loptbench.tasks import ProblemBatch, Quadratic, get_task
+from loptbench.agreement import oracle_run
+from loptbench.optimizers import OptimizerSpec, baseline, random_gru
+from loptbench.tasks import ProblemBatch, Task, get_task
 from loptbench.weights import Checkpoint
 from loptbench.zoo import SHIPPED, shipped
 
 N_PROBLEMS = 6
+N_FULL = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,19 +25,54 @@ class Case:
     Attributes:
         label: how messages name the optimizer.
         spec: the optimizer.
-        batch: the problems.
-        other: problems of the same task of another size: neither their number nor their
-            dimension may be built in.
-        near_minimum: parameters at which each problem of `batch` has almost its lowest loss.
-        n_steps: how many inner steps a run takes.
+        task: the task, at a size at which many runs of the oracle are quick.
+        batch: problems of it.
+        full: problems of the task at its default size; `batch` where that is quick enough.
+        other: problems of another size: neither their number nor a dimension may be built in.
+        near_minimum: parameters at which each problem of `batch` has a low loss.
     """
 
     label: str
     spec: OptimizerSpec
+    task: Task
     batch: ProblemBatch
+    full: ProblemBatch
     other: ProblemBatch
     near_minimum: NDArray[np.float64]
-    n_steps: int
+
+    @property
+    def n_steps(self) -> int:
+        """How many inner steps a run takes."""
+        return self.task.n_steps
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    "quadratic": {},
+    "rosenbrock": {},
+    "two_moons": {"width": 4, "n_samples": 40},
+    "digits": {"channels": 3, "batch_size": 6},
+}
+"""The settings of `Case.task` that differ from the default ones."""
+
+ANOTHER_SIZE: dict[str, dict[str, Any]] = {
+    "quadratic": {"n_parameters": 2},
+    "rosenbrock": {"n_parameters": 3, "curvature": 30.0},
+    "two_moons": {"width": 3, "n_samples": 25, "penalty": 2e-2},
+    "digits": {"channels": 2, "batch_size": 4, "n_steps": 7},
+}
+"""The settings of `Case.other`. With 7 minibatches, a longer run begins again with the first."""
+
+GENTLER = {"rosenbrock": 1e-3}
+"""What rates are multiplied with where those of the other tasks would blow up."""
+
+GRU_SCALES = {
+    "quadratic": (0.7, 0.3),
+    "rosenbrock": (0.007, 0.03),
+    "two_moons": (0.7, 0.01),
+    "digits": (7.0, 0.01),
+}
+"""Input and output scale of the random GRU: its units see gradients of order one, and its drift
+does not blow up the weights of a network."""
 
 
 def cases(
@@ -41,9 +80,9 @@ def cases(
 ) -> list[Case]:
     """The cases of one optimizer kind on one task.
 
-    The scales of the random GRUs are not 1, so that an implementation that forgets one is found; 7
-    units are no power of two, and with 1 unit an axis can get lost. The shipped checkpoints
-    are there because trained weights are larger than random ones.
+    The scales of the random GRUs are not 1, and epsilon is not small, so that an implementation
+    that forgets one is found; 7 units are no power of two, and with 1 unit an axis can get lost.
+    The shipped checkpoints are there because trained weights are larger than random ones.
 
     Args:
         kind: the optimizer kind.
@@ -53,27 +92,48 @@ def cases(
     """
     if checkpoints is None:
         checkpoints = {name: shipped(name) for name in SHIPPED}
-    task = get_task(task_name)
-    batch = task.sample("evaluate", seed, range(N_PROBLEMS))
-    other, near_minimum = ANOTHER_SIZE[task_name](seed), NEAR_MINIMUM[task_name](batch)
     specs: dict[str, OptimizerSpec] = {}
-    if kind == "sgd":
-        specs["sgd"] = sgd(0.3)
-    elif kind == "momentum":
-        specs["momentum"] = momentum(0.7, 0.6)
-    elif kind == "gru":
-        specs["random gru"] = random_gru(7, seed, input_scale=0.7, output_scale=0.3)
-        specs["random gru of 1 unit"] = random_gru(1, seed, input_scale=-1.2, output_scale=0.4)
+    if kind == "gru":
+        specs["random gru"] = random_gru(7, seed, *GRU_SCALES[task_name])
+        if task_name == "quadratic":
+            one_unit = random_gru(1, seed, input_scale=-1.2, output_scale=0.4)
+            specs["random gru of 1 unit"] = one_unit
         for name, checkpoint in checkpoints.items():
             if checkpoint.task == task_name:
                 specs[f"checkpoint {name}"] = checkpoint.optimizer
-    return [
-        Case(label, spec, batch, other, near_minimum, task.n_steps) for label, spec in specs.items()
-    ]
+    elif kind in EXAMPLES:
+        alpha = GENTLER.get(task_name, 1.0) * EXAMPLES[kind]["alpha"]
+        specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
+    task: Any = get_task(task_name)  # a frozen dataclass: it can be hashed
+    problems = _problems(task, seed)
+    return [Case(label, spec, *problems) for label, spec in specs.items()]
 
 
-def _small_quadratics(seed: int) -> ProblemBatch:
-    return Quadratic(n_parameters=2).sample("evaluate", seed, range(9))
+EXAMPLES: dict[str, dict[str, float]] = {
+    "sgd": {"alpha": 0.3},
+    "momentum": {"alpha": 0.7, "beta": 0.6},
+    "nesterov": {"alpha": 0.4, "beta": 0.7},
+    "rmsprop": {"alpha": 0.05, "gamma": 0.8},
+    "adam": {"alpha": 0.06, "beta1": 0.7, "beta2": 0.85},
+}
+"""Hyperparameters for the checks."""
+
+
+@functools.cache
+def _problems(
+    task: Any, seed: int
+) -> tuple[Task, ProblemBatch, ProblemBatch, ProblemBatch, NDArray[np.float64]]:
+    small = dataclasses.replace(task, **SMALL[task.name])
+    other = dataclasses.replace(task, **ANOTHER_SIZE[task.name])
+    batch = small.sample("evaluate", seed, range(N_PROBLEMS))
+    full = task.sample("evaluate", seed, range(N_FULL)) if SMALL[task.name] else batch
+    return (
+        small,
+        batch,
+        full,
+        other.sample("evaluate", seed, range(9)),
+        NEAR_MINIMUM[task.name](batch),
+    )
 
 
 def _quadratic_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
@@ -82,7 +142,30 @@ def _quadratic_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
     return np.asarray(-np.linalg.solve(H, v[:, :, None])[:, :, 0])
 
 
-ANOTHER_SIZE: dict[str, Callable[[int], ProblemBatch]] = {"quadratic": _small_quadratics}
+def _rosenbrock_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
+    return np.ones_like(batch.initial_parameters) + 1e-7
+
+
+def _trained(batch: ProblemBatch) -> NDArray[np.float64]:
+    # No formula for the minimum of a network: the end of a run of Adam is low enough.
+    spec = baseline("adam", alpha=0.03, beta1=0.9, beta2=0.99)
+    return np.asarray(oracle_run(spec, batch, 150).parameters[-1])
+
+
 NEAR_MINIMUM: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
-    "quadratic": _quadratic_minimum
+    "quadratic": _quadratic_minimum,
+    "rosenbrock": _rosenbrock_minimum,
+    "two_moons": _trained,
+    "digits": _trained,
 }
+
+
+def in_domain(kind: str, state: NDArray[Any]) -> NDArray[Any]:
+    """States that the kind can have, made of any: no negative squares, whole numbers of steps."""
+    if kind == "rmsprop":
+        return np.asarray(np.abs(state) + np.asarray(0.5, state.dtype))
+    if kind == "adam":
+        m, v, t = np.moveaxis(state, -1, 0)
+        half = np.asarray(0.5, state.dtype)
+        return np.stack([m, np.abs(v) + half, 2 + np.round(10 * np.abs(t))], axis=-1)
+    return state

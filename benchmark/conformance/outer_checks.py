@@ -15,7 +15,7 @@ from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import OuterState
-from loptbench.tasks import ProblemBatch, get_task
+from loptbench.tasks import ProblemBatch
 
 N_OUTER = 8
 
@@ -41,7 +41,7 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
         subject: what is tested.
         changes: settings to replace.
     """
-    task = get_task(subject.case.batch.task)
+    task = subject.case.task
     spec = subject.spec
     config = MetaTraining(
         task=task.name,
@@ -136,14 +136,13 @@ def outer_purity(subject: Subject) -> list[Comparison]:
             elsewhere, _ = subject.outer_step(elsewhere, other_spec(spec), batch, other.config)
 
     require_pure("outer_step", call, disturb)
-    broken = dataclasses.replace(
-        batches[1], arrays={name: np.nan * array for name, array in batches[1].arrays.items()}
-    )
-    _, objective = subject.outer_step(outer, spec, broken, config)
+    broken = batches[1].starting_at(np.nan * batches[1].initial_parameters)
+    with np.errstate(all="ignore"):
+        _, objective = subject.outer_step(outer, spec, broken, config)
     if np.isfinite(objective):
         raise CheckFailedError(
-            f"outer_step on problems of NaN reported the objective {objective}; a meta-gradient "
-            "that is not finite must be reported as NaN"
+            f"outer_step on problems that start at NaN reported the objective {objective}; a "
+            "meta-gradient that is not finite must be reported as NaN"
         )
     return []
 

@@ -48,16 +48,6 @@ def other_spec(spec: OptimizerSpec) -> OptimizerSpec:
     )
 
 
-def part_of(batch: ProblemBatch, chosen: list[int]) -> ProblemBatch:
-    """Some of the problems of a batch, in this order."""
-    return dataclasses.replace(
-        batch,
-        initial_parameters=batch.initial_parameters[chosen],
-        arrays={name: array[chosen] for name, array in batch.arrays.items()},
-        indices=tuple(batch.indices[i] for i in chosen),
-    )
-
-
 SHORT = 12
 """The length of short runs. Checks share it: a framework that compiles does so once for each length
 and shape, and that is most of the time they take."""
@@ -87,7 +77,7 @@ def variations(subject: Subject) -> list[Variation]:
         Variation(spec, batch, x0),
         Variation(other_spec(spec), batch, x0),
         Variation(spec.with_parameters(changed), batch, x0),
-        Variation(spec, part_of(batch, [*range(1, batch.n_problems), 0]), x0),
+        Variation(spec, batch.part([*range(1, batch.n_problems), 0]), x0),
         Variation(spec, batch, subject.cast(-0.5 * x0)),
     ]
     if spec.constants:

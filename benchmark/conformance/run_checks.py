@@ -1,10 +1,18 @@
 """Level 2: whole runs."""
 
-from loptbench.agreement import Comparison, compare_trajectories
-from loptbench.conformance.purity import SHORT, interleaved, part_of, require_pure
-from loptbench.conformance.subject import Subject
-from loptbench.protocol import Level
-from loptbench.trajectory import unroll_by_steps
+from typing import Any
+
+import numpy as np
+
+from loptbench.agreement import ORACLE, Comparison, compare, compare_trajectories
+from loptbench.conformance.cases import EXAMPLES, cases
+from loptbench.conformance.purity import SHORT, interleaved, require_pure
+from loptbench.conformance.step_checks import exact
+from loptbench.conformance.subject import Subject, Unchanged, require_array
+from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.protocol import Level, Sweep, Sweeps
+from loptbench.tolerances import SWEEP
+from loptbench.trajectory import run_by_run, start_sweep, unroll_by_steps
 
 LONGER = 260
 """Longer than any task's run: a length that is built in is found."""
@@ -14,14 +22,62 @@ def free_running(subject: Subject) -> list[Comparison]:
     """A whole run is the oracle's at every step, whatever its length and batch."""
     compared = []
     for n_steps, batch in (
-        (subject.case.n_steps, subject.batch),
+        (subject.case.n_steps, subject.full),
         (1, subject.batch),
         (SHORT, subject.batch),
-        (5, part_of(subject.batch, [2])),
+        (5, subject.batch.part([2])),
         (LONGER, subject.other),
     ):
         found = subject.unroll(n_steps, *subject.handles(batch))
         compared += compare_trajectories(found, subject.spec, batch, subject.dtype, subject.device)
+    return compared
+
+
+def sweep(subject: Subject) -> list[Comparison]:
+    """Many draws side by side are the oracle's runs one by one, from wherever they stand."""
+    implementation, dtype = subject.implementation, subject.dtype
+    if not isinstance(implementation, Sweeps):
+        raise CheckSkippedError("no sweeps are offered: no method sweep")
+    offered: Any = implementation
+    kind = subject.spec.kind if subject.spec.kind in EXAMPLES else "momentum"
+    if kind not in offered.optimizers:
+        raise CheckSkippedError(f"sweeps are of hand-designed kinds, and {kind!r} is not offered")
+    batch, problems = subject.batch, subject.problems().raw
+    oracle_problems = ORACLE.problems(batch, "float64", subject.device)
+    (example,) = cases(kind, batch.task, batch.seed, {})
+    spec = example.spec.rounded_to(dtype)
+    # The third draw blows up, or nearly so, and must not be seen in the others.
+    factors = np.array([1.0, 0.5, 1e30, 0.8])
+    draws = {name: np.full(factors.size, float(v)) for name, v in spec.parameters.items()}
+    draws["alpha"] = (draws["alpha"] * factors).astype(dtype).astype(np.float64)
+    found = start_sweep(batch, kind, factors.size, dtype)
+    found = found._replace(step=np.array([0, 3, 0, 250]))
+    sane = [0, 1, 3]
+    expected = Sweep(exact(found.parameters[sane]), exact(found.state[sane]), found.step[sane])
+    compared = []
+    for n_steps in (SHORT, 5):
+        with Unchanged("sweep", found, draws):
+            loss, found = implementation.sweep(
+                kind, draws, spec.constants, problems, found, n_steps
+            )
+        require_array("sweep's loss", loss, (n_steps, factors.size, batch.n_problems), dtype)
+        some = {name: values[sane] for name, values in draws.items()}
+        right, expected = run_by_run(
+            ORACLE, kind, some, spec.constants, oracle_problems, expected, n_steps, "float64"
+        )
+        scale = np.maximum(np.abs(right), np.abs(right[0]))
+        limit = SWEEP * float(np.finfo(dtype).eps)
+        names = ("step", "draw", "problem")
+        compared.append(compare("sweep's loss", loss[:, sane], right, scale, limit, names))
+        x = exact(found.parameters[sane])
+        size = 1 + np.abs(expected.parameters)
+        compared.append(
+            compare("sweep's parameters", x, expected.parameters, size, limit, ("draw", "problem"))
+        )
+        if not np.array_equal(found.step[sane], expected.step):
+            raise CheckFailedError(
+                f"sweep says that {found.step[sane]} steps are done, but it is {expected.step}"
+            )
     return compared
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from loptbench.agreement import Comparison
 from loptbench.conformance import derivative_checks, outer_checks, run_checks, step_checks
-from loptbench.conformance.cases import Case, cases
-from loptbench.conformance.subject import Subject
+from loptbench.conformance.cases import cases
+from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.errors import ContractError
 from loptbench.protocol import Level
@@ -35,7 +35,7 @@ class Check:
         name: how it is called on the command line.
         level: the level of the protocol that it belongs to.
         run: makes the comparisons; raises if the property fails or does not apply.
-        needs_task: whether it evaluates the implementation's own problems.
+        scope: what it is about.
         needs_level: whether it asks for the level's own methods; those of level 2 that do not run
             the harness's loop where there is no native one.
     """
@@ -43,7 +43,7 @@ class Check:
     name: str
     level: Level
     run: Callable[[Subject], list[Comparison]]
-    needs_task: bool = True
+    scope: Scope = Scope.RUN
     needs_level: bool = True
 
     @property
@@ -60,22 +60,23 @@ METHODS = {
 }
 
 CHECKS: tuple[Check, ...] = (
-    Check("initial-state", Level.STEP, step_checks.initial_state, needs_task=False),
-    Check("one-step", Level.STEP, step_checks.one_step, needs_task=False),
-    Check("not-a-number", Level.STEP, step_checks.not_a_number, needs_task=False),
-    Check("step-purity", Level.STEP, step_checks.step_purity, needs_task=False),
-    Check("equivariance", Level.STEP, step_checks.equivariance, needs_task=False),
-    Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient),
+    Check("initial-state", Level.STEP, step_checks.initial_state, Scope.OPTIMIZER),
+    Check("one-step", Level.STEP, step_checks.one_step, Scope.OPTIMIZER),
+    Check("not-a-number", Level.STEP, step_checks.not_a_number, Scope.OPTIMIZER),
+    Check("step-purity", Level.STEP, step_checks.step_purity, Scope.OPTIMIZER),
+    Check("equivariance", Level.STEP, step_checks.equivariance, Scope.OPTIMIZER),
+    Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient, Scope.TASK),
     Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
+    Check("sweep", Level.UNROLL, run_checks.sweep, needs_level=False),
     Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
-    Check("linearize", Level.LINEARIZE, derivative_checks.linearization, needs_task=False),
+    Check("linearize", Level.LINEARIZE, derivative_checks.linearization, Scope.OPTIMIZER),
     Check(
         "linearize-differences",
         Level.LINEARIZE,
         derivative_checks.linearization_by_differences,
-        needs_task=False,
+        Scope.OPTIMIZER,
     ),
     Check("meta-gradient", Level.META_GRADIENT, derivative_checks.meta_gradient),
     Check(
@@ -120,7 +121,8 @@ def run_check(check: Check, subject: Subject) -> Outcome:
     try:
         if check.needs_level and not subject.offers(check.level):
             _require_whole(subject, check.level)
-        if check.needs_task and subject.case.batch.task not in subject.implementation.tasks:
+        on_task = check.scope is not Scope.OPTIMIZER
+        if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         before = _global_state()
         with np.errstate():
@@ -180,20 +182,44 @@ def subjects(
     dtypes: Collection[str] | None = None,
     checkpoints: Mapping[str, Checkpoint] | None = None,
 ) -> list[Subject]:
-    """Every case of what the implementation declares, in every dtype it declares."""
+    """Every kind on the first task that the implementation declares, and one kind on every task.
+
+    The code of an optimizer and that of a task meet in the loop of a run alone, so not every pair
+    is run: on the further tasks it is the learned optimizer, or the first kind where that is not
+    offered. Checks of an optimizer or of a task alone are for its first subject in each dtype.
+    """
     tasks = tuple(implementation.tasks) or ("quadratic",)
-    chosen: list[Case] = [
-        case
-        for kind in sorted(set(implementation.optimizers))
-        for task in tasks
-        for case in cases(kind, task, seed, checkpoints)
-    ]
-    return [
-        Subject(implementation, case, dtype)
-        for case in chosen
-        for dtype in ("float64", "float32")
-        if dtype in implementation.dtypes and (dtypes is None or dtype in dtypes)
-    ]
+    kinds = sorted(set(implementation.optimizers))
+    chosen = [(kind, tasks[0]) for kind in kinds]
+    chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
+    found: list[Subject] = []
+    known: set[tuple[str, str, str]] = set()
+    for kind, task in chosen:
+        for case in cases(kind, task, seed, checkpoints):
+            for dtype in ("float64", "float32"):
+                if dtype in implementation.dtypes and (dtypes is None or dtype in dtypes):
+                    scopes = {Scope.RUN}
+                    # A GRU of other scales on another task is no new code; a checkpoint is.
+                    is_new = case.label if case.label != "random gru" else "gru"
+                    for scope, what in ((Scope.OPTIMIZER, is_new), (Scope.TASK, task)):
+                        if (scope.value, what, dtype) not in known:
+                            known.add((scope.value, what, dtype))
+                            scopes.add(scope)
+                    found.append(Subject(implementation, case, dtype, frozenset(scopes)))
+    return found
+
+
+def pairs(
+    implementation: Any,
+    seed: int,
+    only: Collection[str] = (),
+    dtypes: Collection[str] | None = None,
+) -> Iterator[tuple[Check, Subject]]:
+    """Each check with each subject that it is for; the arguments are those of `check_all`."""
+    on = subjects(implementation, seed, dtypes)
+    for check in CHECKS:
+        if not only or check.name in only:
+            yield from ((check, subject) for subject in on if check.scope in subject.scopes)
 
 
 def check_all(
@@ -202,7 +228,7 @@ def check_all(
     only: Collection[str] = (),
     dtypes: Collection[str] | None = None,
 ) -> Iterator[Outcome]:
-    """Run the checks, cheapest first, each on every case and dtype.
+    """Run the checks, cheapest first, each on every case and dtype that it is for.
 
     Args:
         implementation: the implementation.
@@ -210,8 +236,5 @@ def check_all(
         only: the names of the checks to run; all if empty.
         dtypes: run in these of the dtypes that it declares; all if None.
     """
-    on = subjects(implementation, seed, dtypes)
-    for check in CHECKS:
-        if not only or check.name in only:
-            for subject in on:
-                yield run_check(check, subject)
+    for check, subject in pairs(implementation, seed, only, dtypes):
+        yield run_check(check, subject)

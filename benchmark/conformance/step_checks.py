@@ -4,8 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.agreement import AXES, ORACLE, Comparison, compare, compare_arrays, oracle_run
-from loptbench.conformance.purity import other_spec, part_of, require_pure
+from loptbench.agreement import (
+    AXES,
+    ORACLE,
+    Comparison,
+    above_underflow,
+    compare,
+    compare_arrays,
+    oracle_run,
+)
+from loptbench.conformance.cases import in_domain
+from loptbench.conformance.purity import other_spec, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.protocol import Array
@@ -22,6 +31,7 @@ def drawn(subject: Subject, n_components: int) -> tuple[Array, Array]:
     state = rng.uniform(-1, 1, (n_components, subject.spec.n_state))
     state[::3] *= 3
     state[1::4] = 0
+    state = in_domain(subject.spec.kind, state)
     gradient = rng.choice([-1.0, 1.0], n_components) * 10 ** rng.uniform(-12, 6, n_components)
     gradient[n_components // 2 :: 5] = rng.standard_normal(gradient[n_components // 2 :: 5].size)
     gradient[3::11] = 0.0
@@ -145,6 +155,7 @@ def compare_evaluation(
         ("loss", "gradient"), actual, expected, sizes, strict=True
     ):
         limit = bound(name, subject.dtype, subject.device)
+        size = above_underflow(size, subject.dtype)
         compared.append(compare(name, found, wanted, size, limit, ("problem", "parameter")))
     return compared
 
@@ -162,7 +173,7 @@ def loss_and_gradient(subject: Subject) -> list[Comparison]:
             actual = problems.loss_and_gradient(cast, k)
             compared += compare_evaluation(subject, actual, batch, cast, k)
     # Problems do not see each other, and a second batch is another batch.
-    for part in (part_of(batch, [3]), part_of(batch, [4, 1]), subject.other):
+    for part in (batch.part([3]), batch.part([4, 1]), subject.other, subject.full):
         x = subject.cast(part.initial_parameters)
         actual = subject.problems(part).loss_and_gradient(x, 0)
         compared += compare_evaluation(subject, actual, part, x, 0)
@@ -177,9 +188,9 @@ def loss_and_gradient(subject: Subject) -> list[Comparison]:
 
 def teacher_forced(subject: Subject) -> list[Comparison]:
     """From the oracle's state at every step, the implementation makes the oracle's next step."""
-    batch, spec = subject.batch, subject.spec
+    batch, spec = subject.full, subject.spec
     run = oracle_run(spec, batch, subject.case.n_steps)
-    optimizer, problems = subject.optimizer(), subject.problems()
+    optimizer, problems = subject.optimizer(), subject.problems(batch)
     reference = ORACLE.optimizer(spec, "float64", subject.device)
     oracle_problems = ORACLE.problems(batch, "float64", subject.device)
     names = ("loss", "gradient", "state", "update", "parameters")
@@ -209,5 +220,6 @@ def teacher_forced(subject: Subject) -> list[Comparison]:
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
         found, right, size = (np.stack(part) for part in zip(*column, strict=True))
         limit = bound(name, subject.dtype, subject.device)
+        size = above_underflow(size, subject.dtype)
         compared.append(compare(name, found, right, size, limit, AXES[name]))
     return compared

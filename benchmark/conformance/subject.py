@@ -6,6 +6,7 @@ have changed. Whether the numbers are right is for the checks.
 
 import copy
 import dataclasses
+import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -137,16 +138,32 @@ class SubjectProblems:
         return loss, gradient
 
 
+class Scope(enum.Enum):
+    """What a check is about: one of two subjects that differ in nothing of it is enough."""
+
+    OPTIMIZER = "optimizer"
+    TASK = "task"
+    RUN = "run"
+
+
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """An implementation on one case, in one dtype on one device.
 
     The case's numbers are rounded to the dtype, so that the oracle is given the same ones.
+
+    Attributes:
+        implementation: what is tested.
+        case: what it is tested on.
+        dtype: what it computes in.
+        scopes: which checks are for this subject; see `Scope`.
+        device: where it computes.
     """
 
     implementation: Any
     case: Case
     dtype: str
+    scopes: frozenset[Scope] = frozenset(Scope)
     device: str = "cpu"
 
     @property
@@ -158,6 +175,11 @@ class Subject:
     def batch(self) -> ProblemBatch:
         """The case's problems, rounded."""
         return self.case.batch.rounded_to(self.dtype)
+
+    @property
+    def full(self) -> ProblemBatch:
+        """The case's problems of the default size, rounded."""
+        return self.case.full.rounded_to(self.dtype)
 
     @property
     def other(self) -> ProblemBatch:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from loptbench.conformance import CHECKS, Check, Subject, subjects
+from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.pytest_plugin import PROFILE, SELECTED, selected
 from loptbench.registry import Availability
 
@@ -38,15 +38,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         else:
             rows += [
                 pytest.param(check, subject, id=_identifier(entry.name, check, subject))
-                for check in CHECKS
-                for subject in subjects(entry.implementation, SEED)
+                for check, subject in pairs(entry.implementation, SEED)
             ]
     metafunc.parametrize(("check", "subject"), rows)
 
 
 def _identifier(name: str, check: Check, subject: Subject) -> str:
     label = subject.case.label.replace(" ", "-")
-    return f"{name}-{check.name}-{label}-{subject.dtype}"
+    return f"{name}-{check.name}-{label}-{subject.case.task.name}-{subject.dtype}"
 
 
 @pytest.fixture

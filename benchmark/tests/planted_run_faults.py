@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.implementations.reference.implementation import ReferenceOptimizer
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, MetaGradient, OuterState, Trajectory
 from loptbench.tasks.base import ProblemBatch
+from loptbench.tests.planted_base import Small as Reference
 
 
 class LossAfterUpdate(Reference):

@@ -7,17 +7,11 @@ import numpy as np
 
 from loptbench.implementations.reference.baselines import Momentum
 from loptbench.implementations.reference.gru import GRU
-from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization
 from loptbench.tasks.base import ProblemBatch
+from loptbench.tests.planted_base import Small as Reference
 from loptbench.tolerances import bound
-
-
-class Faultless(Reference):
-    """No fault: what it takes to be accepted."""
-
-    name = "faultless"
 
 
 class _WithGRU(Reference):

@@ -67,6 +67,9 @@ def test_info(command: Command) -> None:
         assert word in out
 
 
+TUNE = ("--implementation", "reference", "--output", "t.json")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -88,6 +91,17 @@ def test_info(command: Command) -> None:
         (["run", "--implementation", "x"], "unknown implementation 'x'"),
         (["run", "--checkpoint", "x"], "x does not exist"),
         (["run", "--frobnicate"], "No such option"),
+        (["run", "--task", "cubic"], "unknown task 'cubic'"),
+        (["run", "--tuned", "nothing.json"], "nothing.json cannot be read"),
+        (["run", "--mnist", "nowhere"], "nowhere is not a folder"),
+        (["tune", "--task", "cubic"], "unknown task 'cubic'"),
+        (["tune", "--baseline", "lion"], "Invalid value for '--baseline'"),
+        (["tune", "--draws", "0", *TUNE], "n_draws of the tuner must be at least 1"),
+        (["tune", "--problems", "0", *TUNE], "n_problems of the tuner must be at least 1"),
+        (["tune", "--task", "digits", *TUNE], "does not compute the dtype 'float32'"),
+        (["tune", "--implementation", f"{BROKEN}:StepOnly"], "does not compute the task"),
+        (["analyze", "adam:alpha=0.1,beta1=0.9,beta2=1.5"], "beta2 of 'adam' must lie in [0, 1)"),
+        (["analyze", "sgd:alpha=-1"], "alpha of 'sgd' must be above 0"),
         (["frobnicate"], "No such command"),
         (["meta-train", "cubic", "--implementation", "reference"], "unknown task 'cubic'"),
         (["meta-train", "quadratic"], "Missing option '--implementation'"),
@@ -113,7 +127,7 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
 def test_check_passes_the_reference(command: Command) -> None:
     code, out, _ = command("check", "reference", "--only", "one-step", "--only", "meta-gradient")
     assert code == 0
-    assert re.search(r"^one-step +passed  5 cases, largest error \S+ of its bound$", out, re.M)
+    assert re.search(r"^one-step +passed  8 cases, largest error \S+ of its bound$", out, re.M)
 
 
 def test_check_stops_at_the_first_cause(command: Command) -> None:
@@ -192,13 +206,14 @@ def test_analyze_an_object(command: Command, folder: Path) -> None:
 
 
 def test_run_report_and_run_again(command: Command) -> None:
-    code, out, err = command("run", "--implementation", "reference")
+    arguments = ("run", "--implementation", "reference", "--task", "quadratic")
+    code, out, err = command(*arguments)
     assert code == 0, out + err
-    assert "9 ok, 0 failed, 0 diverged" in out
-    assert re.search(r"^loptbench: 9/9 ", err, re.MULTILINE)
+    assert "13 ok, 0 failed, 0 diverged" in out
+    assert re.search(r"^loptbench: 13/13 ", err, re.MULTILINE)
     records = sorted(Path("loptbench-results/records").iterdir())
     before = [path.stat().st_mtime_ns for path in records]
-    code, out, _ = command("run", "--implementation", "reference")
+    code, out, _ = command(*arguments)
     assert code == 0
     assert [path.stat().st_mtime_ns for path in records] == before
 
@@ -207,7 +222,9 @@ def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Comman
     name = f"{FAULTS}:NaNForLargeGradients"
     code, out, _ = command("run", "--implementation", name)
     assert code == 1
-    assert re.search(r"failed: conformance of random gru in reference, float64: one-step", out)
+    assert re.search(
+        r"failed: conformance of random gru on quadratic in reference, float64: one-step", out
+    )
     assert re.search(r"^\d+ ok, \d+ failed, 0 diverged$", out, re.MULTILINE)
 
 
@@ -230,7 +247,8 @@ def test_two_of_the_same_name(command: Command, folder: Path) -> None:
     assert code == 2
     assert "two checkpoints are called 'x'" in err
     code, _, err = command(
-        "run", "--implementation", f"{FAULTS}:Faultless", "--implementation", f"{FAULTS}:Faultless"
+        *("run", "--task", "quadratic"),
+        *("--implementation", f"{FAULTS}:Faultless", "--implementation", f"{FAULTS}:Faultless"),
     )
     assert "two implementations are called" not in err  # the same one twice is once
 
@@ -257,9 +275,27 @@ def test_meta_train(command: Command, folder: Path) -> None:
     assert "exists and is not overwritten" in err
 
 
+def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> None:
+    arguments = ["tune", "--task", "quadratic", "--draws", "30", "--problems", "3"]
+    code, out, err = command(*arguments, "--baseline", "sgd", *TUNE)
+    assert code == 0, err
+    assert re.search(r"^quadratic +sgd +0\.\d+  alpha = \S+ of 1e-05 to 100", out)
+    assert "every optimum lies inside its range" in out
+    assert out.splitlines()[-1] == "t.json"
+    code, _, err = command(*arguments, "--baseline", "sgd", *TUNE)
+    assert code == 2
+    assert "t.json exists and is not overwritten" in err
+    run = ["run", "--implementation", "reference", "--tuned", "t.json"]
+    code, _, err = command(*run, "--task", "rosenbrock")
+    assert code == 2
+    assert "t.json has no baselines tuned on 'rosenbrock'; make them with 'loptbench tune" in err
+    assert not Path("loptbench-results").exists()
+
+
 def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     """A real process, a real signal: after it the store opens, and the run goes on."""
     arguments = [sys.executable, "-m", "loptbench", "run", "--implementation", "reference"]
+    arguments += ["--task", "quadratic"]
     process = subprocess.Popen(
         arguments,
         cwd=folder,
@@ -273,8 +309,8 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=120)[1]
     assert process.returncode == 130, first + rest
-    assert "interrupted; run and meta-train go on from here when called again" in rest
+    assert "interrupted; run, tune and meta-train go on from here when called again" in rest
     assert "Traceback" not in rest
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "9 ok, 0 failed, 0 diverged" in done.stdout
+    assert "13 ok, 0 failed, 0 diverged" in done.stdout

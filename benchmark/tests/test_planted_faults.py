@@ -6,6 +6,8 @@ import pytest
 
 from loptbench.conformance import CHECKS, Status, check_all
 from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.optimizers import KINDS
+from loptbench.tasks import TASKS
 from loptbench.tests.planted_faults import FAULTS, Faultless
 
 pytestmark = pytest.mark.harness
@@ -22,6 +24,8 @@ def test_rejects(fault: type[Reference]) -> None:
 def test_accepts_what_has_no_fault() -> None:
     outcomes = list(check_all(Faultless()))
     assert {outcome.status for outcome in outcomes} == {Status.PASSED}
+    assert {outcome.subject.case.task.name for outcome in outcomes} == set(TASKS)
+    assert {outcome.subject.spec.kind for outcome in outcomes} == set(KINDS)
     assert len({outcome.check.name for outcome in outcomes}) == len(CHECKS)
 
 

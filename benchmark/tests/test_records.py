@@ -13,6 +13,7 @@ from loptbench.implementations.reference.implementation import Implementation as
 from loptbench.records import Record, Store, TrialStatus, key_hash
 from loptbench.registry import Availability, Entry
 from loptbench.runner import Trial, plan, run_trials
+from loptbench.tuned import load_tuned
 from loptbench.zoo import shipped
 
 REFERENCE = Entry("reference", "here", Availability.INSTALLED, implementation=Reference())
@@ -165,18 +166,18 @@ def test_an_exception_in_a_trial_fails_that_trial_only(store: Store) -> None:
 
 
 def test_the_plan_names_each_trial_once_and_what_decides_it() -> None:
-    trials = plan([REFERENCE], {"quadratic": shipped("quadratic")}, 0)
+    trials = plan([REFERENCE], {"quadratic": shipped("quadratic")}, load_tuned(), 0)
     names = [key_hash(t.key) for t in trials]
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 19
     kinds = [t.key["trial"] for t in trials]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        "conformance": 5,
-        "evaluation": 1,
+        "conformance": 11,
+        "evaluation": 5,
         "momentum": 3,
     }
     for wanted in ("versions", "code", "weights", "task", "seed", "dtype", "device"):
         assert all(wanted in t.key for t in trials)
-    other = plan([REFERENCE], {"quadratic": shipped("quadratic")}, 1)
+    other = plan([REFERENCE], {"quadratic": shipped("quadratic")}, load_tuned(), 1)
     assert not {key_hash(t.key) for t in other} & set(names)
 
 

@@ -72,7 +72,11 @@ def test_paths_that_lead_nowhere() -> None:
     ("name", "message"),
     [
         ("NothingDeclared", "has no optimizers, tasks, dtypes, devices, versions, optimizer, pro"),
-        ("UnknownKind", "unknown 'lion' in `optimizers`; known are: sgd, momentum, gru"),
+        (
+            "UnknownKind",
+            "unknown 'lion' in `optimizers`; known are: sgd, momentum, nesterov, rmsprop, "
+            "adam, gru",
+        ),
         ("NothingOffered", "`optimizers` is empty, so there is nothing to check"),
         ("OneString", "`dtypes` must be a collection of strings, not 'float64'"),
         ("ElsewhereOnly", "`devices` has no 'cpu', the only device that this loptbench checks on"),

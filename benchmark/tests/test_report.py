@@ -13,12 +13,15 @@ import pytest
 pytest.importorskip("seaborn", reason="the report extra is not installed")
 pytest.importorskip("jinja2", reason="the report extra is not installed")
 
+from loptbench import runner
 from loptbench.protocol import Level
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.registry import Availability, Entry, get_implementation
 from loptbench.reports.page import render
 from loptbench.reports.results import Results
 from loptbench.runner import plan, run_trials
+from loptbench.tasks import TASKS
+from loptbench.tuned import load_tuned
 from loptbench.zoo import shipped
 
 
@@ -36,7 +39,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     folder = tmp_path_factory.mktemp("full") / "store"
     store = Store.create(folder)
-    run_trials(plan(entries, {"quadratic": shipped("quadratic")}, 0), store, entries)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "N_EVALUATION", 6)
+        trials = plan(entries, {"quadratic": shipped("quadratic")}, load_tuned(), 0)
+        run_trials(trials, store, entries)
     return folder
 
 
@@ -94,23 +100,49 @@ def test_the_same_records_are_the_same_bytes(store: Store) -> None:
 
 def test_every_section_is_there(store: Store) -> None:
     page = Page(render(store))
-    for anchor in ("agreement", "curves", "errors-float64", "eigenvalues", "response"):
+    for anchor in ("agreement", "comparison", "errors-float64", "eigenvalues", "response"):
         assert anchor in page.identifiers
-    for anchor in ("momentum", "tolerances", "provenance"):
+    for anchor in ("momentum", "tuning", "tolerances", "provenance"):
         assert anchor in page.identifiers
-    assert page.tags.count("svg") == 4
-    assert "failures" not in page.identifiers
+    for task in TASKS:
+        assert f"compare-{task}" in page.identifiers
+    assert page.tags.count("svg") == 3 + len(TASKS)
 
 
 def test_numbers_are_those_of_the_records(store: Store) -> None:
     results = Results.of(store)
-    (evaluation,) = results.of_kind("evaluation")
+    evaluations = results.of_kind("evaluation")
     text = Page(render(store)).text
-    assert f"{evaluation.result['ratio']['ratio']:.4g}" in text
+    assert len(evaluations) == 1 + len(TASKS)
+    for evaluation in evaluations:
+        for ratio in evaluation.result.get("ratios", {}).values():
+            assert f"{ratio['ratio']:.4g} [{ratio['low']:.4g}, {ratio['high']:.4g}]" in text
+        for one in evaluation.result.get("baselines", {}).values():
+            for number in ("objective_mean", "objective_median", "final_loss_mean"):
+                assert (f"{one[number]:.4g}" if one[number] is not None else "∞") in text
     learned = next(
         r for r in results.of_kind("momentum") if r.key["optimizer"].startswith("checkpoint")
     )
     assert f"{learned.result['momentum']['index']:.4g}" in text
+
+
+def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store) -> None:
+    """Tuned to the edge of stability, some do on new problems; the median tells what is usual."""
+    results = Results.of(store)
+    assert {record.status for record in results.failures} <= {"diverged"}
+    one = next(
+        r for r in results.of_kind("evaluation") if r.key["optimizer"] == "baselines"
+    ).result["baselines"]["sgd"]
+
+    def diverge(record: Record) -> Record:
+        changed_one = {**one, "n_diverged": 3, "objective_mean": None}
+        result = {"baselines": {**record.result["baselines"], "sgd": changed_one}}
+        return dataclasses.replace(record, status=TrialStatus.DIVERGED, result=result)
+
+    changed(store, "evaluation", diverge, "baselines")
+    page = Page(render(store))
+    assert "∞" in page.text
+    assert "failures" in page.identifiers
 
 
 def test_states_are_not_mixed_up(store: Store) -> None:
@@ -124,9 +156,11 @@ def test_states_are_not_mixed_up(store: Store) -> None:
     assert results.cell(broken, Level.STEP, "float64").status == "broken"
 
 
-def changed(store: Store, trial: str, change: Any) -> None:
+def changed(store: Store, trial: str, change: Any, optimizer: str = "") -> None:
     """Replace a record of that kind of trial by a changed one."""
-    record = next(r for r in store.records()[0] if r.key["trial"] == trial)
+    record = next(
+        r for r in store.records()[0] if r.key["trial"] == trial and optimizer in r.key["optimizer"]
+    )
     (store.records_folder / f"{record.name}.json").unlink()
     new = change(record)
     if new is not None:
@@ -167,13 +201,15 @@ def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
 
 def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
     changed(store, "conformance", lambda _: None)
-    changed(store, "evaluation", lambda _: None)
+    changed(store, "evaluation", lambda _: None, "checkpoint quadratic")
     html = render(store)
     assert "2 planned trials are missing: this report is partial" in html
-    assert "2 of 9 planned trials have no record" in html
+    n = len(Results.of(store).planned)
+    assert f"2 of {n} planned trials have no record" in html
     results = Results.of(store)
     assert results.cell(results.implementations[0], Level.STEP, "float64").status == "not run"
-    assert 'id="curves"' not in html
+    assert 'id="comparison"' not in html
+    assert "quadratic: tuned baselines" in html
 
 
 def test_a_damaged_record_is_left_out_and_named(store: Store) -> None:
@@ -203,12 +239,13 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
         result = json.loads(json.dumps(record.result))
         result["learned"] |= {"n_diverged": 2, "objective_mean": None}
         result["learned"]["curve_mean"][-1] = None
-        result["ratio"] = {"ratio": None, "low": None, "high": None}
+        for ratio in result["ratios"].values():
+            ratio |= {"ratio": None, "low": None, "high": None}
         message = "2 of 128 runs diverged"
         return dataclasses.replace(
             record, status=TrialStatus.DIVERGED, message=message, result=result
         )
 
-    changed(store, "evaluation", diverge)
+    changed(store, "evaluation", diverge, "checkpoint")
     html = render(store)
     assert "2 of 128 runs diverged" in html

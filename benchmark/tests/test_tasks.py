@@ -1,12 +1,27 @@
 """Problem streams and the quadratic task."""
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks import SPLITS, TASKS, Quadratic, generator, get_task
+from loptbench.tasks import (
+    SPLITS,
+    TASKS,
+    Digits,
+    Quadratic,
+    Rosenbrock,
+    Task,
+    TwoMoons,
+    definition,
+    generator,
+    get_task,
+    unflatten,
+)
 
 seeds = st.integers(0, 2**32)
 indices = st.integers(0, 2**32)
@@ -72,7 +87,9 @@ def test_quadratics_have_the_distribution_they_should() -> None:
 
 @pytest.mark.parametrize("n", [0, -3])
 def test_a_dimension_below_one_is_refused(n: int) -> None:
-    with pytest.raises(LoptbenchError, match=f"at least 1, but it is {n}"):
+    with pytest.raises(
+        LoptbenchError, match=f"n parameters of task 'quadratic' must be above 0, but it is {n}"
+    ):
         Quadratic(n_parameters=n)
 
 
@@ -88,8 +105,102 @@ def test_bad_requests_are_refused() -> None:
         Quadratic().sample("test", 0, [0])
     with pytest.raises(LoptbenchError, match="a seed must lie in"):
         Quadratic().sample("tune", -1, [0])
-    with pytest.raises(LoptbenchError, match="unknown task 'cubic'; known are: quadratic"):
+    with pytest.raises(LoptbenchError, match="unknown task 'cubic'; known are: digits, quadratic"):
         get_task("cubic")
+
+
+@pytest.mark.parametrize(
+    ("make", "setting"),
+    [
+        (lambda: Quadratic(n_steps=0), "n steps of task 'quadratic'"),
+        (lambda: Rosenbrock(curvature=0.0), "curvature of task 'rosenbrock'"),
+        (lambda: Rosenbrock(curvature=float("nan")), "curvature of task 'rosenbrock'"),
+        (
+            lambda: Rosenbrock(n_parameters=1),
+            "n parameters of task 'rosenbrock' must be at least 2",
+        ),
+        (lambda: TwoMoons(width=0), "width of task 'two_moons'"),
+        (lambda: TwoMoons(n_samples=-1), "n samples of task 'two_moons'"),
+        (lambda: TwoMoons(penalty=0.0), "penalty of task 'two_moons'"),
+        (lambda: Digits(channels=0), "channels of task 'digits'"),
+        (lambda: Digits(batch_size=0), "batch size of task 'digits'"),
+    ],
+)
+def test_a_setting_of_zero_or_below_is_refused(make: Callable[[], Task], setting: str) -> None:
+    with pytest.raises(LoptbenchError, match=setting):
+        make()
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+@given(seed=seeds, split=st.sampled_from(SPLITS))
+@settings(max_examples=5)
+def test_every_task_is_the_same_alone_and_in_a_batch(name: str, seed: int, split: str) -> None:
+    task = get_task(name)
+    batch = task.sample(split, seed, [5, 2, 9])
+    alone = task.sample(split, seed, [2])
+    assert batch.initial_parameters.shape == (3, task.n_parameters)
+    assert np.array_equal(batch.initial_parameters[1:2], alone.initial_parameters)
+    for key, array in alone.arrays.items():
+        assert np.array_equal(array[0], batch.arrays[key][1])
+    assert not np.array_equal(batch.initial_parameters[0], batch.initial_parameters[1])
+    assert batch.part([1]).sha256 == alone.sha256 != batch.part([0]).sha256
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_the_flat_parameters_are_made_of_the_layout(name: str) -> None:
+    batch = get_task(name).sample("tune", 0, range(2))
+    parts = unflatten(batch.initial_parameters, batch.layout)
+    assert list(parts) == list(batch.layout)
+    again = np.concatenate([part.reshape(2, -1) for part in parts.values()], axis=1)
+    assert np.array_equal(again, batch.initial_parameters)
+
+
+def test_weights_begin_with_variance_one_over_fan_in_and_biases_with_zero() -> None:
+    for task in (TwoMoons(width=40), Digits(channels=24)):
+        batch = task.sample("evaluate", 0, range(40))
+        for name, part in unflatten(batch.initial_parameters, batch.layout).items():
+            if part.ndim == 2:
+                assert not np.any(part), name
+            else:
+                fan_in = np.prod(part.shape[2:])
+                spread = 5 * np.sqrt(2 / part.size)
+                assert abs(np.mean(part**2) * fan_in - 1) < spread, name
+
+
+def test_rosenbrock_starts_in_its_square() -> None:
+    x0 = Rosenbrock().sample("evaluate", 0, range(2000)).initial_parameters
+    assert np.all(np.abs(x0) <= 2)
+    assert abs(np.mean(x0)) < 4 * 2 / np.sqrt(3 * x0.size)
+    assert abs(np.mean(x0**2) - 4 / 3) < 0.1
+
+
+def test_two_moons_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import make_moons
+
+    points, labels = make_moons(1024, noise=0.1, shuffle=True, random_state=0)
+    shared = TwoMoons().sample("tune", 0, [0]).shared
+    assert np.array_equal(shared["points"], points)
+    assert np.array_equal(shared["labels"], labels)
+    assert shared["penalty"] == 5e-3
+
+
+def test_minibatches_are_uniform_and_of_each_problem_by_itself() -> None:
+    task = Digits()
+    minibatches = task.sample("evaluate", 0, range(8)).arrays["minibatches"]
+    assert minibatches.shape == (8, 100, 64)
+    n = len(task.data.pixels)
+    assert minibatches.min() >= 0
+    assert minibatches.max() < n
+    assert abs(np.mean(minibatches) / ((n - 1) / 2) - 1) < 0.01
+    assert not np.array_equal(minibatches[0], minibatches[1])
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_definition_tells_tasks_apart(name: str) -> None:
+    task = get_task(name)
+    longer = dataclasses.replace(task, n_steps=task.n_steps + 1)  # type: ignore[type-var]
+    assert definition(task) == definition(task)
+    assert definition(task) != definition(longer)
 
 
 def test_the_registry_holds_tasks_under_their_names() -> None:

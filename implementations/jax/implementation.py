@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from loptbench.implementations.jax import kernels
 from loptbench.implementations.jax.optimizers import KINDS, Constants
-from loptbench.implementations.jax.tasks import LOSSES, loss_and_gradient
+from loptbench.implementations.jax.tasks import LOSSES, Shapes, loss_and_gradient
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Trajectory
+from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
 from loptbench.tasks.base import ProblemBatch
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_loss_and_gradient = jax.jit(loss_and_gradient, static_argnames="task")
+_loss_and_gradient = jax.jit(loss_and_gradient, static_argnames=("task", "shapes"))
 
 
 def _with_x64(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,7 +43,9 @@ class _Placed:
     device: jax.Device
 
     def put(self, array: NDArray[Any]) -> jax.Array:
-        placed: jax.Array = jax.device_put(np.asarray(array, self.dtype), self.device)
+        # Real numbers in the precision of the call; whole ones stay what they are.
+        array = np.asarray(array, self.dtype if array.dtype.kind == "f" else None)
+        placed: jax.Array = jax.device_put(array, self.device)
         return placed
 
     def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, jax.Array]:
@@ -98,6 +100,7 @@ class JaxProblems:
     """A batch of problems in JAX."""
 
     task: str
+    shapes: Shapes
     arrays: Mapping[str, jax.Array]
     placed: _Placed
 
@@ -105,7 +108,7 @@ class JaxProblems:
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
         """See `loptbench.protocol.Problems`."""
         loss, gradient = _loss_and_gradient(
-            self.task, self.arrays, self.placed.put(parameters), jnp.asarray(step)
+            self.task, self.shapes, self.arrays, self.placed.put(parameters), jnp.asarray(step)
         )
         return np.array(loss), np.array(gradient)
 
@@ -131,7 +134,8 @@ class Implementation:
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> JaxProblems:
         """See `loptbench.protocol.Implementation`."""
         placed = _placed(dtype, device)
-        return JaxProblems(batch.task, placed.put_all(batch.arrays), placed)
+        arrays = placed.put_all({**batch.arrays, **batch.shared})
+        return JaxProblems(batch.task, tuple(batch.layout.items()), arrays, placed)
 
     @_with_x64
     def unroll(
@@ -144,6 +148,28 @@ class Implementation:
         """See `loptbench.protocol.Unrolls`."""
         fields = kernels.unroll(*_run(optimizer, problems, initial_parameters, n_steps))
         return Trajectory(*(np.array(field) for field in fields))
+
+    @_with_x64
+    def sweep(
+        self,
+        kind: str,
+        hyperparameters: Mapping[str, Array],
+        constants: Mapping[str, float],
+        problems: JaxProblems,
+        at: Sweep,
+        n_steps: int,
+    ) -> tuple[Array, Sweep]:
+        """See `loptbench.protocol.Sweeps`."""
+        placed = problems.placed
+        loss, x, state = kernels.sweep(
+            kernels.Program(kind, problems.task, problems.shapes, n_steps),
+            kernels.Inputs(dict(constants), problems.arrays),
+            placed.put_all(hyperparameters),
+            placed.put(at.state),
+            placed.put(at.parameters),
+            placed.put(at.step),
+        )
+        return np.array(loss), Sweep(np.array(x), np.array(state), at.step + n_steps)
 
     @_with_x64
     def meta_gradient(
@@ -177,14 +203,10 @@ class Implementation:
         memory = jax.tree.unflatten(
             structure, [jnp.asarray(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
         )
+        problems = self.problems(batch, config.dtype, "cpu")
+        optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = kernels.meta_gradient(
-            spec.kind,
-            dict(spec.constants),
-            config.task,
-            config.n_steps,
-            parameters,
-            placed.put_all(batch.arrays),
-            placed.put(batch.initial_parameters),
+            *_run(optimizer, problems, batch.initial_parameters, config.n_steps)
         )
         parameters, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
         mean = float(np.mean(np.asarray(objective)))
@@ -195,12 +217,9 @@ def _run(
     optimizer: JaxOptimizer, problems: JaxProblems, initial_parameters: Array, n_steps: int
 ) -> tuple[Any, ...]:
     return (
-        optimizer.kind,
-        optimizer.constants,
-        problems.task,
-        n_steps,
+        kernels.Program(optimizer.kind, problems.task, problems.shapes, n_steps),
+        kernels.Inputs(optimizer.constants, problems.arrays),
         optimizer.parameters,
-        problems.arrays,
         optimizer.placed.put(initial_parameters),
     )
 

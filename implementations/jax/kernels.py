@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import optax
 from jax import Array
 
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
-from loptbench.implementations.jax.tasks import Arrays, loss_and_gradient
+from loptbench.implementations.jax.tasks import Arrays, Shapes, loss_and_gradient
 from loptbench.meta_config import MetaTraining
 
 Matrices = tuple[tuple[Array, Array], tuple[Array, Array]]
@@ -38,61 +39,88 @@ def linearize(
     return jacobian(state, gradient)
 
 
+class Program(NamedTuple):
+    """What is compiled: all that is not an array.
+
+    Attributes:
+        kind: the optimizer kind.
+        task: the task.
+        shapes: the layout of the task's parameters.
+        n_steps: the length of a run.
+    """
+
+    kind: str
+    task: str
+    shapes: Shapes
+    n_steps: int
+
+
+class Inputs(NamedTuple):
+    """What goes into a run.
+
+    Attributes:
+        constants: the optimizer's constants.
+        arrays: what defines the problems.
+    """
+
+    constants: Constants
+    arrays: Arrays
+
+
 def _scan(
-    kind: str,
-    constants: Constants,
-    task: str,
-    n_steps: int,
-    p: Parameters,
-    arrays: Arrays,
-    x0: Array,
+    program: Program, inputs: Inputs, p: Parameters, state: Array, x: Array, first: Array | int = 0
 ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
     def inner_step(
         carry: tuple[Array, Array], k: Array
     ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
         state, x = carry
-        loss, gradient = loss_and_gradient(task, arrays, x, k)
-        new_state, update = KINDS[kind].step(p, constants, state, gradient.reshape(-1))
+        loss, gradient = loss_and_gradient(program.task, program.shapes, inputs.arrays, x, k)
+        step = KINDS[program.kind].step
+        new_state, update = step(p, inputs.constants, state, gradient.reshape(-1))
         update = update.reshape(x.shape)
         return (new_state, x + update), (loss, x, gradient, state, update)
 
-    start = (KINDS[kind].initial_state(p, x0.size), x0)
-    return jax.lax.scan(inner_step, start, jnp.arange(n_steps))
+    return jax.lax.scan(inner_step, (state, x), first + jnp.arange(program.n_steps))
 
 
-@partial(jax.jit, static_argnames=("kind", "task", "n_steps"))
-def unroll(
-    kind: str,
-    constants: Constants,
-    task: str,
-    n_steps: int,
-    p: Parameters,
-    arrays: Arrays,
-    x0: Array,
-) -> tuple[Array, ...]:
+def _from_start(
+    program: Program, inputs: Inputs, p: Parameters, x0: Array
+) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+    state = KINDS[program.kind].initial_state(p, x0.size)
+    return _scan(program, inputs, p, state, x0)
+
+
+@partial(jax.jit, static_argnames="program")
+def unroll(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> tuple[Array, ...]:
     """The fields of a `Trajectory`."""
-    (state, x), (loss, xs, gradients, states, updates) = _scan(
-        kind, constants, task, n_steps, p, arrays, x0
-    )
+    (state, x), (loss, xs, gradients, states, updates) = _from_start(program, inputs, p, x0)
     xs = jnp.concatenate([xs, x[None]])
     states = jnp.concatenate([states, state[None]])
     return loss, xs, gradients, states, updates
 
 
-@partial(jax.jit, static_argnames=("kind", "task", "n_steps"))
+@partial(jax.jit, static_argnames="program")
+def sweep(
+    program: Program, inputs: Inputs, p: Parameters, state: Array, x: Array, first: Array
+) -> tuple[Array, Array, Array]:
+    """Losses, parameters and states of many draws, each from where it stands."""
+
+    def one_draw(p: Parameters, state: Array, x: Array, first: Array) -> tuple[Array, Array, Array]:
+        (state, x), (loss, *_) = _scan(program, inputs, p, state, x, first)
+        return loss, x, state
+
+    many: Callable[..., tuple[Array, Array, Array]] = jax.vmap(one_draw, out_axes=(1, 0, 0))
+    return many(p, state, x, first)
+
+
+@partial(jax.jit, static_argnames="program")
 def meta_gradient(
-    kind: str,
-    constants: Constants,
-    task: str,
-    n_steps: int,
-    p: Parameters,
-    arrays: Arrays,
-    x0: Array,
+    program: Program, inputs: Inputs, p: Parameters, x0: Array
 ) -> tuple[Array, Parameters]:
     """The meta-objective of each problem, and the gradient of its mean."""
 
     def mean_objective(p: Parameters) -> tuple[Array, Array]:
-        _, (loss, *_) = _scan(kind, constants, task, n_steps, p, arrays, x0)
+        _, (loss, *_) = _from_start(program, inputs, p, x0)
         objective = jnp.mean(loss, axis=0) / loss[0]
         return jnp.mean(objective), objective
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 Parameters = Mapping[str, Array]
@@ -39,6 +40,31 @@ def _momentum(p: Parameters, _: Constants, state: Array, gradient: Array) -> tup
     return state, -p["alpha"] * state[:, 0]
 
 
+def _nesterov(p: Parameters, _: Constants, state: Array, gradient: Array) -> tuple[Array, Array]:
+    state = p["beta"] * state + gradient[:, None]
+    return state, -p["alpha"] * (gradient + p["beta"] * state[:, 0])
+
+
+def _root(v: Array) -> Array:
+    # √v, with a derivative of 0 at v = 0. What is put in the place of zero is lost beside epsilon.
+    tiny = float(np.finfo(v.dtype).tiny)
+    return jnp.sqrt(jnp.where(v > tiny, v, jnp.where(v >= 0, tiny, v)))
+
+
+def _rmsprop(p: Parameters, k: Constants, state: Array, gradient: Array) -> tuple[Array, Array]:
+    v = p["gamma"] * state[:, 0] + (1 - p["gamma"]) * gradient**2
+    return v[:, None], -p["alpha"] * gradient / (_root(v) + k["epsilon"])
+
+
+def _adam(p: Parameters, k: Constants, state: Array, gradient: Array) -> tuple[Array, Array]:
+    m = p["beta1"] * state[:, 0] + (1 - p["beta1"]) * gradient
+    v = p["beta2"] * state[:, 1] + (1 - p["beta2"]) * gradient**2
+    t = state[:, 2] + 1
+    mean, square = m / (1 - p["beta1"] ** t), v / (1 - p["beta2"] ** t)
+    update = -p["alpha"] * mean / (_root(square) + k["epsilon"])
+    return jnp.stack([m, v, t], axis=1), update
+
+
 def _gru_initial_state(p: Parameters, n_components: int) -> Array:
     return jnp.broadcast_to(p["h0"], (n_components, p["h0"].size))
 
@@ -55,5 +81,8 @@ def _gru(p: Parameters, k: Constants, h: Array, gradient: Array) -> tuple[Array,
 KINDS = {
     "sgd": Kind(_zeros(0), _sgd),
     "momentum": Kind(_zeros(1), _momentum),
+    "nesterov": Kind(_zeros(1), _nesterov),
+    "rmsprop": Kind(_zeros(1), _rmsprop),
+    "adam": Kind(_zeros(3), _adam),
     "gru": Kind(_gru_initial_state, _gru),
 }

@@ -1,13 +1,19 @@
 """The protocol in NumPy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.implementations.reference.baselines import SGD, Momentum
+from loptbench.implementations.reference.adaptive import Adam, RMSProp
+from loptbench.implementations.reference.baselines import SGD, Momentum, Nesterov
 from loptbench.implementations.reference.gru import GRU
-from loptbench.implementations.reference.tasks import QuadraticProblems
+from loptbench.implementations.reference.networks import DigitsProblems, TwoMoonsProblems
+from loptbench.implementations.reference.tasks import (
+    QuadraticProblems,
+    ReferenceProblems,
+    RosenbrockProblems,
+)
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, MetaGradient, OuterState, Trajectory
@@ -15,10 +21,22 @@ from loptbench.tasks.base import ProblemBatch
 from loptbench.trajectory import meta_objective, unroll_by_steps
 
 Float = NDArray[np.float64]
-ReferenceOptimizer = GRU | SGD | Momentum
+ReferenceOptimizer = GRU | SGD | Momentum | Nesterov | RMSProp | Adam
 
-OPTIMIZERS: dict[str, type[ReferenceOptimizer]] = {"gru": GRU, "sgd": SGD, "momentum": Momentum}
-TASKS: dict[str, type[QuadraticProblems]] = {"quadratic": QuadraticProblems}
+OPTIMIZERS: dict[str, type[ReferenceOptimizer]] = {
+    "gru": GRU,
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+}
+TASKS: dict[str, Callable[[ProblemBatch], ReferenceProblems]] = {
+    "quadratic": QuadraticProblems,
+    "rosenbrock": RosenbrockProblems,
+    "two_moons": TwoMoonsProblems,
+    "digits": DigitsProblems,
+}
 
 
 class Implementation:
@@ -35,14 +53,14 @@ class Implementation:
         """See `loptbench.protocol.Implementation`."""
         return OPTIMIZERS[spec.kind](spec)
 
-    def problems(self, batch: ProblemBatch, dtype: str, device: str) -> QuadraticProblems:
+    def problems(self, batch: ProblemBatch, dtype: str, device: str) -> ReferenceProblems:
         """See `loptbench.protocol.Implementation`."""
         return TASKS[batch.task](batch)
 
     def unroll(
         self,
         optimizer: ReferenceOptimizer,
-        problems: QuadraticProblems,
+        problems: ReferenceProblems,
         initial_parameters: Array,
         n_steps: int,
     ) -> Trajectory:
@@ -52,7 +70,7 @@ class Implementation:
     def meta_gradient(
         self,
         optimizer: ReferenceOptimizer,
-        problems: QuadraticProblems,
+        problems: ReferenceProblems,
         initial_parameters: Array,
         n_steps: int,
     ) -> MetaGradient:

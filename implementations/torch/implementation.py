@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loptbench.implementations.torch.optimizers import KINDS
-from loptbench.implementations.torch.tasks import LOSSES, loss_and_gradient
+from loptbench.implementations.torch.tasks import LOSSES, Problem, loss_and_gradient
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Trajectory
+from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
 from loptbench.tasks.base import ProblemBatch
 
 
@@ -25,7 +25,9 @@ class _Placed:
     device: torch.device
 
     def put(self, array: NDArray[Any]) -> Tensor:
-        return torch.tensor(array, dtype=self.dtype, device=self.device)
+        # Real numbers in the precision of the call; whole ones stay what they are.
+        dtype = self.dtype if array.dtype.kind == "f" else None
+        return torch.tensor(array, dtype=dtype, device=self.device)
 
     def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
         return {name: self.put(array) for name, array in arrays.items()}
@@ -84,15 +86,12 @@ class TorchOptimizer:
 class TorchProblems:
     """A batch of problems in PyTorch."""
 
-    task: str
-    arrays: Mapping[str, Tensor]
+    problem: Problem
     placed: _Placed
 
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
         """See `loptbench.protocol.Problems`."""
-        loss, gradient = loss_and_gradient(
-            self.task, self.arrays, self.placed.put(parameters), step
-        )
+        loss, gradient = loss_and_gradient(self.problem, self.placed.put(parameters), step)
         return _to_numpy(loss), _to_numpy(gradient)
 
 
@@ -115,7 +114,8 @@ class Implementation:
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> TorchProblems:
         """See `loptbench.protocol.Implementation`."""
         placed = _placed(dtype, device)
-        return TorchProblems(batch.task, placed.put_all(batch.arrays), placed)
+        arrays = placed.put_all({**batch.arrays, **batch.shared})
+        return TorchProblems(Problem(batch.task, batch.layout, arrays), placed)
 
     def unroll(
         self,
@@ -130,7 +130,7 @@ class Implementation:
         rows: list[tuple[Tensor, ...]] = []
         with torch.no_grad():
             for k in range(n_steps):
-                loss, gradient = loss_and_gradient(problems.task, problems.arrays, x, k)
+                loss, gradient = loss_and_gradient(problems.problem, x, k)
                 new, update = optimizer.native_step(state, gradient.reshape(-1))
                 update = update.reshape(x.shape)
                 rows.append((loss, x, gradient, state, update))
@@ -140,6 +140,29 @@ class Implementation:
         )
         xs, states = torch.cat([xs, x[None]]), torch.cat([states, state[None]])
         return Trajectory(*(_to_numpy(field) for field in (loss, xs, gradients, states, updates)))
+
+    def sweep(
+        self,
+        kind: str,
+        hyperparameters: Mapping[str, Array],
+        constants: Mapping[str, float],
+        problems: TorchProblems,
+        at: Sweep,
+        n_steps: int,
+    ) -> tuple[Array, Sweep]:
+        """See `loptbench.protocol.Sweeps`."""
+        placed, step = problems.placed, KINDS[kind].step
+        p = placed.put_all(hyperparameters)
+        x, state, k = placed.put(at.parameters), placed.put(at.state), torch.tensor(at.step)
+        losses = []
+        with torch.no_grad():
+            for i in range(n_steps):
+                loss, gradient = loss_and_gradient(problems.problem, x, k + i)
+                state, update = step(p, constants, state, gradient.flatten(start_dim=1))
+                x = x + update.reshape(x.shape)
+                losses.append(loss)
+        end = Sweep(_to_numpy(x), _to_numpy(state), at.step + n_steps)
+        return _to_numpy(torch.stack(losses)), end
 
     def meta_gradient(
         self,
@@ -202,9 +225,7 @@ def _meta_gradient(
     losses = []
     x = x.detach().requires_grad_()
     for k in range(n_steps):
-        loss, gradient = loss_and_gradient(
-            problems.task, problems.arrays, x, k, differentiable=True
-        )
+        loss, gradient = loss_and_gradient(problems.problem, x, k, differentiable=True)
         losses.append(loss)
         state, update = optimizer.native_step(state, gradient.reshape(-1))
         x = x + update.reshape(x.shape)

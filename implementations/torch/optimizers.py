@@ -1,4 +1,8 @@
-"""The optimizer kinds in PyTorch; `loptbench.optimizers` has the equations."""
+"""The optimizer kinds in PyTorch; `loptbench.optimizers` has the equations.
+
+States are (..., n_components, n_state), gradients (..., n_components); the hyperparameters of the
+hand-designed kinds are (...): any axes before the component are other optimizers, side by side.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -24,20 +28,58 @@ class Kind(NamedTuple):
 
 def _zeros(n_state: int) -> Callable[[Parameters, int], Tensor]:
     def initial_state(parameters: Parameters, n_components: int) -> Tensor:
-        return parameters["alpha"].new_zeros(n_components, n_state)
+        alpha = parameters["alpha"]
+        return alpha.new_zeros(*alpha.shape, n_components, n_state)
 
     return initial_state
 
 
+def _each(p: Parameters, *names: str) -> list[Tensor]:
+    """These hyperparameters, (..., 1): one number for all components."""
+    return [p[name].unsqueeze(-1) for name in names]
+
+
+def _root(v: Tensor) -> Tensor:
+    # √v, with a derivative of 0 at v = 0. What is put in the place of zero is lost beside epsilon.
+    return v.clamp(min=torch.finfo(v.dtype).tiny).sqrt()
+
+
 def _sgd(p: Parameters, _: Constants, state: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    return state, -p["alpha"] * gradient
+    (alpha,) = _each(p, "alpha")
+    return state, -alpha * gradient
 
 
 def _momentum(
     p: Parameters, _: Constants, state: Tensor, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:
-    state = p["beta"] * state + gradient[:, None]
-    return state, -p["alpha"] * state[:, 0]
+    alpha, beta = _each(p, "alpha", "beta")
+    h = beta * state[..., 0] + gradient
+    return h.unsqueeze(-1), -alpha * h
+
+
+def _nesterov(
+    p: Parameters, _: Constants, state: Tensor, gradient: Tensor
+) -> tuple[Tensor, Tensor]:
+    alpha, beta = _each(p, "alpha", "beta")
+    h = beta * state[..., 0] + gradient
+    return h.unsqueeze(-1), -alpha * (gradient + beta * h)
+
+
+def _rmsprop(p: Parameters, k: Constants, state: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    alpha, gamma = _each(p, "alpha", "gamma")
+    v = gamma * state[..., 0] + (1 - gamma) * gradient**2
+    return v.unsqueeze(-1), -alpha * gradient / (_root(v) + k["epsilon"])
+
+
+def _adam(p: Parameters, k: Constants, state: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    alpha, beta1, beta2 = _each(p, "alpha", "beta1", "beta2")
+    m, v, t = state.unbind(dim=-1)
+    m = beta1 * m + (1 - beta1) * gradient
+    v = beta2 * v + (1 - beta2) * gradient**2
+    t = t + 1
+    mean, square = m / (1 - beta1**t), v / (1 - beta2**t)
+    update = -alpha * mean / (_root(square) + k["epsilon"])
+    return torch.stack([m, v, t], dim=-1), update
 
 
 def _gru_initial_state(p: Parameters, n_components: int) -> Tensor:
@@ -56,5 +98,8 @@ def _gru(p: Parameters, k: Constants, h: Tensor, gradient: Tensor) -> tuple[Tens
 KINDS = {
     "sgd": Kind(_zeros(0), _sgd),
     "momentum": Kind(_zeros(1), _momentum),
+    "nesterov": Kind(_zeros(1), _nesterov),
+    "rmsprop": Kind(_zeros(1), _rmsprop),
+    "adam": Kind(_zeros(3), _adam),
     "gru": Kind(_gru_initial_state, _gru),
 }

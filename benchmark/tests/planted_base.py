@@ -1,0 +1,30 @@
+"""What the planted faults are made of: the reference, on as little as shows them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.protocol import Array, Sweep
+from loptbench.trajectory import run_by_run
+
+
+class Small(Reference):
+    """The reference on one task and three kinds: a fault is found there, and sooner."""
+
+    optimizers = ("gru", "sgd", "momentum")
+    tasks = ("quadratic",)
+
+
+class Sweeping(Reference):
+    """The reference with sweeps, which it leaves to the harness otherwise."""
+
+    def sweep(
+        self,
+        kind: str,
+        hyperparameters: Mapping[str, Array],
+        constants: Mapping[str, float],
+        problems: Any,
+        at: Sweep,
+        n_steps: int,
+    ) -> tuple[Array, Sweep]:
+        return run_by_run(self, kind, hyperparameters, constants, problems, at, n_steps, "float64")

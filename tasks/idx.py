@@ -1,0 +1,91 @@
+"""Reading MNIST's own files: the IDX format, gzipped or not."""
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.errors import LoptbenchError
+from loptbench.tasks.digits import Images
+
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+MAGIC = {IMAGES: 0x00000803, LABELS: 0x00000801}
+"""Two zero bytes, 8 for unsigned bytes, and the number of axes."""
+
+
+def read_mnist(folder: Path) -> Images:
+    """The training set of MNIST from a folder with its two IDX files, each gzipped or not.
+
+    Raises:
+        LoptbenchError: a file is missing, truncated, too long, of another type, or the two do not
+            belong together.
+    """
+    if not folder.is_dir():
+        raise LoptbenchError(
+            f"{folder} is not a folder; give the one that holds {IMAGES} and {LABELS}"
+        )
+    pixels, labels = _read(folder, IMAGES), _read(folder, LABELS)
+    if len(pixels) != len(labels):
+        raise LoptbenchError(
+            f"{folder} holds {len(pixels)} images but {len(labels)} labels; get both files anew"
+        )
+    if not len(pixels):
+        raise LoptbenchError(f"{folder} holds no images; get both files anew")
+    if pixels.shape[1] != pixels.shape[2]:
+        raise LoptbenchError(
+            f"the images in {folder} must be square, but have {pixels.shape[1]} rows and "
+            f"{pixels.shape[2]} columns"
+        )
+    if labels.max() > 9:
+        raise LoptbenchError(
+            f"the labels in {folder} must lie in 0 to 9, but one is {labels.max()}; get both files "
+            "anew"
+        )
+    return Images(pixels, labels.astype(np.int32), 255, str(folder))
+
+
+def _read(folder: Path, name: str) -> NDArray[Any]:
+    names = (name, f"{name}.gz", name.replace("-idx", ".idx"))
+    found = [folder / one for one in names if (folder / one).is_file()]
+    if not found:
+        raise LoptbenchError(
+            f"{folder} has no {name} (nor {name}.gz); it must hold MNIST's training images and "
+            "labels as IDX files"
+        )
+    path = found[0]
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise LoptbenchError(f"{path} cannot be read ({error}); get it anew") from error
+    return _parse(path, name, content)
+
+
+def _parse(path: Path, name: str, content: bytes) -> NDArray[Any]:
+    wanted = MAGIC[name]
+    n_axes = wanted & 0xFF
+    header = 4 * (1 + n_axes)
+    if len(content) < header:
+        raise LoptbenchError(
+            f"{path} is truncated: an IDX header of {n_axes} axes has {header} bytes, but the file "
+            f"has {len(content)}"
+        )
+    magic, *shape = (int(number) for number in np.frombuffer(content[:header], ">u4"))
+    if magic != wanted:
+        raise LoptbenchError(
+            f"{path} is not the IDX file it should be: its magic number is {magic:#010x}, but "
+            f"{name} has {wanted:#010x}"
+        )
+    body = len(content) - header
+    if body != math.prod(shape):
+        what = "is truncated" if body < math.prod(shape) else "is too long"
+        raise LoptbenchError(
+            f"{path} {what}: its header promises {' × '.join(map(str, shape))} = "
+            f"{math.prod(shape)} bytes, but {body} follow; get it anew"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
