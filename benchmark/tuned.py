@@ -23,8 +23,12 @@ from loptbench.tuning import RANGES, Found, Settings, hyperparameters, search, w
 
 FORMAT = "loptbench-tuned"
 FORMAT_VERSION = 1
-SHIPPED = ("jax", "torch")
-"""The implementations whose search is shipped; the first one's is what is used."""
+SHIPPED: dict[str, tuple[str, ...]] = {
+    "jax": ("quadratic", "rosenbrock", "two_moons", "digits"),
+    "torch": ("quadratic", "rosenbrock"),
+}
+"""The searches that are shipped, by implementation, and their tasks. What is used is that of JAX;
+that of PyTorch is there to be compared with it."""
 
 EDGE = 0.02
 """Nearer to an end of its range than this share of it, a hyperparameter lies on the edge."""
@@ -118,7 +122,7 @@ def load_tuned(path: Path | None = None) -> Tuned:
         LoptbenchError: the file is missing, not one of tuned baselines, of a newer format, or holds
             hyperparameters out of their range.
     """
-    source = shipped_path(SHIPPED[0]) if path is None else path
+    source = shipped_path("jax") if path is None else path
     try:
         value = json.loads(source.read_text())
     except OSError as error:

@@ -173,7 +173,9 @@ class MixedUpDraws(_OneSweep):
     def sweep(self, *arguments: Any) -> tuple[Array, Sweep]:
         kind, hyperparameters, *rest = arguments
         mixed_up = {name: values[::-1] for name, values in hyperparameters.items()}
-        return Sweeping.sweep(*(self, kind, mixed_up, *rest))
+        inner: Any = super().sweep
+        found: tuple[Array, Sweep] = inner(kind, mixed_up, *rest)
+        return found
 
 
 class PoisonedSweep(_OneSweep):
@@ -194,5 +196,6 @@ class SweepFromTheStart(Sweeping):
 
     def sweep(self, *arguments: Any) -> tuple[Array, Sweep]:
         *rest, at, n_steps = arguments
-        loss, end = super().sweep(*rest, at._replace(step=0 * at.step), n_steps)
+        inner: Any = super().sweep
+        loss, end = inner(*rest, at._replace(step=0 * at.step), n_steps)
         return loss, end._replace(step=at.step + n_steps)

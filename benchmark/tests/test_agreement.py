@@ -15,6 +15,8 @@ from loptbench.tasks import Quadratic
 from loptbench.tolerances import TABLE, bound, free_running_bound, meta_gradient_bound, tolerance
 from loptbench.zoo import shipped
 
+pytestmark = pytest.mark.harness
+
 
 @given(factor=st.floats(0, 3), step=st.integers(0, 4), place=st.integers(0, 2))
 def test_a_bound_is_a_bound(factor: float, step: int, place: int) -> None:

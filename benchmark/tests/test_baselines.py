@@ -76,7 +76,10 @@ def test_torch_optim(kind: str, data: st.DataObject, seed: int) -> None:
             "momentum": lambda: torch.optim.SGD([x], lr=p["alpha"], momentum=p["beta"]),
             "nesterov": lambda: torch.optim.SGD(
                 # It refuses a momentum of zero, where the two are plain gradient descent.
-                [x], lr=p["alpha"], momentum=p["beta"] or 1e-300, nesterov=True
+                [x],
+                lr=p["alpha"],
+                momentum=p["beta"] or 1e-300,
+                nesterov=True,
             ),
             "rmsprop": lambda: torch.optim.RMSprop(
                 [x], lr=p["alpha"], alpha=p["gamma"], eps=epsilon

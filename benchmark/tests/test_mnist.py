@@ -12,6 +12,8 @@ from loptbench.errors import LoptbenchError
 from loptbench.tasks import TASKS, Digits, definition, get_task, use_mnist
 from loptbench.tasks.idx import IMAGES, LABELS, read_mnist
 
+pytestmark = pytest.mark.harness
+
 N = 30
 
 

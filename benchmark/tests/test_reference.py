@@ -15,6 +15,8 @@ from loptbench.optimizers import OptimizerSpec, baseline, momentum, random_gru, 
 from loptbench.tasks import Digits, Quadratic, Rosenbrock, TwoMoons, get_task
 from loptbench.trajectory import meta_objective
 
+pytestmark = pytest.mark.harness
+
 Float = NDArray[np.float64]
 
 SPECS = st.one_of(

@@ -23,6 +23,8 @@ from loptbench.tasks import (
     unflatten,
 )
 
+pytestmark = pytest.mark.harness
+
 seeds = st.integers(0, 2**32)
 indices = st.integers(0, 2**32)
 
