@@ -62,7 +62,7 @@ ANOTHER_SIZE: dict[str, dict[str, Any]] = {
 }
 """The settings of `Case.other`. With 7 minibatches, a longer run begins again with the first."""
 
-GENTLER = {"rosenbrock": 1e-3}
+GENTLER = {"rosenbrock": 1e-3, "two_moons": 0.3, "digits": 0.1}
 """What rates are multiplied with where those of the other tasks would blow up."""
 
 GRU_SCALES = {

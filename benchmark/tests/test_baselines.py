@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loptbench.agreement import ORACLE, growth, oracle_run, scales
+from loptbench.conformance.cases import cases
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.optimizers import BASELINES, OptimizerSpec, baseline
-from loptbench.tasks import ProblemBatch, Quadratic
+from loptbench.tasks import Digits, ProblemBatch, Quadratic, Rosenbrock
 from loptbench.tolerances import free_running_bound
 
 N_STEPS = 30
@@ -128,6 +129,21 @@ def test_optax(kind: str, data: st.DataObject, seed: int) -> None:
 
     with jax.enable_x64(True):
         hold_to(make, spec, batch)
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize(
+    "task", [Quadratic(n_steps=20), Rosenbrock(n_steps=20), Digits(2, 4, 20)], ids=lambda t: t.name
+)
+def test_the_plain_loop_that_is_timed_is_the_same_run(kind: str, task: Any) -> None:
+    pytest.importorskip("torch")
+    from loptbench.implementations.torch.plain import run
+
+    (case,) = cases(kind, task.name, 0, {})
+    batch = task.sample("tune", 0, [3])
+    theirs = run(case.spec, batch, task.n_steps)
+    ours = oracle_run(case.spec, batch, task.n_steps).loss[:, 0]
+    np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-9 * ours[0])
 
 
 @pytest.mark.parametrize(

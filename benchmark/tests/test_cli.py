@@ -292,6 +292,27 @@ def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> No
     assert not Path("loptbench-results").exists()
 
 
+def test_perf(command: Command) -> None:
+    for name in ("torch", "jax"):
+        pytest.importorskip(name)
+    arguments = ("perf", "--task", "quadratic", "--baseline", "sgd", "--repeats", "1")
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    for name in ("torch", "jax"):
+        assert re.search(rf"^quadratic +sgd +{name} .* [\d,]+$", out, re.MULTILINE)
+    code, out, _ = command(*arguments, "--implementation", "torch", "--json")
+    (row,) = json.loads(out)["tuning"]
+    assert row["n_draws"] * row["n_problems"] > 1000
+    assert row["ratio"] == pytest.approx(row["per_second"] / row["plain_per_second"])
+
+
+def test_perf_of_what_has_no_sweeps_is_refused(command: Command) -> None:
+    pytest.importorskip("torch")
+    code, _, err = command("perf", "--implementation", "reference")
+    assert code == 2
+    assert "reference offers no sweeps" in err
+
+
 def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     """A real process, a real signal: after it the store opens, and the run goes on."""
     arguments = [sys.executable, "-m", "loptbench", "run", "--implementation", "reference"]

@@ -17,8 +17,8 @@ Float = NDArray[np.float64]
 
 def _root(v: Float) -> tuple[Float, Float]:
     """√v and its derivative ½ / √v."""
-    root = np.sqrt(v)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # a negative v has none: NaN
+        root = np.sqrt(v)
         return root, np.where(v == 0, 0.0, 0.5 / root)
 
 
@@ -44,7 +44,7 @@ class RMSProp(OneState):
     def step(self, state: Float, gradient: Float) -> tuple[Float, Float]:
         """v' = gamma · v + (1 − gamma) · g²;  Δ = −alpha · g / (√v' + epsilon)."""
         v = self._squares(state, gradient)
-        return v[:, None], -self.alpha * gradient / (np.sqrt(v) + self.epsilon)
+        return v[:, None], -self.alpha * gradient / (_root(v)[0] + self.epsilon)
 
     def linearize(self, state: Float, gradient: Float) -> Linearization:
         """The derivatives of `step`, by the chain rule, with d = √v' + epsilon.
@@ -103,7 +103,7 @@ class Adam:
         """Δ = −alpha · (m' / (1 − beta1^t')) / (√(v' / (1 − beta2^t')) + epsilon)."""
         m, v, t = self._moments(state, gradient)
         mean = m / (1 - np.power(self.beta1, t))
-        root = np.sqrt(v / (1 - np.power(self.beta2, t)))
+        root, _ = _root(v / (1 - np.power(self.beta2, t)))
         return np.stack([m, v, t], axis=1), -self.alpha * mean / (root + self.epsilon)
 
     def _response(self, m: Float, v: Float, t: Float) -> "_Response":
