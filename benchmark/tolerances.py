@@ -45,14 +45,15 @@ _CPU: dict[str, Tolerance] = {
     "loss": Tolerance(
         64,
         _TERMS,
-        "½xᵀHx + vᵀx + c is 2n + 2 additions and products deep: n ≤ 30 parameters; the networks' "
-        "sums over 1,024 points run in 32 or more lanes: 32 + 5 deep, and three layers",
+        "½xᵀHx + vᵀx + c is 2n + 2 additions and products deep: n ≤ 30 parameters; of the "
+        "networks, the scale counts each layer's error once more",
     ),
     "gradient": Tolerance(
         32,
         _TERMS,
-        "Hx + v is n + 1 products and additions deep: n ≤ 30 parameters; the networks' sums as "
-        "for the loss, where the scale counts each layer's error once more",
+        "Hx + v is n + 1 products and additions deep: n ≤ 30 parameters; a matrix product over "
+        "the samples of a network adds them one after the other, and the scale is multiplied by "
+        "how many more than 30 there are",
     ),
     "state": Tolerance(
         450,

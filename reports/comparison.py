@@ -15,6 +15,8 @@ from loptbench.tasks import get_task
 LABELS = ("learned", "sgd", "momentum", "nesterov", "rmsprop", "adam", "theoretical momentum")
 LOOK = Look(LABELS)
 WIDTH = 3.4
+HIGHEST = 10.0
+"""The top of the loss axis, in first losses."""
 
 
 def comparisons(records: list[Record]) -> list[dict[str, Any]]:
@@ -99,6 +101,8 @@ def comparison(records: list[Record], task: str) -> Picture | None:
                 if row["implementation"] == name:
                     _curve(ax, row["look"], row["found"])
             ax.set_yscale("log")
+            # What blows up leaves the picture at the top: the rest is what is to be seen.
+            ax.set_ylim(top=min(ax.get_ylim()[1], HIGHEST))
             ax.set_title(name, fontsize=10)
             ax.set_xlabel("inner step")
         axes[1].set_ylabel("loss / first loss")
@@ -127,7 +131,8 @@ def comparison(records: list[Record], task: str) -> Picture | None:
         f"Mean meta-objectives: {said}.",
         f"Mean over {rows[0]['found']['n_problems']} held-out problems; bands are one standard "
         "error of the mean (the lower one cut at a hundredth of it). Baselines are tuned on other "
-        "problems of the task. A curve ends where a run diverged. Ratios are of the means, with a "
+        "problems of the task. A curve leaves the picture, at the top, where a run of its "
+        "optimizer diverged. Ratios are of the means, with a "
         "paired 95 % bootstrap interval over problems; below 1 the learned optimizer is better. "
         "Answers to the paper's first figure."
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
