@@ -180,7 +180,7 @@ def _rosenbrock(ax: Axes) -> None:
     u, v = np.meshgrid(np.linspace(-2, 2, 80), np.linspace(-2, 2, 80))
     ax.contourf(u, v, np.log1p((1 - u) ** 2 + 100 * (v - u**2) ** 2), levels=12, cmap="viridis_r")
     ax.plot(1, 1, marker="*", color="white", markersize=10)
-    ax.set_xlabel("starts lie anywhere in here; ★ is the minimum")
+    ax.set_xlabel("starts are uniform in here; ★ minimum")
     _bare(ax)
 
 

@@ -47,9 +47,12 @@ def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Fou
     return found
 
 
-def direct_score(kind: str, values: dict[str, float], task: Any, chosen: Settings) -> float:
+def direct_score(
+    kind: str, values: dict[str, float], task: Any, chosen: Settings, disturbance: float = 0.0
+) -> float:
     """The score by the oracle's own runs, one optimizer at a time."""
     batch = task.sample("tune", chosen.seed, range(chosen.n_problems))
+    batch = batch.starting_at(batch.initial_parameters * (1 + disturbance))
     with np.errstate(all="ignore"):
         run = oracle_run(baseline(kind, **values), batch, task.n_steps)
         score = float(np.mean(meta_objective(run.loss)))
@@ -316,8 +319,15 @@ class TestShipped:
             if name in ("two_moons", "digits") and entry.kind not in ("momentum", "adam"):
                 continue  # seconds each; the frameworks are held to the oracle elsewhere
             chosen = default_settings(name)
-            score = direct_score(entry.kind, dict(entry.hyperparameters), task, chosen)
-            assert entry.score == pytest.approx(score, rel=1e-6)
+            arguments = (entry.kind, dict(entry.hyperparameters), task, chosen)
+            score = direct_score(*arguments)
+            # RMSProp and Adam move by the sign of gradients that are all but zero: their scores are
+            # known to within what disturbances of the size of rounding make of them, no better.
+            adaptive = entry.kind in ("rmsprop", "adam")
+            sizes = (1e-15, -1e-15, 3e-15, -3e-15) if adaptive else ()
+            spread = max((abs(direct_score(*arguments, d) - score) for d in sizes), default=0.0)
+            assert spread <= 0.02 * score
+            assert abs(entry.score - score) <= 1e-6 * score + 3 * spread
 
 
 def test_it_does_not_matter_which_framework_tuned() -> None:
