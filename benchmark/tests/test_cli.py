@@ -124,6 +124,7 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in err
 
 
+@pytest.mark.harness
 def test_check_passes_the_reference(command: Command) -> None:
     code, out, _ = command("check", "reference", "--only", "one-step", "--only", "meta-gradient")
     assert code == 0
@@ -205,6 +206,7 @@ def test_analyze_an_object(command: Command, folder: Path) -> None:
     assert "failed while it was run: RuntimeError: no" in err
 
 
+@pytest.mark.harness
 def test_run_report_and_run_again(command: Command) -> None:
     arguments = ("run", "--implementation", "reference", "--task", "quadratic")
     code, out, err = command(*arguments)
@@ -218,6 +220,7 @@ def test_run_report_and_run_again(command: Command) -> None:
     assert [path.stat().st_mtime_ns for path in records] == before
 
 
+@pytest.mark.harness
 def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Command) -> None:
     name = f"{FAULTS}:NaNForLargeGradients"
     code, out, _ = command("run", "--implementation", name)
@@ -228,6 +231,7 @@ def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Comman
     assert re.search(r"^\d+ ok, \d+ failed, 0 diverged$", out, re.MULTILINE)
 
 
+@pytest.mark.harness
 def test_run_leaves_a_folder_that_is_not_ours_alone(command: Command, folder: Path) -> None:
     (folder / "precious").mkdir()
     (folder / "precious" / "notes.txt").write_text("mine")
@@ -237,6 +241,7 @@ def test_run_leaves_a_folder_that_is_not_ours_alone(command: Command, folder: Pa
     assert [p.name for p in (folder / "precious").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.harness
 def test_two_of_the_same_name(command: Command, folder: Path) -> None:
     for place in ("a", "b"):
         (folder / place).mkdir()
@@ -275,6 +280,7 @@ def test_meta_train(command: Command, folder: Path) -> None:
     assert "exists and is not overwritten" in err
 
 
+@pytest.mark.harness
 def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> None:
     arguments = ["tune", "--task", "quadratic", "--draws", "30", "--problems", "3"]
     code, out, err = command(*arguments, "--baseline", "sgd", *TUNE)
@@ -313,6 +319,7 @@ def test_perf_of_what_has_no_sweeps_is_refused(command: Command) -> None:
     assert "reference offers no sweeps" in err
 
 
+@pytest.mark.harness
 def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     """A real process, a real signal: after it the store opens, and the run goes on."""
     arguments = [sys.executable, "-m", "loptbench", "run", "--implementation", "reference"]

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.harness
+
 FAULTS = "loptbench.tests.planted_faults"
 
 

@@ -156,7 +156,7 @@ def test_frameworks_agree_with_the_loop_draw_by_draw(name: str, seed: int) -> No
         ours = Runner(get_implementation(name), task, kind, chosen, "float64").run(places, np.inf)
         theirs = Runner(Sweeping(), task, kind, chosen, "float64").run(places, np.inf)
         sane = theirs.score < 1e3  # what is about to blow up magnifies rounding
-        assert np.sum(sane) > 5
+        assert np.sum(sane) >= 3
         np.testing.assert_allclose(ours.score[sane], theirs.score[sane], rtol=1e-6)
 
 
