@@ -74,6 +74,7 @@ def tuning_throughput(
     places[:, 0] -= np.linspace(0.02, 0.1, n_draws)
     plain = import_object(PLAIN)
     batch = task.sample("tune", settings.seed, [0])
+    # Of the plain loop on a network a few steps are enough; its steps do not become faster.
     n_steps = task.n_steps if task.name in ("quadratic", "rosenbrock") else 20
     work = n_draws * settings.n_problems * task.n_steps
     plain(entry.spec, batch, n_steps)

@@ -149,18 +149,14 @@ def _evaluation_trials(
     one = entry.implementation
     for name in sorted(set(one.tasks) & set(tasks), key=list(TASKS).index):
         baselines = _Baselines(one, get_task(name), tuned, seed)
-        found: list[tuple[str, OptimizerSpec | None]] = [("baselines", None)]
-        found += [
-            (label, learned)
-            for label, learned, task in _learned(checkpoints)
-            if task == name and learned.kind in one.optimizers
-        ]
-        for label, spec in found:
-            if spec is None and not baselines.specs:
-                continue
-            key = _key(entry, "evaluation", label, spec, name, seed, "float64")
-            key |= {"n_problems": N_EVALUATION, "baselines": baselines.weights}
-            yield Trial(key, _bind(_evaluation, baselines, spec))
+        decides = {"n_problems": N_EVALUATION, "baselines": baselines.weights}
+        if baselines.specs:
+            key = _key(entry, "evaluation", "baselines", None, name, seed, "float64")
+            yield Trial(key | decides, _bind(_tuned_baselines, baselines))
+        for label, spec, task in _learned(checkpoints):
+            if task == name and spec.kind in one.optimizers:
+                key = _key(entry, "evaluation", label, spec, name, seed, "float64")
+                yield Trial(key | decides, _bind(_learned_against, baselines, spec))
 
 
 def _momentum_trials(
@@ -271,31 +267,34 @@ def _conformance(subject: Subject) -> Result:
     return TrialStatus.FAILED if failed else TrialStatus.OK, message, result
 
 
-def _evaluation(baselines: _Baselines, spec: OptimizerSpec | None) -> Result:
-    """The baselines by themselves (no spec), or a learned optimizer against each of them."""
-    against = baselines.evaluated()
-    if spec is None:
-        result = {"baselines": {label: one.as_dict() for label, one in against.items()}}
-        for label, chosen in baselines.specs.items():
-            told = result["baselines"][label]
-            told["hyperparameters"] = {k: float(v) for k, v in chosen.parameters.items()}
-            if label in baselines.tuned:
-                entry = baselines.tuned[label]
-                about = ("score", "draw", "places", "n_complete", "n_diverged", "settings")
-                told["tuning"] = {name: getattr(entry, name) for name in about}
-                told["tuning"]["on_edge"] = entry.on_edge
-        counts = {label: one.n_diverged for label, one in against.items()}
-    else:
-        learned = baselines.evaluate(spec)
-        result = {
-            "learned": learned.as_dict(),
-            "ratios": {label: paired_ratio(learned, one) for label, one in against.items()},
-        }
-        counts = {"learned": learned.n_diverged}
-    diverged = {label: n for label, n in counts.items() if n}
-    if diverged:
-        said = ", ".join(f"{n} of {N_EVALUATION} runs of {k}" for k, n in diverged.items())
-        return TrialStatus.DIVERGED, f"{said} diverged", result
+def _tuned_baselines(baselines: _Baselines) -> Result:
+    """The tuned baselines by themselves, and how they were tuned."""
+    found = baselines.evaluated()
+    told = {label: one.as_dict() for label, one in found.items()}
+    for label, spec in baselines.specs.items():
+        told[label]["hyperparameters"] = {k: float(v) for k, v in spec.parameters.items()}
+    about = ("score", "draw", "places", "n_draws", "n_complete", "n_diverged", "on_edge")
+    for label, entry in baselines.tuned.items():
+        told[label]["tuning"] = {name: getattr(entry, name) for name in about}
+    return _evaluated({"baselines": told}, found)
+
+
+def _learned_against(baselines: _Baselines, spec: OptimizerSpec) -> Result:
+    """A learned optimizer, and its ratio to each of the baselines."""
+    learned = baselines.evaluate(spec)
+    ratios = {label: paired_ratio(learned, one) for label, one in baselines.evaluated().items()}
+    return _evaluated({"learned": learned.as_dict(), "ratios": ratios}, {"learned": learned})
+
+
+def _evaluated(result: dict[str, Any], found: Mapping[str, Evaluation]) -> Result:
+    """The result, and whether a run diverged."""
+    said = [
+        f"{one.n_diverged} of {N_EVALUATION} runs of {label}"
+        for label, one in found.items()
+        if one.n_diverged
+    ]
+    if said:
+        return TrialStatus.DIVERGED, f"{', '.join(said)} diverged", result
     return TrialStatus.OK, "", result
 
 

@@ -71,6 +71,11 @@ class Entry:
         return baseline(self.kind, EPSILON, **self.hyperparameters)
 
     @property
+    def n_draws(self) -> int:
+        """All draws, those of the boxes included."""
+        return Settings(**self.settings).n_total
+
+    @property
     def on_edge(self) -> list[str]:
         """The hyperparameters that lie on the edge of their range: it was too narrow."""
         return [name for name, place in self.places.items() if not EDGE <= place <= 1 - EDGE]

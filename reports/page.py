@@ -160,8 +160,7 @@ def _tuning(results: Results) -> list[dict[str, Any]]:
                     "score": told["score"],
                     "places": ", ".join(places),
                     "edge": ", ".join(told["on_edge"]) or "none",
-                    "draws": told["settings"]["n_draws"]
-                    + len(told["settings"]["boxes"]) * told["settings"]["n_refining"],
+                    "draws": told["n_draws"],
                     "complete": told["n_complete"],
                     "diverged": told["n_diverged"],
                 },

@@ -98,8 +98,7 @@ def _line(entry: Entry) -> str:
         one = RANGES[entry.kind][name]
         ends = (1 - one.high, 1 - one.low) if one.of_complement else (one.low, one.high)
         named.append(f"{name} = {value:.6g} of {ends[0]:g} to {ends[1]:g}")
-    n = entry.settings["n_draws"] + len(entry.settings["boxes"]) * entry.settings["n_refining"]
     return (
         f"{entry.task['task']:10} {entry.kind:8} {entry.score:.5f}  {', '.join(named)}"
-        f"  ({n} draws: {entry.n_complete} complete, {entry.n_diverged} diverged)"
+        f"  ({entry.n_draws} draws: {entry.n_complete} complete, {entry.n_diverged} diverged)"
     )
