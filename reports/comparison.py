@@ -101,10 +101,11 @@ def comparison(records: list[Record], task: str) -> Picture | None:
                 if row["implementation"] == name:
                     _curve(ax, row["look"], row["found"])
             ax.set_yscale("log")
-            # What blows up leaves the picture at the top: the rest is what is to be seen.
-            ax.set_ylim(top=min(ax.get_ylim()[1], HIGHEST))
             ax.set_title(name, fontsize=10)
             ax.set_xlabel("inner step")
+        # What blows up leaves the picture at the top: the rest is what is to be seen.
+        lowest = min(np.nanmin(np.array(row["found"]["curve_mean"], float)) for row in rows)
+        axes[1].set_ylim(bottom=lowest / 3, top=min(axes[1].get_ylim()[1], HIGHEST))
         axes[1].set_ylabel("loss / first loss")
         shown = [label for label in LABELS if label in present]
         handles, labels = axes[1].get_legend_handles_labels()

@@ -121,8 +121,10 @@ class Results:
             return Cell(FAILED, None, broke[0].message)
         if len(records) < planned:
             return Cell(NOT_RUN, ratio, f"{len(records)} of {planned} trials are there")
+        if not checks:
+            return Cell(NOT_RUN, words="none of its checks is on the tasks of this run")
         if not passed:
-            return Cell(NOT_OFFERED, words=checks[0]["message"] if checks else "no checks")
+            return Cell(NOT_OFFERED, words=checks[0]["message"])
         skipped = len(checks) - len(passed)
         words = f"{len(passed)} checks" + (f", {skipped} not applicable" if skipped else "")
         return Cell(PASSED, ratio, words)

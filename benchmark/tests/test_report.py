@@ -156,6 +156,17 @@ def test_states_are_not_mixed_up(store: Store) -> None:
     assert results.cell(broken, Level.STEP, "float64").status == "broken"
 
 
+def test_a_level_whose_checks_are_on_other_tasks_was_not_run(store: Store) -> None:
+    """Without the first task there are no checks of an optimizer alone; it may well offer them."""
+    content = json.loads((store.folder / "plan.json").read_text())
+    content["trials"] = [t for t in content["trials"] if t["task"] == "rosenbrock"]
+    (store.folder / "plan.json").write_text(json.dumps(content))
+    results = Results.of(store)
+    here = results.implementations[0]
+    assert results.cell(here, Level.LINEARIZE, "float64").status == "not run"
+    assert results.cell(here, Level.UNROLL, "float64").status == "passed"
+
+
 def changed(store: Store, trial: str, change: Any, optimizer: str = "") -> None:
     """Replace a record of that kind of trial by a changed one."""
     record = next(
