@@ -16,8 +16,10 @@ from loptbench.commands.listing import list_
 from loptbench.commands.meta_train import meta_train
 from loptbench.commands.perf import perf
 from loptbench.commands.report import report
+from loptbench.commands.reproduce import reproduce
 from loptbench.commands.run import run
 from loptbench.commands.tune import tune
+from loptbench.commands.zoo import zoo
 from loptbench.errors import LoptbenchError
 
 
@@ -31,7 +33,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, list_, check, meta_train, tune, analyze, perf, info):
+for command in (run, reproduce, report, list_, check, meta_train, tune, analyze, zoo, perf, info):
     cli.add_command(command)
 
 

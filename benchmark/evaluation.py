@@ -72,7 +72,12 @@ def problems_at_once(spec: OptimizerSpec, batch: ProblemBatch, n_steps: int) -> 
 
 
 def evaluate(
-    implementation: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str
+    implementation: Any,
+    spec: OptimizerSpec,
+    batch: ProblemBatch,
+    n_steps: int,
+    dtype: str,
+    device: str = "cpu",
 ) -> Evaluation:
     """Run an optimizer on a batch of problems, as many at once as fit into the memory."""
     size = problems_at_once(spec, batch, n_steps)
@@ -80,7 +85,7 @@ def evaluate(
     with np.errstate(all="ignore"):  # a run that blows up is a result, not a warning
         for start in range(0, batch.n_problems, size):
             part = batch.part(range(start, min(start + size, batch.n_problems)))
-            losses.append(run(implementation, spec, part, n_steps, dtype).loss)
+            losses.append(run(implementation, spec, part, n_steps, dtype, device).loss)
     return Evaluation(np.concatenate(losses, axis=1).astype(np.float64))
 
 

@@ -1,10 +1,42 @@
 """Writing files so that an interruption never leaves half of one."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from loptbench.errors import LoptbenchError
+
+
+@contextlib.contextmanager
+def only_process(path: Path, doing: str) -> Iterator[None]:
+    """Hold the file `path` + `.lock` while working on `path`; the system lets go if one is killed.
+
+    Args:
+        path: what is worked on.
+        doing: what does it, such as "a meta-training", for the message.
+
+    Raises:
+        LoptbenchError: another process holds it, or the folder cannot be written.
+    """
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise LoptbenchError(
+            f"{path} is in use by {doing} in another process; wait for it, or name another output"
+        ) from error
+    except OSError as error:
+        raise LoptbenchError(
+            f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -28,6 +60,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
-        raise LoptbenchError(f"cannot write {path}: {error.strerror}") from error
+        raise LoptbenchError(
+            f"cannot write {path}: {error.strerror}; what was there before is untouched: when "
+            "there is room again, the same command goes on from it"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)

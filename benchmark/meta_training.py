@@ -5,20 +5,23 @@ An implementation takes the outer steps (level 5 of the protocol); all else is h
 
 import dataclasses
 import json
+import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from loptbench.errors import LoptbenchError
-from loptbench.files import write_atomically
+from loptbench.evaluation import evaluate
+from loptbench.files import only_process, write_atomically
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec, fresh_gru
 from loptbench.progress import Report
-from loptbench.protocol import OuterState
+from loptbench.protocol import Level, OuterState, offers
 from loptbench.provenance import versions_of
+from loptbench.registry import require_device
 from loptbench.tasks import ProblemBatch, get_task
-from loptbench.trajectory import meta_objective, run
 from loptbench.weights import (
     Checkpoint,
     read_safetensors,
@@ -28,7 +31,7 @@ from loptbench.weights import (
 )
 
 MOST_SKIPPED_IN_A_ROW = 25
-VALIDATION_SPLIT = "tune"
+VALIDATION_SPLIT = "validate"
 
 
 @dataclasses.dataclass
@@ -84,6 +87,30 @@ def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
     )
 
 
+def require_meta_training(implementation: Any, config: MetaTraining) -> None:
+    """Refuse what an implementation cannot meta-train, before anything is begun.
+
+    Raises:
+        LoptbenchError: it does not offer level 5, or not that task, dtype or device.
+    """
+    name = implementation.name
+    if not offers(implementation, Level.META_TRAINING):
+        raise LoptbenchError(f"{name} does not offer level 5, meta-training")
+    for what, chosen, declared in (
+        ("task", config.task, implementation.tasks),
+        ("dtype", config.dtype, implementation.dtypes),
+        ("optimizer", "gru", implementation.optimizers),
+    ):
+        if chosen not in declared:
+            raise LoptbenchError(f"{name} does not compute the {what} {chosen!r}")
+    require_device(implementation, config.device)
+
+
+def validation_batch(config: MetaTraining) -> ProblemBatch:
+    """The problems that choose the checkpoint to keep: the same for every seed."""
+    return get_task(config.task).sample(VALIDATION_SPLIT, 0, range(config.validation_size))
+
+
 def meta_train(
     implementation: Any, config: MetaTraining, output: Path, report: Report = lambda *_: None
 ) -> Checkpoint:
@@ -99,15 +126,23 @@ def meta_train(
         report: told the number of outer steps done, and how it goes.
 
     Raises:
-        LoptbenchError: the output exists, the partial file belongs to another run, or
-            meta-gradients were not finite many times in a row.
+        LoptbenchError: the output exists or cannot be written, another process is writing it, the
+            partial file belongs to another run, or meta-gradients were not finite many times in a
+            row.
     """
     refuse_to_overwrite(output)
     partial = output.with_name(output.name + ".partial")
+    with only_process(partial, "a meta-training"):
+        return _meta_train(implementation, config, output, partial, report)
+
+
+def _meta_train(
+    implementation: Any, config: MetaTraining, output: Path, partial: Path, report: Report
+) -> Checkpoint:
     versions = versions_of(implementation)
     identity = json.dumps([implementation.name, versions, config.model_dump()], sort_keys=True)
     spec = fresh_gru(config.n_units, config.seed, config.input_scale, config.output_scale)
-    validation = get_task(config.task).sample(VALIDATION_SPLIT, 0, range(config.validation_size))
+    validation = validation_batch(config)
     if partial.exists():
         run_ = _Run.load(partial, identity)
     else:
@@ -115,6 +150,7 @@ def meta_train(
         run_ = _Run(outer, dict(outer.parameters))
         run_.save(partial, identity)
 
+    speed = _Speed()
     while run_.step < config.n_outer_steps:
         objective = _outer_step(implementation, config, spec, run_)
         if run_.step % config.validate_every == 0 or run_.step == config.n_outer_steps:
@@ -122,7 +158,9 @@ def meta_train(
         if run_.step % config.checkpoint_every == 0 or run_.step == config.n_outer_steps:
             run_.save(partial, identity)
         report(
-            run_.step, f"meta-objective {objective:.4f}, best validated {run_.best_validation:.4f}"
+            run_.step,
+            f"meta-objective {objective:.4f}, best validated {run_.best_validation:.4f}, "
+            f"{speed.after_a_step():.3g} steps/s",
         )
 
     checkpoint = Checkpoint(
@@ -141,6 +179,17 @@ def meta_train(
     save_checkpoint(checkpoint, output)
     partial.unlink()
     return checkpoint
+
+
+class _Speed:
+    """Outer steps per second of late, validation and saving included."""
+
+    def __init__(self) -> None:
+        self.times: deque[float] = deque([time.monotonic()], maxlen=50)
+
+    def after_a_step(self) -> float:
+        self.times.append(time.monotonic())
+        return (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
 
 
 def _outer_step(
@@ -173,10 +222,10 @@ def _validate(
     objective: float,
 ) -> None:
     current = spec.with_parameters(run_.outer.parameters)
-    trajectory = run(implementation, current, batch, config.n_steps, config.dtype)
-    validation = float(np.mean(meta_objective(trajectory.loss)))
+    found = evaluate(implementation, current, batch, config.n_steps, config.dtype, config.device)
+    validation = float(np.mean(found.objective))
     run_.log.append({"step": run_.step, "objective": objective, "validation": validation})
-    # A NaN is not smaller than anything: a diverged validation is never kept.
+    # Infinity is not smaller than anything: a diverged validation is never kept.
     if validation < run_.best_validation:
         run_.best_validation, run_.best_step = validation, run_.step
         run_.best = dict(run_.outer.parameters)

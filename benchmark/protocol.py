@@ -323,7 +323,8 @@ class MetaTrains(Protocol):
         """One outer step: gradient, clipping, Adam.
 
             G  = meta-gradient + config.penalty · θ/‖θ‖₂        (the norm over all parameters)
-            G  = each element clipped to ±config.clip
+            G  = each element clipped to ±config.clip             (config.clipping "elementwise")
+                 or G · min(1, config.clip / ‖G‖₂)                (config.clipping "global-norm")
             lr = config.learning_rate · config.decay^(t / config.decay_steps),  t = 0, 1, …
             θ  = Adam(θ, G; lr, config.beta1, config.beta2, config.epsilon), bias-corrected
 

@@ -220,8 +220,22 @@ def validate_declaration(implementation: Any, path: str) -> None:
             raise ContractError(f"{path}: `{attribute}` is empty, so there is nothing to check")
     if "cpu" not in implementation.devices:
         raise ContractError(
-            f"{path}: `devices` has no 'cpu', the only device that this loptbench checks on"
+            f"{path}: `devices` has no 'cpu', on which implementations are compared"
         )
     for method in ("optimizer", "problems"):
         if not callable(getattr(implementation, method)):
             raise ContractError(f"{path}: `{method}` must be a method")
+
+
+def require_device(implementation: Any, device: str) -> None:
+    """Refuse a device that the implementation does not have here.
+
+    Raises:
+        LoptbenchError: the message says which ones it has, and what to do.
+    """
+    if device not in implementation.devices:
+        raise LoptbenchError(
+            f"{implementation.name} has no device {device!r} here, only "
+            f"{', '.join(implementation.devices)}; 'cuda' needs a GPU, its driver and a build of "
+            "the framework for it"
+        )

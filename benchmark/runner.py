@@ -55,6 +55,7 @@ def plan(
     tuned: Tuned,
     seed: int,
     tasks: Collection[str] = tuple(TASKS),
+    checked: Collection[str] | None = None,
 ) -> list[Trial]:
     """The trials of the installed ones of these implementations.
 
@@ -64,14 +65,24 @@ def plan(
         tuned: the baselines.
         seed: the seed of the evaluation problems and of the random optimizers.
         tasks: the tasks to run.
+        checked: the checkpoints on which implementations are held to each other; all if None. The
+            others are measured once, by the implementation that meta-trained them.
     """
+    if checked is None:
+        checked = checkpoints
+    together = {name: one for name, one in checkpoints.items() if name in checked}
     trials: list[Trial] = []
     for entry in entries:
         if entry.implementation is not None:
-            trials += _conformance_trials(entry, checkpoints, seed)
+            measured = {
+                name: one
+                for name, one in checkpoints.items()
+                if name in together or one.meta_training.get("implementation") == entry.name
+            }
+            trials += _conformance_trials(entry, together, seed)
             if "float64" in entry.implementation.dtypes:
-                trials += _evaluation_trials(entry, checkpoints, tuned, seed, tasks)
-                trials += _momentum_trials(entry, checkpoints, seed)
+                trials += _evaluation_trials(entry, measured, tuned, seed, tasks)
+                trials += _momentum_trials(entry, measured, seed)
     return [trial for trial in trials if trial.key["task"] in tasks]
 
 
@@ -153,18 +164,21 @@ def _evaluation_trials(
         if baselines.specs:
             key = _key(entry, "evaluation", "baselines", None, name, seed, "float64")
             yield Trial(key | decides, _bind(_tuned_baselines, baselines))
-        for label, spec, task in _learned(checkpoints):
-            if task == name and spec.kind in one.optimizers:
+        for label, spec, told in _learned(checkpoints, name):
+            if spec.kind in one.optimizers:
                 key = _key(entry, "evaluation", label, spec, name, seed, "float64")
-                yield Trial(key | decides, _bind(_learned_against, baselines, spec))
+                yield Trial(key | decides, _bind(_learned_against, baselines, spec, told))
 
 
 def _momentum_trials(
     entry: Entry, checkpoints: Mapping[str, Checkpoint], seed: int
 ) -> Iterator[Trial]:
     one = entry.implementation
-    controls = [(label, spec, "quadratic") for label, spec in CONTROLS.items()]
-    for label, spec, task in _learned(checkpoints) + controls:
+    wanted = [
+        (label, spec, task) for task in TASKS for label, spec, _ in _learned(checkpoints, task)
+    ]
+    wanted += [(label, spec, "quadratic") for label, spec in CONTROLS.items()]
+    for label, spec, task in wanted:
         if task in one.tasks and spec.kind in one.optimizers:
             key = _key(entry, "momentum", label, spec, task, seed, "float64")
             key["n_problems"] = analysis_size(spec, task)
@@ -178,10 +192,14 @@ def analysis_size(spec: OptimizerSpec, task_name: str) -> int:
     return min(N_ANALYSIS, problems_at_once(spec, batch, task.n_steps))
 
 
-def _learned(checkpoints: Mapping[str, Checkpoint]) -> list[tuple[str, OptimizerSpec, str]]:
+def _learned(
+    checkpoints: Mapping[str, Checkpoint], task: str
+) -> list[tuple[str, OptimizerSpec, Mapping[str, Any]]]:
+    """Label, optimizer and meta-training of each that was meta-trained on a task."""
     return [
-        (f"checkpoint {name}", checkpoint.optimizer.rounded_to("float64"), checkpoint.task)
-        for name, checkpoint in checkpoints.items()
+        (f"checkpoint {name}", one.optimizer.rounded_to("float64"), one.meta_training)
+        for name, one in checkpoints.items()
+        if one.task == task
     ]
 
 
@@ -279,11 +297,14 @@ def _tuned_baselines(baselines: _Baselines) -> Result:
     return _evaluated({"baselines": told}, found)
 
 
-def _learned_against(baselines: _Baselines, spec: OptimizerSpec) -> Result:
-    """A learned optimizer, and its ratio to each of the baselines."""
+def _learned_against(
+    baselines: _Baselines, spec: OptimizerSpec, meta_training: Mapping[str, Any]
+) -> Result:
+    """A learned optimizer, its ratio to each of the baselines, and how it was meta-trained."""
     learned = baselines.evaluate(spec)
     ratios = {label: paired_ratio(learned, one) for label, one in baselines.evaluated().items()}
-    return _evaluated({"learned": learned.as_dict(), "ratios": ratios}, {"learned": learned})
+    result = {"learned": learned.as_dict(), "ratios": ratios, "meta_training": meta_training}
+    return _evaluated(result, {"learned": learned})
 
 
 def _evaluated(result: dict[str, Any], found: Mapping[str, Evaluation]) -> Result:

@@ -7,7 +7,7 @@ killed goes on from its last block and ends with the same bytes.
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,15 @@ from loptbench.files import write_atomically
 from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
 from loptbench.provenance import machine, versions_of
 from loptbench.tasks import Task, definition
-from loptbench.tuning import RANGES, Found, Settings, hyperparameters, search, winner
+from loptbench.tuning import (
+    RANGES,
+    Found,
+    Settings,
+    default_settings,
+    hyperparameters,
+    search,
+    winner,
+)
 
 FORMAT = "loptbench-tuned"
 FORMAT_VERSION = 1
@@ -186,9 +194,48 @@ def _identity(
     }
 
 
+Search = tuple[Task, str, Settings]
+"""Task, baseline and settings of one search."""
+
+
+def plan_searches(
+    implementation: Any,
+    tasks: Iterable[Task],
+    kinds: Collection[str] = tuple(BASELINES),
+    **changes: Any,
+) -> list[Search]:
+    """The searches of these baselines on each of these tasks, with the settings of the shipped one.
+
+    Args:
+        implementation: what is to compute them.
+        tasks: the tasks.
+        kinds: the baselines.
+        changes: settings to replace.
+
+    Raises:
+        LoptbenchError: the implementation does not compute one of them.
+    """
+    found = []
+    for task in tasks:
+        for kind in kinds:
+            settings = dataclasses.replace(default_settings(task.name), **changes)
+            for what, name, declared in (
+                ("task", task.name, implementation.tasks),
+                ("baseline", kind, implementation.optimizers),
+                ("dtype", settings.dtype, implementation.dtypes),
+                ("dtype", "float64", implementation.dtypes),
+            ):
+                if name not in declared:
+                    raise LoptbenchError(
+                        f"{implementation.name} does not compute the {what} {name!r}"
+                    )
+            found.append((task, kind, settings))
+    return found
+
+
 def tune(
     implementation: Any,
-    searches: Sequence[tuple[Task, str, Settings]],
+    searches: Sequence[Search],
     output: Path,
     report: Callable[[int, str], None] = lambda *_: None,
 ) -> Tuned:

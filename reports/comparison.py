@@ -65,17 +65,19 @@ def numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
                 f"{name} = {value:.4g}" for name, value in one.get("hyperparameters", {}).items()
             ),
         }
-        for other in rows:
-            if other["implementation"] == row["implementation"] and row["look"] != "learned":
-                ratio = other["ratios"].get(row["optimizer"])
-                if ratio is not None:
-                    said = f"{spelled(ratio['ratio'])} [{spelled(ratio['low'])}, "
-                    said += f"{spelled(ratio['high'])}]"
-                    if ratio["low"] is None:
-                        said = "no interval: a run diverged"
-                    line[f"{other['optimizer']}, ratio to it"] = said
+        first = next((r for r in rows if r["look"] == "learned" and _together(r, row)), None)
+        ratio = first["ratios"].get(row["optimizer"]) if first is not None else None
+        if first is not None and ratio is not None:
+            said = f"{spelled(ratio['ratio'])} [{spelled(ratio['low'])}, {spelled(ratio['high'])}]"
+            if ratio["low"] is None:
+                said = "no interval: a run diverged"
+            line[f"ratio of {first['optimizer']} to it"] = said
         told.append(line)
     return pd.DataFrame(told).astype(object).fillna("")
+
+
+def _together(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return bool(one["implementation"] == other["implementation"])
 
 
 def _or_infinite(value: float | None) -> float:
@@ -97,9 +99,10 @@ def comparison(records: list[Record], task: str) -> Picture | None:
         axes[0].set_title(f"{task}", fontsize=10)
         for ax, name in zip(axes[1:], names, strict=True):
             ax.sharey(axes[1])
-            for row in rows:
-                if row["implementation"] == name:
-                    _curve(ax, row["look"], row["found"])
+            here = [row for row in rows if row["implementation"] == name]
+            for i, row in enumerate(here):
+                again = row["look"] in {earlier["look"] for earlier in here[:i]}
+                _curve(ax, row["look"], row["found"], again)
             ax.set_yscale("log")
             ax.set_title(name, fontsize=10)
             ax.set_xlabel("inner step")
@@ -135,6 +138,7 @@ def comparison(records: list[Record], task: str) -> Picture | None:
         "problems of the task. A curve leaves the picture, at the top, where a run of its "
         "optimizer diverged. Ratios are of the means, with a "
         "paired 95 % bootstrap interval over problems; below 1 the learned optimizer is better. "
+        "Thin lines are further seeds of meta-training. "
         "Answers to the paper's first figure."
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
         picture,
@@ -142,10 +146,14 @@ def comparison(records: list[Record], task: str) -> Picture | None:
     )
 
 
-def _curve(ax: Axes, label: str, one: Any) -> None:
+def _curve(ax: Axes, label: str, one: Any, again: bool) -> None:
+    """One curve; `again` if it is a further seed of the same, which is drawn thin and bare."""
     mean = np.array(one["curve_mean"], float)
     error = np.array(one["curve_standard_error"], float)
     k = np.arange(mean.size)
+    if again:
+        ax.plot(k, mean, color=LOOK.colour(label), linewidth=0.8, alpha=0.6)
+        return
     ax.plot(
         k,
         mean,

@@ -18,6 +18,7 @@ from loptbench.reports.figures import (
     impulse_response,
 )
 from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results, spelled
+from loptbench.reports.training import meta_training
 from loptbench.tasks import TASKS
 from loptbench.tolerances import TABLE
 
@@ -69,6 +70,7 @@ def _pictures(results: Results) -> list[Picture]:
     evaluated = results.of_kind("evaluation")
     for task in TASKS:
         found.append(comparison(evaluated, task))
+        found.append(meta_training(evaluated, task, looks))
     for label in _learned(results)[:1]:
         for dtype in results.dtypes():
             found.append(errors_by_step(results.of_kind("conformance"), label, dtype, looks))
@@ -107,9 +109,11 @@ def _summary(results: Results) -> str:
         if rows:
             low, high = min(r["ratio"] for r in rows), max(r["ratio"] for r in rows)
             span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
+            better = {r["optimizer"] for r in rows if r["high"] is not None and r["high"] < 1}
             parts.append(
-                f"on {task} the learned optimizer's meta-objective is {span} times that of the "
-                f"best tuned baseline, {rows[0]['baseline']}"
+                f"on {task} {len(better)} of {len({r['optimizer'] for r in rows})} learned "
+                f"optimizers beat the best tuned baseline, {rows[0]['baseline']}, at {span} times "
+                "its meta-objective"
             )
     return "; ".join(parts) + "."
 

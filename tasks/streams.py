@@ -13,9 +13,9 @@ import numpy as np
 
 from loptbench.errors import LoptbenchError, UnknownNameError
 
-SPLITS = ("meta_train", "tune", "evaluate")
-"""`meta_train` trains learned optimizers, `tune` chooses checkpoints and hyperparameters,
-`evaluate` is what is reported."""
+SPLITS = ("meta_train", "validate", "tune", "evaluate")
+"""`meta_train` trains learned optimizers and `validate` chooses the checkpoint to keep; `tune`
+chooses the hyperparameters of the baselines; `evaluate` is what is reported."""
 
 
 def generator(task: str, split: str, seed: int, index: int) -> np.random.Generator:

@@ -21,7 +21,7 @@ from loptbench.runner import N_ANALYSIS, analysis_size
 from loptbench.tasks import get_task
 from loptbench.trajectory import save_trajectory, unroll_by_steps
 from loptbench.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
-from loptbench.zoo import SHIPPED, shipped
+from loptbench.zoo import names, shipped
 
 MOST_MODES = 8
 
@@ -97,7 +97,7 @@ def analyze(
 
 def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
     prefix, colon, rest = what.partition(":")
-    if what in SHIPPED:
+    if what in names():
         return shipped(what)
     if colon and prefix in KINDS:
         return _baseline(prefix, rest)

@@ -6,10 +6,10 @@ from itertools import groupby
 
 import click
 
-from loptbench.commands.options import mnist_option
+from loptbench.commands.options import device_option, mnist_option
 from loptbench.conformance import CHECKS, Outcome, Status, check_all
 from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
-from loptbench.registry import DTYPES, get_implementation
+from loptbench.registry import DTYPES, get_implementation, require_device
 
 
 @click.command()
@@ -29,8 +29,16 @@ from loptbench.registry import DTYPES, get_implementation
     help="Seed of problems and optimizers.",
 )
 @mnist_option
+@device_option
 @click.option("--all", "all_", is_flag=True, help="Go on after the first failure.")
-def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, all_: bool) -> None:
+def check(
+    name: str,
+    only: tuple[str, ...],
+    dtype: tuple[str, ...],
+    seed: int,
+    device: str,
+    all_: bool,
+) -> None:
     """Check an implementation, cheapest first, stopping at the first cause.
 
     NAME is one that `loptbench list` knows, or package.module:Object.
@@ -43,8 +51,9 @@ def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, a
             click.echo("".join(traceback.format_exception(error.__cause__)), nl=False)
         sys.exit(1)
     click.echo(f"import                     passed  {implementation.name} [{name}]")
+    require_device(implementation, device)
     failed = passed = skipped = 0
-    outcomes = check_all(implementation, seed, only, dtype or None)
+    outcomes = check_all(implementation, seed, only, dtype or None, [device])
     for checked, group in groupby(outcomes, key=lambda outcome: outcome.check):
         seen: list[Outcome] = []
         for outcome in group:
@@ -61,7 +70,8 @@ def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, a
                 click.echo(f"    {outcome.message}")
                 click.echo(f"    wanted: {checked.means}")
                 click.echo(
-                    f"    repeat: loptbench check {name} --only {checked.name} --seed {seed}"
+                    f"    repeat: loptbench check {name} --only {checked.name} --seed {seed} "
+                    f"--device {device}"
                 )
         if failed and not all_:
             click.echo(
@@ -75,8 +85,8 @@ def check(name: str, only: tuple[str, ...], dtype: tuple[str, ...], seed: int, a
             f"nothing was checked: of what {name} offers, nothing is left by --only and --dtype"
         )
     click.echo(f"{passed} checks passed, {skipped} do not apply, none failed")
-    for device in sorted(set(implementation.devices) - {"cpu"}):
-        click.echo(f"device {device} was not checked: this loptbench checks on the cpu")
+    for other in sorted(set(implementation.devices) - {device}):
+        click.echo(f"device {other} was not checked: --device {other} does that")
 
 
 def _line(outcomes: list[Outcome]) -> str:

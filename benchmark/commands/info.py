@@ -4,7 +4,7 @@ import click
 
 from loptbench.provenance import machine, versions_of
 from loptbench.registry import Availability, discover
-from loptbench.zoo import SHIPPED, shipped
+from loptbench.zoo import names, shipped
 
 
 @click.command()
@@ -19,7 +19,7 @@ def info() -> None:
         else:
             said = f"{entry.availability}: {entry.reason}"
         click.echo(f"{entry.name:12} {said}")
-    for name in SHIPPED:
+    for name in names():
         checkpoint = shipped(name)
         click.echo(
             f"checkpoint   {name}: {checkpoint.optimizer.n_state} units, meta-trained on "

@@ -5,7 +5,7 @@ import click
 from loptbench.conformance import CHECKS
 from loptbench.registry import Availability, discover
 from loptbench.tasks import TASKS
-from loptbench.zoo import SHIPPED
+from loptbench.zoo import names
 
 
 @click.command("list")
@@ -29,7 +29,7 @@ def list_() -> None:
         said = (type(task).__doc__ or "").splitlines()[0]
         click.echo(f"  {name:16} {task.n_parameters} parameters, {task.n_steps} steps: {said}")
     click.echo("checkpoints")
-    for name in SHIPPED:
+    for name in names():
         click.echo(f"  {name}")
     click.echo("checks")
     for check in CHECKS:

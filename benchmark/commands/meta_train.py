@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from loptbench.commands.options import mnist_option
-from loptbench.errors import LoptbenchError
-from loptbench.meta_config import load_config
+from loptbench.commands.options import device_option, mnist_option
+from loptbench.meta_config import PRESETS, load_config, load_preset
 from loptbench.meta_training import meta_train as meta_train_
+from loptbench.meta_training import require_meta_training
 from loptbench.progress import progress
-from loptbench.protocol import Level, offers
 from loptbench.registry import DTYPES, get_implementation
 from loptbench.tasks import get_task
 
@@ -29,26 +28,42 @@ from loptbench.tasks import get_task
     "--output",
     type=click.Path(path_type=Path),
     default=None,
-    help="The checkpoint to write. [default: TASK-IMPLEMENTATION-SEED.safetensors]",
+    help="The checkpoint to write. [default: TASK-PRESET-IMPLEMENTATION-SEED.safetensors]",
+)
+@click.option(
+    "--preset",
+    default="quick",
+    show_default=True,
+    help=f"The settings: {' or '.join(PRESETS)} (256 units, as the paper's).",
 )
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
     default=None,
-    help="Settings as TOML, instead of the task's preset.",
+    help="Settings of your own as TOML, instead of a preset.",
 )
 @click.option("--units", type=click.IntRange(1), default=None, help="Units of the GRU.")
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Outer steps.")
+@click.option(
+    "--keep-steps",
+    type=click.IntRange(1),
+    default=None,
+    help="Keep what backpropagation needs of this many inner steps; compute the others twice.",
+)
 @mnist_option
+@device_option
 @click.option("--dtype", type=click.Choice(DTYPES), default=None, help="What to compute in.")
 def meta_train(
     task: str,
     implementation: str,
     seed: int,
     output: Path | None,
+    preset: str,
     config: Path | None,
     units: int | None,
     outer_steps: int | None,
+    keep_steps: int | None,
+    device: str,
     dtype: str | None,
 ) -> None:
     """Meta-train a learned optimizer on TASK, from nothing.
@@ -57,19 +72,20 @@ def meta_train(
     """
     get_task(task)
     one = get_implementation(implementation)
-    if not offers(one, Level.META_TRAINING):
-        raise LoptbenchError(f"{implementation} does not offer level 5, meta-training")
-    options = {"n_units": units, "n_outer_steps": outer_steps, "dtype": dtype}
+    options = {
+        "n_units": units,
+        "n_outer_steps": outer_steps,
+        "keep_steps": keep_steps,
+        "dtype": dtype,
+    }
     overrides: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
-    settings = load_config(config, task, {"seed": seed, **overrides})
-    for what, chosen, declared in (
-        ("task", task, one.tasks),
-        ("dtype", settings.dtype, one.dtypes),
-        ("optimizer", "gru", one.optimizers),
-    ):
-        if chosen not in declared:
-            raise LoptbenchError(f"{implementation} does not compute the {what} {chosen!r}")
-    output = output or Path(f"{task}-{one.name}-{seed}.safetensors")
+    overrides |= {"seed": seed, "device": device}
+    if config is None:
+        settings = load_preset(preset, task, overrides)
+    else:
+        settings = load_config(config, task, overrides)
+    require_meta_training(one, settings)
+    output = output or Path(f"{task}-{settings.preset or 'own'}-{one.name}-{seed}.safetensors")
     with progress("meta-training", settings.n_outer_steps) as report:
         checkpoint = meta_train_(one, settings, output, report)
     told = checkpoint.meta_training

@@ -29,3 +29,11 @@ def mnist_option(command: F) -> F:
         help="Take MNIST's IDX files in DIR, gzipped or not, as the data of `digits`.",
     )
     return option(command)
+
+
+def device_option(command: F) -> F:
+    """Add `--device`: where arrays live and are computed with."""
+    option: Callable[[F], F] = click.option(
+        "--device", default="cpu", show_default=True, help="Where to compute: cpu or cuda."
+    )
+    return option(command)

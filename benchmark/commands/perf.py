@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from loptbench.errors import LoptbenchError
+from loptbench.meta_config import MetaTraining, load_preset
 from loptbench.optimizers import BASELINES
 from loptbench.perf import REPEATS, Throughput, peak_memory, tuning_throughput
+from loptbench.perf_outer import OuterStep, growing, outer_steps, peak_memory_of
 from loptbench.progress import progress
 from loptbench.protocol import Sweeps
 from loptbench.provenance import machine
@@ -16,7 +20,20 @@ from loptbench.tasks import TASKS, get_task
 from loptbench.tuned import load_tuned
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
+def perf(context: click.Context) -> None:
+    """Time the tuner and meta-training beside references, in one process. Both, if none is named.
+
+    Both frameworks want all cores: run nothing beside it.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(tune)
+        click.echo()
+        context.invoke(meta_train)
+
+
+@perf.command()
 @click.option(
     "--implementation",
     multiple=True,
@@ -42,7 +59,7 @@ from loptbench.tuned import load_tuned
     "--repeats", type=click.IntRange(1), default=REPEATS, show_default=True, help="Timings each."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
-def perf(
+def tune(
     implementation: tuple[str, ...],
     task: tuple[str, ...],
     baseline: tuple[str, ...],
@@ -82,3 +99,135 @@ def perf(
             f"  {one.per_second:7.2g}  {one.plain_per_second:10.3g}  {one.ratio:13,.0f}"
         )
     click.echo(f"\npeak memory of all this: {peak_memory():.2f} GiB")
+
+
+@perf.command("meta-train")
+@click.option(
+    "--implementation",
+    multiple=True,
+    default=("torch", "jax"),
+    show_default=True,
+    help="Time this one. Repeatable.",
+)
+@click.option(
+    "--task",
+    multiple=True,
+    type=click.Choice(list(TASKS)),
+    default=("quadratic",),
+    show_default=True,
+    help="On this task. Repeatable.",
+)
+@click.option(
+    "--units",
+    multiple=True,
+    type=click.IntRange(1),
+    default=(64, 256),
+    show_default=True,
+    help="With this many units. Repeatable.",
+)
+@click.option(
+    "--growing", "grow", is_flag=True, help="Also with growing components, units and inner steps."
+)
+@click.option("--memory", is_flag=True, help="Also the peak memory, in processes of their own.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=7, show_default=True, help="Timings each."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def meta_train(
+    implementation: tuple[str, ...],
+    task: tuple[str, ...],
+    units: tuple[int, ...],
+    grow: bool,
+    memory: bool,
+    repeats: int,
+    as_json: bool,
+) -> None:
+    """Time an outer step beside the textbook step in JAX (a), and its matrix products alone (b).
+
+    The references need the jax extra; of an implementation that has no such products, (b) is left
+    out.
+    """
+    get_implementation("jax")  # the textbook step is there
+    names = list(dict.fromkeys(implementation))
+    for name in names:
+        get_implementation(name)
+    presets = {name: load_preset("quick", name, {}) for name in dict.fromkeys(task)}
+    configs = [p.model_copy(update={"n_units": n}) for p in presets.values() for n in units]
+    found: list[OuterStep] = []
+    with progress("timing", len(configs)) as report:
+        for done, config in enumerate(configs):
+            report(done, f"{config.task} with {config.n_units} units")
+            found += outer_steps(names, config, repeats)
+        report(len(configs), "done")
+    grown = list(_growing(names, list(presets), repeats)) if grow else []
+    peaks = list(_peaks(names, configs)) if memory else []
+    if as_json:
+        rows = [dataclasses.asdict(one) for one in found]
+        more = {"growing": grown, "memory": peaks, "machine": machine()}
+        click.echo(json.dumps({"outer_steps": rows, **more}, allow_nan=False))
+        return
+    click.echo("one outer step, median seconds; (a) textbook in JAX, (b) matrix products alone\n")
+    click.echo(
+        "task        units  implementation  first call     step      (a)      (b)  "
+        "step/(a)  step/(b)"
+    )
+    for one in found:
+        click.echo(
+            f"{one.task:10}  {one.n_units:5}  {one.implementation:14}  {one.first_seconds:8.2f} s"
+            f"  {one.seconds:7.3f}  {_number(one.textbook_seconds)}  {_number(one.floor_seconds)}"
+            f"  {_ratio(one, one.textbook_seconds)}  {_ratio(one, one.floor_seconds)}"
+        )
+    if grown:
+        click.echo("\ngrowing        implementation   work    time  (times the first of each)")
+    for row in grown:
+        click.echo(
+            f"{row['task']:10}  {row['in']:10} {row['implementation']:10}"
+            f"  {row['work']:5.1f}  {row['time']:6.2f}"
+        )
+    for peak in peaks:
+        kept = "all steps" if peak["keep_steps"] is None else f"{peak['keep_steps']} steps"
+        click.echo(
+            f"peak memory of {peak['implementation']} on {peak['task']}, {peak['n_units']} units, "
+            f"{kept} kept: {peak['peak_memory_gib']:.2f} GiB"
+        )
+
+
+KEPT = 16
+"""Inner steps that the variant with less memory keeps, when its memory is measured."""
+
+
+def _peaks(names: list[str], configs: list[MetaTraining]) -> Iterator[dict[str, Any]]:
+    for config in configs:
+        for name in names:
+            for keep in (None, KEPT):
+                with_less = config.model_copy(update={"keep_steps": keep})
+                yield {
+                    "implementation": name,
+                    "task": config.task,
+                    "n_units": config.n_units,
+                    "keep_steps": keep,
+                    "peak_memory_gib": peak_memory_of(name, with_less),
+                }
+
+
+def _growing(names: list[str], tasks: list[str], repeats: int) -> Iterator[dict[str, Any]]:
+    for task in tasks:
+        for what, configs in growing(task):
+            runs = [outer_steps(names, config, repeats, beside=False) for config in configs]
+            for timed in zip(*runs, strict=True):
+                for one in timed:
+                    yield {
+                        "task": task,
+                        "in": what,
+                        "implementation": one.implementation,
+                        "work": one.work / timed[0].work,
+                        "time": one.seconds / timed[0].seconds,
+                    }
+
+
+def _number(value: float | None) -> str:
+    return "      –" if value is None else f"{value:7.3f}"
+
+
+def _ratio(one: OuterStep, reference: float | None) -> str:
+    return "       –" if reference is None else f"{one.seconds / reference:8.2f}"

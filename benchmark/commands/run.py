@@ -12,11 +12,11 @@ from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.registry import Availability, Entry, discover, get_implementation
-from loptbench.runner import plan, run_trials
+from loptbench.runner import Trial, plan, run_trials
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuned import load_tuned
 from loptbench.weights import Checkpoint, load_checkpoint
-from loptbench.zoo import SHIPPED, shipped
+from loptbench.zoo import names, representatives, shipped
 
 
 @click.command()
@@ -35,7 +35,7 @@ from loptbench.zoo import SHIPPED, shipped
 @click.option(
     "--checkpoint",
     multiple=True,
-    help="A checkpoint file, or the name of a shipped one. Repeatable. [default: all shipped]",
+    help="A checkpoint file, or the name of a shipped one. Repeatable. [default: the zoo]",
 )
 @click.option("--task", multiple=True, help="Run only this task. Repeatable. [default: all]")
 @click.option(
@@ -70,10 +70,22 @@ def run(
     report_path: Path | None,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
-    checkpoints = _checkpoints(checkpoint)
-    entries = _entries(implementation)
     tasks = [get_task(name).name for name in task or TASKS]
-    trials = plan(entries, checkpoints, load_tuned(tuned_path), seed, tasks)
+    checkpoints = _checkpoints(checkpoint or tuple(names()))
+    # Of one's own, all are held to each other; of the zoo, one for each task.
+    checked = checkpoints if checkpoint else representatives(tasks)
+    entries = _entries(implementation)
+    trials = plan(entries, checkpoints, load_tuned(tuned_path), seed, tasks, checked)
+    measure(trials, store, entries, report_path)
+
+
+def measure(
+    trials: list[Trial], store: Path, entries: list[Entry], report_path: Path | None
+) -> None:
+    """Run trials into a store, say how they ended, and write the report.
+
+    Exits with 1 if one failed.
+    """
     results = Store.create(store)
     with progress("loptbench", len(trials)) as tell:
         records = run_trials(trials, results, entries, tell)
@@ -86,14 +98,15 @@ def run(
         sys.exit(1)
 
 
-def _checkpoints(names: tuple[str, ...]) -> dict[str, Checkpoint]:
-    chosen: dict[str, Checkpoint] = {}
-    for name in names or SHIPPED:
-        label = name if name in SHIPPED else Path(name).stem
-        if label in chosen:
+def _checkpoints(chosen: tuple[str, ...]) -> dict[str, Checkpoint]:
+    in_the_zoo = set(names())
+    found: dict[str, Checkpoint] = {}
+    for name in chosen:
+        label = name if name in in_the_zoo else Path(name).stem
+        if label in found:
             raise LoptbenchError(f"two checkpoints are called {label!r}; rename one of the files")
-        chosen[label] = shipped(name) if name in SHIPPED else load_checkpoint(name)
-    return chosen
+        found[label] = shipped(name) if name in in_the_zoo else load_checkpoint(name)
+    return found
 
 
 def _entries(names: tuple[str, ...]) -> list[Entry]:

@@ -1,20 +1,18 @@
 """`loptbench tune`."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import click
 
 from loptbench.commands.options import mnist_option
-from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
 from loptbench.registry import get_implementation
 from loptbench.tasks import TASKS, get_task
-from loptbench.tuned import EDGE, Entry
+from loptbench.tuned import EDGE, Entry, plan_searches
 from loptbench.tuned import tune as tune_baselines
-from loptbench.tuning import RANGES, default_settings
+from loptbench.tuning import RANGES
 
 
 @click.command()
@@ -61,20 +59,7 @@ def tune(
     one = get_implementation(implementation)
     given: dict[str, Any] = {"n_draws": draws, "n_problems": problems}
     changes = {name: value for name, value in given.items() if value is not None}
-    searches = [
-        (chosen, kind, dataclasses.replace(default_settings(chosen.name), seed=seed, **changes))
-        for chosen in tasks
-        for kind in kinds
-    ]
-    for chosen, kind, settings in searches:
-        for what, name, declared in (
-            ("task", chosen.name, one.tasks),
-            ("baseline", kind, one.optimizers),
-            ("dtype", settings.dtype, one.dtypes),
-            ("dtype", "float64", one.dtypes),
-        ):
-            if name not in declared:
-                raise LoptbenchError(f"{implementation} does not compute the {what} {name!r}")
+    searches = plan_searches(one, tasks, kinds, seed=seed, **changes)
     total = sum(settings.n_total for *_, settings in searches)
     with progress("tuning", total) as report:
         found = tune_baselines(one, searches, output, report)

@@ -12,7 +12,7 @@ from loptbench.agreement import oracle_run
 from loptbench.optimizers import OptimizerSpec, baseline, random_gru
 from loptbench.tasks import ProblemBatch, Task, get_task
 from loptbench.weights import Checkpoint
-from loptbench.zoo import SHIPPED, shipped
+from loptbench.zoo import representatives, shipped
 
 N_PROBLEMS = 6
 N_FULL = 2
@@ -82,16 +82,16 @@ def cases(
 
     The scales of the random GRUs are not 1, and epsilon is not small, so that an implementation
     that forgets one is found; 7 units are no power of two, and with 1 unit an axis can get lost.
-    The shipped checkpoints are there because trained weights are larger than random ones.
+    The shipped checkpoint is there because trained weights are larger than random ones.
 
     Args:
         kind: the optimizer kind.
         task_name: the task.
         seed: the seed of the problems and of the random GRU.
-        checkpoints: the learned optimizers, by name; the shipped ones if None.
+        checkpoints: the learned optimizers, by name; that of `quadratic` if None.
     """
     if checkpoints is None:
-        checkpoints = {name: shipped(name) for name in SHIPPED}
+        checkpoints = {name: shipped(name) for name in representatives(["quadratic"])}
     specs: dict[str, OptimizerSpec] = {}
     if kind == "gru":
         specs["random gru"] = random_gru(7, seed, *GRU_SCALES[task_name])

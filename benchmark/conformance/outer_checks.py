@@ -52,6 +52,7 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
         decay=0.5,
         decay_steps=2,
         dtype=subject.dtype,  # type: ignore[arg-type]  # one of the two: declarations are held to it
+        device=subject.device,
     ).model_copy(update=changes)
     batches = [
         task.sample(
@@ -85,8 +86,10 @@ def _outer_problems(subject: Subject) -> list[OuterProblem]:
         "beta1": 0.5,
         "beta2": 0.9,
         "epsilon": 0.3 * first.config.epsilon,
-        "clip": 0.5 * first.config.clip,
+        "clipping": "global-norm",
+        "clip": first.config.clip,
         "penalty": 2 * first.config.penalty,
+        "keep_steps": 4,
     }
     second = outer_problem(subject, **changed)
     zeros = {name: 0 * array for name, array in first.spec.parameters.items()}

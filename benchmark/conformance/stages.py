@@ -181,6 +181,7 @@ def subjects(
     seed: int,
     dtypes: Collection[str] | None = None,
     checkpoints: Mapping[str, Checkpoint] | None = None,
+    devices: Collection[str] = ("cpu",),
 ) -> list[Subject]:
     """Every kind on the first task that the implementation declares, and one kind on every task.
 
@@ -193,19 +194,25 @@ def subjects(
     chosen = [(kind, tasks[0]) for kind in kinds]
     chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
     found: list[Subject] = []
-    known: set[tuple[str, str, str]] = set()
+    known: set[tuple[str, ...]] = set()
+    wanted = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
+    where = [
+        (dtype, device)
+        for device in devices
+        for dtype in wanted
+        if dtype in implementation.dtypes and device in implementation.devices
+    ]
     for kind, task in chosen:
         for case in cases(kind, task, seed, checkpoints):
-            for dtype in ("float64", "float32"):
-                if dtype in implementation.dtypes and (dtypes is None or dtype in dtypes):
-                    scopes = {Scope.RUN}
-                    # A GRU of other scales on another task is no new code; a checkpoint is.
-                    is_new = case.label if case.label != "random gru" else "gru"
-                    for scope, what in ((Scope.OPTIMIZER, is_new), (Scope.TASK, task)):
-                        if (scope.value, what, dtype) not in known:
-                            known.add((scope.value, what, dtype))
-                            scopes.add(scope)
-                    found.append(Subject(implementation, case, dtype, frozenset(scopes)))
+            # A GRU of other scales on another task is no new code; a checkpoint is.
+            is_new = case.label if case.label != "random gru" else "gru"
+            for dtype, device in where:
+                scopes = {Scope.RUN}
+                for scope, what in ((Scope.OPTIMIZER, is_new), (Scope.TASK, task)):
+                    if (scope.value, what, dtype, device) not in known:
+                        known.add((scope.value, what, dtype, device))
+                        scopes.add(scope)
+                found.append(Subject(implementation, case, dtype, frozenset(scopes), device))
     return found
 
 
@@ -214,9 +221,10 @@ def pairs(
     seed: int,
     only: Collection[str] = (),
     dtypes: Collection[str] | None = None,
+    devices: Collection[str] = ("cpu",),
 ) -> Iterator[tuple[Check, Subject]]:
     """Each check with each subject that it is for; the arguments are those of `check_all`."""
-    on = subjects(implementation, seed, dtypes)
+    on = subjects(implementation, seed, dtypes, devices=devices)
     for check in CHECKS:
         if not only or check.name in only:
             yield from ((check, subject) for subject in on if check.scope in subject.scopes)
@@ -227,6 +235,7 @@ def check_all(
     seed: int = 7,
     only: Collection[str] = (),
     dtypes: Collection[str] | None = None,
+    devices: Collection[str] = ("cpu",),
 ) -> Iterator[Outcome]:
     """Run the checks, cheapest first, each on every case and dtype that it is for.
 
@@ -235,6 +244,7 @@ def check_all(
         seed: the seed of the problems and of the random optimizers.
         only: the names of the checks to run; all if empty.
         dtypes: run in these of the dtypes that it declares; all if None.
+        devices: run on these of the devices that it declares.
     """
-    for check, subject in pairs(implementation, seed, only, dtypes):
+    for check, subject in pairs(implementation, seed, only, dtypes, devices):
         yield run_check(check, subject)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.pytest_plugin import PROFILE, SELECTED, selected
 from loptbench.registry import Availability
+from loptbench.tolerances import TABLE
 
 settings.register_profile(
     "ci",
@@ -38,14 +39,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         else:
             rows += [
                 pytest.param(check, subject, id=_identifier(entry.name, check, subject))
-                for check, subject in pairs(entry.implementation, SEED)
+                for check, subject in pairs(entry.implementation, SEED, devices=TABLE)
             ]
     metafunc.parametrize(("check", "subject"), rows)
 
 
 def _identifier(name: str, check: Check, subject: Subject) -> str:
     label = subject.case.label.replace(" ", "-")
-    return f"{name}-{check.name}-{label}-{subject.case.task.name}-{subject.dtype}"
+    where = "" if subject.device == "cpu" else f"-{subject.device}"
+    return f"{name}-{check.name}-{label}-{subject.case.task.name}-{subject.dtype}{where}"
 
 
 @pytest.fixture

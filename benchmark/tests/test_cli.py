@@ -1,5 +1,6 @@
 """The command: what it prints, what it refuses, and its exit codes."""
 
+import dataclasses
 import json
 import re
 import signal
@@ -15,10 +16,13 @@ from loptbench import cli
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import random_gru
+from loptbench.runner import Trial
 from loptbench.trajectory import load_trajectory
 from loptbench.weights import Checkpoint, load_checkpoint, save_checkpoint
-from loptbench.zoo import shipped_path
+from loptbench.zoo import shipped, shipped_path, zoo
 
+CHECKPOINT = "quadratic-quick-jax-0"
+FRAMEWORKS = ("torch", "jax")
 FAULTS = "loptbench.tests.planted_faults"
 BROKEN = "loptbench.tests.broken_implementations"
 
@@ -46,7 +50,19 @@ def command(
 def test_help_lists_the_commands_and_exit_codes(command: Command) -> None:
     code, out, _ = command("--help")
     assert code == 0
-    for name in ("run", "report", "list", "check", "meta-train", "analyze", "info"):
+    for name in [
+        "run",
+        "reproduce",
+        "report",
+        "list",
+        "check",
+        "meta-train",
+        "tune",
+        "analyze",
+        "zoo",
+        "perf",
+        "info",
+    ]:
         assert re.search(rf"^  {name} ", out, re.MULTILINE)
     assert "Exit codes: 0" in out
 
@@ -63,7 +79,7 @@ def test_list(command: Command) -> None:
 def test_info(command: Command) -> None:
     code, out, _ = command("info")
     assert code == 0
-    for word in ("loptbench", "python", "numpy", "commit", "checkpoint   quadratic: 64 units"):
+    for word in ("loptbench", "python", "numpy", "commit", f"checkpoint   {CHECKPOINT}: 64 units"):
         assert word in out
 
 
@@ -84,8 +100,8 @@ TUNE = ("--implementation", "reference", "--output", "t.json")
         (["analyze", "momentum:alpha=0.1"], "momentum takes alpha, beta"),
         (["analyze", "momentum:alpha=x,beta=1"], "is not of the form alpha=0.1,beta=0.1"),
         (["analyze", "gru:a=1"], "'gru' has no hyperparameters; give a checkpoint file"),
-        (["analyze", "quadratic", "--task", "cubic"], "unknown task 'cubic'"),
-        (["analyze", "quadratic", "--implementation", "x"], "unknown implementation 'x'"),
+        (["analyze", CHECKPOINT, "--task", "cubic"], "unknown task 'cubic'"),
+        (["analyze", CHECKPOINT, "--implementation", "x"], "unknown implementation 'x'"),
         (["analyze", f"{BROKEN}:StepOnly"], "is not an optimizer: it has no initial_state"),
         (["report", "nowhere"], "nowhere does not exist; make one with 'loptbench run"),
         (["run", "--implementation", "x"], "unknown implementation 'x'"),
@@ -160,7 +176,7 @@ def test_analyze_a_baseline(command: Command) -> None:
 
 
 def test_analyze_as_json(command: Command) -> None:
-    code, out, _ = command("analyze", "quadratic", "--json")
+    code, out, _ = command("analyze", CHECKPOINT, "--json")
     assert code == 0
     found = json.loads(out)
     assert found["convergence_point"]["residual"] < 1e-12
@@ -169,7 +185,7 @@ def test_analyze_as_json(command: Command) -> None:
         found["momentum"]
     )
     assert len(found["momentum"]["modes"]) == 64
-    code, again, _ = command("analyze", str(shipped_path("quadratic")), "--json")
+    code, again, _ = command("analyze", str(shipped_path(CHECKPOINT)), "--json")
     assert json.loads(again) == found
 
 
@@ -184,7 +200,7 @@ def test_analyze_saves_the_runs(command: Command) -> None:
     assert code == 2
     assert "exists and is not overwritten" in err
     with pytest.raises(LoptbenchError, match="is not a trajectory"):
-        load_trajectory(shipped_path("quadratic"))
+        load_trajectory(shipped_path(CHECKPOINT))
 
 
 def test_analyze_an_object(command: Command, folder: Path) -> None:
@@ -223,7 +239,7 @@ def test_run_report_and_run_again(command: Command) -> None:
 @pytest.mark.harness
 def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Command) -> None:
     name = f"{FAULTS}:NaNForLargeGradients"
-    code, out, _ = command("run", "--implementation", name)
+    code, out, _ = command("run", "--implementation", name, "--task", "quadratic")
     assert code == 1
     assert re.search(
         r"failed: conformance of random gru on quadratic in reference, float64: one-step", out
@@ -260,7 +276,8 @@ def test_two_of_the_same_name(command: Command, folder: Path) -> None:
 
 def test_meta_train(command: Command, folder: Path) -> None:
     config = MetaTraining(n_units=2, n_outer_steps=3, batch_size=2, n_steps=4, dtype="float64")
-    lines = [f"{k} = {json.dumps(v)}" for k, v in config.model_dump().items() if k != "task"]
+    given = config.model_dump(exclude={"task"}, exclude_none=True)
+    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
     (folder / "tiny.toml").write_text("\n".join(lines))
     arguments = [
         "meta-train",
@@ -272,8 +289,8 @@ def test_meta_train(command: Command, folder: Path) -> None:
     ]
     code, out, err = command(*arguments, "--seed", "4")
     assert code == 0, err
-    assert out.splitlines()[-1] == "quadratic-reference-4.safetensors"
-    checkpoint = load_checkpoint("quadratic-reference-4.safetensors")
+    assert out.splitlines()[-1] == "quadratic-own-reference-4.safetensors"
+    checkpoint = load_checkpoint("quadratic-own-reference-4.safetensors")
     assert checkpoint.meta_training["configuration"]["seed"] == 4
     code, _, err = command(*arguments, "--seed", "4")
     assert code == 2
@@ -299,12 +316,12 @@ def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> No
 
 
 def test_perf(command: Command) -> None:
-    for name in ("torch", "jax"):
+    for name in FRAMEWORKS:
         pytest.importorskip(name)
-    arguments = ("perf", "--task", "quadratic", "--baseline", "sgd", "--repeats", "1")
+    arguments = ("perf", "tune", "--task", "quadratic", "--baseline", "sgd", "--repeats", "1")
     code, out, err = command(*arguments)
     assert code == 0, err
-    for name in ("torch", "jax"):
+    for name in FRAMEWORKS:
         assert re.search(rf"^quadratic +sgd +{name} .* [\d,]+$", out, re.MULTILINE)
     code, out, _ = command(*arguments, "--implementation", "torch", "--json")
     (row,) = json.loads(out)["tuning"]
@@ -314,9 +331,82 @@ def test_perf(command: Command) -> None:
 
 def test_perf_of_what_has_no_sweeps_is_refused(command: Command) -> None:
     pytest.importorskip("torch")
-    code, _, err = command("perf", "--implementation", "reference")
+    code, _, err = command("perf", "tune", "--implementation", "reference")
     assert code == 2
     assert "reference offers no sweeps" in err
+
+
+def test_perf_of_meta_training(command: Command) -> None:
+    for name in FRAMEWORKS:
+        pytest.importorskip(name)
+    arguments = ("perf", "meta-train", "--task", "rosenbrock", "--units", "3", "--repeats", "1")
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    for name in FRAMEWORKS:
+        assert re.search(rf"^rosenbrock +3 +{name} +[\d.]+ s( +[\d.]+){{5}}$", out, re.MULTILINE)
+    code, out, _ = command(*arguments, "--implementation", "reference", "--json")
+    (row,) = json.loads(out)["outer_steps"]
+    assert row["floor_seconds"] is None
+    assert row["n_components"] == 128
+
+
+def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = command("zoo", "list")
+    assert code == 0
+    assert re.search(rf"^{CHECKPOINT} +64 +2500 ", out, re.MULTILINE)
+    pytest.importorskip("jax")
+    member = next(one for one in zoo() if one.task == "rosenbrock")
+    monkeypatch.setattr("loptbench.commands.zoo.all_members", lambda: [member])
+    code, out, err = command("zoo", "verify", "--task", "rosenbrock")
+    assert code == 0, err
+    assert re.search(rf"^{member.name} .* 0\.\d+ \[0\.\d+, 0\.\d+\] better$", out, re.MULTILINE)
+    assert "1 of 1 seeds beat the best tuned baseline" in out
+    # A file that says something else than it does is found out.
+    true = shipped(member.name)
+    told = {**true.meta_training, "best_validation": 0.9 * true.meta_training["best_validation"]}
+    false = dataclasses.replace(true, meta_training=told)
+    monkeypatch.setattr("loptbench.verification.shipped", lambda _: false)
+    code, out, _ = command("zoo", "verify", "--task", "rosenbrock")
+    assert code == 1
+    assert f"not as recorded: {member.name}" in out
+
+
+def test_reproduce_from_scratch_and_again(command: Command) -> None:
+    """The whole way on very little, but for the measuring; the second call finds it there."""
+    pytest.importorskip("torch")
+    arguments = ["reproduce", "--from-scratch", "--implementation", "torch"]
+    arguments += ["--task", "rosenbrock", "--outer-steps", "1", "--draws", "30"]
+    told: list[list[Trial]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        measure = "loptbench.commands.reproduce.measure"
+        patch.setattr(measure, lambda trials, *_: told.append(trials))
+        for _ in range(2):
+            code, _, err = command(*arguments)
+            assert code == 0, err
+    made = Path("loptbench-reproduction")
+    assert (made / "rosenbrock-quick-torch-0.safetensors").exists()
+    assert (made / "tuned.json").exists()
+    first, again = ([trial.key for trial in trials] for trials in told)
+    assert first == again
+    assert any(key["optimizer"] == "checkpoint rosenbrock-quick-torch-0" for key in first)
+    code, _, err = command(*arguments, "--outer-steps", "2")
+    assert code == 2
+    assert "was meta-trained with other settings; name another --folder, or move it" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "slow"], "unknown preset 'slow'; known are: paper, quick"),
+        (["--device", "cuda"], "reference has no device 'cuda' here, only cpu; 'cuda' needs a GPU"),
+        (["--output", "nowhere/x.safetensors"], "choose a folder that exists and is writable"),
+    ],
+)
+def test_meta_train_with_bad_input(command: Command, arguments: list[str], message: str) -> None:
+    ours = ("meta-train", "rosenbrock", "--implementation", "reference", "--dtype", "float64")
+    code, _, err = command(*ours, *arguments)
+    assert code == 2
+    assert message in err
 
 
 @pytest.mark.harness

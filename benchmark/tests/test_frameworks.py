@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from loptbench.conformance import Status, check_all
-from loptbench.meta_config import MetaTraining
+from loptbench.meta_config import load_preset
 from loptbench.meta_training import training_batch
-from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru
-from loptbench.registry import get_implementation
+from loptbench.optimizers import OptimizerSpec, baseline, fresh_gru, random_gru
+from loptbench.perf_outer import TEXTBOOK
+from loptbench.registry import get_implementation, import_object
+from loptbench.tasks import get_task
 from loptbench.zoo import shipped
 
 
@@ -50,7 +52,7 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
     assert first.check.name == "one-step"
     assert "state = " in first.message
     # On the shipped weights the two conventions are far apart, not a rounding error.
-    spec = shipped("quadratic").optimizer.rounded_to("float64")
+    spec = shipped("quadratic-quick-jax-0").optimizer.rounded_to("float64")
     state = np.random.default_rng(0).uniform(-1, 1, (50, spec.n_state))
     gradient = np.linspace(-2, 2, 50)
     ours, _ = reference.optimizer(spec, "float64", "cpu").step(state, gradient)
@@ -58,12 +60,17 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
     assert np.max(np.abs(ours - theirs)) > 0.1
 
 
-@pytest.mark.parametrize("name", ["torch", "jax"])
-def test_the_first_twenty_outer_steps_agree(name: str) -> None:
+FRAMEWORKS = ("torch", "jax")
+SMALL = {"n_units": 6, "batch_size": 8, "n_steps": 30, "dtype": "float64", "decay_steps": 10}
+
+
+@pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_the_first_twenty_outer_steps_agree(name: str, task: str) -> None:
     """Meta-objective to 1e-9 and every weight to 1e-7, against the reference, in float64."""
     pytest.importorskip(name)
-    config = MetaTraining(n_units=6, batch_size=8, n_steps=30, dtype="float64", decay_steps=10)
-    spec = fresh_gru(6, 0)
+    config = load_preset("quick", task, SMALL)
+    spec = fresh_gru(6, 0, config.input_scale, config.output_scale)
     ours, oracle = get_implementation(name), get_implementation("reference")
     found, wanted = (one.outer_init(spec.parameters, config) for one in (ours, oracle))
     for step in range(20):
@@ -73,6 +80,64 @@ def test_the_first_twenty_outer_steps_agree(name: str) -> None:
         assert objective == pytest.approx(expected, rel=1e-9), step
         for key, weight in wanted.parameters.items():
             np.testing.assert_allclose(found.parameters[key], weight, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+@pytest.mark.parametrize("kind", ["gru", "adam"])
+def test_computing_steps_twice_changes_nothing(name: str, kind: str) -> None:
+    pytest.importorskip(name)
+    one = get_implementation(name)
+    adam = baseline("adam", alpha=0.1, beta1=0.8, beta2=0.9)
+    spec = random_gru(5, 0) if kind == "gru" else adam
+    config = load_preset("quick", "quadratic", SMALL)
+    batch = training_batch(config, 0)
+    moved = []
+    for keep in (None, 1, 7, 30):
+        settings = config.model_copy(update={"keep_steps": keep})
+        outer = one.outer_init(spec.parameters, settings)
+        outer, objective = one.outer_step(outer, spec, batch, settings)
+        moved.append({**outer.memory, "objective": np.asarray(objective)})
+    for other in moved[1:]:
+        for key, value in moved[0].items():
+            np.testing.assert_allclose(other[key], value, rtol=1e-9, atol=1e-15, err_msg=key)
+
+
+@pytest.mark.parametrize("task", ["quadratic", "two_moons"])
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_what_perf_times_ours_beside_is_the_same_meta_gradient(name: str, task: str) -> None:
+    pytest.importorskip(name)
+    batch = get_task(task).sample("meta_train", 0, range(2))
+    spec = random_gru(5, 0, 0.5, 0.1)
+    textbook = import_object(TEXTBOOK.format(name))(spec, batch, 6, "float64")
+    one = get_implementation(name)
+    ours = one.meta_gradient(
+        one.optimizer(spec, "float64", "cpu"),
+        one.problems(batch, "float64", "cpu"),
+        batch.initial_parameters,
+        6,
+    )
+    for key, wanted in textbook.meta_gradient().items():
+        np.testing.assert_allclose(ours.gradient[key], wanted, rtol=1e-9, atol=1e-14, err_msg=key)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_gpu_is_used_where_there_is_one(name: str) -> None:
+    """With one, the conformance suite runs on it as well; meta-training is tried here."""
+    pytest.importorskip(name)
+    one = get_implementation(name)
+    if "cuda" not in one.devices:
+        pytest.skip(f"{name} has no GPU here")
+    config = load_preset("quick", "quadratic", {**SMALL, "device": "cuda"})
+    spec = fresh_gru(6, 0)
+    here = config.model_copy(update={"device": "cpu"})
+    ends = []
+    for settings in (config, here):
+        outer = one.outer_init(spec.parameters, settings)
+        for step in range(20):
+            outer, _ = one.outer_step(outer, spec, training_batch(settings, step), settings)
+        ends.append(outer.parameters)
+    for key, weight in ends[1].items():
+        np.testing.assert_allclose(ends[0][key], weight, rtol=0, atol=1e-7)
 
 
 def test_jax_keeps_the_users_precision_setting() -> None:

@@ -1,5 +1,11 @@
 """The outer loop: resuming, keeping the best, skipping, refusing."""
 
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +13,12 @@ import numpy as np
 import pytest
 
 from loptbench.errors import LoptbenchError, WeightsError
+from loptbench.files import only_process
 from loptbench.implementations.reference.implementation import Implementation as Reference
-from loptbench.meta_config import MetaTraining, load_config
+from loptbench.meta_config import PRESETS, MetaTraining, load_config, load_preset
 from loptbench.meta_training import MOST_SKIPPED_IN_A_ROW, meta_train, training_batch
 from loptbench.optimizers import fresh_gru
+from loptbench.tasks import TASKS
 from loptbench.trajectory import meta_objective, run
 from loptbench.weights import load_checkpoint
 
@@ -72,7 +80,7 @@ def test_the_checkpoint_is_the_best_validated_one(tmp_path: Path) -> None:
     assert [row["step"] for row in told["log"]] == [2, 4, 6, 8, 10, 12, 13]
     from loptbench.tasks import get_task
 
-    batch = get_task("quadratic").sample("tune", 0, range(CONFIG.validation_size))
+    batch = get_task("quadratic").sample("validate", 0, range(CONFIG.validation_size))
     trajectory = run(Reference(), found.optimizer, batch, CONFIG.n_steps)
     assert np.mean(meta_objective(trajectory.loss)) == pytest.approx(best["validation"], rel=1e-12)
 
@@ -124,6 +132,67 @@ def test_a_partial_file_of_another_run_is_refused(tmp_path: Path) -> None:
         meta_train(Reference(), other, output)
 
 
+@pytest.mark.harness
+def test_killed_at_random_it_ends_with_the_same_bytes(tmp_path: Path, undisturbed: bytes) -> None:
+    """Real processes and SIGKILL, at whatever it is doing: saving, validating, stepping."""
+    given = CONFIG.model_dump(exclude={"task"}, exclude_none=True)
+    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
+    (tmp_path / "tiny.toml").write_text("\n".join(lines))
+    output = tmp_path / "out.safetensors"
+    command = [sys.executable, "-m", "loptbench", "meta-train", "quadratic"]
+    command += ["--implementation", "reference"]
+    command += ["--config", str(tmp_path / "tiny.toml"), "--output", str(output)]
+    moments = np.random.default_rng(0).uniform(0, 0.3, 3)
+    for moment in moments:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        process.stderr.readline()  # its first line of progress: it is under way
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=float(moment))
+        process.kill()
+        process.communicate()
+        if output.exists():
+            break
+    if not output.exists():
+        subprocess.run(command, check=True, capture_output=True)
+    assert output.read_bytes() == undisturbed
+
+
+def test_a_partial_file_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(Interrupted(5), CONFIG, output)
+    partial = output.with_name("out.safetensors.partial")
+    before = partial.read_bytes()
+    with (
+        only_process(partial, "a meta-training"),
+        pytest.raises(LoptbenchError, match=r"partial is in use by a meta-training in another"),
+    ):
+        meta_train(Reference(), CONFIG, output)
+    assert partial.read_bytes() == before
+    meta_train(Reference(), CONFIG, output)
+
+
+def test_a_full_disk_loses_nothing(
+    tmp_path: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once nothing more can be written, what is there stays, and the run goes on from it later."""
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(Interrupted(7), CONFIG, output)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", full)
+        with pytest.raises(LoptbenchError, match="No space left on device; what was there before"):
+            meta_train(Reference(), CONFIG, output)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
+    meta_train(Reference(), CONFIG, output)
+    assert output.read_bytes() == undisturbed
+
+
 def test_every_outer_step_has_problems_of_its_own() -> None:
     batches = [training_batch(CONFIG, step) for step in range(3)]
     assert [batch.indices[0] for batch in batches] == [0, 4, 8]
@@ -140,8 +209,23 @@ def test_a_fresh_gru_is_initialised_as_stated() -> None:
     assert not np.array_equal(fresh_gru(4, 0).parameters["W_z"], fresh_gru(4, 1).parameters["W_z"])
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_presets(preset: str, task: str) -> None:
+    config = load_preset(preset, task, {"seed": 3})
+    assert (config.preset, config.task, config.seed) == (preset, task, 3)
+    assert config.n_steps == TASKS[task].n_steps
+    if preset == "paper":
+        assert config.n_units == 256
+
+
+def test_a_preset_that_does_not_exist() -> None:
+    with pytest.raises(LoptbenchError, match="unknown preset 'slow'; known are: paper, quick"):
+        load_preset("slow", "quadratic", {})
+
+
 def test_settings(tmp_path: Path) -> None:
-    assert load_config(None, "quadratic", {}) == MetaTraining()
+    assert load_preset("quick", "quadratic", {}) == MetaTraining(preset="quick")
     file = tmp_path / "mine.toml"
     file.write_text("n_units = 8\nlearning_rate = 1e-3\n")
     config = load_config(file, "quadratic", {"seed": 3})

@@ -166,7 +166,7 @@ def test_an_exception_in_a_trial_fails_that_trial_only(store: Store) -> None:
 
 
 def test_the_plan_names_each_trial_once_and_what_decides_it() -> None:
-    trials = plan([REFERENCE], {"quadratic": shipped("quadratic")}, load_tuned(), 0)
+    trials = plan([REFERENCE], {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
     names = [key_hash(t.key) for t in trials]
     assert len(set(names)) == len(names) == 19
     kinds = [t.key["trial"] for t in trials]
@@ -177,7 +177,7 @@ def test_the_plan_names_each_trial_once_and_what_decides_it() -> None:
     }
     for wanted in ("versions", "code", "weights", "task", "seed", "dtype", "device"):
         assert all(wanted in t.key for t in trials)
-    other = plan([REFERENCE], {"quadratic": shipped("quadratic")}, load_tuned(), 1)
+    other = plan([REFERENCE], {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 1)
     assert not {key_hash(t.key) for t in other} & set(names)
 
 

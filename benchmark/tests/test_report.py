@@ -41,7 +41,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "N_EVALUATION", 6)
-        trials = plan(entries, {"quadratic": shipped("quadratic")}, load_tuned(), 0)
+        trials = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
         run_trials(trials, store, entries)
     return folder
 
@@ -106,7 +106,8 @@ def test_every_section_is_there(store: Store) -> None:
         assert anchor in page.identifiers
     for task in TASKS:
         assert f"compare-{task}" in page.identifiers
-    assert page.tags.count("svg") == 3 + len(TASKS)
+    assert "meta-training-quadratic" in page.identifiers
+    assert page.tags.count("svg") == 4 + len(TASKS)
 
 
 def test_numbers_are_those_of_the_records(store: Store) -> None:

@@ -18,7 +18,7 @@ from loptbench.weights import (
     save_checkpoint,
     weights_hash,
 )
-from loptbench.zoo import SHIPPED, shipped, shipped_path
+from loptbench.zoo import shipped, shipped_path, zoo
 
 
 @pytest.fixture
@@ -196,14 +196,24 @@ def test_an_optimizer_is_validated_when_it_is_made() -> None:
         OptimizerSpec("sgd", {"alpha": np.asarray(0.1)}, {"beta": 0.9})
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_checkpoints_are_whole_and_small(name: str) -> None:
-    checkpoint = shipped(name)
-    assert checkpoint.optimizer.n_state == 64
-    assert checkpoint.meta_training["configuration"]["task"] == checkpoint.task
-    assert shipped_path(name).stat().st_size < 60_000
+def test_the_zoo_is_whole_and_small() -> None:
+    assert sum(shipped_path(member.name).stat().st_size for member in zoo()) < 40e6
+    for member in zoo():
+        checkpoint = shipped(member.name)
+        told = checkpoint.meta_training
+        config = told["configuration"]
+        assert (member.task, member.implementation) == (checkpoint.task, told["implementation"])
+        assert (member.task, member.preset, member.seed) == (
+            config["task"],
+            config["preset"],
+            config["seed"],
+        )
+        assert checkpoint.optimizer.n_state == config["n_units"]
+        assert set(told["versions"]) >= {member.implementation}
+        rows = {row["step"]: row["validation"] for row in told["log"]}
+        assert told["best_validation"] == rows[told["best_outer_step"]] == min(rows.values())
 
 
 def test_a_checkpoint_that_is_not_shipped() -> None:
-    with pytest.raises(LoptbenchError, match="unknown checkpoint 'rosenbrock'; known are: quadr"):
+    with pytest.raises(LoptbenchError, match="unknown checkpoint 'rosenbrock'; known are: quad"):
         shipped("rosenbrock")

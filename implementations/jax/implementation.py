@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from loptbench.implementations.jax import kernels
 from loptbench.implementations.jax.optimizers import KINDS, Constants
+from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import LOSSES, Shapes, loss_and_gradient
+from loptbench.implementations.jax.through_time import meta_gradient
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
@@ -120,8 +122,16 @@ class Implementation:
     optimizers = tuple(KINDS)
     tasks = tuple(LOSSES)
     dtypes = ("float32", "float64")
-    devices = ("cpu",)
     versions = ("jax", "jaxlib", "optax")
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The CPU, and the GPU if JAX has one."""
+        try:
+            jax.devices("cuda")
+        except RuntimeError:
+            return ("cpu",)
+        return "cpu", "cuda"
 
     @_with_x64
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> JaxOptimizer:
@@ -162,8 +172,8 @@ class Implementation:
         """See `loptbench.protocol.Sweeps`."""
         placed = problems.placed
         loss, x, state = kernels.sweep(
-            kernels.Program(kind, problems.task, problems.shapes, n_steps),
-            kernels.Inputs(dict(constants), problems.arrays),
+            Program(kind, problems.task, problems.shapes, n_steps),
+            Inputs(dict(constants), problems.arrays),
             placed.put_all(hyperparameters),
             placed.put(at.state),
             placed.put(at.parameters),
@@ -180,15 +190,13 @@ class Implementation:
         n_steps: int,
     ) -> MetaGradient:
         """See `loptbench.protocol.MetaGradients`."""
-        objective, gradient = kernels.meta_gradient(
-            *_run(optimizer, problems, initial_parameters, n_steps)
-        )
+        objective, gradient = meta_gradient(*_run(optimizer, problems, initial_parameters, n_steps))
         return MetaGradient(np.array(objective), _to_numpy(gradient))
 
     @_with_x64
     def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
         """See `loptbench.protocol.MetaTrains`."""
-        placed = _placed(config.dtype, "cpu")
+        placed = _placed(config.dtype, config.device)
         start = placed.put_all(parameters)
         return _outer_state(start, kernels.outer_optimizer(config).init(start))
 
@@ -197,16 +205,17 @@ class Implementation:
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
     ) -> tuple[OuterState, float]:
         """See `loptbench.protocol.MetaTrains`."""
-        placed = _placed(config.dtype, "cpu")
+        placed = _placed(config.dtype, config.device)
         parameters = placed.put_all(outer.parameters)
         structure = jax.tree.structure(kernels.outer_optimizer(config).init(parameters))
         memory = jax.tree.unflatten(
-            structure, [jnp.asarray(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
+            structure, [placed.put(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
         )
-        problems = self.problems(batch, config.dtype, "cpu")
+        problems = self.problems(batch, config.dtype, config.device)
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
-        objective, gradient = kernels.meta_gradient(
-            *_run(optimizer, problems, batch.initial_parameters, config.n_steps)
+        objective, gradient = meta_gradient(
+            *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
+            keep=config.keep_steps,
         )
         parameters, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
         mean = float(np.mean(np.asarray(objective)))
@@ -217,8 +226,8 @@ def _run(
     optimizer: JaxOptimizer, problems: JaxProblems, initial_parameters: Array, n_steps: int
 ) -> tuple[Any, ...]:
     return (
-        kernels.Program(optimizer.kind, problems.task, problems.shapes, n_steps),
-        kernels.Inputs(optimizer.constants, problems.arrays),
+        Program(optimizer.kind, problems.task, problems.shapes, n_steps),
+        Inputs(optimizer.constants, problems.arrays),
         optimizer.parameters,
         optimizer.placed.put(initial_parameters),
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,8 @@ import optax
 from jax import Array
 
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
-from loptbench.implementations.jax.tasks import Arrays, Shapes, loss_and_gradient
+from loptbench.implementations.jax.program import Inputs, Program
+from loptbench.implementations.jax.tasks import loss_and_gradient
 from loptbench.meta_config import MetaTraining
 
 Matrices = tuple[tuple[Array, Array], tuple[Array, Array]]
@@ -37,34 +37,6 @@ def linearize(
 
     jacobian: Jacobian = jax.vmap(jax.jacrev(one_component, argnums=(0, 1)))
     return jacobian(state, gradient)
-
-
-class Program(NamedTuple):
-    """What is compiled: all that is not an array.
-
-    Attributes:
-        kind: the optimizer kind.
-        task: the task.
-        shapes: the layout of the task's parameters.
-        n_steps: the length of a run.
-    """
-
-    kind: str
-    task: str
-    shapes: Shapes
-    n_steps: int
-
-
-class Inputs(NamedTuple):
-    """What goes into a run.
-
-    Attributes:
-        constants: the optimizer's constants.
-        arrays: what defines the problems.
-    """
-
-    constants: Constants
-    arrays: Arrays
 
 
 def _scan(
@@ -113,21 +85,6 @@ def sweep(
     return many(p, state, x, first)
 
 
-@partial(jax.jit, static_argnames="program")
-def meta_gradient(
-    program: Program, inputs: Inputs, p: Parameters, x0: Array
-) -> tuple[Array, Parameters]:
-    """The meta-objective of each problem, and the gradient of its mean."""
-
-    def mean_objective(p: Parameters) -> tuple[Array, Array]:
-        _, (loss, *_) = _from_start(program, inputs, p, x0)
-        objective = jnp.mean(loss, axis=0) / loss[0]
-        return jnp.mean(objective), objective
-
-    gradient, objective = jax.grad(mean_objective, has_aux=True)(p)
-    return objective, gradient
-
-
 def outer_optimizer(config: MetaTraining) -> optax.GradientTransformation:
     """Clipping and Adam, as `loptbench.protocol.MetaTrains.outer_step` defines them."""
 
@@ -135,8 +92,9 @@ def outer_optimizer(config: MetaTraining) -> optax.GradientTransformation:
         # optax.exponential_decay computes this in float32, whatever the parameters are in.
         return config.learning_rate * config.decay ** (t.astype(config.dtype) / config.decay_steps)
 
+    clips = {"elementwise": optax.clip, "global-norm": optax.clip_by_global_norm}
     return optax.chain(
-        optax.clip(config.clip),
+        clips[config.clipping](config.clip),
         optax.adam(learning_rate, config.beta1, config.beta2, config.epsilon),
     )
 

@@ -130,8 +130,15 @@ class Implementation:
         rate = config.learning_rate * config.decay ** (t / config.decay_steps)
         parameters: dict[str, Array] = {}
         memory: dict[str, NDArray[np.generic]] = {"t": np.asarray(t + 1)}
+        penalized = {
+            name: gradient[name] + shrink * theta for name, theta in outer.parameters.items()
+        }
+        length = np.sqrt(sum(np.sum(array**2) for array in penalized.values()))
         for name, theta in outer.parameters.items():
-            G = np.clip(gradient[name] + shrink * theta, -config.clip, config.clip)
+            if config.clipping == "global-norm":
+                G = penalized[name] * (config.clip / max(length, config.clip))
+            else:
+                G = np.clip(penalized[name], -config.clip, config.clip)
             m = config.beta1 * outer.memory[f"m/{name}"] + (1 - config.beta1) * G
             v = config.beta2 * outer.memory[f"v/{name}"] + (1 - config.beta2) * G**2
             corrected_m = m / (1 - config.beta1 ** (t + 1))

@@ -1,7 +1,7 @@
 """The protocol in PyTorch: NumPy at the boundary, tensors inside."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from loptbench.implementations.torch.optimizers import KINDS
 from loptbench.implementations.torch.tasks import LOSSES, Problem, loss_and_gradient
+from loptbench.implementations.torch.through_time import meta_gradient
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
@@ -53,11 +54,11 @@ class TorchOptimizer:
     placed: _Placed
 
     def native_step(self, state: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """One step in tensors, differentiable."""
+        """One step in tensors."""
         return KINDS[self.kind].step(self.parameters, self.constants, state, gradient)
 
     def native_initial_state(self, n_components: int) -> Tensor:
-        """h_0 as a tensor, differentiable."""
+        """h_0 as a tensor."""
         return KINDS[self.kind].initial_state(self.parameters, n_components)
 
     def initial_state(self, n_components: int) -> Array:
@@ -102,7 +103,7 @@ class Implementation:
     optimizers = tuple(KINDS)
     tasks = tuple(LOSSES)
     dtypes = ("float32", "float64")
-    devices = ("cpu",)
+    devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
     versions = ("torch",)
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> TorchOptimizer:
@@ -193,10 +194,14 @@ class Implementation:
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
     ) -> tuple[OuterState, float]:
         """See `loptbench.protocol.MetaTrains`."""
-        optimizer = self.optimizer(spec.with_parameters(outer.parameters), config.dtype, "cpu")
-        problems = self.problems(batch, config.dtype, "cpu")
+        optimizer = self.optimizer(
+            spec.with_parameters(outer.parameters), config.dtype, config.device
+        )
+        problems = self.problems(batch, config.dtype, config.device)
         x0 = optimizer.placed.put(batch.initial_parameters)
-        objective, gradient = _meta_gradient(optimizer, problems, x0, config.n_steps)
+        objective, gradient = _meta_gradient(
+            optimizer, problems, x0, config.n_steps, config.keep_steps
+        )
         finite = all(bool(torch.isfinite(array).all()) for array in gradient.values())
 
         parameters = dict(optimizer.parameters)
@@ -204,7 +209,7 @@ class Implementation:
         shrink = config.penalty / norm if norm > 0 else 0.0
         for name, parameter in parameters.items():
             parameter.grad = gradient[name] + shrink * parameter
-        torch.nn.utils.clip_grad_value_(parameters.values(), config.clip)
+        _clip(parameters.values(), config)
         adam = _adam(parameters, outer, config)
         adam.step()
         memory = {
@@ -217,24 +222,33 @@ class Implementation:
 
 
 def _meta_gradient(
-    optimizer: TorchOptimizer, problems: TorchProblems, x: Tensor, n_steps: int
+    optimizer: TorchOptimizer,
+    problems: TorchProblems,
+    x: Tensor,
+    n_steps: int,
+    keep: int | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    parameters = {k: p.detach().clone().requires_grad_() for k, p in optimizer.parameters.items()}
-    optimizer = dataclasses.replace(optimizer, parameters=parameters)
-    state = optimizer.native_initial_state(x.numel())
-    losses = []
-    x = x.detach().requires_grad_()
-    for k in range(n_steps):
-        loss, gradient = loss_and_gradient(problems.problem, x, k, differentiable=True)
-        losses.append(loss)
-        state, update = optimizer.native_step(state, gradient.reshape(-1))
-        x = x + update.reshape(x.shape)
-    loss = torch.stack(losses)
-    objective = loss.mean(dim=0) / loss[0]
-    gradients = torch.autograd.grad(
-        objective.mean(), list(parameters.values()), allow_unused=True, materialize_grads=True
+    return meta_gradient(
+        optimizer.kind,
+        optimizer.constants,
+        optimizer.parameters,
+        problems.problem,
+        x,
+        n_steps,
+        keep,
     )
-    return objective.detach(), dict(zip(parameters, gradients, strict=True))
+
+
+def _clip(parameters: Iterable[Tensor], config: MetaTraining) -> None:
+    parameters = list(parameters)
+    if config.clipping == "elementwise":
+        torch.nn.utils.clip_grad_value_(parameters, config.clip)
+        return
+    # Not clip_grad_norm_, which adds 1e-6 to the norm before it divides by it.
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    for gradient in gradients:
+        gradient *= config.clip / norm.clamp(min=config.clip)
 
 
 def _adam(
@@ -250,7 +264,7 @@ def _adam(
     )
     for name, parameter in parameters.items():
         adam.state[parameter] = {
-            key: torch.tensor(outer.memory[f"{key}/{name}"])
+            key: torch.tensor(outer.memory[f"{key}/{name}"], device=parameter.device)
             for key in ("step", "exp_avg", "exp_avg_sq")
         }
     return adam

@@ -34,8 +34,20 @@ Step = int | Tensor
 def _quadratic(problem: Problem, x: Tensor, _: Step) -> Tensor:
     # f = ½ xᵀHx + vᵀx + c
     H, v, c = (problem.arrays[name] for name in ("H", "v", "c"))
-    Hx = (H @ x.unsqueeze(-1)).squeeze(-1)
-    return ((0.5 * Hx + v) * x).sum(dim=-1) + c
+    return ((0.5 * _times(H, x) + v) * x).sum(dim=-1) + c
+
+
+def _quadratic_gradient(problem: Problem, x: Tensor) -> Tensor:
+    # ∇f = Hx + v
+    return _times(problem.arrays["H"], x) + problem.arrays["v"]
+
+
+def _quadratic_hessian_vector(problem: Problem, x: Tensor, direction: Tensor) -> Tensor:
+    return _times(problem.arrays["H"], direction)
+
+
+def _times(H: Tensor, x: Tensor) -> Tensor:
+    return (H @ x.unsqueeze(-1)).squeeze(-1)
 
 
 def _rosenbrock(problem: Problem, x: Tensor, _: Step) -> Tensor:
@@ -45,13 +57,37 @@ def _rosenbrock(problem: Problem, x: Tensor, _: Step) -> Tensor:
     return ((1 - u) ** 2 + problem.arrays["a"][:, None] * r**2).sum(dim=-1)
 
 
+def _rosenbrock_gradient(problem: Problem, x: Tensor) -> Tensor:
+    # with r = w − u²:  ∂f/∂u = −2 (1 − u) − 4 a u r,  ∂f/∂w = 2 a r
+    u, w = x[..., :-1], x[..., 1:]
+    a = problem.arrays["a"][:, None]
+    r = w - u**2
+    return _chained(-2 * (1 - u) - 4 * a * u * r, 2 * a * r)
+
+
+def _rosenbrock_hessian_vector(problem: Problem, x: Tensor, direction: Tensor) -> Tensor:
+    # the derivative of the gradient along the direction
+    u, w = x[..., :-1], x[..., 1:]
+    du, dw = direction[..., :-1], direction[..., 1:]
+    a = problem.arrays["a"][:, None]
+    r, dr = w - u**2, dw - 2 * u * du
+    return _chained(2 * du - 4 * a * (du * r + u * dr), 2 * a * dr)
+
+
+def _chained(of_u: Tensor, of_w: Tensor) -> Tensor:
+    """What belongs to x_i as the first, and to x_{i+1} as the second, of each pair."""
+    pad = torch.nn.functional.pad
+    return pad(of_u, (0, 1)) + pad(of_w, (1, 0))
+
+
 def _two_moons(problem: Problem, x: Tensor, _: Step) -> Tensor:
     # f = mean(log(1 + exp(q)) − y q) + penalty ‖x‖₂
     p = unflatten(x, problem.layout)
     u, y = problem.arrays["points"], problem.arrays["labels"].to(x.dtype)
-    h = torch.tanh(u @ p["W_1"].mT + p["b_1"].unsqueeze(-2))
-    h = torch.tanh(h @ p["W_2"].mT + p["b_2"].unsqueeze(-2))
-    q = (h @ p["W_3"].mT + p["b_3"].unsqueeze(-2)).squeeze(-1)
+    # Points stand side by side, (…, width, n_points): long rows are what PyTorch is fast on.
+    h = torch.tanh(p["W_1"] @ u.mT + p["b_1"].unsqueeze(-1))
+    h = torch.tanh(p["W_2"] @ h + p["b_2"].unsqueeze(-1))
+    q = (p["W_3"] @ h + p["b_3"].unsqueeze(-1)).squeeze(-2)
     # Not softplus, which leaves the exponential out above 20: an error of 2e-9.
     data: Tensor = (torch.logaddexp(q, torch.zeros_like(q)) - y * q).mean(dim=-1)
     return data + problem.arrays["penalty"] * (x**2).sum(dim=-1).sqrt()
@@ -103,21 +139,59 @@ LOSSES: dict[str, Callable[[Problem, Tensor, Step], Tensor]] = {
 """Per task: (problem, parameters (..., n_problems, n_parameters), step) -> (..., n_problems)."""
 
 
-def loss_and_gradient(
-    problem: Problem, x: Tensor, step: Step, differentiable: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Each problem's loss, and the gradient of that loss by its own parameters.
+class Derivatives(NamedTuple):
+    """Derivatives of a loss that are written out, because autograd's overhead is most of its time.
+
+    Attributes:
+        gradient: (problem, parameters) -> the gradient of each problem's loss.
+        hessian_vector: (problem, parameters, direction) -> its Hessian times the direction.
+    """
+
+    gradient: Callable[[Problem, Tensor], Tensor]
+    hessian_vector: Callable[[Problem, Tensor, Tensor], Tensor]
+
+
+WRITTEN_OUT = {
+    "quadratic": Derivatives(_quadratic_gradient, _quadratic_hessian_vector),
+    "rosenbrock": Derivatives(_rosenbrock_gradient, _rosenbrock_hessian_vector),
+}
+"""Of these losses; those of the others are autograd's."""
+
+Product = Callable[[Tensor], Tensor]
+"""From a direction to the Hessian times it."""
+
+
+def loss_and_gradient(problem: Problem, x: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+    """Each problem's loss, and the gradient of that loss by its own parameters."""
+    loss, gradient, _ = twice_differentiated(problem, x, step, again=False)
+    return loss, gradient
+
+
+def twice_differentiated(
+    problem: Problem, x: Tensor, step: Step, again: bool = True
+) -> tuple[Tensor, Tensor, Product]:
+    """Loss, gradient, and the product of the Hessian with a direction, none with a graph.
 
     Args:
         problem: the problems.
         x: the parameters.
         step: the inner step.
-        differentiable: keep the graph, so that loss and gradient can be differentiated again.
+        again: whether the product will be asked for, which keeps memory until it has been, once.
     """
+    if problem.task in WRITTEN_OUT:
+        derivatives = WRITTEN_OUT[problem.task]
+        with torch.no_grad():
+            loss = LOSSES[problem.task](problem, x, step)
+            gradient = derivatives.gradient(problem, x)
+
+        return loss, gradient, lambda direction: derivatives.hessian_vector(problem, x, direction)
     with torch.enable_grad():
-        if not differentiable:
-            x = x.detach().requires_grad_()
+        x = x.detach().requires_grad_()
         loss = LOSSES[problem.task](problem, x, step)
         # Problems do not share parameters: the gradient of the sum is every problem's own gradient.
-        (gradient,) = torch.autograd.grad(loss.sum(), x, create_graph=differentiable)
-    return (loss, gradient) if differentiable else (loss.detach(), gradient)
+        (gradient,) = torch.autograd.grad(loss.sum(), x, create_graph=again)
+    return (
+        loss.detach(),
+        gradient.detach(),
+        lambda direction: torch.autograd.grad(gradient, x, direction)[0],
+    )
