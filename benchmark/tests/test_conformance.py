@@ -9,6 +9,8 @@ import pytest
 
 from loptbench.conformance import Check, Status, Subject, run_check
 
+pytestmark = pytest.mark.conformance
+
 
 def test_implementation(check: Check, subject: Subject) -> None:
     outcome = run_check(check, subject)
