@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from loptbench.errors import LoptbenchError, WeightsError
+from loptbench.meta_config import load_preset
 from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
 from loptbench.weights import (
     Checkpoint,
@@ -203,11 +204,8 @@ def test_the_zoo_is_whole_and_small() -> None:
         told = checkpoint.meta_training
         config = told["configuration"]
         assert (member.task, member.implementation) == (checkpoint.task, told["implementation"])
-        assert (member.task, member.preset, member.seed) == (
-            config["task"],
-            config["preset"],
-            config["seed"],
-        )
+        preset = load_preset(member.preset, member.task, {"seed": member.seed})
+        assert config == preset.model_dump(), member.name
         assert checkpoint.optimizer.n_state == config["n_units"]
         assert set(told["versions"]) >= {member.implementation}
         rows = {row["step"]: row["validation"] for row in told["log"]}
