@@ -213,5 +213,5 @@ def test_the_zoo_is_whole_and_small() -> None:
 
 
 def test_a_checkpoint_that_is_not_shipped() -> None:
-    with pytest.raises(LoptbenchError, match="unknown checkpoint 'rosenbrock'; known are: quad"):
+    with pytest.raises(LoptbenchError, match="unknown checkpoint 'rosenbrock'; known are: digits-"):
         shipped("rosenbrock")
