@@ -1,6 +1,7 @@
 """Writing files so that an interruption never leaves half of one."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ def only_process(path: Path, doing: str) -> Iterator[None]:
     """
     lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
     try:
+        if not path.parent.is_dir():  # which FileLock would make
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         lock.acquire()
     except Timeout as error:
         raise LoptbenchError(

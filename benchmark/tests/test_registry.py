@@ -79,7 +79,7 @@ def test_paths_that_lead_nowhere() -> None:
         ),
         ("NothingOffered", "`optimizers` is empty, so there is nothing to check"),
         ("OneString", "`dtypes` must be a collection of strings, not 'float64'"),
-        ("ElsewhereOnly", "`devices` has no 'cpu', the only device that this loptbench checks on"),
+        ("ElsewhereOnly", "`devices` has no 'cpu', on which implementations are compared"),
         ("TwoLines", "`name` must be one line of text"),
     ],
 )
