@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from loptbench.commands.options import device_option, mnist_option
-from loptbench.commands.run import measure
+from loptbench.commands.run import QUICK, measure
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import PRESETS, MetaTraining, load_preset
 from loptbench.meta_training import meta_train, require_meta_training
@@ -77,7 +77,8 @@ def reproduce(
     else:
         checkpoints = {name: shipped(name) for name in names()}
         tuned = load_tuned()
-    checked = checkpoints if from_scratch else representatives(tasks)
+    quick = representatives(name for name in tasks if name in QUICK)
+    checked = [n for n, one in checkpoints.items() if one.task in QUICK] if from_scratch else quick
     entries = discover()
     trials = plan(entries, checkpoints, tuned, 0, tasks, checked)
     measure(trials, folder / "results", entries, folder / "report.html")
