@@ -217,9 +217,9 @@ def growth(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory, within: Sc
     Its trajectory beside one that is disturbed, in random directions, by 1e-12 of the scale: at the
     start, in each gradient, and at every step, because that is how rounding enters. (Disturbed at
     the start only, a trained optimizer that contracts first and expands later seems less harmful
-    than it is: for the shipped checkpoint, on the 64 evaluation problems of seeds 0 and 1, that
-    measures a growth of at most 5e3 and 2e4, where errors in each step, gradients left out, grow by
-    up to 9e4 and 1e7.)
+    than it is: for the first one that was meta-trained here, since replaced, on the 64 evaluation
+    problems of seeds 0 and 1, that measures a growth of at most 5e3 and 2e4, where errors in each
+    step, gradients left out, grow by up to 9e4 and 1e7.)
 
     Returned is, for each problem, the distance over 1e-12, its largest value up to each step, at
     least 1, in fields of shape (n_steps, n_problems) or (n_steps + 1, n_problems).

@@ -16,6 +16,8 @@ from loptbench.errors import LoptbenchError
 def only_process(path: Path, doing: str) -> Iterator[None]:
     """Hold the file `path` + `.lock` while working on `path`; the system lets go if one is killed.
 
+    The empty lock file stays: if it were removed, two could hold one of that name each.
+
     Args:
         path: what is worked on.
         doing: what does it, such as "a meta-training", for the message.

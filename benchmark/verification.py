@@ -18,8 +18,9 @@ from loptbench.zoo import Member, shipped
 N_PROBLEMS = 128
 SAME_VALIDATION = 0.01
 """How far the validation may be from the recorded one, relatively: the runs of trained optimizers
-magnify what is rounded in float32, and another machine or release rounds otherwise. One percent is
-a third of what a mean over 128 problems is uncertain by, and far less than two files differ by."""
+magnify what is rounded in float32, and another machine or release rounds otherwise. It is less than
+the standard error of a mean over these problems. It does not tell two seeds apart, which can
+validate alike: that a file's weights are its own, their hash says."""
 
 
 @dataclasses.dataclass(frozen=True)

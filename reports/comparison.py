@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from loptbench.records import Record
 from loptbench.reports.figures import Look, Picture, drawing
-from loptbench.reports.results import spelled
+from loptbench.reports.results import or_infinite, spelled
 from loptbench.tasks import get_task
 
 LABELS = ("learned", "sgd", "momentum", "nesterov", "rmsprop", "adam", "theoretical momentum")
@@ -56,16 +56,17 @@ def numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
             "optimizer": row["optimizer"],
             "problems": one["n_problems"],
             "diverged": one["n_diverged"],
-            "meta_objective": _or_infinite(one["objective_mean"]),
+            "meta_objective": or_infinite(one["objective_mean"]),
             "standard_error": one["objective_standard_error"],
-            "median": _or_infinite(one["objective_median"]),
-            "mean_final_loss": _or_infinite(one["final_loss_mean"]),
-            "median_final_loss": _or_infinite(one["final_loss_median"]),
+            "median": or_infinite(one["objective_median"]),
+            "mean_final_loss": or_infinite(one["final_loss_mean"]),
+            "median_final_loss": or_infinite(one["final_loss_median"]),
             "hyperparameters": ", ".join(
                 f"{name} = {value:.4g}" for name, value in one.get("hyperparameters", {}).items()
             ),
         }
-        first = next((r for r in rows if r["look"] == "learned" and _together(r, row)), None)
+        here = [r for r in rows if r["implementation"] == row["implementation"]]
+        first = next((r for r in here if r["look"] == "learned"), None)
         ratio = first["ratios"].get(row["optimizer"]) if first is not None else None
         if first is not None and ratio is not None:
             said = f"{spelled(ratio['ratio'])} [{spelled(ratio['low'])}, {spelled(ratio['high'])}]"
@@ -74,15 +75,6 @@ def numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
             line[f"ratio of {first['optimizer']} to it"] = said
         told.append(line)
     return pd.DataFrame(told).astype(object).fillna("")
-
-
-def _together(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return bool(one["implementation"] == other["implementation"])
-
-
-def _or_infinite(value: float | None) -> float:
-    # Not finite is None in a record; of a loss or a mean of them it means that runs diverged.
-    return float("inf") if value is None else value
 
 
 def comparison(records: list[Record], task: str) -> Picture | None:
@@ -123,7 +115,7 @@ def comparison(records: list[Record], task: str) -> Picture | None:
         picture = svg()
     said = "; ".join(
         f"{row['optimizer']} in {row['implementation']} "
-        f"{spelled(_or_infinite(row['found']['objective_mean']))}"
+        f"{spelled(or_infinite(row['found']['objective_mean']))}"
         f" ± {spelled(row['found']['objective_standard_error'])}"
         for row in rows
     )

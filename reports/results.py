@@ -112,7 +112,7 @@ class Results:
         ]
         failed = [check for check in checks if check["status"] == "failed"]
         passed = [check for check in checks if check["status"] == "passed"]
-        ratio = max((_number(c["ratio"]) for c in [*passed, *failed]), default=None)
+        ratio = max((or_infinite(c["ratio"]) for c in [*passed, *failed]), default=None)
         if failed:
             words = f"{len(failed)} of {len(checks)} checks: {failed[0]['check']}"
             return Cell(FAILED, ratio, words)
@@ -136,7 +136,7 @@ class Results:
             for check in record.result["checks"]:
                 for compared in check["comparisons"]:
                     key = (compared["quantity"], record.key["dtype"])
-                    worst[key] = max(worst.get(key, 0.0), _number(compared["ratio"]))
+                    worst[key] = max(worst.get(key, 0.0), or_infinite(compared["ratio"]))
         return worst
 
 
@@ -149,6 +149,6 @@ def spelled(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _number(value: float | None) -> float:
-    # What is not finite is None in a record; of a ratio it means: beyond any bound.
+def or_infinite(value: float | None) -> float:
+    """A number of a record; None there was not finite: something diverged, or is beyond a bound."""
     return float("inf") if value is None else float(value)

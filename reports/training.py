@@ -6,7 +6,7 @@ import pandas as pd
 
 from loptbench.records import Record
 from loptbench.reports.figures import Look, Picture, drawing
-from loptbench.reports.results import spelled
+from loptbench.reports.results import or_infinite, spelled
 
 STYLES = {"quick": "-", "paper": "--"}
 
@@ -72,17 +72,12 @@ def meta_training(records: list[Record], task: str, looks: Look) -> Picture | No
 
 
 def _rows(name: str, one: Any) -> list[dict[str, Any]]:
-    # A validation in which a run diverged is not finite, and None in a record.
     return [
         {
             "optimizer": name,
             "step": int(row["step"]),
-            "meta_objective": _number(row["objective"]),
-            "validation": _number(row["validation"]),
+            "meta_objective": or_infinite(row["objective"]),
+            "validation": or_infinite(row["validation"]),
         }
         for row in one["log"]
     ]
-
-
-def _number(value: float | None) -> float:
-    return float("inf") if value is None else float(value)

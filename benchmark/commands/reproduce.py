@@ -57,7 +57,8 @@ def reproduce(
 ) -> None:
     """From nothing to the report: meta-train, tune, measure, judge.
 
-    One seed of every task, meta-trained by one implementation, measured in all that are installed.
+    One seed of every task, meta-trained by one implementation. All that are installed are held to
+    each other, as `run` does it.
     """
     tasks = [get_task(name).name for name in dict.fromkeys(task or TASKS)]
     try:

@@ -1,4 +1,7 @@
-"""Two outer steps to measure ours against; `loptbench perf` times them, nothing else uses them."""
+"""What to measure our outer step against: the textbook's, and the products alone.
+
+`loptbench perf` times both; tests hold ours to the first. Nothing else uses them.
+"""
 
 from functools import partial
 from typing import Any

@@ -205,7 +205,7 @@ class Implementation:
         finite = all(bool(torch.isfinite(array).all()) for array in gradient.values())
 
         parameters = dict(optimizer.parameters)
-        norm = torch.stack([(p**2).sum() for p in parameters.values()]).sum().sqrt()
+        norm = _norm(parameters.values())
         shrink = config.penalty / norm if norm > 0 else 0.0
         for name, parameter in parameters.items():
             parameter.grad = gradient[name] + shrink * parameter
@@ -239,6 +239,11 @@ def _meta_gradient(
     )
 
 
+def _norm(tensors: Iterable[Tensor]) -> Tensor:
+    """‖·‖₂ over all elements of all of them."""
+    return torch.stack([(tensor**2).sum() for tensor in tensors]).sum().sqrt()
+
+
 def _clip(parameters: Iterable[Tensor], config: MetaTraining) -> None:
     parameters = list(parameters)
     if config.clipping == "elementwise":
@@ -246,7 +251,7 @@ def _clip(parameters: Iterable[Tensor], config: MetaTraining) -> None:
         return
     # Not clip_grad_norm_, which adds 1e-6 to the norm before it divides by it.
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    norm = _norm(gradients)
     for gradient in gradients:
         gradient *= config.clip / norm.clamp(min=config.clip)
 

@@ -1,4 +1,7 @@
-"""Two outer steps to measure ours against; `loptbench perf` times them, nothing else uses them."""
+"""What to measure our outer step against: autograd's meta-gradient, and the products alone.
+
+`loptbench perf` times the products; tests hold ours to the meta-gradient. Nothing else uses them.
+"""
 
 from typing import Any
 
