@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
+from loptbench.commands.options import F
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining, load_preset
 from loptbench.optimizers import BASELINES
@@ -33,22 +34,39 @@ def perf(context: click.Context) -> None:
         context.invoke(meta_train)
 
 
+def _what_is_timed(*tasks: str) -> Callable[[F], F]:
+    """The options of both commands; on which tasks, unless asked otherwise."""
+    options: list[Callable[[F], F]] = [
+        click.option(
+            "--implementation",
+            multiple=True,
+            default=("torch", "jax"),
+            show_default=True,
+            help="Time this one. Repeatable.",
+        ),
+        click.option(
+            "--task",
+            multiple=True,
+            type=click.Choice(list(TASKS)),
+            default=tasks,
+            show_default=True,
+            help="On this task. Repeatable.",
+        ),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Print one JSON object, for programs."
+        ),
+    ]
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 @perf.command()
-@click.option(
-    "--implementation",
-    multiple=True,
-    default=("torch", "jax"),
-    show_default=True,
-    help="Time this one. Repeatable.",
-)
-@click.option(
-    "--task",
-    multiple=True,
-    type=click.Choice(list(TASKS)),
-    default=("quadratic", "rosenbrock"),
-    show_default=True,
-    help="On this task. Repeatable.",
-)
+@_what_is_timed("quadratic", "rosenbrock")
 @click.option(
     "--baseline",
     multiple=True,
@@ -58,7 +76,6 @@ def perf(context: click.Context) -> None:
 @click.option(
     "--repeats", type=click.IntRange(1), default=REPEATS, show_default=True, help="Timings each."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def tune(
     implementation: tuple[str, ...],
     task: tuple[str, ...],
@@ -102,21 +119,7 @@ def tune(
 
 
 @perf.command("meta-train")
-@click.option(
-    "--implementation",
-    multiple=True,
-    default=("torch", "jax"),
-    show_default=True,
-    help="Time this one. Repeatable.",
-)
-@click.option(
-    "--task",
-    multiple=True,
-    type=click.Choice(list(TASKS)),
-    default=("quadratic",),
-    show_default=True,
-    help="On this task. Repeatable.",
-)
+@_what_is_timed("quadratic")
 @click.option(
     "--units",
     multiple=True,
@@ -132,7 +135,6 @@ def tune(
 @click.option(
     "--repeats", type=click.IntRange(1), default=7, show_default=True, help="Timings each."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def meta_train(
     implementation: tuple[str, ...],
     task: tuple[str, ...],
