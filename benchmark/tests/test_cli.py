@@ -16,6 +16,7 @@ from loptbench import cli
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import random_gru
+from loptbench.perf_outer import peak_memory_of
 from loptbench.runner import Trial
 from loptbench.trajectory import load_trajectory
 from loptbench.weights import Checkpoint, load_checkpoint, save_checkpoint
@@ -348,6 +349,15 @@ def test_perf_of_meta_training(command: Command) -> None:
     (row,) = json.loads(out)["outer_steps"]
     assert row["floor_seconds"] is None
     assert row["n_components"] == 128
+
+
+@pytest.mark.harness
+def test_peak_memory_is_that_of_the_outer_steps_not_of_who_asks() -> None:
+    config = MetaTraining(n_units=32, dtype="float64")
+    of_one_run = config.n_steps * config.batch_size * 5 * config.n_units * 8 / 2**30
+    held = np.ones(2**27)  # 1 GiB, which the process that is measured never held
+    found = peak_memory_of("reference", config)
+    assert of_one_run < found < held.nbytes / 2**30
 
 
 def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
