@@ -38,6 +38,15 @@ constant `epsilon`; n_state = 1, v = h ≥ 0:
 The derivative of √v at v = 0, where it has none, is taken as 0 throughout: there g is 0 as well,
 and Δ depends on g through the numerator alone.
 
+`composed`, one optimizer with every mechanism that is known in closed form: K heavy balls side by
+side (aggregated momentum, Lucas et al. 2019), a hard clip, and a schedule; parameters `alpha`,
+`betas` (K,), `clip`, `start`, `decay`; n_state = K + 1, h = (m_1, …, m_K, ρ), ρ_0 = start:
+
+    ĝ   = min(max(g, −clip), clip)
+    m_i' = betas_i · m_i + ĝ
+    Δ   = −alpha · ρ · (1/K) Σ m_i'
+    ρ'  = 1 + decay · (ρ − 1)
+
 `gru`, the learned optimizer (`renn`'s convention: the reset gate acts *before* the matrix product),
 parameters W_z, W_r, W_c (n_state, n_state); a_z, a_r, a_c, b_z, b_r, b_c, w, h0 (n_state,); b ();
 constants input_scale, output_scale. A matrix's first axis is the unit that it feeds:
@@ -51,7 +60,7 @@ constants input_scale, output_scale. A matrix's first axis is the unit that it f
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,12 +132,17 @@ def _gru_shapes(n: int) -> dict[str, tuple[int, ...]]:
     return shapes | {"w": (n,), "b": (), "h0": (n,)}
 
 
+def _composed_shapes(n: int) -> dict[str, tuple[int, ...]]:
+    return {"betas": (n - 1,)} | dict.fromkeys(("alpha", "clip", "start", "decay"), ())
+
+
 KINDS: dict[str, Kind] = {
     "sgd": Kind(lambda _: {"alpha": ()}, lambda _: 0),
     "momentum": Kind(lambda _: {"alpha": (), "beta": ()}, lambda _: 1),
     "nesterov": Kind(lambda _: {"alpha": (), "beta": ()}, lambda _: 1),
     "rmsprop": Kind(lambda _: {"alpha": (), "gamma": ()}, lambda _: 1, ("epsilon",)),
     "adam": Kind(lambda _: {"alpha": (), "beta1": (), "beta2": ()}, lambda _: 3, ("epsilon",)),
+    "composed": Kind(_composed_shapes, lambda p: int(p["betas"].size) + 1),
     "gru": Kind(_gru_shapes, lambda p: int(p["h0"].size), ("input_scale", "output_scale")),
 }
 
@@ -237,6 +251,22 @@ def optimal_momentum(low: float, high: float) -> OptimizerSpec:
     return momentum(4 / total**2, float(((np.sqrt(high) - np.sqrt(low)) / total) ** 2))
 
 
+NO_CLIP = 1e30
+"""A clip that no gradient reaches, finite in float32."""
+
+
+def composed(
+    alpha: float,
+    betas: Sequence[float] = (0.0,),
+    clip: float = NO_CLIP,
+    start: float = 1.0,
+    decay: float = 0.0,
+) -> OptimizerSpec:
+    """Aggregated momentum, a hard clip and a schedule in one; each is absent by default."""
+    values = {"alpha": alpha, "betas": betas, "clip": clip, "start": start, "decay": decay}
+    return OptimizerSpec("composed", {k: np.asarray(v, np.float64) for k, v in values.items()})
+
+
 def gru(
     parameters: Parameters, input_scale: float = 1.0, output_scale: float = 1.0
 ) -> OptimizerSpec:
@@ -260,6 +290,20 @@ def fresh_gru(
             shape = parameters[name].shape
             parameters[name] = rng.standard_normal(shape) / np.sqrt(n_state + 1)
     return gru(parameters, input_scale, output_scale)
+
+
+def shuffled(spec: OptimizerSpec, seed: int) -> OptimizerSpec:
+    """The optimizer with the entries of each of its arrays in another, random, order.
+
+    Every array keeps its values and their distribution; what they were trained to do is gone.
+    """
+    rng = np.random.Generator(np.random.Philox(key=np.array([5, seed], dtype=np.uint64)))
+    return spec.with_parameters(
+        {
+            name: rng.permutation(array.reshape(-1)).reshape(array.shape)
+            for name, array in sorted(spec.parameters.items())
+        }
+    )
 
 
 def random_gru(

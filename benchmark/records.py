@@ -10,7 +10,7 @@ import enum
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,19 @@ class Store:
     def put_plan(self, plan: Mapping[str, Any]) -> None:
         """Write down what a run is going to do, so that a report can say how far it came."""
         self._write(self.folder / "plan.json", plan)
+
+    def put_verdicts(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """Write down what the records of the last run's plan say of the claims."""
+        self._write(self.folder / "verdicts.json", {"verdicts": verdicts})
+
+    def verdicts(self) -> list[Mapping[str, Any]]:
+        """The verdicts of the last run; none if it did not come so far."""
+        path = self.folder / "verdicts.json"
+        try:
+            found: list[Mapping[str, Any]] = _read_json(path)["verdicts"] if path.exists() else []
+        except (StoreError, KeyError):
+            return []
+        return found
 
     def plan(self) -> Mapping[str, Any]:
         """What the last run was going to do; empty if that is not known."""

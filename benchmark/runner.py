@@ -1,52 +1,22 @@
 """The benchmark: which trials there are, and running those whose record is not there yet."""
 
-import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from loptbench.agreement import ORACLE, Comparison
 from loptbench.conformance import CHECKS, Outcome, Status, Subject, run_check, subjects
-from loptbench.evaluation import Evaluation, evaluate, paired_ratio, problems_at_once
-from loptbench.mechanisms.analysis import analyze, compare_analyses
-from loptbench.optimizers import OptimizerSpec, momentum, optimal_momentum, sgd
-from loptbench.provenance import code_hash, machine, versions_of
+from loptbench.evaluation import Evaluation, evaluate, paired_ratio
+from loptbench.mechanism_trials import Expected, mechanism_trials
+from loptbench.optimizers import OptimizerSpec, optimal_momentum
+from loptbench.provenance import machine
 from loptbench.records import Record, Store, TrialStatus, key_hash
 from loptbench.registry import Entry
-from loptbench.tasks import TASKS, Quadratic, Task, definition, get_task
-from loptbench.trajectory import run
+from loptbench.tasks import TASKS, Quadratic, Task, get_task
+from loptbench.trials import Result, Trial, bind, comparison_dict, learned, trial_key
 from loptbench.tuned import Tuned
 from loptbench.weights import Checkpoint, weights_hash
 
 N_EVALUATION = 128
-N_ANALYSIS = 64
 BY_STEP = ("teacher-forced", "free-running")
-
-CONTROLS = {"sgd": sgd(0.1), "momentum": momentum(0.1, 0.9)}
-"""Optimizers whose momentum is known: 0, and beta."""
-
-Result = tuple[TrialStatus, str, dict[str, Any]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """One thing to find out, and how.
-
-    Attributes:
-        key: what determines its result, and names its record.
-        run: finds it out.
-    """
-
-    key: Mapping[str, Any]
-    run: Callable[[], Result]
-
-    @property
-    def words(self) -> str:
-        """The trial in a few words, for progress."""
-        key = self.key
-        on = f" on {key['task']}" if "task" in key else ""
-        return f"{key['trial']} of {key['optimizer']}{on} in {key['implementation']}"
 
 
 def plan(
@@ -72,6 +42,7 @@ def plan(
         checked = checkpoints
     together = {name: one for name, one in checkpoints.items() if name in checked}
     trials: list[Trial] = []
+    expected, baselines_are_measured = Expected(), False
     for entry in entries:
         if entry.implementation is not None:
             measured = {
@@ -82,33 +53,11 @@ def plan(
             trials += _conformance_trials(entry, together, seed)
             if "float64" in entry.implementation.dtypes:
                 trials += _evaluation_trials(entry, measured, tuned, seed, tasks)
-                trials += _momentum_trials(entry, measured, seed)
+                # What the baselines do is the same in all of them: the first one measures it.
+                told = None if baselines_are_measured else tuned
+                baselines_are_measured = True
+                trials += mechanism_trials(entry, measured, together, told, seed, tasks, expected)
     return [trial for trial in trials if trial.key["task"] in tasks]
-
-
-def _key(
-    entry: Entry,
-    trial: str,
-    optimizer: str,
-    spec: OptimizerSpec | None,
-    task: str,
-    seed: int,
-    dtype: str,
-) -> dict[str, Any]:
-    return {
-        "trial": trial,
-        "implementation": entry.name,
-        "source": entry.source,
-        "versions": versions_of(entry.implementation),
-        "code": code_hash(),
-        "optimizer": optimizer,
-        "weights": weights_hash(spec) if spec is not None else None,
-        "task": task,
-        "problems": definition(get_task(task)),
-        "seed": seed,
-        "dtype": dtype,
-        "device": "cpu",
-    }
 
 
 def _conformance_trials(
@@ -117,8 +66,8 @@ def _conformance_trials(
     for subject in subjects(entry.implementation, seed, checkpoints=checkpoints):
         case = subject.case
         task = case.batch.task
-        key = _key(entry, "conformance", case.label, case.spec, task, seed, subject.dtype)
-        yield Trial(key, _bind(_conformance, subject))
+        key = trial_key(entry, "conformance", case.label, case.spec, task, seed, subject.dtype)
+        yield Trial(key, bind(_conformance, subject))
 
 
 class _Baselines:
@@ -162,49 +111,12 @@ def _evaluation_trials(
         baselines = _Baselines(one, get_task(name), tuned, seed)
         decides = {"n_problems": N_EVALUATION, "baselines": baselines.weights}
         if baselines.specs:
-            key = _key(entry, "evaluation", "baselines", None, name, seed, "float64")
-            yield Trial(key | decides, _bind(_tuned_baselines, baselines))
-        for label, spec, told in _learned(checkpoints, name):
+            key = trial_key(entry, "evaluation", "baselines", None, name, seed, "float64")
+            yield Trial(key | decides, bind(_tuned_baselines, baselines))
+        for label, spec, _, told in learned(checkpoints, [name]):
             if spec.kind in one.optimizers:
-                key = _key(entry, "evaluation", label, spec, name, seed, "float64")
-                yield Trial(key | decides, _bind(_learned_against, baselines, spec, told))
-
-
-def _momentum_trials(
-    entry: Entry, checkpoints: Mapping[str, Checkpoint], seed: int
-) -> Iterator[Trial]:
-    one = entry.implementation
-    wanted = [
-        (label, spec, task) for task in TASKS for label, spec, _ in _learned(checkpoints, task)
-    ]
-    wanted += [(label, spec, "quadratic") for label, spec in CONTROLS.items()]
-    for label, spec, task in wanted:
-        if task in one.tasks and spec.kind in one.optimizers:
-            key = _key(entry, "momentum", label, spec, task, seed, "float64")
-            key["n_problems"] = analysis_size(spec, task)
-            yield Trial(key, _bind(_momentum, one, spec, task, seed))
-
-
-def analysis_size(spec: OptimizerSpec, task_name: str) -> int:
-    """How many problems an optimizer's mechanisms are measured on: as many as memory allows."""
-    task = get_task(task_name)
-    batch = task.sample("evaluate", 0, [0])
-    return min(N_ANALYSIS, problems_at_once(spec, batch, task.n_steps))
-
-
-def _learned(
-    checkpoints: Mapping[str, Checkpoint], task: str
-) -> list[tuple[str, OptimizerSpec, Mapping[str, Any]]]:
-    """Label, optimizer and meta-training of each that was meta-trained on a task."""
-    return [
-        (f"checkpoint {name}", one.optimizer.rounded_to("float64"), one.meta_training)
-        for name, one in checkpoints.items()
-        if one.task == task
-    ]
-
-
-def _bind(function: Callable[..., Result], *arguments: Any) -> Callable[[], Result]:
-    return lambda: function(*arguments)
+                key = trial_key(entry, "evaluation", label, spec, name, seed, "float64")
+                yield Trial(key | decides, bind(_learned_against, baselines, spec, told))
 
 
 def run_trials(
@@ -245,22 +157,6 @@ def _guarded(trial: Trial) -> Result:
         return TrialStatus.FAILED, f"raised {type(error).__name__}: {error}", {}
 
 
-def _comparison_dict(comparison: Comparison, by_step: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "quantity": comparison.quantity,
-        "ratio": comparison.ratio,
-        "error": float(np.max(comparison.error, initial=0.0)),
-        "bound": float(np.min(comparison.bound, initial=np.inf)),
-        "deviation": comparison.deviation,
-    }
-    if by_step:
-        found |= {
-            "error_by_step": comparison.error.tolist(),
-            "bound_by_step": comparison.bound.tolist(),
-        }
-    return found
-
-
 def outcome_dict(outcome: Outcome) -> dict[str, Any]:
     """A check's outcome as plain values; errors by step for whole runs only."""
     n_steps = outcome.subject.case.n_steps
@@ -271,7 +167,7 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "message": outcome.message,
         "ratio": outcome.ratio,
         "comparisons": [
-            _comparison_dict(c, outcome.check.name in BY_STEP and len(c.error) >= n_steps)
+            comparison_dict(c, outcome.check.name in BY_STEP and len(c.error) >= n_steps)
             for c in outcome.comparisons
         ],
     }
@@ -316,19 +212,4 @@ def _evaluated(result: dict[str, Any], found: Mapping[str, Evaluation]) -> Resul
     ]
     if said:
         return TrialStatus.DIVERGED, f"{', '.join(said)} diverged", result
-    return TrialStatus.OK, "", result
-
-
-def _momentum(implementation: Any, spec: OptimizerSpec, task_name: str, seed: int) -> Result:
-    task = get_task(task_name)
-    batch = task.sample("evaluate", seed, range(analysis_size(spec, task_name)))
-    found, expected = (
-        analyze(one.optimizer(spec, "float64", "cpu"), run(one, spec, batch, task.n_steps))
-        for one in (implementation, ORACLE)
-    )
-    compared = compare_analyses(found, expected)
-    deviations = [comparison.deviation for comparison in compared if not comparison.ok]
-    result = found.as_dict() | {"agreement": [_comparison_dict(c, False) for c in compared]}
-    if deviations:
-        return TrialStatus.FAILED, deviations[0], result
     return TrialStatus.OK, "", result

@@ -102,6 +102,32 @@ _CPU: dict[str, Tolerance] = {
         "1",
         "κ[0]/Σκ: the error of A through (I − A)⁻¹ once more; 1e-10 in float64",
     ),
+    "half-saturation": Tolerance(
+        4.5e5,
+        "itself",
+        "where s = ½: the error of s, that of an update (450) over D·g and with it that of the "
+        "state (100 times as far off at h*), over the slope of s by log g, which is ½ for a soft "
+        "clip; 1e-10 in float64",
+    ),
+    "rate by step": Tolerance(
+        4.5e4,
+        "the highest rate",
+        "D (900) at a state that has gathered the errors (450) of as many steps as it remembers: "
+        "up to 100",
+    ),
+    "adapted state": Tolerance(
+        900,
+        "1, or the largest unit, times ‖(I − A)⁻¹‖",
+        "F off by a step's error (450) moves its fixed point by ‖(I − A)⁻¹‖ times that; twice, for "
+        "Newton's residual is as large",
+    ),
+    "adapted rate": Tolerance(
+        9000,
+        "the highest rate, times ‖(I − A)⁻¹‖",
+        "D at an adapted state that is off by 900, times how D changes with h relative to itself: "
+        "of order ten, over some tens of units",
+    ),
+    "adapted rate, local": Tolerance(9000, "as the adapted rate", "as the adapted rate"),
 }
 
 GPU_ROUNDING = 4

@@ -5,25 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from loptbench.agreement import ORACLE
 from loptbench.commands.options import mnist_option
 from loptbench.errors import ContractError, LoptbenchError
-from loptbench.mechanisms.analysis import Analysis
+from loptbench.mechanism_trials import analysis_size
 from loptbench.mechanisms.analysis import analyze as analyze_optimizer
-from loptbench.mechanisms.convergence import ConvergencePoint
-from loptbench.mechanisms.momentum import Momentum
+from loptbench.mechanisms.analysis import require_optimizer
+from loptbench.mechanisms.text import as_text
 from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline
 from loptbench.protocol import Optimizer
 from loptbench.provenance import machine
 from loptbench.registry import get_implementation, import_object
-from loptbench.runner import N_ANALYSIS, analysis_size
 from loptbench.tasks import get_task
 from loptbench.trajectory import save_trajectory, unroll_by_steps
 from loptbench.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.zoo import names, shipped
-
-MOST_MODES = 8
 
 
 @click.command()
@@ -61,10 +59,6 @@ def analyze(
     problem = get_task(name)
     if isinstance(found, Checkpoint):
         found = found.optimizer
-    n_problems = N_ANALYSIS
-    if isinstance(found, OptimizerSpec):
-        n_problems = analysis_size(found, name)
-    batch = problem.sample("evaluate", seed, range(n_problems))
     if isinstance(found, OptimizerSpec):
         one = get_implementation(implementation)
         if found.kind not in one.optimizers or "float64" not in one.dtypes:
@@ -72,11 +66,15 @@ def analyze(
         optimizer = one.optimizer(found.rounded_to("float64"), "float64", "cpu")
     else:
         optimizer = found
-    problems = ORACLE.problems(batch, "float64", "cpu")
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
     try:
-        run = unroll_by_steps(optimizer, problems, batch.initial_parameters, problem.n_steps)
+        require_optimizer(optimizer)
+        n_problems = analysis_size(np.shape(optimizer.initial_state(1))[1], name)
+        batch = problem.sample("evaluate", seed, range(n_problems))
+        problems = ORACLE.problems(batch, "float64", "cpu")
+        with np.errstate(all="ignore"):  # a run that blows up is a result, not a warning
+            run = unroll_by_steps(optimizer, problems, batch.initial_parameters, problem.n_steps)
         analysis = analyze_optimizer(optimizer, run)
     except LoptbenchError:
         raise
@@ -92,7 +90,7 @@ def analyze(
     if as_json:
         click.echo(json.dumps(analysis.as_dict(), allow_nan=False))
     else:
-        _print(what, analysis)
+        click.echo(as_text(what, analysis))
 
 
 def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
@@ -128,39 +126,3 @@ def _baseline(kind: str, rest: str) -> OptimizerSpec:
     if sorted(values) != wanted:
         raise LoptbenchError(f"{kind} takes {', '.join(wanted)}: give {kind}:{example}")
     return baseline(kind, **values)
-
-
-def _print(what: str, analysis: Analysis) -> None:
-    click.echo(f"{what}\n")
-    point = analysis.convergence_point
-    click.echo("convergence point")
-    if isinstance(point, ConvergencePoint):
-        stable = "stable" if point.stable else "not stable"
-        click.echo(f"  residual            {point.residual:.1e}")
-        click.echo(f"  spectral radius     {point.spectral_radius:.6f}, {stable}")
-        click.echo(f"  update there        {point.update:.3e}")
-        if analysis.drift is not None:
-            click.echo(f"  drift               {analysis.drift:.3e} of a typical update")
-        click.echo(f"  other starts        {point.n_same} of {point.n_starts} reach it")
-        if point.linear_error:
-            click.echo(f"  by differences      error of A, B, C, D about {point.linear_error:.1e}")
-    else:
-        click.echo(f"  not applicable: {point.reason}")
-    found = analysis.momentum
-    click.echo("momentum")
-    if not isinstance(found, Momentum):
-        click.echo(f"  not applicable: {found.reason}")
-        return
-    click.echo(f"  momentum index      {found.index:.6f}")
-    click.echo(f"  effective rate      {found.effective_rate:.6g}")
-    click.echo(f"  asymptotic rate     {found.asymptotic_rate:.6g}")
-    for name, r2 in (("near convergence", found.r2_near), ("whole run", found.r2_whole)):
-        said = "not defined" if r2 is None else f"{r2:.4f}"
-        click.echo(f"  R² of linear, {name:17} {said}")
-    if found.modes:
-        click.echo("  modes: eigenvalue              timescale  contribution")
-    for mode in found.modes[:MOST_MODES]:
-        value = f"{mode.eigenvalue.real:+.6f} {mode.eigenvalue.imag:+.6f}i"
-        click.echo(f"         {value:24} {mode.timescale:9.2f}  {mode.contribution:.4g}")
-    if len(found.modes) > MOST_MODES:
-        click.echo(f"         and {len(found.modes) - MOST_MODES} more (--json has all)")

@@ -12,9 +12,11 @@ from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.registry import Availability, Entry, discover, get_implementation
-from loptbench.runner import Trial, plan, run_trials
+from loptbench.runner import plan, run_trials
 from loptbench.tasks import TASKS, get_task
+from loptbench.trials import Trial
 from loptbench.tuned import load_tuned
+from loptbench.verdicts import Verdict, evidence_of, judge_all
 from loptbench.weights import Checkpoint, load_checkpoint
 from loptbench.zoo import names, representatives, shipped
 
@@ -93,13 +95,33 @@ def measure(
     results = Store.create(store)
     with progress("loptbench", len(trials)) as tell:
         records = run_trials(trials, results, entries, tell)
+    verdicts = judge_all(evidence_of(records))
+    results.put_verdicts([verdict.as_dict() for verdict in verdicts])
     failed = _summarize(records, entries)
+    _summarize_claims(verdicts)
     if report_path is not None:
         write_report(results, report_path)
     else:
         click.echo(f"results in {store}; 'loptbench report {store}' writes the report")
     if failed:
         sys.exit(1)
+
+
+def _summarize_claims(verdicts: list[Verdict]) -> None:
+    """One line for each claim on each task: over all seeds, or of the only checkpoint."""
+    seen: dict[tuple[str, str, str], Verdict] = {}
+    for verdict in verdicts:
+        if verdict.subject.startswith("all seeds of"):
+            preset = verdict.subject.partition(",")[0]
+            seen.setdefault((verdict.claim, verdict.task, preset), verdict)
+    for verdict in seen.values():
+        said = f"{verdict.n_reproduced} of {verdict.n_seeds} seeds"
+        if verdict.value is not None:
+            said += f", mean {verdict.value:.3g}"
+        if verdict.low is not None and verdict.high is not None:
+            said += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
+        reason = f" ({verdict.reason})" if verdict.reason else ""
+        click.echo(f"{verdict.claim} on {verdict.task}: {verdict.outcome}: {said}{reason}")
 
 
 def _checkpoints(chosen: tuple[str, ...]) -> dict[str, Checkpoint]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.agreement import oracle_run
-from loptbench.optimizers import OptimizerSpec, baseline, random_gru
+from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
 from loptbench.tasks import ProblemBatch, Task, get_task
 from loptbench.weights import Checkpoint
 from loptbench.zoo import representatives, shipped
@@ -101,6 +101,9 @@ def cases(
         for name, checkpoint in checkpoints.items():
             if checkpoint.task == task_name:
                 specs[f"checkpoint {name}"] = checkpoint.optimizer
+    elif kind == "composed" and task_name == "quadratic":
+        # What it is there for is its step: one task will do.
+        specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
     elif kind in EXAMPLES:
         alpha = GENTLER.get(task_name, 1.0) * EXAMPLES[kind]["alpha"]
         specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})

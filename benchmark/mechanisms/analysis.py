@@ -1,33 +1,45 @@
-"""All probes on one optimizer, and the comparison of two implementations' answers."""
+"""All probes on one optimizer."""
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from loptbench.agreement import Comparison, compare, compare_arrays
-from loptbench.mechanisms.convergence import ConvergencePoint, NotApplicable, find_convergence_point
+from loptbench.errors import ContractError
+from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
+from loptbench.mechanisms.clipping import Clipping, measure_clipping
+from loptbench.mechanisms.clocks import Holding, hold_clocks, whole_state
+from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
+from loptbench.mechanisms.linearization import checked_step
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
+from loptbench.mechanisms.schedule import Schedule, measure_schedule
+from loptbench.mechanisms.values import Met, NotApplicable
 from loptbench.protocol import Optimizer, Trajectory
-from loptbench.tolerances import bound
 
 N_STARTS = 128
+N_STEPS = 201
 
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """What the probes found.
+    """What the probes found; each is a measurement, or why there is none.
 
     Attributes:
-        convergence_point: the convergence point, or why there is none.
-        momentum: the momentum there, or why there is none.
+        convergence_point: where the optimizer rests when nothing drives it.
+        momentum: what the linear system there does with a gradient.
+        clipping: how the answer to a gradient falls behind a straight line.
+        schedule: how the answer to a small gradient changes as time goes by.
+        adaptation: how a gradient that stays changes it.
+        met: the gradients that it was measured with.
         typical_update: the root mean square of the updates of real runs, or None without runs.
     """
 
     convergence_point: ConvergencePoint | NotApplicable
     momentum: Momentum | NotApplicable
+    clipping: Clipping | NotApplicable
+    schedule: Schedule | NotApplicable
+    adaptation: Adaptation | NotApplicable
+    met: Met
     typical_update: float | None = None
 
     @property
@@ -36,133 +48,94 @@ class Analysis:
         point = self.convergence_point
         if isinstance(point, NotApplicable) or not self.typical_update:
             return None
-        return point.update / self.typical_update
+        return point.update / self.typical_update + 0.0  # and not −0
 
     def as_dict(self) -> dict[str, Any]:
         """The analysis for programs: plain numbers and lists, complex ones as [real, imaginary]."""
+        point = self.convergence_point
         return {
-            "convergence_point": _point_dict(self.convergence_point, self.drift),
-            "momentum": _momentum_dict(self.momentum),
+            "convergence_point": (
+                point.as_dict(self.drift)
+                if isinstance(point, ConvergencePoint)
+                else point.as_dict()
+            ),
+            "momentum": self.momentum.as_dict(),
+            "clipping": self.clipping.as_dict(),
+            "schedule": self.schedule.as_dict(),
+            "adaptation": self.adaptation.as_dict(),
         }
 
 
-def analyze(optimizer: Optimizer, run: Trajectory | None = None) -> Analysis:
+def analyze(
+    optimizer: Optimizer,
+    run: Trajectory | None = None,
+    n_steps: int | None = None,
+    met: Met | None = None,
+) -> Analysis:
     """Put an optimizer through every probe.
 
     Args:
         optimizer: any object that offers `initial_state` and `step`, and `linearize` if it can, in
             float64.
         run: its runs on a task, for the measurements that need some.
+        n_steps: how long its schedule is watched; as long as the runs if None, or 201 steps.
+        met: the gradients that it meets; those of `run` if None.
+
+    Raises:
+        ContractError: `initial_state` or `step` does not return what the protocol asks for.
     """
-    starts = typical = None
-    if run is not None and np.all(np.isfinite(run.state)):
-        met = np.concatenate(run.state)
-        starts = met[np.linspace(0, len(met) - 1, N_STARTS).astype(int)]
-        typical = float(np.sqrt(np.mean(run.update**2)))
-    point = find_convergence_point(optimizer, starts)
-    return Analysis(point, measure_momentum(point, run), typical)
+    require_optimizer(optimizer)
+    met = met or Met.on(run)
+    n_steps = n_steps or (len(run.loss) if run is not None else N_STEPS)
+    if run is not None and not np.all(np.isfinite(run.state.astype(np.float64))):
+        run = None  # it blew up: what it met before counts, where it went does not
+    typical = None if run is None else float(np.sqrt(np.mean(run.update**2)))
+    schedule = measure_schedule(optimizer, met, n_steps)
+    rested = hold_clocks(optimizer) if _differentiable(optimizer) else (optimizer, ())
+    if isinstance(rested, NotApplicable):
+        clipping = measure_clipping(optimizer, None, met, run)
+        return Analysis(rested, rested, clipping, schedule, rested, met, typical)
+    still, held = rested
+    free = still.free if isinstance(still, Holding) else slice(None)
+    seen = None if run is None else run._replace(state=run.state[:, :, free])
+    starts = None
+    if seen is not None and _differentiable(optimizer):
+        met_states = np.concatenate(list(seen.state))
+        starts = met_states[np.linspace(0, len(met_states) - 1, N_STARTS).astype(int)]
+    point = find_convergence_point(still, starts, met, held)
+    resting = None
+    if isinstance(point, ConvergencePoint):
+        resting = whole_state(still, point.state[None])[0]
+    return Analysis(
+        point,
+        measure_momentum(point, seen),
+        measure_clipping(optimizer, resting, met, run),
+        schedule,
+        measure_adaptation(still, point, met),
+        met,
+        typical,
+    )
 
 
-def compare_analyses(found: Analysis, expected: Analysis) -> list[Comparison]:
-    """Hold one implementation's conclusions to another's.
+def require_optimizer(optimizer: Optimizer) -> None:
+    """Refuse what is no optimizer, before anything is measured on it.
 
-    Eigenvalues are matched as sets, each within its condition number's share of the bound.
+    Raises:
+        ContractError: `initial_state` or `step` does not return what the protocol asks for.
     """
-    compared: list[Comparison] = []
-    for name in ("convergence_point", "momentum"):
-        one, other = getattr(found, name), getattr(expected, name)
-        if isinstance(one, NotApplicable) != isinstance(other, NotApplicable):
-            said = one if isinstance(one, NotApplicable) else other
-            deviation = f"{name}: only one of the two finds it not applicable: {said.reason}"
-            compared.append(Comparison(name, np.array([np.inf]), np.array([1.0]), deviation))
-    here, there = found.convergence_point, expected.convergence_point
-    if isinstance(here, ConvergencePoint) and isinstance(there, ConvergencePoint):
-        scale = max(1.0, float(np.abs(there.state).max(initial=0.0)))
-        compared.append(
-            compare_arrays(
-                "convergence point",
-                "convergence point",
-                here.state,
-                there.state,
-                "float64",
-                "cpu",
-                scale,
-            )
+    state = np.asarray(optimizer.initial_state(2))
+    if state.ndim != 2 or len(state) != 2:
+        raise ContractError(
+            f"initial_state(2) must return the shape (2, n_state), but it has {state.shape}"
         )
-    if isinstance(found.momentum, Momentum) and isinstance(expected.momentum, Momentum):
-        compared += _compare_momentum(found.momentum, expected.momentum)
-    return compared
-
-
-def _compare_momentum(found: Momentum, expected: Momentum) -> list[Comparison]:
-    compared = [
-        compare_arrays(
-            "momentum index",
-            "momentum index",
-            np.array(found.index),
-            np.array(expected.index),
-            "float64",
-            "cpu",
-            1.0,
+    if not (np.issubdtype(state.dtype, np.floating) or np.issubdtype(state.dtype, np.integer)):
+        raise ContractError(
+            f"the state must be of floating-point numbers or of integers, but it is {state.dtype}"
         )
-    ]
-    ours = np.array([mode.eigenvalue for mode in found.modes])
-    theirs = np.array([mode.eigenvalue for mode in expected.modes])
-    if theirs.size:
-        distance = np.abs(ours[:, None] - theirs[None, :])
-        rows, columns = linear_sum_assignment(distance)
-        condition = np.array([expected.modes[j].condition for j in columns])
-        compared.append(
-            compare(
-                "eigenvalue, distance from its match",
-                distance[rows, columns],
-                np.zeros(len(rows)),
-                condition,
-                bound("eigenvalue", "float64"),
-                ("eigenvalue",),
-            )
-        )
-    return compared
+    if not np.all(np.isfinite(state)):
+        raise ContractError("initial_state returns what is not finite")
+    checked_step(optimizer, state, np.zeros(2))
 
 
-def _point_dict(point: ConvergencePoint | NotApplicable, drift: float | None) -> dict[str, Any]:
-    if isinstance(point, NotApplicable):
-        return {"not_applicable": point.reason}
-    return {
-        "residual": point.residual,
-        "spectral_radius": point.spectral_radius,
-        "stable": point.stable,
-        "drift": drift,
-        "update": point.update,
-        "state": point.state.tolist(),
-        "other_starts": point.n_starts,
-        "other_starts_at_this_point": point.n_same,
-        "linearization_error": point.linear_error,
-        **{name: np.asarray(m).tolist() for name, m in zip("ABCD", point.linear, strict=True)},
-    }
-
-
-def _momentum_dict(momentum: Momentum | NotApplicable) -> dict[str, Any]:
-    if isinstance(momentum, NotApplicable):
-        return {"not_applicable": momentum.reason}
-    return {
-        "index": momentum.index,
-        "effective_rate": momentum.effective_rate,
-        "asymptotic_rate": momentum.asymptotic_rate,
-        "r2_near_convergence": momentum.r2_near,
-        "r2_whole_run": momentum.r2_whole,
-        "impulse_response": momentum.impulse_response.tolist(),
-        "modes": [
-            {
-                "eigenvalue": [mode.eigenvalue.real, mode.eigenvalue.imag],
-                "timescale": _finite(mode.timescale),
-                "contribution": _finite(mode.contribution),
-                "condition": _finite(mode.condition),
-            }
-            for mode in momentum.modes
-        ],
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _differentiable(optimizer: Optimizer) -> bool:
+    return np.issubdtype(np.asarray(optimizer.initial_state(1)).dtype, np.floating)

@@ -1,26 +1,22 @@
 """The convergence point: where the optimizer rests when nothing drives it."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.linearization import linearize
+from loptbench.mechanisms.clocks import Held
+from loptbench.mechanisms.fixed_points import RELAXATION, settle
+from loptbench.mechanisms.linearization import MOST_STATE, checked_step, linearize
+from loptbench.mechanisms.response import usable_gain
+from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Optimizer
 
 Float = NDArray[np.float64]
 
-RELAXATION_STEPS = 2_000
-NEWTON_STEPS = 50
-RESIDUAL = 1e-12
 SAME_POINT = 1e-6
-
-
-@dataclasses.dataclass(frozen=True)
-class NotApplicable:
-    """A probe that has no answer here, and why; it stands in the place of a number."""
-
-    reason: str
+NOT_SMOOTH = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +24,17 @@ class ConvergencePoint:
     """h* with F(h*, 0) = h*, and the linear system there.
 
     Attributes:
-        state: h*, (n_state,).
-        residual: max |F(h*, 0) − h*|.
+        state: h*, (n_state,), of the state variables that are not held.
+        residual: max |F(h*, 0) − h*| relative to max(1, |h*|).
         spectral_radius: the largest |eigenvalue| of A(h*); the point is stable if it is below 1.
         linear: A, B, C, D at h* with no gradient, of one component.
-        linear_error: an estimate of their absolute error; 0 if the optimizer differentiates itself.
+        linear_error: an estimate of their absolute error, 0 if the optimizer differentiates itself;
+            infinite where the update has no derivative.
         update: U(h*, 0): what is still added to every parameter once all gradients are gone.
+        no_response: why D is no learning rate; "" if it is one.
         n_starts: how many other starts were relaxed.
         n_same: how many of them reached this point.
+        held: the clocks and constants among the state variables.
     """
 
     state: Float
@@ -44,91 +43,108 @@ class ConvergencePoint:
     linear: Linearization
     linear_error: float
     update: float
-    n_starts: int
-    n_same: int
+    no_response: str = ""
+    n_starts: int = 0
+    n_same: int = 0
+    held: tuple[Held, ...] = ()
 
     @property
     def stable(self) -> bool:
         """Whether small disturbances die out."""
         return self.spectral_radius < 1
 
+    def as_dict(self, drift: float | None) -> dict[str, Any]:
+        """For programs.
+
+        Args:
+            drift: `update` relative to a typical update, if one is known.
+        """
+        return {
+            "residual": self.residual,
+            "spectral_radius": self.spectral_radius,
+            "stable": self.stable,
+            "drift": drift,
+            "update": self.update,
+            "state": self.state.tolist(),
+            "other_starts": self.n_starts,
+            "other_starts_at_this_point": self.n_same,
+            "linearization_error": or_none(self.linear_error),
+            "held": [dataclasses.asdict(one) for one in self.held],
+            **{name: listed(matrix) for name, matrix in zip("ABCD", self.linear, strict=True)},
+        }
+
 
 def find_convergence_point(
-    optimizer: Optimizer, starts: Float | None = None
+    optimizer: Optimizer,
+    starts: Float | None = None,
+    met: Met | None = None,
+    held: tuple[Held, ...] = (),
 ) -> ConvergencePoint | NotApplicable:
     """The fixed point that the autonomous system h ← F(h, 0) reaches from h0.
-
-    Relax, then Newton on F(h, 0) − h = 0 with the Jacobian A: h ← h − (A − I)⁻¹ (F(h, 0) − h).
 
     Args:
         optimizer: any optimizer in float64.
         starts: other states to start from, (n_starts, n_state), such as those met on real runs.
+        met: the gradients that it meets.
+        held: the state variables that are held in this optimizer, for the record.
 
     Returns: the point, or why there is none.
     """
-    h0 = np.asarray(optimizer.initial_state(1), np.float64)
-    relaxed = _relax(optimizer, h0)
-    if not np.all(np.isfinite(relaxed)):
+    met = met or Met.on(None)
+    h0 = np.asarray(optimizer.initial_state(1))
+    if not np.issubdtype(h0.dtype, np.floating):
+        return NotApplicable(f"the state is {h0.dtype}: it has no derivatives")
+    if h0.shape[1] > MOST_STATE:
         return NotApplicable(
-            f"without a gradient the state grows without bound within {RELAXATION_STEPS} steps"
+            f"the state has {h0.shape[1]:,} variables: Jacobians are formed of at most "
+            f"{MOST_STATE:,}"
         )
-    found = _newton(optimizer, relaxed)
-    scale = max(1.0, float(np.abs(found).max(initial=0.0)))
-    residual = float(np.abs(_speed(optimizer, found)).max(initial=0.0))
-    if not residual <= RESIDUAL * scale:
-        return NotApplicable(
-            f"no fixed point: without a gradient the state still moves by {residual:.1e} after "
-            f"{RELAXATION_STEPS} steps and Newton's iteration"
-        )
-    away = float(np.abs(found - relaxed).max(initial=0.0))
-    if away > 1e-2 * scale:
-        return NotApplicable(
-            f"the state does not settle: Newton's fixed point lies {away:.1e} from where it is "
-            f"after {RELAXATION_STEPS} steps without a gradient"
-        )
-    no_gradient = np.zeros(1)
-    linear, error = linearize(optimizer, found, no_gradient)
+    h0, zero = h0.astype(np.float64), np.zeros(1)
+    found = settle(optimizer, h0, zero)
+    if not found.found[0]:
+        return NotApplicable(_why_not(found.last, float(found.residual[0])))
+    h, scale = found.state, max(1.0, float(np.abs(found.state).max(initial=0.0)))
+    linear, error, update_error = linearize(optimizer, h, zero, met.typical)
     one = Linearization(*(np.asarray(matrix[0], np.float64) for matrix in linear))
+    size = max(float(np.abs(one.A).max(initial=0.0)), float(np.abs(one.B).max(initial=0.0)))
+    if not np.isfinite(size) or error > NOT_SMOOTH * max(size, NOT_SMOOTH):
+        return NotApplicable(
+            f"the state comes to rest at {_few(h[0])}, but is not differentiable there"
+        )
     radius = float(np.abs(np.linalg.eigvals(one.A)).max(initial=0.0))
-    n_starts, n_same = 0, 0
-    if starts is not None and len(starts):
-        ends = _newton(optimizer, _relax(optimizer, np.asarray(starts, np.float64)))
-        distance = np.abs(ends - found).max(axis=1, initial=0.0)
-        n_starts, n_same = len(starts), int(np.sum(distance <= SAME_POINT * scale))
-    update = float(optimizer.step(found, no_gradient)[1][0])
-    return ConvergencePoint(found[0], residual, radius, one, error, update, n_starts, n_same)
+    n_same, n_starts = 0, 0 if starts is None else len(starts)
+    if starts is not None and n_starts:
+        ends = settle(optimizer, np.asarray(starts, np.float64), np.zeros(n_starts))
+        with np.errstate(invalid="ignore"):
+            distance = np.abs(ends.state - h).max(axis=1, initial=0.0)
+        n_same = int(np.sum(distance <= SAME_POINT * scale))
+    update = float(checked_step(optimizer, h, zero)[1][0])
+    _, (no_response,) = usable_gain(optimizer, h, met.typical)
+    if not no_response and not update_error <= NOT_SMOOTH * float(np.abs(one.C).max(initial=1.0)):
+        no_response = "the update is not differentiable by the state"
+    return ConvergencePoint(
+        h[0],
+        float(found.residual[0]),
+        radius,
+        one,
+        max(error, update_error),
+        update,
+        no_response,
+        n_starts,
+        n_same,
+        held,
+    )
 
 
-def _speed(optimizer: Optimizer, h: Float) -> Float:
-    return np.asarray(optimizer.step(h, np.zeros(len(h)))[0], np.float64) - h
+def _few(state: Float) -> str:
+    values = ", ".join(f"{value:.4g}" for value in state[:4])
+    return f"({values}{', …' if state.size > 4 else ''})"
 
 
-def _relax(optimizer: Optimizer, h: Float) -> Float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(RELAXATION_STEPS):
-            speed = _speed(optimizer, h)
-            h = h + speed
-            if not np.all(np.isfinite(h)) or np.abs(speed).max(initial=0.0) < 1e-9:
-                break
-    return h
-
-
-def _newton(optimizer: Optimizer, h: Float) -> Float:
-    # Each start keeps the best point it has seen: a step that leads away is not taken further.
-    best, smallest = h, np.abs(_speed(optimizer, h)).max(axis=1, initial=0.0)
-    for _ in range(NEWTON_STEPS):
-        if not h.size or np.all(smallest == 0):
-            break
-        speed = _speed(optimizer, h)
-        A = linearize(optimizer, h, np.zeros(len(h)))[0].A
-        try:
-            h = h - np.linalg.solve(A - np.eye(h.shape[1]), speed[:, :, None])[:, :, 0]
-        except np.linalg.LinAlgError:
-            break
-        residual = np.abs(_speed(optimizer, h)).max(axis=1, initial=0.0)
-        better = residual < smallest
-        if not better.any():
-            break
-        best = np.where(better[:, None], h, best)
-        smallest = np.where(better, residual, smallest)
-    return best
+def _why_not(last: Float, residual: float) -> str:
+    if not np.all(np.isfinite(last)):
+        return f"without a gradient the state grows without bound within {sum(RELAXATION)} steps"
+    return (
+        f"no fixed point: without a gradient the state does not settle within {sum(RELAXATION)} "
+        f"steps; Newton's iteration from there ends at a residual of {residual:.1e}"
+    )

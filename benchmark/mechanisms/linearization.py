@@ -1,61 +1,231 @@
-"""A, B, C, D of any optimizer: its own, or by central differences."""
+"""A, B, C, D of any optimizer: its own, or by differences with a stated error."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loptbench.errors import ContractError
 from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
 
-STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
+Float = NDArray[np.float64]
+
+QUICK_STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
+HALVINGS = 24
+FIRST_STEP = 0.25
+SMALLEST_SCALE = 1e-8
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
+MOST_STATE = 1024
+"""The largest state whose Jacobian is formed: of 1,024 variables it holds 8 MB per component."""
+
+BLOCK_FLOATS = 2**24
+"""About how many numbers the Jacobians that are held at one time have: what bounds the memory."""
 
 
-def linearize(optimizer: Optimizer, state: Array, gradient: Array) -> tuple[Linearization, float]:
-    """The optimizer's Jacobians at a state and gradient.
+class Linearized(NamedTuple):
+    """The Jacobians, and estimates of their absolute errors.
+
+    Attributes:
+        linear: A, B, C, D of every component.
+        state_error: that of A and B; 0 if the optimizer differentiates itself.
+        update_error: that of C and D; infinite where the update has no derivative.
+    """
+
+    linear: Linearization
+    state_error: float = 0.0
+    update_error: float = 0.0
+
+
+def checked_step(optimizer: Optimizer, state: Array, gradient: Array) -> tuple[Float, Float]:
+    """One step, with the shapes that the protocol asks for.
+
+    Raises:
+        ContractError: what came back has another shape.
+    """
+    with np.errstate(all="ignore"):
+        new, update = optimizer.step(state, gradient)
+    new, update = np.asarray(new), np.asarray(update)
+    for what, array, shape in (("state", new, state.shape), ("update", update, gradient.shape)):
+        if array.shape != shape:
+            raise ContractError(
+                f"step must return the {what} in the shape {shape}, but it has {array.shape}"
+            )
+    return new, np.asarray(update, np.float64)
+
+
+def linearize(
+    optimizer: Optimizer,
+    state: Array,
+    gradient: Array,
+    gradient_scale: Array | float = 1.0,
+) -> Linearized:
+    """The optimizer's Jacobians at a state and gradient: its own, or by Ridders' method.
 
     Args:
         optimizer: any optimizer in float64.
         state: (n_components, n_state).
         gradient: (n_components,).
-
-    Returns: the matrices, and an estimate of their absolute error: zero if the optimizer
-    differentiates itself, else that of the central differences.
+        gradient_scale: on what scale the optimizer may vary with the gradient.
     """
     if isinstance(optimizer, LinearizableOptimizer):
-        return optimizer.linearize(state, gradient), 0.0
-    return central_differences(optimizer, state, gradient)
+        return Linearized(own_linearization(optimizer, state, gradient))
+    return by_differences(optimizer, state, gradient, gradient_scale)
 
 
-def central_differences(
-    optimizer: Optimizer, state: Array, gradient: Array
-) -> tuple[Linearization, float]:
-    """The Jacobians by central differences, and an estimate of their error.
+def own_linearization(
+    optimizer: LinearizableOptimizer, state: Array, gradient: Array
+) -> Linearization:
+    """The Jacobians by the optimizer's own `linearize`, as many at once as fit into the memory.
 
-        ∂f/∂x ≈ (f(x + ε) − f(x − ε)) / 2ε,  ε = u^⅓ · max(1, |x|)
-
-    The error is estimated by the distance from the same with twice the step, which is three times
-    the truncation error of the first, and more where rounding dominates.
+    Raises:
+        ContractError: what came back has another shape than the protocol asks for.
     """
-    fine = _differences(optimizer, state, gradient, STEP)
-    coarse = _differences(optimizer, state, gradient, 2 * STEP)
-    error = max(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(fine, coarse, strict=True))
-    return fine, error
+    n, n_state = state.shape
+    size = max(1, BLOCK_FLOATS // max(1, n_state**2))
+    parts = []
+    for start in range(0, max(n, 1), size):
+        with np.errstate(all="ignore"):
+            part = optimizer.linearize(state[start : start + size], gradient[start : start + size])
+        parts.append(Linearization(*(np.asarray(matrix, np.float64) for matrix in part)))
+    found = Linearization(*(np.concatenate(matrices) for matrices in zip(*parts, strict=True)))
+    shapes = ((n, n_state, n_state), (n, n_state), (n, n_state), (n,))
+    for name, matrix, shape in zip("ABCD", found, shapes, strict=True):
+        if matrix.shape != shape:
+            raise ContractError(
+                f"linearize must return {name} in the shape {shape}, but it has {matrix.shape}"
+            )
+    return found
 
 
-def _differences(optimizer: Optimizer, state: Array, gradient: Array, step: float) -> Linearization:
-    n_components, n_state = state.shape
-    A = np.empty((n_components, n_state, n_state))
-    C = np.empty((n_components, n_state))
+def quick_linearization(optimizer: Optimizer, state: Array, gradient: Array) -> Linearization:
+    """Jacobians that are good enough for Newton's iteration: own, or one central difference each.
 
-    def slope(h: NDArray[np.float64], g: NDArray[np.float64]) -> tuple[Array, Array]:
-        size_h, size_g = np.abs(h).max(initial=0.0), np.abs(g).max(initial=0.0)
-        high = optimizer.step(state + h, gradient + g)
-        low = optimizer.step(state - h, gradient - g)
-        width = 2 * max(size_h, size_g)
-        return (high[0] - low[0]) / width, (high[1] - low[1]) / width
+    On the scale of each number by itself, so that a square that is small stays positive.
+    """
+    if isinstance(optimizer, LinearizableOptimizer):
+        return own_linearization(optimizer, state, gradient)
+    scales = np.concatenate([_size(state), _size(gradient)[:, None]], axis=1)
+    return _differences(optimizer, state, gradient, scales, _central).linear
 
-    for unit in range(n_state):
-        h = np.zeros_like(state)
-        h[:, unit] = step * max(1.0, float(np.abs(state).max()))
-        A[:, :, unit], C[:, unit] = slope(h, np.zeros_like(gradient))
-    g = np.full_like(gradient, step * max(1.0, float(np.abs(gradient).max(initial=0.0))))
-    B, D = slope(np.zeros_like(state), g)
-    return Linearization(A, B, C, D)
+
+def central_differences(optimizer: Optimizer, state: Array, gradient: Array) -> Linearization:
+    """Jacobians by one central difference each: what a `linearize` can be held to.
+
+    ∂f/∂x ≈ (f(x + ε) − f(x − ε)) / 2ε,  ε = u^⅓ · max(1, |x|)
+    """
+    both = np.concatenate([state, gradient[:, None]], axis=1)
+    scales = np.maximum(1.0, np.abs(both))
+    return _differences(optimizer, state, gradient, scales, _central).linear
+
+
+def by_differences(
+    optimizer: Optimizer, state: Array, gradient: Array, gradient_scale: Array | float = 1.0
+) -> Linearized:
+    """The Jacobians by Ridders' method, and an estimate of their error; see `ridders`."""
+    of_gradient = np.broadcast_to(np.asarray(gradient_scale, np.float64), gradient.shape)
+    scales = np.concatenate([_size(state), of_gradient[:, None]], axis=1)
+    return _differences(optimizer, state, gradient, scales, ridders)
+
+
+Along = Callable[[float], Float]
+
+
+def _size(x: Array) -> Float:
+    # What x may vary on: its own size, so that a square stays positive; 1 at zero.
+    return np.where(x == 0, 1.0, np.maximum(np.abs(x), SMALLEST_SCALE))
+
+
+def _central(along: Along) -> tuple[Float, Float]:
+    return (along(QUICK_STEP) - along(-QUICK_STEP)) / (2 * QUICK_STEP), np.zeros(())
+
+
+def _differences(
+    optimizer: Optimizer,
+    state: Array,
+    gradient: Array,
+    scales: Float,
+    slope: Callable[[Along], tuple[Float, Float]],
+) -> Linearized:
+    """Column by column: along each state variable, and along the gradient.
+
+    Args:
+        optimizer: the optimizer.
+        state: (n_components, n_state).
+        gradient: (n_components,).
+        scales: what each is moved in units of, (n_components, n_state + 1).
+        slope: how to differentiate.
+    """
+    n_state = state.shape[1]
+    columns, errors = [], [np.zeros((len(state), n_state + 1))]
+    for i, scale in enumerate(scales.T):
+
+        def along(t: float, i: int = i, scale: Float = scale) -> Float:
+            h, g = state.astype(np.float64), gradient
+            if i < n_state:
+                h[:, i] += t * scale
+            else:
+                g = gradient + t * scale
+            new, update = checked_step(optimizer, h, g)
+            return np.concatenate([new, update[:, None]], axis=1) / scale[:, None]
+
+        column, error = slope(along)
+        columns.append(column)
+        errors.append(np.broadcast_to(error, column.shape))
+    # (n_components, of what: n_state and the update, by what: n_state and the gradient)
+    all_ = np.stack(columns, axis=2)
+    A, B = all_[:, :n_state, :n_state], all_[:, :n_state, n_state]
+    linear = Linearization(A, B, all_[:, n_state, :n_state], all_[:, n_state, n_state])
+    worst = np.max(errors, axis=(0, 1))
+    return Linearized(linear, float(worst[:n_state].max(initial=0.0)), float(worst[n_state]))
+
+
+def gain(
+    optimizer: Optimizer, state: Array, gradient: Array, gradient_scale: Array | float = 1.0
+) -> tuple[Float, Float]:
+    """D = ∂U/∂g alone, and an estimate of its error; each (n_components,)."""
+    if isinstance(optimizer, LinearizableOptimizer) and state.shape[1] <= MOST_STATE:
+        D = own_linearization(optimizer, state, gradient).D
+        return D, np.zeros_like(D)
+    return gain_by_differences(optimizer, state, gradient, gradient_scale)
+
+
+def gain_by_differences(
+    optimizer: Optimizer, state: Array, gradient: Array, gradient_scale: Array | float = 1.0
+) -> tuple[Float, Float]:
+    """D by Ridders' method, on the scale of each component's gradient, and its error."""
+    scale = np.broadcast_to(np.asarray(gradient_scale, np.float64), gradient.shape)
+    return ridders(lambda t: checked_step(optimizer, state, gradient + t * scale)[1] / scale)
+
+
+def ridders(along: Along) -> tuple[Float, Float]:
+    """df/dt at t = 0 of every element of an array, and an estimate of its error.
+
+    Central differences with the steps FIRST_STEP · 2⁻ⁱ, extrapolated to a step of zero (Ridders
+    1982): a polynomial in the square of the step, evaluated at zero by Neville's scheme. Of all
+    entries of the scheme, each element takes the one that is nearest to its neighbours, rounding
+    counted in: at small steps some are near by chance. Where there is no derivative no two entries
+    are near, and the error says so.
+
+    Args:
+        along: f(t) for |t| up to a quarter; an array of any shape, the same for all t.
+    """
+    step = FIRST_STEP
+    above: list[Float] = []
+    best = error = np.zeros(0)
+    with np.errstate(all="ignore"):
+        for i in range(HALVINGS):
+            high, low = along(step), along(-step)
+            row = [(high - low) / (2 * step)]
+            rounding = ROUNDING * np.maximum(np.abs(high), np.abs(low)) / step
+            if i == 0:
+                best, error = row[0], np.full(row[0].shape, np.inf)
+            factor = 1.0
+            for j, one in enumerate(above):
+                factor *= 4.0
+                row.append((row[j] * factor - one) / (factor - 1))
+                apart = np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - one)) + rounding
+                better = apart < error
+                best, error = np.where(better, row[-1], best), np.where(better, apart, error)
+            above, step = row, step / 2
+    return best, np.where(np.isfinite(best), error, np.inf)

@@ -8,17 +8,20 @@ and with A = V Λ V⁻¹ it is a sum of modes, κ[t] = Σᵢ cᵢ λᵢ^(t−1),
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eig
 
-from loptbench.mechanisms.convergence import ConvergencePoint, NotApplicable
+from loptbench.mechanisms.convergence import ConvergencePoint
+from loptbench.mechanisms.values import NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Trajectory
 
 Float = NDArray[np.float64]
 
 RESPONSE_LENGTH = 201
+NOTHING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,29 @@ class Mode:
 
 
 @dataclasses.dataclass(frozen=True)
+class Explained:
+    """What the linear system leaves of the updates of real runs.
+
+    Attributes:
+        error: Σ(Δ − predicted)² of each problem, (n_problems,).
+        variation: Σ(Δ − mean Δ)² of each problem, the mean being that of all, (n_problems,).
+    """
+
+    error: Float
+    variation: Float
+
+    @property
+    def r2(self) -> float:
+        """R² = 1 − Σ error / Σ variation; NaN where nothing varies."""
+        total = float(np.sum(self.variation))
+        return 1 - float(np.sum(self.error)) / total if total > 0 else np.nan
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {"error": listed(self.error), "variation": listed(self.variation)}
+
+
+@dataclasses.dataclass(frozen=True)
 class Momentum:
     """The momentum of an optimizer at its convergence point.
 
@@ -48,8 +74,8 @@ class Momentum:
         asymptotic_rate: −Σκ, the learning rate for a gradient that stays.
         modes: all modes, the largest contribution first.
         impulse_response: κ[0] … κ[200].
-        r2_near: R² of the linear prediction of updates in the second half of real runs, or None.
-        r2_whole: R² over the whole runs, or None.
+        near: how far it explains the updates in the second half of real runs, or None.
+        whole: the same of whole runs.
     """
 
     index: float
@@ -57,8 +83,30 @@ class Momentum:
     asymptotic_rate: float
     modes: tuple[Mode, ...]
     impulse_response: Float
-    r2_near: float | None = None
-    r2_whole: float | None = None
+    near: Explained | None = None
+    whole: Explained | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs; complex numbers as [real, imaginary]."""
+        told: dict[str, Any] = {
+            "index": self.index,
+            "effective_rate": self.effective_rate,
+            "asymptotic_rate": self.asymptotic_rate,
+            "r2_near_convergence": self.near.r2 if self.near else None,
+            "r2_whole_run": self.whole.r2 if self.whole else None,
+            "impulse_response": listed(self.impulse_response),
+            "modes": [
+                {
+                    "eigenvalue": [mode.eigenvalue.real, mode.eigenvalue.imag],
+                    "timescale": or_none(mode.timescale),
+                    "contribution": or_none(mode.contribution),
+                    "condition": or_none(mode.condition),
+                }
+                for mode in self.modes
+            ],
+        }
+        explained_ = {"near": self.near, "whole": self.whole}
+        return told | {k: one.as_dict() for k, one in explained_.items() if one is not None}
 
 
 def measure_momentum(
@@ -79,23 +127,25 @@ def measure_momentum(
             f"the response to an impulse never ends: the spectral radius at the convergence "
             f"point is {point.spectral_radius:.6g}, not below 1"
         )
+    if point.no_response:
+        return NotApplicable(f"at the convergence point {point.no_response}")
     A, B, C, D = point.linear
     first = float(D)
     total = first + float(C @ np.linalg.solve(np.eye(len(B)) - A, B))
-    if total == 0:
+    if abs(total) <= NOTHING * abs(total - first):
         return NotApplicable("the total response to an impulse is zero")
     near = whole = None
     if trajectory is not None:
         half = trajectory.loss.shape[0] // 2
-        near, whole = linear_r2(point, trajectory, half), linear_r2(point, trajectory, 0)
+        near, whole = explained(point, trajectory, half), explained(point, trajectory, 0)
     return Momentum(
         index=1 - first / total,
         effective_rate=-first,
         asymptotic_rate=-total,
         modes=modes(point.linear),
         impulse_response=impulse_response(point.linear, RESPONSE_LENGTH),
-        r2_near=near,
-        r2_whole=whole,
+        near=near,
+        whole=whole,
     )
 
 
@@ -136,29 +186,30 @@ def modes(linear: Linearization) -> tuple[Mode, ...]:
     )
 
 
-def linear_r2(point: ConvergencePoint, run: Trajectory, first: int) -> float | None:
-    """R² of the updates that the linear system predicts from the gradients of real runs.
+def explained(point: ConvergencePoint, run: Trajectory, first: int) -> Explained | None:
+    """How far the linear system explains the updates of real runs from their gradients.
 
         δh[k+1] = A δh[k] + B g[k],  Δ[k] ≈ U(h*, 0) + C δh[k] + D g[k],  δh[first] = h[first] − h*
 
     Args:
         point: the convergence point.
-        run: real runs.
+        run: real runs, of the state variables that the point has.
         first: the step from which the linear system runs by itself.
 
-    Returns: 1 − Σ(Δ − predicted)² / Σ(Δ − mean Δ)²; None if the updates do not vary, or are not
-    finite.
+    Returns: None if the updates do not vary, or are not finite.
     """
     A, B, C, D = point.linear
     deviation = run.state[first] - point.state
-    error = 0.0
-    n_steps = run.loss.shape[0]
-    for k in range(first, n_steps):
-        gradient = run.gradient[k].reshape(-1)
-        predicted = point.update + deviation @ C + D * gradient
-        error += float(np.sum((run.update[k].reshape(-1) - predicted) ** 2))
-        deviation = deviation @ A.T + gradient[:, None] * B
+    n_steps, n_problems = run.loss.shape
     updates = run.update[first:]
-    total = float(np.sum((updates - updates.mean()) ** 2))
-    r2 = 1 - error / total if total > 0 else np.nan
-    return r2 if np.isfinite(r2) else None
+    with np.errstate(all="ignore"):
+        variation = np.sum((updates - updates.mean()) ** 2, axis=(0, 2))
+        error = np.zeros(n_problems)
+        for k in range(first, n_steps):
+            gradient = run.gradient[k].reshape(-1)
+            predicted = point.update + deviation @ C + D * gradient
+            off = run.update[k] - predicted.reshape(run.update[k].shape)
+            error += np.sum(off**2, axis=1)
+            deviation = deviation @ A.T + gradient[:, None] * B
+    found = Explained(error, variation)
+    return found if np.isfinite(found.r2) else None

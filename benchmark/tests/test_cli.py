@@ -17,8 +17,8 @@ from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import random_gru
 from loptbench.perf_outer import peak_memory_of
-from loptbench.runner import Trial
 from loptbench.trajectory import load_trajectory
+from loptbench.trials import Trial
 from loptbench.weights import Checkpoint, load_checkpoint, save_checkpoint
 from loptbench.zoo import shipped, shipped_path, zoo
 

@@ -12,7 +12,8 @@ from loptbench.errors import StoreError
 from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.records import Record, Store, TrialStatus, key_hash
 from loptbench.registry import Availability, Entry
-from loptbench.runner import Trial, plan, run_trials
+from loptbench.runner import plan, run_trials
+from loptbench.trials import Trial
 from loptbench.tuned import load_tuned
 from loptbench.zoo import shipped
 

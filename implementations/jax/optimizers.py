@@ -65,6 +65,19 @@ def _adam(p: Parameters, k: Constants, state: Array, gradient: Array) -> tuple[A
     return jnp.stack([m, v, t], axis=1), update
 
 
+def _composed_initial_state(p: Parameters, n_components: int) -> Array:
+    m = jnp.zeros((n_components, p["betas"].size), p["betas"].dtype)
+    return jnp.concatenate([m, jnp.broadcast_to(p["start"], (n_components, 1))], axis=1)
+
+
+def _composed(p: Parameters, _: Constants, state: Array, gradient: Array) -> tuple[Array, Array]:
+    m, rho = state[:, :-1], state[:, -1]
+    clipped = jnp.minimum(jnp.maximum(gradient, -p["clip"]), p["clip"])
+    m = p["betas"] * m + clipped[:, None]
+    new_rho = 1 + p["decay"] * (rho - 1)
+    return jnp.concatenate([m, new_rho[:, None]], axis=1), -p["alpha"] * rho * m.mean(axis=1)
+
+
 def _gru_initial_state(p: Parameters, n_components: int) -> Array:
     return jnp.broadcast_to(p["h0"], (n_components, p["h0"].size))
 
@@ -84,5 +97,6 @@ KINDS = {
     "nesterov": Kind(_zeros(1), _nesterov),
     "rmsprop": Kind(_zeros(1), _rmsprop),
     "adam": Kind(_zeros(3), _adam),
+    "composed": Kind(_composed_initial_state, _composed),
     "gru": Kind(_gru_initial_state, _gru),
 }

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from loptbench.implementations.reference.adaptive import Adam, RMSProp
 from loptbench.implementations.reference.baselines import SGD, Momentum, Nesterov
+from loptbench.implementations.reference.composed import Composed
 from loptbench.implementations.reference.gru import GRU
 from loptbench.implementations.reference.networks import DigitsProblems, TwoMoonsProblems
 from loptbench.implementations.reference.tasks import (
@@ -21,7 +22,7 @@ from loptbench.tasks.base import ProblemBatch
 from loptbench.trajectory import meta_objective, unroll_by_steps
 
 Float = NDArray[np.float64]
-ReferenceOptimizer = GRU | SGD | Momentum | Nesterov | RMSProp | Adam
+ReferenceOptimizer = GRU | SGD | Momentum | Nesterov | RMSProp | Adam | Composed
 
 OPTIMIZERS: dict[str, type[ReferenceOptimizer]] = {
     "gru": GRU,
@@ -30,6 +31,7 @@ OPTIMIZERS: dict[str, type[ReferenceOptimizer]] = {
     "nesterov": Nesterov,
     "rmsprop": RMSProp,
     "adam": Adam,
+    "composed": Composed,
 }
 TASKS: dict[str, Callable[[ProblemBatch], ReferenceProblems]] = {
     "quadratic": QuadraticProblems,

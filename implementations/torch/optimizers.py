@@ -82,6 +82,23 @@ def _adam(p: Parameters, k: Constants, state: Tensor, gradient: Tensor) -> tuple
     return torch.stack([m, v, t], dim=-1), update
 
 
+def _composed_initial_state(p: Parameters, n_components: int) -> Tensor:
+    start, betas = p["start"], p["betas"]
+    m = betas.new_zeros(*start.shape, n_components, betas.shape[-1])
+    return torch.cat([m, start[..., None, None].expand(*m.shape[:-1], 1)], dim=-1)
+
+
+def _composed(
+    p: Parameters, _: Constants, state: Tensor, gradient: Tensor
+) -> tuple[Tensor, Tensor]:
+    alpha, clip, decay = _each(p, "alpha", "clip", "decay")
+    m, rho = state[..., :-1], state[..., -1]
+    clipped = torch.minimum(torch.maximum(gradient, -clip), clip)
+    m = p["betas"].unsqueeze(-2) * m + clipped.unsqueeze(-1)
+    new_rho = 1 + decay * (rho - 1)
+    return torch.cat([m, new_rho.unsqueeze(-1)], dim=-1), -alpha * rho * m.mean(dim=-1)
+
+
 def _gru_initial_state(p: Parameters, n_components: int) -> Tensor:
     return p["h0"].expand(n_components, -1)
 
@@ -101,5 +118,6 @@ KINDS = {
     "nesterov": Kind(_zeros(1), _nesterov),
     "rmsprop": Kind(_zeros(1), _rmsprop),
     "adam": Kind(_zeros(3), _adam),
+    "composed": Kind(_composed_initial_state, _composed),
     "gru": Kind(_gru_initial_state, _gru),
 }

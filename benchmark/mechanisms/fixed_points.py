@@ -1,0 +1,273 @@
+"""Where an optimizer's state rests under a gradient that stays: F(h*(g), g) = h*(g).
+
+Many gradients and many starts at once. The state is first let go by itself, since it is where it
+*settles* that counts, and then polished by Newton's iteration with the Jacobian A,
+
+    h ← h − (A − I)⁻¹ (F(h, g) − h),
+
+which gets from a distance of 1e-2 to rounding in three or four steps, however slow the modes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.mechanisms.linearization import BLOCK_FLOATS, checked_step, quick_linearization
+from loptbench.protocol import Optimizer
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+RELAXATION = (250, 2_000)
+"""Steps that the state is let go for: those that have not settled after the first go on."""
+
+SNAPSHOTS = 16
+WINDOWS = 4
+NEAR = 1e-2
+NEARER = 0.99
+STILL = 1e-9
+NEWTON_STEPS = 50
+RESIDUAL = 1e-12
+DISTURBANCE = 1e-5
+DISTURBED_STEPS = 100
+BRANCH = 0.1
+SAME_POINT = 1e-6
+
+
+class FixedPoints(NamedTuple):
+    """Fixed points, one for each gradient.
+
+    Attributes:
+        state: h*(g), (n, n_state); NaN where none was reached.
+        residual: max |F(h*, g) − h*| relative to max(1, |h*|), (n,).
+        found: whether it is at most 1e-12 and the state comes to rest there, (n,).
+        last: where the state was when it was last seen moving by itself, (n, n_state).
+    """
+
+    state: Float
+    residual: Float
+    found: Bool
+    last: Float
+
+    def of(self, which: NDArray[np.int64]) -> "FixedPoints":
+        """Some of them."""
+        return FixedPoints(*(field[which] for field in self))
+
+    def put(self, which: NDArray[np.int64], others: "FixedPoints") -> None:
+        """Replace some of them."""
+        for field, new in zip(self, others, strict=True):
+            field[which] = new
+
+
+def settle(
+    optimizer: Optimizer, start: Float, gradient: Float, known: FixedPoints | None = None
+) -> FixedPoints:
+    """Where the state comes to rest under constant gradients.
+
+    Args:
+        optimizer: any optimizer in float64.
+        start: where each begins, (n, n_state).
+        gradient: the gradient of each, (n,).
+        known: fixed points of the same gradients, such as those of a branch. Where Newton's
+            iteration ends elsewhere, the state may be on its way to one of them.
+    """
+    n = len(gradient)
+    state = np.full_like(start, np.nan)
+    residual, found, last = np.full(n, np.inf), np.zeros(n, bool), start.copy()
+    for n_steps in RELAXATION:
+        todo = np.flatnonzero(~found)
+        if not todo.size:
+            break
+        path = _relax(optimizer, last[todo], gradient[todo], n_steps)
+        last[todo] = path[-1]
+        finite = np.all(np.isfinite(path[-1]), axis=1)
+        todo, path = todo[finite], path[:, finite]
+        point, small = newton(optimizer, last[todo], gradient[todo])
+        residual[todo] = small
+        rests = (small <= RESIDUAL) & _comes_to(path, point)
+        if known is not None:
+            other, its = known.state[todo], known.residual[todo]
+            rests_there = ~rests & known.found[todo] & _comes_to(path, other)
+            point[rests_there], residual[todo[rests_there]] = other[rests_there], its[rests_there]
+            rests |= rests_there
+        found[todo] = rests
+        state[todo] = np.where(found[todo][:, None], point, np.nan)
+    return FixedPoints(state, residual, found, last)
+
+
+def trace(optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints) -> FixedPoints:
+    """The branch of fixed points that one without a gradient is continued to.
+
+    From each point the next is predicted along the tangent of the curve, dh*/dg = (I − A)⁻¹ B, and
+    corrected by Newton's iteration. Where all settle to what their neighbours predict, that is the
+    branch, and it takes one batch to see; from the first that does not, it is followed point by
+    point. A branch that ends, at a fold, is not jumped off: from there on nothing is found.
+
+    Args:
+        optimizer: any optimizer in float64.
+        start: the fixed point without a gradient, (n_state,).
+        gradients: outwards from zero, (n,).
+        points: where the state settles under each.
+    """
+    n = len(gradients)
+    at = np.concatenate([start[None], points.state[:-1]])
+    g = np.concatenate([[0.0], gradients[:-1]])
+    known = np.concatenate([[True], points.found[:-1]]) & points.found
+    state, residual, kept = _next(optimizer, at[known], g[known], gradients[known])
+    apart = _distance(state, points.state[known])
+    known[known] = kept & (apart <= SAME_POINT * _size(state))
+    n_known = n if known.all() else int(known.argmin())
+    branch = FixedPoints(*(np.copy(field) for field in points))
+    branch.state[n_known:], branch.residual[n_known:] = np.nan, np.inf
+    branch.found[n_known:] = False
+    for i in range(n_known, n):
+        last, before = (branch.state[i - 1], gradients[i - 1]) if i else (start, 0.0)
+        state, residual, kept = _next(
+            optimizer, last[None], np.array([before]), gradients[i : i + 1]
+        )
+        if not kept[0]:
+            break
+        branch.state[i], branch.residual[i], branch.found[i] = state[0], residual[0], True
+    return branch
+
+
+def _next(
+    optimizer: Optimizer, at: Float, gradient: Float, then: Float
+) -> tuple[Float, Float, Bool]:
+    """The fixed points beside others, under gradients a little further on; and whether they are."""
+    A, B, *_ = quick_linearization(optimizer, at, gradient)
+    tangent = _solve(np.eye(at.shape[1]) - A, B[:, :, None])[:, :, 0]
+    guess = at + (then - gradient)[:, None] * tangent
+    state, residual = newton(optimizer, guess, then)
+    near = _distance(state, guess) <= BRANCH * np.maximum(_size(state), _size(at))
+    return state, residual, (residual <= RESIDUAL) & near
+
+
+def stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
+    """Whether small disturbances of fixed points die out, (n,).
+
+    Each state variable is disturbed by 1e-5 of its size. Where the distance after 200 steps is not
+    smaller than that after 100, and not rounding alone, the eigenvalues of A decide.
+    """
+    if not state.size:
+        return np.ones(len(state), bool)
+    rng = np.random.default_rng(0)
+    sizes = np.where(state == 0, 1.0, np.abs(state))
+    h = state + DISTURBANCE * sizes * rng.choice([-1.0, 1.0], state.shape)
+    distances = []
+    for _ in range(2):
+        for _ in range(DISTURBED_STEPS):
+            h = _step(optimizer, h, gradient)
+        distances.append(np.abs((h - state) / sizes).max(axis=1))
+    with np.errstate(invalid="ignore"):
+        dies_out = (distances[1] < distances[0]) | (distances[1] < STILL)
+    for i in np.flatnonzero(~dies_out):
+        A = quick_linearization(optimizer, state[i : i + 1], gradient[i : i + 1]).A[0]
+        dies_out[i] = bool(np.all(np.isfinite(A))) and np.abs(np.linalg.eigvals(A)).max() < 1
+    return dies_out
+
+
+def conditions(optimizer: Optimizer, state: Float, gradient: Float) -> Float:
+    """‖(I − A)⁻¹‖∞ at each state: how far an error in F moves a fixed point, (n,)."""
+    n, n_state = state.shape
+    found = np.ones(n)
+    size = max(1, BLOCK_FLOATS // max(1, n_state**2))
+    for first in range(0, n if n_state else 0, size):
+        part = slice(first, first + size)
+        A = quick_linearization(optimizer, state[part], gradient[part]).A
+        with np.errstate(all="ignore"):
+            inverse = _solve(np.eye(n_state) - A, np.eye(n_state))
+        found[part] = np.abs(inverse).sum(axis=2).max(axis=1)
+    return found
+
+
+def newton(optimizer: Optimizer, h: Float, gradient: Float) -> tuple[Float, Float]:
+    """Newton's iteration on F(h, g) − h = 0 from every start, and the residuals, (n,).
+
+    Each start keeps the best point that it has seen, and is left alone once a step does not improve
+    it.
+    """
+    best, smallest = h.copy(), _residual(optimizer, h, gradient)
+    going = np.flatnonzero((smallest > 0) & np.isfinite(smallest))
+    size = max(1, BLOCK_FLOATS // max(1, h.shape[1] ** 2))
+    for _ in range(NEWTON_STEPS):
+        if not going.size or not h.shape[1]:
+            break
+        better = np.zeros(going.size, bool)
+        for first in range(0, going.size, size):
+            part = going[first : first + size]
+            at, g = best[part], gradient[part]
+            A = quick_linearization(optimizer, at, g).A
+            speed = (_step(optimizer, at, g) - at)[:, :, None]
+            moved = at - _solve(A - np.eye(h.shape[1]), speed)[:, :, 0]
+            residual = _residual(optimizer, moved, g)
+            improved = residual < smallest[part]
+            best[part[improved]], smallest[part[improved]] = moved[improved], residual[improved]
+            better[first : first + size] = improved & (residual > 0)
+        going = going[better]
+    return best, smallest
+
+
+def _solve(matrix: Float, right: Float) -> Float:
+    """The solutions of linear systems; the shortest ones where a matrix is singular.
+
+    Args:
+        matrix: (n, n_state, n_state).
+        right: (n, n_state, ...).
+    """
+    try:
+        return np.asarray(np.linalg.solve(matrix, right))
+    except np.linalg.LinAlgError:
+        usable = np.where(np.isfinite(matrix), matrix, 0.0)
+        return np.asarray(np.linalg.pinv(usable) @ right)
+
+
+def _step(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
+    return np.asarray(checked_step(optimizer, h, gradient)[0], np.float64)
+
+
+def _size(h: Float) -> Float:
+    return np.maximum(1.0, np.abs(h).max(axis=1, initial=0.0))
+
+
+def _distance(a: Float, b: Float) -> Float:
+    return np.abs(a - b).max(axis=-1, initial=0.0)
+
+
+def _residual(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(
+            _distance(_step(optimizer, h, gradient), h) / _size(h), nan=np.inf, posinf=np.inf
+        )
+
+
+def _relax(optimizer: Optimizer, h: Float, gradient: Float, n_steps: int) -> Float:
+    """The state at 16 times, evenly over the steps, (16, n, n_state); who rests is left alone."""
+    h = h.copy()
+    going = np.arange(len(h))
+    path = []
+    for k in range(1, n_steps + 1):
+        if going.size:
+            moved = _step(optimizer, h[going], gradient[going])
+            with np.errstate(invalid="ignore", over="ignore"):
+                speed = _distance(moved, h[going]) / _size(moved)
+            h[going] = moved
+            going = going[np.isfinite(speed) & (speed > STILL)]
+        if k * SNAPSHOTS // n_steps > len(path):
+            path.append(h.copy())
+    return np.stack(path)
+
+
+def _comes_to(path: Float, point: Float) -> Bool:
+    """Whether a state that was let go ends at a point, or comes nearer and nearer to it.
+
+    The time is cut into four windows, and the largest distance in each must be smaller than in the
+    one before: that of a cycle around the point is not. In all it must fall by a hundredth: a state
+    that wanders off for ever comes nearer to a point at infinity as well.
+    """
+    distance = np.stack([_distance(at, point) for at in path])
+    near = distance[-1] <= NEAR * _size(point)
+    windows = distance.reshape(WINDOWS, SNAPSHOTS // WINDOWS, distance.shape[1]).max(axis=1)
+    nearer = np.all(np.diff(windows, axis=0) < 0, axis=0)
+    return near | (nearer & (windows[-1] <= NEARER * windows[0]))
