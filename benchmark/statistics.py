@@ -86,11 +86,11 @@ def over_seeds(
         numerator = np.stack([one.numerator for one in samples])
         denominator = np.stack([one.denominator for one in samples])
         n = numerator.shape[1]
+        # How often each problem is drawn in each resample.
+        times = rng.multinomial(n, np.full(n, 1 / n), n_resamples).astype(np.float64)
+        ratios = (times @ numerator.T) / (times @ denominator.T)
         centre = np.mean(numerator.sum(axis=1) / denominator.sum(axis=1))
-        for k in range(len(errors)):
-            drawn = rng.integers(0, n, n)
-            ratios = numerator[:, drawn].sum(axis=1) / denominator[:, drawn].sum(axis=1)
-            errors[k] += ratios.mean() - centre
+        errors += ratios.mean(axis=1) - centre
     return _around(float(np.mean(values)), errors)
 
 

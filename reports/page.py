@@ -6,17 +6,13 @@ from typing import Any
 
 import jinja2
 
+from loptbench.claims import claims
 from loptbench.optimizers import BASELINES
 from loptbench.protocol import Level
 from loptbench.records import Record, Store
 from loptbench.reports.comparison import comparison, comparisons
-from loptbench.reports.figures import (
-    Look,
-    Picture,
-    eigenvalues,
-    errors_by_step,
-    impulse_response,
-)
+from loptbench.reports.figures import Look, Picture, errors_by_step
+from loptbench.reports.mechanisms import first_groups, mechanism_pictures
 from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results, spelled
 from loptbench.reports.training import meta_training
 from loptbench.tasks import TASKS
@@ -36,14 +32,15 @@ SYMBOLS = {
 def render(store: Store) -> str:
     """The report of a store, as a string of HTML; the same records give the same bytes."""
     results = Results.of(store)
-    pictures = _pictures(results)
+    verdicts = store.verdicts()
+    pictures = _pictures(results, verdicts)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = spelled
     folder = resources.files("loptbench.reports")
     template = environment.from_string((folder / "page.html").read_text())
     return template.render(
         style=(folder / "style.css").read_text(),
-        summary=_summary(results),
+        summary=_summary(results, verdicts),
         results=results,
         levels=list(Level),
         dtypes=results.dtypes(),
@@ -53,6 +50,8 @@ def render(store: Store) -> str:
         best=_best(results),
         tuning=_tuning(results),
         points=_points(results),
+        claims=_claims(verdicts),
+        outcomes=OUTCOMES,
         tolerances=_tolerances(results),
         provenance=_provenance(results),
         versions=_versions(results),
@@ -64,18 +63,17 @@ def _learned(results: Results) -> list[str]:
     return sorted(label for label in labels if label.startswith("checkpoint "))
 
 
-def _pictures(results: Results) -> list[Picture]:
+def _pictures(results: Results, verdicts: list[Mapping[str, Any]]) -> list[Picture]:
     looks = Look(tuple(results.names()))
     found: list[Picture | None] = []
     evaluated = results.of_kind("evaluation")
     for task in TASKS:
         found.append(comparison(evaluated, task))
         found.append(meta_training(evaluated, task, looks))
+    found += mechanism_pictures(results.of_kind("mechanisms"), verdicts)
     for label in _learned(results)[:1]:
         for dtype in results.dtypes():
             found.append(errors_by_step(results.of_kind("conformance"), label, dtype, looks))
-        found.append(eigenvalues(results.of_kind("momentum"), label, looks))
-        found.append(impulse_response(results.of_kind("momentum"), label, looks))
     return [picture for picture in found if picture is not None]
 
 
@@ -88,7 +86,24 @@ def _cells(results: Results) -> dict[tuple[str, int, str], Cell]:
     }
 
 
-def _summary(results: Results) -> str:
+OUTCOMES = {"reproduced": "✓", "not reproduced": "✗", "inconclusive": "?"}
+
+
+def _claims(verdicts: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each claim with its verdicts: over seeds first, then of each framework and checkpoint."""
+    overall = first_groups(verdicts)
+    return [
+        {
+            "claim": claim,
+            "overall": [v for v in overall if v["claim"] == claim.name],
+            "others": [v for v in verdicts if v["claim"] == claim.name and v not in overall],
+        }
+        for claim in claims()
+        if any(v["claim"] == claim.name for v in verdicts)
+    ]
+
+
+def _summary(results: Results, verdicts: list[Mapping[str, Any]]) -> str:
     """One sentence: what was run, and what came out."""
     if not results.records:
         return "This store holds no results yet: run 'loptbench run'."
@@ -104,6 +119,11 @@ def _summary(results: Results) -> str:
     )
     if results.missing:
         parts.append(f"{results.missing} planned trials are missing: this report is partial")
+    overall = first_groups(verdicts)
+    if overall:
+        counts = {word: sum(v["outcome"] == word for v in overall) for word in OUTCOMES}
+        said = ", ".join(f"{n} {word}" for word, n in counts.items())
+        parts.append(f"of {len(overall)} claims of the paper on its tasks, {said}")
     for task in TASKS:
         rows = [row for row in _best(results) if row["task"] == task and row["ratio"] is not None]
         if rows:
@@ -174,11 +194,12 @@ def _tuning(results: Results) -> list[dict[str, Any]]:
 
 def _points(results: Results) -> list[dict[str, Any]]:
     rows = []
-    for record in results.of_kind("momentum"):
+    for record in results.of_kind("mechanisms"):
         point, found = record.result["convergence_point"], record.result["momentum"]
         rows.append(
             {
                 "optimizer": record.key["optimizer"],
+                "task": record.key["task"],
                 "implementation": record.key["implementation"],
                 "residual": point.get("residual"),
                 "spectral_radius": point.get("spectral_radius"),

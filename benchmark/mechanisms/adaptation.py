@@ -155,7 +155,7 @@ def measure_adaptation(
         return NotApplicable(f"the state has {h0.shape[1]:,} variables, over {MOST_STATE:,}")
     gradients = sweep_of(met)
     at_rest = isinstance(point, ConvergencePoint)
-    start = point.state if at_rest else h0[0].astype(np.float64)
+    start = point.state if isinstance(point, ConvergencePoint) else h0[0].astype(np.float64)
     points = settle(optimizer, np.tile(start, (gradients.size, 1)), gradients)
     several = np.zeros(gradients.size, bool)
     ends = np.array([np.inf, np.inf])
@@ -199,7 +199,7 @@ def _branch(
     optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints
 ) -> tuple[FixedPoints, Float]:
     """The fixed points that h* is continued to, and where each arm's branch ends."""
-    branch = FixedPoints(*(np.copy(field) for field in points))
+    branch = points.of(np.arange(gradients.size))
     ends = np.array([np.inf, np.inf])
     arms = np.arange(N_PER_ARM)[::-1], np.arange(N_PER_ARM, 2 * N_PER_ARM)
     for arm, outwards in enumerate(arms):

@@ -156,9 +156,8 @@ def measure_clipping(
     if not usable:
         return NotApplicable(f"at {others[0][0]} {others[0][1]}")
     answers = _Answers(optimizer, states[usable], D[usable])
-    decades = np.log10(met.typical) + np.array(CURVE_DECADES)
-    decades[1] += np.log10(met.largest / met.typical)
-    curve = np.logspace(*decades, N_CURVE)
+    below, above = CURVE_DECADES
+    curve = np.geomspace(met.typical * 10**below, met.largest * 10**above, N_CURVE)
     half = answers.half_saturation(met)
     at_largest = answers.saturation(np.full(half.shape, met.largest))
     update = answers.update(np.broadcast_to(curve, (len(usable), 2, N_CURVE)))
@@ -194,7 +193,7 @@ class _Answers:
         g = (ARMS[arm] * size).reshape(-1)
         index = np.broadcast_to(state, size.shape).reshape(-1)
         update = checked_step(self.optimizer, self.states[index], g)[1] - self.at_rest[index]
-        return update.reshape(size.shape)
+        return np.asarray(update.reshape(size.shape))
 
     def _indices(self, size: Float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         state, arm = np.indices(size.shape)[:2]
@@ -210,7 +209,9 @@ class _Answers:
 
     def _saturation(self, size: Float, arm: NDArray[np.int64], state: NDArray[np.int64]) -> Float:
         with np.errstate(all="ignore"):
-            return self._answer(size, arm, state) / (self.gain[state] * ARMS[arm] * size)
+            return np.asarray(
+                self._answer(size, arm, state) / (self.gain[state] * ARMS[arm] * size)
+            )
 
     def half_saturation(self, met: Met) -> Float:
         """g½: looked for on a grid of 12 points per decade, and bracketed there."""

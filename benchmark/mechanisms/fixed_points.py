@@ -52,7 +52,9 @@ class FixedPoints(NamedTuple):
 
     def of(self, which: NDArray[np.int64]) -> "FixedPoints":
         """Some of them."""
-        return FixedPoints(*(field[which] for field in self))
+        return FixedPoints(
+            self.state[which], self.residual[which], self.found[which], self.last[which]
+        )
 
     def put(self, which: NDArray[np.int64], others: "FixedPoints") -> None:
         """Replace some of them."""
@@ -118,7 +120,7 @@ def trace(optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoi
     apart = _distance(state, points.state[known])
     known[known] = kept & (apart <= SAME_POINT * _size(state))
     n_known = n if known.all() else int(known.argmin())
-    branch = FixedPoints(*(np.copy(field) for field in points))
+    branch = points.of(np.arange(n))
     branch.state[n_known:], branch.residual[n_known:] = np.nan, np.inf
     branch.found[n_known:] = False
     for i in range(n_known, n):
@@ -165,7 +167,7 @@ def stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
     for i in np.flatnonzero(~dies_out):
         A = quick_linearization(optimizer, state[i : i + 1], gradient[i : i + 1]).A[0]
         dies_out[i] = bool(np.all(np.isfinite(A))) and np.abs(np.linalg.eigvals(A)).max() < 1
-    return dies_out
+    return np.asarray(dies_out)
 
 
 def conditions(optimizer: Optimizer, state: Float, gradient: Float) -> Float:
@@ -228,11 +230,11 @@ def _step(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
 
 
 def _size(h: Float) -> Float:
-    return np.maximum(1.0, np.abs(h).max(axis=1, initial=0.0))
+    return np.asarray(np.maximum(1.0, np.abs(h).max(axis=1, initial=0.0)))
 
 
 def _distance(a: Float, b: Float) -> Float:
-    return np.abs(a - b).max(axis=-1, initial=0.0)
+    return np.asarray(np.abs(a - b).max(axis=-1, initial=0.0))
 
 
 def _residual(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
@@ -246,7 +248,7 @@ def _relax(optimizer: Optimizer, h: Float, gradient: Float, n_steps: int) -> Flo
     """The state at 16 times, evenly over the steps, (16, n, n_state); who rests is left alone."""
     h = h.copy()
     going = np.arange(len(h))
-    path = []
+    path: list[Float] = []
     for k in range(1, n_steps + 1):
         if going.size:
             moved = _step(optimizer, h[going], gradient[going])
@@ -270,4 +272,4 @@ def _comes_to(path: Float, point: Float) -> Bool:
     near = distance[-1] <= NEAR * _size(point)
     windows = distance.reshape(WINDOWS, SNAPSHOTS // WINDOWS, distance.shape[1]).max(axis=1)
     nearer = np.all(np.diff(windows, axis=0) < 0, axis=0)
-    return near | (nearer & (windows[-1] <= NEARER * windows[0]))
+    return np.asarray(near | (nearer & (windows[-1] <= NEARER * windows[0])))

@@ -202,7 +202,9 @@ def ridders(along: Along) -> tuple[Float, Float]:
     """df/dt at t = 0 of every element of an array, and an estimate of its error.
 
     Central differences with the steps FIRST_STEP · 2⁻ⁱ, extrapolated to a step of zero (Ridders
-    1982): a polynomial in the square of the step, evaluated at zero by Neville's scheme. Of all
+    1982): a polynomial in the step, evaluated at zero by Neville's scheme. (In its square it would
+    do for what is smooth; but soft clips are often made of |g|, whose second derivative jumps.) Of
+    all
     entries of the scheme, each element takes the one that is nearest to its neighbours, rounding
     counted in: at small steps some are near by chance. Where there is no derivative no two entries
     are near, and the error says so.
@@ -222,7 +224,7 @@ def ridders(along: Along) -> tuple[Float, Float]:
                 best, error = row[0], np.full(row[0].shape, np.inf)
             factor = 1.0
             for j, one in enumerate(above):
-                factor *= 4.0
+                factor *= 2.0
                 row.append((row[j] * factor - one) / (factor - 1))
                 apart = np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - one)) + rounding
                 better = apart < error

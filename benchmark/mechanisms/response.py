@@ -52,11 +52,12 @@ def usable_gain(
         largest = np.maximum(np.abs(answers[2]), np.abs(answers[3]))
         vanishes = np.abs(D) * typical <= VANISHING * largest
         none = (D == 0) & ~(largest > 0)
+        uncertain = error > NOT_SMOOTH * np.maximum(np.abs(D), SMALL * largest / typical)
     said = []
     for i in range(len(state)):
         if not np.isfinite(at_rest[i]):
             said.append("the update without a gradient is not finite")
-        elif not np.isfinite(D[i]) or error[i] > NOT_SMOOTH * abs(D[i]):
+        elif not np.isfinite(D[i]) or uncertain[i]:
             said.append("the update is not differentiable by the gradient")
         elif none[i]:
             said.append(NO_ANSWER)

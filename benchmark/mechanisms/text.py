@@ -1,6 +1,7 @@
 """An analysis to read in a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +25,14 @@ def as_text(what: str, analysis: Analysis) -> str:
         analysis: what was found.
     """
     lines = [what, ""]
-    for title, found, told in (
+    probes: tuple[tuple[str, Any, Callable[[Any], Iterator[str]]], ...] = (
         ("convergence point", analysis.convergence_point, lambda a: _point(a, analysis.drift)),
         ("momentum", analysis.momentum, _momentum),
         ("clipping", analysis.clipping, _clipping),
         ("schedule", analysis.schedule, _schedule),
         ("adaptation", analysis.adaptation, _adaptation),
-    ):
+    )
+    for title, found, told in probes:
         lines.append(title)
         if isinstance(found, NotApplicable):
             lines.append(f"  not applicable: {found.reason}")

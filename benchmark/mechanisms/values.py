@@ -61,7 +61,9 @@ def or_none(value: float) -> float | None:
 def listed(values: Float) -> Any:
     """An array for JSON: nested lists, with None in place of what is not finite."""
     array = np.asarray(values, np.float64)
-    return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    known = array.astype(object)
+    known[~np.isfinite(array)] = None
+    return known.tolist()
 
 
 def principal_components(points: Float, n: int = 3) -> tuple[Float, Float]:

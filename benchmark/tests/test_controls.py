@@ -30,15 +30,18 @@ from loptbench.zoo import shipped
 Float = NDArray[np.float64]
 Make = Callable[[OptimizerSpec], Analysis]
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-300}
 N_STEPS = 40
 
 ALPHAS = st.floats(1e-4, 0.3)
 BETAS = st.floats(0.0, 0.99)
 SLOW = st.floats(0.5, 0.999)
 
-FEW = settings(max_examples=max(4, settings.default.max_examples // 6))
+FEW = settings(max_examples=max(4, settings().max_examples // 6))
 """For the frameworks, in which an analysis is hundreds of small calls."""
+
+
+def close(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-300)
 
 
 def measured(implementation: Any, spec: OptimizerSpec) -> Analysis:
@@ -87,9 +90,9 @@ def hold_linear(found: Analysis, index: float, rate: float) -> None:
     clipping, adaptation = parts(found)
     assert np.all(np.isinf([one.half_saturation for one in clipping.states]))
     assert {one.where for one in clipping.states} >= {"h0", "h*"}
-    np.testing.assert_allclose(rates(found), rate, **CLOSE)
-    np.testing.assert_allclose(adaptation.rate_reference, rate, **CLOSE)
-    np.testing.assert_allclose(adaptation.rate_local, rate, **CLOSE)
+    close(rates(found), rate)
+    close(adaptation.rate_reference, rate)
+    close(adaptation.rate_local, rate)
     np.testing.assert_allclose(adaptation.elasticity, 0, atol=1e-9)
     np.testing.assert_array_equal(adaptation.rank_correlation, 0)
 
@@ -128,13 +131,13 @@ def test_composed_each_part_gives_its_own_answer(
     index = 1 - len(betas) / sum(1 / (1 - beta) for beta in betas)
     assert momentum_of(found).index == pytest.approx(index, rel=1e-9, abs=1e-12)
     schedule = alpha * (1 + decay ** np.arange(N_STEPS) * (start - 1))
-    np.testing.assert_allclose(rates(found), schedule, **CLOSE)
+    close(rates(found), schedule)
     clipping, adaptation = parts(found)
     for one in clipping.states:
-        np.testing.assert_allclose(one.half_saturation, 2 * clip, **CLOSE)
-    np.testing.assert_allclose(adaptation.rate_reference, alpha, **CLOSE)
+        close(one.half_saturation, 2 * clip)
+    close(adaptation.rate_reference, alpha)
     inside = np.abs(adaptation.gradients) < clip
-    np.testing.assert_allclose(adaptation.rate_local, np.where(inside, alpha, 0), **CLOSE)
+    close(adaptation.rate_local, np.where(inside, alpha, 0))
     np.testing.assert_allclose(adaptation.elasticity, 0, atol=1e-9)
 
 
@@ -142,15 +145,15 @@ def test_composed_each_part_gives_its_own_answer(
 @given(alpha=ALPHAS, gamma=SLOW, epsilon=st.sampled_from([1e-8, 1e-10]))
 def test_rmsprop(implementation: Any, alpha: float, gamma: float, epsilon: float) -> None:
     found = measured(implementation, baseline("rmsprop", epsilon, alpha=alpha, gamma=gamma))
-    for one in (found.momentum, found.schedule):
-        assert isinstance(one, NotApplicable)
-        assert "not linear" in one.reason
+    for absent in (found.momentum, found.schedule):
+        assert isinstance(absent, NotApplicable)
+        assert "not linear" in absent.reason
     clipping, adaptation = parts(found)
     for one in clipping.states:
         # √(γv + (1 − γ) g²) + ε = 2 (√(γv) + ε);  √(3γv / (1 − γ)) for ε → 0
         root = np.sqrt(gamma * one.state[0])
         half = np.sqrt(((2 * root + epsilon) ** 2 - root**2) / (1 - gamma))
-        np.testing.assert_allclose(one.half_saturation, half, **CLOSE)
+        close(one.half_saturation, half)
     size = np.abs(adaptation.gradients)
     reference = alpha / (np.sqrt(gamma) * size + epsilon)
     local = alpha / (size + epsilon) * (1 - (1 - gamma) * size / (size + epsilon))
@@ -193,7 +196,7 @@ def test_adam(implementation: Any, alpha: float, beta1: float, beta2: float) -> 
 
 def hold_adaptive(adaptation: Adaptation, reference: Float, local: Float) -> None:
     """The answers of an optimizer whose rate is inverse to the gradient."""
-    np.testing.assert_allclose(adaptation.rate_reference, reference, **CLOSE)
+    close(adaptation.rate_reference, reference)
     scale = float(np.abs(reference).max())
     np.testing.assert_allclose(adaptation.rate_local, local, rtol=1e-9, atol=1e-12 * scale)
     for sign, elasticity in zip((-1, 1), adaptation.elasticity, strict=True):

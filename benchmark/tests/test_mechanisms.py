@@ -1,5 +1,6 @@
 """The probes, on optimizers whose answers are known."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loptbench.agreement import ORACLE
+from loptbench.errors import ContractError
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
@@ -18,7 +20,7 @@ from loptbench.mechanisms.values import NotApplicable
 from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
 from loptbench.protocol import Linearization
 from loptbench.tasks import Quadratic
-from loptbench.trajectory import run
+from loptbench.trajectory import run, unroll_by_steps
 
 Float = NDArray[np.float64]
 
@@ -245,3 +247,129 @@ def test_conclusions_are_compared() -> None:
     assert wrong == ["momentum index", "eigenvalue, distance from its match", "adapted state"]
     missing = compare_analyses(one, analyze(Wanderer()))
     assert [c.quantity for c in missing if not c.ok][:2] == ["convergence_point", "momentum"]
+
+
+def told(optimizer: Any) -> dict[str, Any]:
+    """The analysis as programs get it: it must be JSON, and so hold nothing that is not finite."""
+    batch = Quadratic().sample("evaluate", 0, range(3))
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    with np.errstate(all="ignore"):
+        runs = unroll_by_steps(optimizer, problems, batch.initial_parameters, 30)
+    found: dict[str, Any] = json.loads(
+        json.dumps(analyze(optimizer, runs).as_dict(), allow_nan=False)
+    )
+    assert set(found) == {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
+    return found
+
+
+def test_an_integer_state_is_said_and_what_can_be_measured_is() -> None:
+    class Counting:
+        def initial_state(self, n: int) -> Any:
+            return np.zeros((n, 1), np.int64)
+
+        def step(self, h: Any, g: Float) -> tuple[Any, Float]:
+            return h + 1, -0.1 * 0.9 ** h[:, 0] * g
+
+    found = told(Counting())
+    for probe in ("convergence_point", "momentum", "adaptation"):
+        assert "int64" in found[probe]["not_applicable"]
+    np.testing.assert_allclose(found["schedule"]["rate"], 0.1 * 0.9 ** np.arange(30), rtol=1e-9)
+    assert found["clipping"]["states"][0]["half_saturation"] == [None, None]
+
+
+def test_lion_has_no_learning_rate_where_it_rests_and_says_so() -> None:
+    """Δ = −α sign(β₁ m + (1 − β₁) g), m' = β₂ m + (1 − β₂) g (Chen et al. 2023)."""
+
+    class Lion:
+        def initial_state(self, n: int) -> Float:
+            return np.zeros((n, 1))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            m = h[:, 0]
+            return (0.99 * m + 0.01 * g)[:, None], -0.01 * np.sign(0.9 * m + 0.1 * g)
+
+    found = told(Lion())
+    assert found["convergence_point"]["spectral_radius"] == pytest.approx(0.99)
+    assert "not differentiable" in found["momentum"]["not_applicable"]
+    assert "not differentiable" in found["schedule"]["not_applicable"]
+
+
+def test_an_update_without_a_linear_part_has_no_rate() -> None:
+    class Cubic:
+        def initial_state(self, n: int) -> Float:
+            return np.zeros((n, 0))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            return h, -0.01 * g**3
+
+    found = told(Cubic())
+    assert "no part that is linear" in found["momentum"]["not_applicable"]
+    assert "no part that is linear" in found["clipping"]["not_applicable"]
+
+
+def test_a_soft_clip_is_half_saturated_where_it_says() -> None:
+    """u = −α g / (1 + |g|/c), another c on each arm: s = ½ at c."""
+
+    class Soft:
+        def initial_state(self, n: int) -> Float:
+            return np.zeros((n, 0))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            return h, -0.2 * g / (1 + np.abs(g) / np.where(g < 0, 0.7, 3.0))
+
+    for one in told(Soft())["clipping"]["states"]:
+        assert one["half_saturation"] == pytest.approx([0.7, 3.0], rel=1e-9)
+
+
+def test_beyond_some_gradient_not_a_number() -> None:
+    class Fragile:
+        def initial_state(self, n: int) -> Float:
+            return np.zeros((n, 1))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            usable = np.where(np.abs(g) > 1.5, np.nan, g)
+            return 0.5 * h + usable[:, None], -0.1 * (0.5 * h[:, 0] + usable)
+
+    found = told(Fragile())
+    assert found["momentum"]["index"] == pytest.approx(0.5, rel=1e-9)
+    assert found["clipping"]["states"][0]["half_saturation"] == [None, None]
+    adaptation = found["adaptation"]
+    g, rate = np.array(adaptation["gradients"]), np.array(adaptation["rate_reference"], float)
+    np.testing.assert_array_equal(np.isfinite(rate), np.abs(g) <= 1.5)
+    np.testing.assert_allclose(rate[np.isfinite(rate)], 0.1, rtol=1e-9)
+
+
+def test_ten_thousand_state_variables_are_refused_where_jacobians_are_needed() -> None:
+    class Wide:
+        def initial_state(self, n: int) -> Float:
+            return np.zeros((n, 10_000))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            new = 0.9 * h + g[:, None]
+            return new, -0.1 * new.mean(axis=1)
+
+    found = analyze(Wide()).as_dict()
+    assert "10,000 variables" in found["convergence_point"]["not_applicable"]
+    assert "10,000 variables" in found["adaptation"]["not_applicable"]
+    np.testing.assert_allclose(found["schedule"]["rate"], 0.1, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("state", "update", "message"),
+    [
+        (lambda n: np.zeros(n), lambda g: -g, r"initial_state\(2\) must return the shape"),
+        (lambda n: np.full((n, 1), np.nan), lambda g: -g, "what is not finite"),
+        (lambda n: np.full((n, 1), "a"), lambda g: -g, "must be of floating-point numbers"),
+        (lambda n: np.zeros((n, 1)), lambda g: -g[:, None], "step must return the update in"),
+    ],
+)
+def test_what_is_no_optimizer_is_refused(state: Any, update: Any, message: str) -> None:
+    class Wrong:
+        def initial_state(self, n: int) -> Any:
+            return state(n)
+
+        def step(self, h: Any, g: Float) -> tuple[Any, Any]:
+            return h, update(g)
+
+    with pytest.raises(ContractError, match=message):
+        analyze(Wrong())

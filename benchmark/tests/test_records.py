@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from loptbench import runner
 from loptbench.errors import StoreError
 from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.records import Record, Store, TrialStatus, key_hash
 from loptbench.registry import Availability, Entry
 from loptbench.runner import plan, run_trials
-from loptbench.trials import Trial
+from loptbench.trials import Result, Trial
 from loptbench.tuned import load_tuned
 from loptbench.zoo import shipped
 
@@ -135,7 +134,7 @@ def test_half_written_files_are_not_seen(store: Store) -> None:
 
 
 def trial(i: int, ran: list[int], error: BaseException | None = None) -> Trial:
-    def run() -> runner.Result:
+    def run() -> Result:
         ran.append(i)
         if error is not None:
             raise error
@@ -169,12 +168,12 @@ def test_an_exception_in_a_trial_fails_that_trial_only(store: Store) -> None:
 def test_the_plan_names_each_trial_once_and_what_decides_it() -> None:
     trials = plan([REFERENCE], {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
     names = [key_hash(t.key) for t in trials]
-    assert len(set(names)) == len(names) == 19
+    assert len(set(names)) == len(names) == 39
     kinds = [t.key["trial"] for t in trials]
     assert {kind: kinds.count(kind) for kind in kinds} == {
         "conformance": 11,
         "evaluation": 5,
-        "momentum": 3,
+        "mechanisms": 23,
     }
     for wanted in ("versions", "code", "weights", "task", "seed", "dtype", "device"):
         assert all(wanted in t.key for t in trials)

@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("seaborn", reason="the report extra is not installed")
 pytest.importorskip("jinja2", reason="the report extra is not installed")
 
-from loptbench import runner
+from loptbench import mechanism_trials, runner
+from loptbench.claims import claims
 from loptbench.protocol import Level
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.registry import Availability, Entry, get_implementation
@@ -22,6 +23,7 @@ from loptbench.reports.results import Results
 from loptbench.runner import plan, run_trials
 from loptbench.tasks import TASKS
 from loptbench.tuned import load_tuned
+from loptbench.verdicts import evidence_of, judge_all
 from loptbench.zoo import shipped
 
 
@@ -41,8 +43,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "N_EVALUATION", 6)
+        patch.setattr(mechanism_trials, "N_ANALYSIS", 2)
         trials = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
-        run_trials(trials, store, entries)
+        records = run_trials(trials, store, entries)
+        store.put_verdicts([one.as_dict() for one in judge_all(evidence_of(records))])
     return folder
 
 
@@ -100,14 +104,16 @@ def test_the_same_records_are_the_same_bytes(store: Store) -> None:
 
 def test_every_section_is_there(store: Store) -> None:
     page = Page(render(store))
-    for anchor in ("agreement", "comparison", "errors-float64", "eigenvalues", "response"):
+    for anchor in ("claims", "agreement", "comparison", "errors-float64"):
         assert anchor in page.identifiers
-    for anchor in ("momentum", "tuning", "tolerances", "provenance"):
+    for anchor in ("points", "tuning", "tolerances", "provenance"):
         assert anchor in page.identifiers
     for task in TASKS:
         assert f"compare-{task}" in page.identifiers
     assert "meta-training-quadratic" in page.identifiers
-    assert page.tags.count("svg") == 4 + len(TASKS)
+    for mechanism in ("momentum", "clipping", "schedule", "adaptation"):
+        assert f"mechanism-{mechanism}" in page.identifiers
+    assert page.tags.count("svg") == 6 + len(TASKS)
 
 
 def test_numbers_are_those_of_the_records(store: Store) -> None:
@@ -122,7 +128,7 @@ def test_numbers_are_those_of_the_records(store: Store) -> None:
             for number in ("objective_mean", "objective_median", "final_loss_mean"):
                 assert (f"{one[number]:.4g}" if one[number] is not None else "∞") in text
     learned = next(
-        r for r in results.of_kind("momentum") if r.key["optimizer"].startswith("checkpoint")
+        r for r in results.of_kind("mechanisms") if r.key["optimizer"].startswith("checkpoint")
     )
     assert f"{learned.result['momentum']['index']:.4g}" in text
 
@@ -261,3 +267,22 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
     changed(store, "evaluation", diverge, "checkpoint")
     html = render(store)
     assert "2 of 128 runs diverged" in html
+
+
+def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
+    html = render(store)
+    verdicts = store.verdicts()
+    assert verdicts
+    for name in ("momentum", "clipping-spared", "schedule-decays", "adaptation"):
+        (claim,) = (one for one in claims() if one.name == name)
+        assert claim.title in html
+        assert claim.threshold in html
+        assert claim.sentence in html
+    over_seeds = next(v for v in verdicts if v["subject"].startswith("all seeds"))
+    assert over_seeds["outcome"] in html
+    assert "1 of at least 5 seeds" in html
+
+
+def test_a_store_without_verdicts_says_so(store: Store) -> None:
+    (store.folder / "verdicts.json").unlink()
+    assert "no verdicts" in render(store)

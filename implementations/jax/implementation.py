@@ -72,29 +72,31 @@ class JaxOptimizer:
         """See `loptbench.protocol.Optimizer`."""
         return np.array(KINDS[self.kind].initial_state(self.parameters, n_components))
 
+    def _padded(self, state: Array, gradient: Array) -> tuple[jax.Array, jax.Array]:
+        # Every number of components is compiled for; so there are as few as powers of two.
+        n = len(gradient)
+        more = (1 << max(n - 1, 0).bit_length()) - n
+        state = np.concatenate([state, np.zeros((more, state.shape[1]), state.dtype)])
+        gradient = np.concatenate([gradient, np.zeros(more, gradient.dtype)])
+        return self.placed.put(state), self.placed.put(gradient)
+
     @_with_x64
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         """See `loptbench.protocol.Optimizer`."""
+        n = len(gradient)
         new, update = kernels.step(
-            self.kind,
-            self.constants,
-            self.parameters,
-            self.placed.put(state),
-            self.placed.put(gradient),
+            self.kind, self.constants, self.parameters, *self._padded(state, gradient)
         )
-        return np.array(new), np.array(update)
+        return np.array(new)[:n].copy(), np.array(update)[:n].copy()
 
     @_with_x64
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         """See `loptbench.protocol.LinearizableOptimizer`."""
         (A, B), (C, D) = kernels.linearize(
-            self.kind,
-            self.constants,
-            self.parameters,
-            self.placed.put(state),
-            self.placed.put(gradient),
+            self.kind, self.constants, self.parameters, *self._padded(state, gradient)
         )
-        return Linearization(np.array(A), np.array(B), np.array(C), np.array(D))
+        n = len(gradient)
+        return Linearization(*(np.array(matrix)[:n].copy() for matrix in (A, B, C, D)))
 
 
 @dataclasses.dataclass(frozen=True)
