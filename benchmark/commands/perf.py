@@ -10,8 +10,9 @@ import click
 from loptbench.commands.options import F
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining, load_preset
-from loptbench.optimizers import BASELINES
+from loptbench.optimizers import BASELINES, random_gru
 from loptbench.perf import REPEATS, Throughput, peak_memory, tuning_throughput
+from loptbench.perf_fixed_points import fixed_point_speed
 from loptbench.perf_outer import OuterStep, growing, outer_steps, peak_memory_of
 from loptbench.progress import progress
 from loptbench.protocol import Sweeps
@@ -233,3 +234,28 @@ def _number(value: float | None) -> str:
 
 def _ratio(one: OuterStep, reference: float | None) -> str:
     return "       –" if reference is None else f"{one.seconds / reference:8.2f}"
+
+
+@perf.command("fixed-points")
+@click.option(
+    "--units", multiple=True, type=click.IntRange(1), default=(64, 256), show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
+    """Time a sweep of 200 gradients beside gradient descent on the squared speed.
+
+    Of a GRU with random weights, in the reference.
+    """
+    found = [fixed_point_speed(random_gru(n, 0)) for n in units]
+    if as_json:
+        rows = [dataclasses.asdict(one) | {"ratio": one.ratio} for one in found]
+        click.echo(json.dumps({"fixed_points": rows, "machine": machine()}, allow_nan=False))
+        return
+    click.echo("200 gradients; descent: Adam at 0.01 on the squared speed, until 1e-8\n")
+    click.echo("units   sweep  settled  residual  descent  reached  residual  times as fast")
+    for one in found:
+        click.echo(
+            f"{one.n_units:5}  {one.seconds:4.1f} s  {one.found:7}  {one.residual:8.1e}"
+            f"  {one.descent_seconds:5.1f} s  {one.descent_reached:7}"
+            f"  {one.descent_residual:8.1e}  {one.ratio:13.1f}"
+        )
