@@ -109,7 +109,10 @@ def _panels(
             for handle, label in zip(*here[0].get_legend_handles_labels(), strict=True):
                 known.setdefault(label, handle)
         figure.legend(
-            list(known.values()), list(known), loc="outside upper center", ncols=max(1, len(known))
+            list(known.values()),
+            list(known),
+            loc="outside upper center",
+            ncols=min(len(known), 2 * max(2, len(usable))),
         )
         picture = svg()
     return picture, pd.DataFrame(numbers)
@@ -235,8 +238,12 @@ def _clipping(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture 
         g = np.array(found["gradients"], float)
         u = np.array(one["update"], float)
         for ax in axes:
-            if ax.get_xscale() == "linear":  # a logarithmic axis, in both directions from zero
+            if ax.get_xscale() == "linear":  # the first one: a logarithmic axis on both sides of 0
                 ax.set_xscale("symlog", linthresh=g.min())
+                ax.set_xlim(-g.max(), g.max())
+                ends = np.log10(g.min()), np.log10(g.max())
+                decades = np.unique(np.linspace(*ends, 3).round()[1:])
+                ax.set_xticks([*-(10.0 ** decades[::-1]), 0.0, *10.0**decades])
         for sign, arm in zip((-1, 1), u, strict=True):
             s = arm / (one["gain"] * sign * g)
             _line(axes[0], sign * g, s, look, again or sign < 0)
@@ -259,7 +266,7 @@ def _clipping(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture 
     def finish(axes: list[Axes]) -> None:
         for ax in axes:
             ax.set_xlabel("gradient g")
-            ax.tick_params(axis="x", labelrotation=45)
+            ax.tick_params(axis="x", labelsize=8)
         axes[0].axhline(0.5, color="grey", linestyle=":", linewidth=1)
         axes[0].set_ylim(-0.1, 1.6)
         axes[0].set_ylabel("s(g) = u(g) / D g")
@@ -317,6 +324,8 @@ def _adaptation(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Pictur
         rate = np.array(found["rate_reference"], float)
         rate = np.where(rate > 0, rate, np.nan)
         for ax, arm in zip(axes, (g < 0, g > 0), strict=False):
+            if not ax.lines:  # the first one says over which gradients
+                ax.set_xlim(np.abs(g).min() / 2, 2 * np.abs(g).max())
             _line(ax, np.abs(g[arm]), rate[arm], look, again)
         curve = np.array(found["curve"], float)
         if look == "learned" and not again:

@@ -11,6 +11,8 @@ from loptbench.protocol import Trajectory
 
 Float = NDArray[np.float64]
 
+BLOWN_UP = 1e6
+
 
 @dataclasses.dataclass(frozen=True)
 class NotApplicable:
@@ -28,7 +30,8 @@ class Met:
     """The gradients that were met on real runs.
 
     Attributes:
-        gradients: all that are finite, (n_problems, n), padded with zero where a run blew up.
+        gradients: (n_problems, n); of a run that blew up, to a million times its first loss or
+            more, those of the first step alone, padded with zero.
         typical: the median of |g|, without zeros.
         smallest: the 1 % quantile of |g|, without zeros.
         largest: the largest |g|.
@@ -44,8 +47,11 @@ class Met:
         """The gradients of a run; without one, or one without a gradient, those around 1."""
         if run is not None:
             by_problem = np.moveaxis(run.gradient, 1, 0).reshape(run.gradient.shape[1], -1)
-            with np.errstate(invalid="ignore"):
-                usable = np.where(np.abs(by_problem) < 1e100, by_problem, 0.0)
+            with np.errstate(all="ignore"):
+                went_well = np.all(run.loss <= BLOWN_UP * np.abs(run.loss[0]), axis=0)
+                first = np.arange(by_problem.shape[1]) < run.gradient.shape[2]
+                counts = (went_well[:, None] | first) & np.isfinite(by_problem)
+                usable = np.where(counts, by_problem, 0.0)
             sizes = np.abs(usable[usable != 0])
             if sizes.size:
                 typical, smallest = np.quantile(sizes, [0.5, 0.01])

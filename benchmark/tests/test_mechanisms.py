@@ -16,7 +16,7 @@ from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
 from loptbench.mechanisms.linearization import central_differences, linearize
 from loptbench.mechanisms.momentum import Momentum, impulse_response, measure_momentum, modes
-from loptbench.mechanisms.values import NotApplicable
+from loptbench.mechanisms.values import Met, NotApplicable
 from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
 from loptbench.protocol import Linearization
 from loptbench.tasks import Quadratic
@@ -373,3 +373,16 @@ def test_what_is_no_optimizer_is_refused(state: Any, update: Any, message: str) 
 
     with pytest.raises(ContractError, match=message):
         analyze(Wrong())
+
+
+def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:
+    """Else the gradients that an optimizer is measured on would reach to 1e100."""
+    batch = Quadratic().sample("evaluate", 0, range(4))
+    runs = run(ORACLE, sgd(0.1), batch, 30)
+    loss, gradient = runs.loss.copy(), runs.gradient.copy()
+    loss[10:, 2] = 1e7 * loss[0, 2]
+    gradient[10:, 2] *= 1e30
+    met = Met.on(runs._replace(loss=loss, gradient=gradient))
+    assert met.largest == np.abs(runs.gradient).max()
+    assert np.count_nonzero(met.gradients[2]) == 5
+    assert np.count_nonzero(met.gradients[1]) == 150
