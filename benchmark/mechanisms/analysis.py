@@ -134,7 +134,12 @@ def require_optimizer(optimizer: Optimizer) -> None:
         )
     if not np.all(np.isfinite(state)):
         raise ContractError("initial_state returns what is not finite")
-    checked_step(optimizer, state, np.zeros(2))
+    new, _ = checked_step(optimizer, state, np.zeros(2))
+    for what, dtype in (("initial_state", state.dtype), ("step", new.dtype)):
+        if np.issubdtype(dtype, np.floating) and dtype != np.float64:
+            raise ContractError(
+                f"the probes measure in float64, but {what} returns a state in {dtype}"
+            )
 
 
 def _differentiable(optimizer: Optimizer) -> bool:

@@ -137,7 +137,8 @@ def _size(x: Array) -> Float:
 
 
 def _central(along: Along) -> tuple[Float, Float]:
-    return (along(QUICK_STEP) - along(-QUICK_STEP)) / (2 * QUICK_STEP), np.zeros(())
+    with np.errstate(all="ignore"):
+        return (along(QUICK_STEP) - along(-QUICK_STEP)) / (2 * QUICK_STEP), np.zeros(())
 
 
 def _differences(
@@ -176,7 +177,7 @@ def _differences(
     all_ = np.stack(columns, axis=2)
     A, B = all_[:, :n_state, :n_state], all_[:, :n_state, n_state]
     linear = Linearization(A, B, all_[:, n_state, :n_state], all_[:, n_state, n_state])
-    worst = np.max(errors, axis=(0, 1))
+    worst = np.max(errors, axis=(0, 1), initial=0.0)
     return Linearized(linear, float(worst[:n_state].max(initial=0.0)), float(worst[n_state]))
 
 

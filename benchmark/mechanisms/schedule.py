@@ -98,4 +98,4 @@ def measure_schedule(optimizer: Optimizer, met: Met, n_steps: int) -> Schedule |
     for step, reason in enumerate(reasons):
         if reason:
             return NotApplicable(f"after {step} steps without a gradient {reason}")
-    return Schedule(-D, *principal_components(np.asarray(path, np.float64)))
+    return Schedule(0.0 - D, *principal_components(np.asarray(path, np.float64)))

@@ -45,7 +45,7 @@ def _point(point: ConvergencePoint, drift: float | None) -> Iterator[str]:
     stable = "stable" if point.stable else "not stable"
     yield f"residual            {point.residual:.1e}"
     yield f"spectral radius     {point.spectral_radius:.6f}, {stable}"
-    yield f"update there        {point.update:.3e}"
+    yield f"update there        {point.update + 0.0:.3e}"
     if drift is not None:
         yield f"drift               {drift:.3e} of a typical update"
     if point.n_starts:

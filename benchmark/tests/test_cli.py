@@ -145,7 +145,7 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
 def test_check_passes_the_reference(command: Command) -> None:
     code, out, _ = command("check", "reference", "--only", "one-step", "--only", "meta-gradient")
     assert code == 0
-    assert re.search(r"^one-step +passed  8 cases, largest error \S+ of its bound$", out, re.M)
+    assert re.search(r"^one-step +passed  9 cases, largest error \S+ of its bound$", out, re.M)
 
 
 def test_check_stops_at_the_first_cause(command: Command) -> None:
@@ -228,8 +228,8 @@ def test_run_report_and_run_again(command: Command) -> None:
     arguments = ("run", "--implementation", "reference", "--task", "quadratic")
     code, out, err = command(*arguments)
     assert code == 0, out + err
-    assert "13 ok, 0 failed, 0 diverged" in out
-    assert re.search(r"^loptbench: 13/13 ", err, re.MULTILINE)
+    assert "19 ok, 0 failed, 0 diverged" in out
+    assert re.search(r"^loptbench: 19/19 ", err, re.MULTILINE)
     records = sorted(Path("loptbench-results/records").iterdir())
     before = [path.stat().st_mtime_ns for path in records]
     code, out, _ = command(*arguments)

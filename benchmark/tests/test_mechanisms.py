@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from loptbench.agreement import ORACLE
 from loptbench.errors import ContractError
@@ -361,6 +362,7 @@ def test_ten_thousand_state_variables_are_refused_where_jacobians_are_needed() -
         (lambda n: np.full((n, 1), np.nan), lambda g: -g, "what is not finite"),
         (lambda n: np.full((n, 1), "a"), lambda g: -g, "must be of floating-point numbers"),
         (lambda n: np.zeros((n, 1)), lambda g: -g[:, None], "step must return the update in"),
+        (lambda n: np.zeros((n, 1), np.float32), lambda g: -g, "a state in float32"),
     ],
 )
 def test_what_is_no_optimizer_is_refused(state: Any, update: Any, message: str) -> None:
@@ -386,3 +388,94 @@ def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:
     assert met.largest == np.abs(runs.gradient).max()
     assert np.count_nonzero(met.gradients[2]) == 5
     assert np.count_nonzero(met.gradients[1]) == 150
+
+
+def from_functions(step: Any, start: tuple[float, ...]) -> Any:
+    class Made:
+        def initial_state(self, n: int) -> Float:
+            return np.tile(start, (n, 1)).reshape(n, len(start))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            new, update = step(h.T, g)
+            return np.array(new).reshape(h.shape[::-1]).T.copy(), update
+
+    return Made()
+
+
+def test_quasi_hyperbolic_momentum() -> None:
+    """Δ = −α ((1 − ν) g + ν m'), m' = βm + (1 − β) g (Ma and Yarats 2019): m = ν β."""
+
+    def step(h: Float, g: Float) -> Any:
+        m = 0.9 * h[0] + 0.1 * g
+        return [m], -0.1 * (0.3 * g + 0.7 * m)
+
+    found = told(from_functions(step, (0.0,)))["momentum"]
+    assert found["index"] == pytest.approx(0.63, rel=1e-9)
+    assert found["effective_rate"] == pytest.approx(0.037, rel=1e-9)
+    assert found["modes"][0]["contribution"] == pytest.approx(0.063, rel=1e-9)
+
+
+def test_complex_modes() -> None:
+    """h' = R h + e₁ g, Δ = −α e₁·h': Σκ = −α e₁·(I − R)⁻¹ e₁."""
+    turn = 0.9 * np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])
+
+    def step(h: Float, g: Float) -> Any:
+        new = turn @ h
+        new[0] += g
+        return list(new), -0.1 * new[0]
+
+    found = told(from_functions(step, (0.0, 0.0)))["momentum"]
+    total = np.linalg.inv(np.eye(2) - turn)[0, 0]
+    assert found["index"] == pytest.approx(1 - 1 / total, rel=1e-9)
+    assert found["asymptotic_rate"] == pytest.approx(0.1 * total, rel=1e-9)
+    assert abs(found["modes"][0]["eigenvalue"][1]) == pytest.approx(0.9 * np.sin(0.5))
+
+
+@pytest.mark.parametrize("power", [0.25, 0.5, 1.0])
+def test_the_elasticity_of_other_powers(power: float) -> None:
+    """Δ = −α g / v'^p, v' = γv + (1 − γ) g²: η_ref ∝ |g|^(−2p)."""
+
+    def step(h: Float, g: Float) -> Any:
+        v = 0.9 * h[0] + 0.1 * g**2
+        return [v], -0.1 * g / (v**power + 1e-12)
+
+    found = told(from_functions(step, (0.0,)))["adaptation"]
+    assert found["elasticity"] == pytest.approx([-2 * power] * 2, abs=1e-5)
+
+
+def test_clips_of_other_shapes() -> None:
+    """tanh: s = ½ where tanh x = x/2; a hard clip at another place on each arm."""
+    soft = told(from_functions(lambda h, g: ([], -0.6 * np.tanh(g / 2)), ()))["clipping"]
+    hard = told(from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.2, 1.5)), ()))["clipping"]
+    root = brentq(lambda x: np.tanh(x) - x / 2, 1, 3)
+    for one in soft["states"]:
+        assert one["half_saturation"] == pytest.approx([2 * root] * 2, rel=1e-9)
+    for one in hard["states"]:
+        assert one["half_saturation"] == pytest.approx([0.4, 3.0], rel=1e-9)
+
+
+def test_a_warm_up_that_ends() -> None:
+    def step(h: Float, g: Float) -> Any:
+        return [np.minimum(h[0] + 1, 19)], -0.1 * (h[0] + 1) / 20 * g
+
+    found = told(from_functions(step, (0.0,)))
+    schedule = found["schedule"]
+    np.testing.assert_allclose(
+        schedule["rate"], 0.1 * np.minimum(1, np.arange(1, 31) / 20), rtol=1e-9
+    )
+    assert schedule["peak_step"] == 19
+    assert found["momentum"]["effective_rate"] == pytest.approx(0.1, rel=1e-9)
+    assert found["convergence_point"]["held"] == [{"index": 0, "value": 19.0, "counts": False}]
+
+
+def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> None:
+    """Adagrad (Duchi et al. 2011)."""
+
+    def step(h: Float, g: Float) -> Any:
+        v = h[0] + g**2
+        return [v], -0.1 * g / (np.sqrt(v) + 1e-8)
+
+    found = told(from_functions(step, (0.0,)))
+    assert found["convergence_point"]["spectral_radius"] == pytest.approx(1)
+    assert "never ends" in found["momentum"]["not_applicable"]
+    assert "does the state settle" in found["adaptation"]["not_applicable"]
