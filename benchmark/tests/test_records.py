@@ -168,10 +168,10 @@ def test_an_exception_in_a_trial_fails_that_trial_only(store: Store) -> None:
 def test_the_plan_names_each_trial_once_and_what_decides_it() -> None:
     trials = plan([REFERENCE], {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
     names = [key_hash(t.key) for t in trials]
-    assert len(set(names)) == len(names) == 39
+    assert len(set(names)) == len(names) == 40
     kinds = [t.key["trial"] for t in trials]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        "conformance": 11,
+        "conformance": 12,
         "evaluation": 5,
         "mechanisms": 23,
     }
