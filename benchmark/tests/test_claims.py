@@ -5,6 +5,8 @@ from pydantic import ValidationError
 
 from loptbench.claims import PREMISE, Claim, claims
 
+pytestmark = pytest.mark.harness
+
 WHATEVER = {"name": "x", "title": "X", "statistic": "x", "tasks": ["quadratic"], "sentence": "X."}
 
 

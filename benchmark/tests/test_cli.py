@@ -441,4 +441,4 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     assert "Traceback" not in rest
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "13 ok, 0 failed, 0 diverged" in done.stdout
+    assert "19 ok, 0 failed, 0 diverged" in done.stdout

@@ -52,9 +52,9 @@ def measured(implementation: Any, spec: OptimizerSpec) -> Analysis:
 
 IMPLEMENTATIONS = [
     pytest.param("reference", marks=pytest.mark.harness),
-    "torch",
-    "jax",
+    *(pytest.param(name, marks=pytest.mark.conformance) for name in ("torch", "jax")),
 ]
+"""Each framework's own answers are the business of its own environment."""
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, scope="module")

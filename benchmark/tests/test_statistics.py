@@ -7,6 +7,8 @@ from scipy import stats
 
 from loptbench.statistics import Sample, over_problems, over_seeds
 
+pytestmark = pytest.mark.harness
+
 Float = NDArray[np.float64]
 
 N_SIMULATIONS = 2_000
