@@ -179,7 +179,9 @@ def test_changed_since_it_was_written(file: Path) -> None:
 
 def test_unknown_kind(file: Path) -> None:
     rewritten(file, metadata=lambda said: said.update(kind="lstm"))
-    with pytest.raises(WeightsError, match="unknown optimizer kind 'lstm'; known are: adam, composed"):
+    with pytest.raises(
+        WeightsError, match="unknown optimizer kind 'lstm'; known are: adam, composed"
+    ):
         load_checkpoint(file)
 
 
