@@ -12,6 +12,8 @@ from safetensors.numpy import save_file
 from loptbench.errors import LoptbenchError, WeightsError
 from loptbench.meta_config import load_preset
 from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
+from loptbench.statistics import FEWEST_SEEDS
+from loptbench.tasks import TASKS
 from loptbench.weights import (
     Checkpoint,
     load_checkpoint,
@@ -217,3 +219,13 @@ def test_the_zoo_is_whole_and_small() -> None:
 def test_a_checkpoint_that_is_not_shipped() -> None:
     with pytest.raises(LoptbenchError, match="unknown checkpoint 'rosenbrock'; known are: digits-"):
         shipped("rosenbrock")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_zoo_has_enough_seeds_of_each_task_for_a_verdict(task: str) -> None:
+    seeds = {
+        one.seed
+        for one in zoo()
+        if (one.task, one.preset, one.implementation) == (task, "quick", "jax")
+    }
+    assert seeds >= set(range(FEWEST_SEEDS))
