@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
 
 from loptbench.mechanisms.linearization import checked_step
-from loptbench.mechanisms.response import SMALL, usable_gain
+from loptbench.mechanisms.response import usable_gain
 from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
 from loptbench.protocol import Optimizer, Trajectory
 
@@ -25,7 +25,7 @@ ARMS = np.array([-1.0, 1.0])
 """The signs of g, in the order in which everything with two arms is given."""
 
 N_FROM_RUNS = 16
-FARTHEST = 1e6
+NEAREST, FARTHEST = 1e-6, 1e6
 PER_DECADE = 12
 CURVE_DECADES = (-3.0, 1.0)
 N_CURVE = 60
@@ -215,7 +215,7 @@ class _Answers:
 
     def half_saturation(self, met: Met) -> Float:
         """g½: looked for on a grid of 12 points per decade, and bracketed there."""
-        low, high = np.log10(SMALL * met.typical), np.log10(FARTHEST * met.largest)
+        low, high = np.log10(NEAREST * met.typical), np.log10(FARTHEST * met.largest)
         grid = np.linspace(low, high, int(np.ceil((high - low) * PER_DECADE)) + 1)
         shape = (len(self.states), 2, grid.size)
         s = self.saturation(np.broadcast_to(10.0**grid, shape))

@@ -18,7 +18,7 @@ from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_
 from loptbench.mechanisms.linearization import central_differences, linearize
 from loptbench.mechanisms.momentum import Momentum, impulse_response, measure_momentum, modes
 from loptbench.mechanisms.values import Met, NotApplicable
-from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
+from loptbench.optimizers import OptimizerSpec, baseline, fresh_gru, momentum, random_gru, sgd
 from loptbench.protocol import Linearization
 from loptbench.tasks import Quadratic
 from loptbench.trajectory import run, unroll_by_steps
@@ -479,3 +479,21 @@ def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> N
     assert found["convergence_point"]["spectral_radius"] == pytest.approx(1)
     assert "never ends" in found["momentum"]["not_applicable"]
     assert "does the state settle" in found["adaptation"]["not_applicable"]
+
+
+def test_a_rate_that_only_gradients_below_epsilon_get_is_none() -> None:
+    """RMSProp as tuned on two_moons: at rest its D is −α/ε = 10⁶, on gradients around 0.01."""
+    met = Met(np.zeros((0, 0)), 0.01, 1e-4, 1.0)
+    found = analyze(made(baseline("rmsprop", alpha=0.01, gamma=0.9999)), met=met)
+    for absent in (found.momentum, found.schedule):
+        assert isinstance(absent, NotApplicable)
+        assert "not linear in the gradient even below 1.0e-06" in absent.reason
+
+
+def test_a_clip_far_below_the_gradients_is_still_one() -> None:
+    met = Met(np.zeros((0, 0)), 1.0, 0.1, 10.0)
+    hard = from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.002, 0.002)), ())
+    soft = from_functions(lambda h, g: ([], -0.1 * g / (1 + np.abs(g) / 0.01)), ())
+    for optimizer, half in ((hard, 0.004), (soft, 0.01)):
+        clipping = analyze(optimizer, met=met).as_dict()["clipping"]
+        assert clipping["states"][0]["half_saturation"] == pytest.approx([half] * 2, rel=1e-9)
