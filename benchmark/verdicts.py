@@ -34,6 +34,14 @@ class Outcome(enum.StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class Scope(enum.StrEnum):
+    """What a verdict is on."""
+
+    CHECKPOINT = "checkpoint"
+    ALL_SEEDS = "all seeds"
+    ONE_FRAMEWORK = "one framework's seeds"
+
+
 @dataclasses.dataclass(frozen=True)
 class Evidence:
     """What is known of one checkpoint.
@@ -83,6 +91,7 @@ class Verdict:
         claim: the claim's name.
         task: the task.
         subject: the checkpoint, or whose seeds.
+        scope: whether that is one checkpoint, all seeds of a preset, or one framework's of them.
         outcome: the verdict.
         reason: why, where the number does not say it.
         value: the statistic, or its mean over seeds; None if there is none.
@@ -95,6 +104,7 @@ class Verdict:
     claim: str
     task: str
     subject: str
+    scope: Scope
     outcome: Outcome
     reason: str = ""
     value: float | None = None
@@ -229,7 +239,8 @@ def judge(evidence: Evidence) -> dict[str, tuple[Verdict, Statistic | NotApplica
 def _judge_one(
     claim: Claim, evidence: Evidence, statistic: Statistic | NotApplicable, premise: Outcome
 ) -> Verdict:
-    verdict = Verdict(claim.name, evidence.task, evidence.name, Outcome.INCONCLUSIVE)
+    open_ = Outcome.INCONCLUSIVE
+    verdict = Verdict(claim.name, evidence.task, evidence.name, Scope.CHECKPOINT, open_)
     if isinstance(statistic, NotApplicable):
         verdict = dataclasses.replace(verdict, reason=f"not applicable: {statistic.reason}")
     else:
@@ -271,18 +282,14 @@ def judge_all(found: Iterable[Evidence]) -> list[Verdict]:
             for preset in presets:
                 of_preset = [i for i in of_task if evidence[i].group[0] == preset]
                 frameworks = list(dict.fromkeys(evidence[i].group[1] for i in of_preset))
-                groups = {f"{preset}, meta-trained in {' or '.join(frameworks)}": of_preset}
+                groups = [(Scope.ALL_SEEDS, frameworks)]
                 if len(frameworks) > 1:
-                    groups |= {
-                        f"{preset}, meta-trained in {name}": [
-                            i for i in of_preset if evidence[i].group[1] == name
-                        ]
-                        for name in frameworks
-                    }
-                verdicts += [
-                    _over_seeds(claim, task, subject, [judged[i][claim.name] for i in members])
-                    for subject, members in groups.items()
-                ]
+                    groups += [(Scope.ONE_FRAMEWORK, [name]) for name in frameworks]
+                for scope, names in groups:
+                    members = [i for i in of_preset if evidence[i].group[1] in names]
+                    subject = f"{preset}, meta-trained in {' or '.join(names)}"
+                    found_of = [judged[i][claim.name] for i in members]
+                    verdicts.append(_over_seeds(claim, task, subject, scope, found_of))
     return verdicts
 
 
@@ -290,6 +297,7 @@ def _over_seeds(
     claim: Claim,
     task: str,
     subject: str,
+    scope: Scope,
     judged: list[tuple[Verdict, Statistic | NotApplicable]],
 ) -> Verdict:
     outcomes = [verdict.outcome for verdict, _ in judged]
@@ -298,7 +306,8 @@ def _over_seeds(
     verdict = Verdict(
         claim.name,
         task,
-        f"all seeds of {subject}",
+        subject,
+        scope,
         Outcome.INCONCLUSIVE,
         n_seeds=n,
         n_reproduced=n_reproduced,

@@ -12,6 +12,7 @@ from loptbench.records import Record
 from loptbench.reports.comparison import LOOK
 from loptbench.reports.figures import Picture, drawing
 from loptbench.tasks import TASKS
+from loptbench.verdicts import Scope
 
 WIDTH = 3.1
 TUNED = "tuned "
@@ -169,19 +170,14 @@ def _verdict_words(verdicts: Sequence[Mapping[str, Any]], names: Sequence[str]) 
         f"{v['outcome']}, {v['n_reproduced']} of {v['n_seeds']} seeds"
         + (f", mean {v['value']:.3g}" if v["value"] is not None else "")
         + (f" [{v['low']:.3g}, {v['high']:.3g}]" if v["low"] is not None else "")
-        for v in first_groups(verdicts)
+        for v in over_all_seeds(verdicts)
         if v["claim"] in names
     ]
 
 
-def first_groups(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def over_all_seeds(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The verdicts over all seeds of a task and preset, whatever meta-trained them."""
-    found: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    for verdict in verdicts:
-        if verdict["subject"].startswith("all seeds of"):
-            preset = verdict["subject"].partition(",")[0]
-            found.setdefault((verdict["claim"], verdict["task"], preset), verdict)
-    return list(found.values())
+    return [verdict for verdict in verdicts if verdict["scope"] == Scope.ALL_SEEDS]
 
 
 def _momentum(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture | None:

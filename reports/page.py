@@ -12,7 +12,7 @@ from loptbench.protocol import Level
 from loptbench.records import Record, Store
 from loptbench.reports.comparison import comparison, comparisons
 from loptbench.reports.figures import Look, Picture, errors_by_step
-from loptbench.reports.mechanisms import first_groups, mechanism_pictures
+from loptbench.reports.mechanisms import mechanism_pictures, over_all_seeds
 from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results, spelled
 from loptbench.reports.training import meta_training
 from loptbench.tasks import TASKS
@@ -91,7 +91,7 @@ OUTCOMES = {"reproduced": "✓", "not reproduced": "✗", "inconclusive": "?"}
 
 def _claims(verdicts: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each claim with its verdicts: over seeds first, then of each framework and checkpoint."""
-    overall = first_groups(verdicts)
+    overall = over_all_seeds(verdicts)
     return [
         {
             "claim": claim,
@@ -119,7 +119,7 @@ def _summary(results: Results, verdicts: list[Mapping[str, Any]]) -> str:
     )
     if results.missing:
         parts.append(f"{results.missing} planned trials are missing: this report is partial")
-    overall = first_groups(verdicts)
+    overall = over_all_seeds(verdicts)
     if overall:
         counts = {word: sum(v["outcome"] == word for v in overall) for word in OUTCOMES}
         said = ", ".join(f"{n} {word}" for word, n in counts.items())

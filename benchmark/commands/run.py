@@ -16,7 +16,7 @@ from loptbench.runner import plan, run_trials
 from loptbench.tasks import TASKS, get_task
 from loptbench.trials import Trial
 from loptbench.tuned import load_tuned
-from loptbench.verdicts import Verdict, evidence_of, judge_all
+from loptbench.verdicts import Scope, Verdict, evidence_of, judge_all
 from loptbench.weights import Checkpoint, load_checkpoint
 from loptbench.zoo import names, representatives, shipped
 
@@ -108,13 +108,10 @@ def measure(
 
 
 def _summarize_claims(verdicts: list[Verdict]) -> None:
-    """One line for each claim on each task: over all seeds, or of the only checkpoint."""
-    seen: dict[tuple[str, str, str], Verdict] = {}
+    """One line for each claim on each task, over all seeds."""
     for verdict in verdicts:
-        if verdict.subject.startswith("all seeds of"):
-            preset = verdict.subject.partition(",")[0]
-            seen.setdefault((verdict.claim, verdict.task, preset), verdict)
-    for verdict in seen.values():
+        if verdict.scope is not Scope.ALL_SEEDS:
+            continue
         said = f"{verdict.n_reproduced} of {verdict.n_seeds} seeds"
         if verdict.value is not None:
             said += f", mean {verdict.value:.3g}"

@@ -23,7 +23,7 @@ from loptbench.reports.results import Results
 from loptbench.runner import plan, run_trials
 from loptbench.tasks import TASKS
 from loptbench.tuned import load_tuned
-from loptbench.verdicts import evidence_of, judge_all
+from loptbench.verdicts import Scope, evidence_of, judge_all
 from loptbench.zoo import shipped
 
 
@@ -278,7 +278,7 @@ def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
         assert claim.title in html
         assert claim.threshold in html
         assert claim.sentence in html
-    over_seeds = next(v for v in verdicts if v["subject"].startswith("all seeds"))
+    over_seeds = next(v for v in verdicts if v["scope"] == Scope.ALL_SEEDS)
     assert over_seeds["outcome"] in html
     assert "1 of at least 5 seeds" in html
 
