@@ -2,8 +2,10 @@
 
 A verdict is *reproduced*, *not reproduced* or *inconclusive*. Of one checkpoint: whether the 95 %
 interval of its statistic over problems lies wholly, not at all, or in part where the claim says; a
-statistic that does not depend on problems is its own interval. Of all seeds of a task: the same of
-the interval of the mean over seeds and problems, and at least four of five seeds must agree.
+statistic that does not depend on problems is its own interval. Of all seeds of a task: *reproduced*
+where the interval of the mean over seeds and problems lies as claimed and at least four of five
+seeds agree; *not reproduced* where it lies elsewhere, or where it straddles the threshold and the
+claim is not reproduced of at least four of five seeds.
 
 All claims stand on the premise that the optimizer optimizes: where that is not reproduced, nothing
 else is.

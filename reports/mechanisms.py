@@ -26,7 +26,6 @@ MECHANISM_OF = {
 }
 """The claims that each figure is about."""
 
-Found = Mapping[str, Any]
 Row = dict[str, Any]
 
 
@@ -64,7 +63,7 @@ def _by_task(records: Sequence[Record]) -> dict[str, list[tuple[str, Record]]]:
 
 
 Groups = dict[str, list[tuple[str, Record]]]
-Draw = Callable[[list[Axes], str, Record, str, bool], Row | None]
+Draw = Callable[[list[Axes], str, Record, bool], Row]
 
 
 def _panels(
@@ -82,8 +81,8 @@ def _panels(
         groups: the records, by task.
         probe: the probe that the figure shows.
         rows: how many panels each task has.
-        draw: told the panels, the look's name, the record, the task, and whether it is a further
-            seed of the same.
+        draw: told the panels, the look's name, the record, and whether it is a further seed of the
+            same.
         finish: labels the panels of one task.
     """
     usable = {
@@ -101,11 +100,10 @@ def _panels(
             here[0].set_title(task, fontsize=10)
             seen: set[str] = set()
             for look, record in found:
-                row = draw(here, look, record, task, look in seen)
+                row = draw(here, look, record, look in seen)
                 seen.add(look)
-                if row is not None:
-                    told = {"task": task, "optimizer": record.key["optimizer"]}
-                    numbers.append(told | {"implementation": record.key["implementation"]} | row)
+                told = {name: record.key[name] for name in ("task", "optimizer", "implementation")}
+                numbers.append(told | row)
             finish(here)
             for handle, label in zip(*here[0].get_legend_handles_labels(), strict=True):
                 known.setdefault(label, handle)
@@ -119,7 +117,7 @@ def _panels(
     return picture, pd.DataFrame(numbers)
 
 
-def _line(ax: Axes, x: Any, y: Any, look: str, again: bool, thick: float = 1.3) -> None:
+def _line(ax: Axes, x: Any, y: Any, look: str, again: bool) -> None:
     """One optimizer's curve; further seeds of the learned one are thin and without a marker."""
     style: dict[str, Any] = {"color": LOOK.colour(look)}
     if again:
@@ -132,7 +130,7 @@ def _line(ax: Axes, x: Any, y: Any, look: str, again: bool, thick: float = 1.3) 
         marker=LOOK.marker(look),
         markevery=every,
         markersize=4,
-        linewidth=2.2 if look == "learned" else thick,
+        linewidth=2.2 if look == "learned" else 1.3,
         label=look,
         **style,
     )
@@ -181,7 +179,7 @@ def over_all_seeds(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
 
 
 def _momentum(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture | None:
-    def draw(axes: list[Axes], look: str, record: Record, task: str, again: bool) -> Row:
+    def draw(axes: list[Axes], look: str, record: Record, again: bool) -> Row:
         found = record.result["momentum"]
         kappa = -np.array(found["impulse_response"], float)[:LENGTH]
         _line(axes[0], np.arange(kappa.size), kappa / kappa[0], look, again)
@@ -226,7 +224,7 @@ def _momentum(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture 
 
 
 def _clipping(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture | None:
-    def draw(axes: list[Axes], look: str, record: Record, task: str, again: bool) -> Row | None:
+    def draw(axes: list[Axes], look: str, record: Record, again: bool) -> Row:
         found = record.result["clipping"]
         # Where an optimizer has no gain at h*, as RMSProp, a state from the middle of a run.
         states = {one["where"]: one for one in found["states"]}
@@ -283,7 +281,7 @@ def _clipping(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture 
 
 
 def _schedule(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture | None:
-    def draw(axes: list[Axes], look: str, record: Record, task: str, again: bool) -> Row:
+    def draw(axes: list[Axes], look: str, record: Record, again: bool) -> Row:
         found = record.result["schedule"]
         rate = np.array(found["rate"], float)
         _line(axes[0], np.arange(rate.size), rate, look, again)
@@ -314,7 +312,7 @@ def _schedule(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture 
 
 
 def _adaptation(groups: Groups, verdicts: Sequence[Mapping[str, Any]]) -> Picture | None:
-    def draw(axes: list[Axes], look: str, record: Record, task: str, again: bool) -> Row:
+    def draw(axes: list[Axes], look: str, record: Record, again: bool) -> Row:
         found = record.result["adaptation"]
         g = np.array(found["gradients"], float)
         rate = np.array(found["rate_reference"], float)

@@ -12,7 +12,7 @@ from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining, load_preset
 from loptbench.optimizers import BASELINES, random_gru
 from loptbench.perf import REPEATS, Throughput, peak_memory, tuning_throughput
-from loptbench.perf_fixed_points import fixed_point_speed
+from loptbench.perf_fixed_points import MOST_STEPS, fixed_point_speed
 from loptbench.perf_outer import OuterStep, growing, outer_steps, peak_memory_of
 from loptbench.progress import progress
 from loptbench.protocol import Sweeps
@@ -25,7 +25,7 @@ from loptbench.tuned import load_tuned
 @click.group(invoke_without_command=True)
 @click.pass_context
 def perf(context: click.Context) -> None:
-    """Time the tuner and meta-training beside references, in one process. Both, if none is named.
+    """Time parts beside references, in one process: the tuner and meta-training if none is named.
 
     Both frameworks want all cores: run nothing beside it.
     """
@@ -251,7 +251,10 @@ def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
         rows = [dataclasses.asdict(one) | {"ratio": one.ratio} for one in found]
         click.echo(json.dumps({"fixed_points": rows, "machine": machine()}, allow_nan=False))
         return
-    click.echo("200 gradients; descent: Adam at 0.01 on the squared speed, until 1e-8\n")
+    click.echo(
+        "200 gradients; descent: Adam at 0.01 on the squared speed, until 1e-8 or "
+        f"{MOST_STEPS:,} steps\n"
+    )
     click.echo("units   sweep  settled  residual  descent  reached  residual  times as fast")
     for one in found:
         click.echo(

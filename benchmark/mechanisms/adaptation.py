@@ -154,12 +154,11 @@ def measure_adaptation(
     if h0.shape[1] > MOST_STATE:
         return NotApplicable(f"the state has {h0.shape[1]:,} variables, over {MOST_STATE:,}")
     gradients = sweep_of(met)
-    at_rest = isinstance(point, ConvergencePoint)
     start = point.state if isinstance(point, ConvergencePoint) else h0[0].astype(np.float64)
     points = settle(optimizer, np.tile(start, (gradients.size, 1)), gradients)
     several = np.zeros(gradients.size, bool)
     ends = np.array([np.inf, np.inf])
-    if at_rest:
+    if isinstance(point, ConvergencePoint):
         branch, ends = _branch(optimizer, start, gradients, points)
         # Some may be on their way to a point that Newton's iteration did not find from there.
         moving = ~points.found & np.all(np.isfinite(points.last), axis=1)

@@ -7,16 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.clocks import Held
-from loptbench.mechanisms.fixed_points import RELAXATION, settle
+from loptbench.mechanisms.fixed_points import RELAXATION, SAME_POINT, settle
 from loptbench.mechanisms.linearization import MOST_STATE, checked_step, linearize
-from loptbench.mechanisms.response import usable_gain
+from loptbench.mechanisms.response import NOT_SMOOTH, usable_gain
 from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Optimizer
 
 Float = NDArray[np.float64]
-
-SAME_POINT = 1e-6
-NOT_SMOOTH = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -205,10 +205,9 @@ def ridders(along: Along) -> tuple[Float, Float]:
     Central differences with the steps FIRST_STEP · 2⁻ⁱ, extrapolated to a step of zero (Ridders
     1982): a polynomial in the step, evaluated at zero by Neville's scheme. (In its square it would
     do for what is smooth; but soft clips are often made of |g|, whose second derivative jumps.) Of
-    all
-    entries of the scheme, each element takes the one that is nearest to its neighbours, rounding
-    counted in: at small steps some are near by chance. Where there is no derivative no two entries
-    are near, and the error says so.
+    all entries of the scheme, each element takes the one that is nearest to its neighbours,
+    rounding counted in: at small steps some are near by chance. Where there is no derivative no two
+    entries are near, and the error says so.
 
     Args:
         along: f(t) for |t| up to a quarter; an array of any shape, the same for all t.

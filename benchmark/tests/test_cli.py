@@ -337,6 +337,16 @@ def test_perf_of_what_has_no_sweeps_is_refused(command: Command) -> None:
     assert "reference offers no sweeps" in err
 
 
+@pytest.mark.harness
+def test_perf_of_fixed_points(command: Command) -> None:
+    code, out, err = command("perf", "fixed-points", "--units", "2", "--json")
+    assert code == 0, err
+    (one,) = json.loads(out)["fixed_points"]
+    assert (one["n_units"], one["n_gradients"], one["found"]) == (2, 200, 200)
+    assert one["residual"] <= 1e-12
+    assert one["ratio"] > 0
+
+
 def test_perf_of_meta_training(command: Command) -> None:
     for name in FRAMEWORKS:
         pytest.importorskip(name)
