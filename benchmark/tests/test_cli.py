@@ -344,7 +344,7 @@ def test_perf_of_fixed_points(command: Command) -> None:
     (one,) = json.loads(out)["fixed_points"]
     assert (one["n_units"], one["n_gradients"], one["found"]) == (2, 200, 200)
     assert one["residual"] <= 1e-12
-    assert one["ratio"] > 0
+    assert one["descent_residual"] > 1e6 * one["residual"]
 
 
 def test_perf_of_meta_training(command: Command) -> None:
