@@ -1,7 +1,7 @@
-"""The pytest plugin: which implementations the suite tests, and what the header says.
+"""The pytest plugin: which implementations the suite tests, what the header says, and the report.
 
 It is loaded in every pytest session of an environment that has loptbench, so it imports nothing of
-the harness until a test of `loptbench.tests` asks for an implementation.
+the harness until a test of `loptbench.tests` asks for an implementation or the user for a report.
 """
 
 import os
@@ -21,18 +21,25 @@ SELECTED = pytest.StashKey["list[Entry]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--implementation`."""
-    parser.getgroup("loptbench").addoption(
+    """Add `--implementation` and `--loptbench-report`."""
+    group = parser.getgroup("loptbench")
+    group.addoption(
         "--implementation",
         action="append",
         default=[],
         metavar="NAME",
         help="test only this implementation: a name or package.module:Object; repeatable",
     )
+    group.addoption(
+        "--loptbench-report",
+        default=None,
+        metavar="PATH",
+        help="write the results of this session as one HTML page to PATH",
+    )
 
 
 def selected(config: pytest.Config) -> "list[Entry]":
-    """The implementations that this session tests.
+    """The implementations that this session tests; the same ones whenever it is asked.
 
     Raises:
         pytest.UsageError: one that `--implementation` names cannot be used, or one that
@@ -41,6 +48,8 @@ def selected(config: pytest.Config) -> "list[Entry]":
     from loptbench.errors import LoptbenchError
     from loptbench.registry import Availability, Entry, discover, get_implementation
 
+    if SELECTED in config.stash:
+        return config.stash[SELECTED]
     chosen: list[str] = config.getoption("--implementation")
     try:
         entries = [
@@ -54,6 +63,7 @@ def selected(config: pytest.Config) -> "list[Entry]":
     if not chosen and required - installed:
         missing = ", ".join(sorted(required - installed))
         raise pytest.UsageError(f"{REQUIRE} asks for {missing}, which cannot be used here")
+    config.stash[SELECTED] = entries
     return entries
 
 
@@ -62,13 +72,18 @@ def _is_ours(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a wrong `--implementation` or an unmet requirement before anything is collected."""
+    """Refuse a wrong option or an unmet requirement before anything is collected."""
     config.addinivalue_line(
         "markers", "harness: loptbench's own harness on the reference; no framework takes part"
     )
     config.addinivalue_line("markers", "conformance: one implementation held to the protocol")
     if _is_ours(config):
-        config.stash[SELECTED] = selected(config)
+        selected(config)
+    report: str | None = config.getoption("--loptbench-report")
+    if report is not None and not hasattr(config, "workerinput"):  # xdist's workers write nothing
+        from loptbench.pytest_report import start
+
+        start(config, report)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

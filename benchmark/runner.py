@@ -1,5 +1,6 @@
 """The benchmark: which trials there are, and running those whose record is not there yet."""
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -143,7 +144,10 @@ def run_trials(
         record = store.get(trial.key)
         if record is None:
             report(done, trial.words)
-            record = Record(trial.key, *_guarded(trial), machine())
+            start = time.monotonic()
+            result = _guarded(trial)
+            seconds = round(time.monotonic() - start, 3)
+            record = Record(trial.key, *result, {**machine(), "seconds": seconds})
             store.put(record)
         records.append(record)
         report(done + 1, trial.words)

@@ -1,118 +1,128 @@
-"""The comparison on each task: its schematic, the loss curves, and the numbers."""
+"""Learned optimizers against the tuned baselines: the numbers, and the loss curves of each task."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 
+from loptbench.optimizers import BASELINES
 from loptbench.records import Record
-from loptbench.reports.figures import Look, Picture, drawing
-from loptbench.reports.results import or_infinite, spelled
-from loptbench.tasks import get_task
+from loptbench.reports import looks
+from loptbench.reports.drawing import POINTS, Canvas, numbers
+from loptbench.reports.elements import Cell, Figure, Table, interval, spelled
+from loptbench.reports.results import or_infinite
+from loptbench.reports.schematics import schematic
 
-LABELS = ("learned", "sgd", "momentum", "nesterov", "rmsprop", "adam", "theoretical momentum")
-LOOK = Look(LABELS)
-WIDTH = 3.4
 HIGHEST = 10.0
 """The top of the loss axis, in first losses."""
 
+Row = dict[str, Any]
 
-def comparisons(records: list[Record]) -> list[dict[str, Any]]:
+
+def comparisons(records: Sequence[Record]) -> list[Row]:
     """A row for each task, implementation and optimizer, of the evaluation records."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for record in records:
         key, result = record.key, record.result
+        about = {"task": key["task"], "implementation": key["implementation"], "ratios": {}}
         for label, one in result.get("baselines", {}).items():
-            rows.append(_row(key["task"], key["implementation"], label, label, one))
+            rows.append(about | {"optimizer": label, "look": label, "found": one})
         if "learned" in result:
-            label = str(key["optimizer"])
-            rows.append(
-                _row(key["task"], key["implementation"], label, "learned", result["learned"])
-                | {"ratios": result["ratios"]}
-            )
+            label = str(key["optimizer"]).removeprefix("checkpoint ")
+            found = {"optimizer": label, "look": "learned", "found": result["learned"]}
+            rows.append(about | found | {"ratios": result["ratios"]})
     return rows
 
 
-def _row(task: str, implementation: str, label: str, look: str, one: Any) -> dict[str, Any]:
-    return {
-        "task": task,
-        "implementation": implementation,
-        "optimizer": label,
-        "look": look,
-        "found": one,
-        "ratios": {},
-    }
-
-
-def numbers(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The table: one optimizer a row, and how each learned one compares with it."""
-    told = []
+def against_best(rows: Sequence[Row]) -> list[Row]:
+    """Each learned optimizer beside the best tuned baseline of its task and implementation."""
+    found = []
     for row in rows:
-        one = row["found"]
-        line: dict[str, Any] = {
-            "implementation": row["implementation"],
-            "optimizer": row["optimizer"],
-            "problems": one["n_problems"],
-            "diverged": one["n_diverged"],
-            "meta_objective": or_infinite(one["objective_mean"]),
-            "standard_error": one["objective_standard_error"],
-            "median": or_infinite(one["objective_median"]),
-            "mean_final_loss": or_infinite(one["final_loss_mean"]),
-            "median_final_loss": or_infinite(one["final_loss_median"]),
-            "hyperparameters": ", ".join(
-                f"{name} = {value:.4g}" for name, value in one.get("hyperparameters", {}).items()
-            ),
-        }
-        here = [r for r in rows if r["implementation"] == row["implementation"]]
-        first = next((r for r in here if r["look"] == "learned"), None)
-        ratio = first["ratios"].get(row["optimizer"]) if first is not None else None
-        if first is not None and ratio is not None:
-            said = f"{spelled(ratio['ratio'])} [{spelled(ratio['low'])}, {spelled(ratio['high'])}]"
-            if ratio["low"] is None:
-                said = "no interval: a run diverged"
-            line[f"ratio of {first['optimizer']} to it"] = said
-        told.append(line)
-    return pd.DataFrame(told).astype(object).fillna("")
+        tuned = [
+            other
+            for other in rows
+            if (other["task"], other["implementation"]) == (row["task"], row["implementation"])
+            and other["optimizer"] in BASELINES
+            and other["found"]["objective_mean"] is not None
+        ]
+        if row["look"] == "learned" and tuned:
+            best = min(tuned, key=lambda other: float(other["found"]["objective_mean"]))
+            found.append(row | {"best": best, **row["ratios"][best["optimizer"]]})
+    return found
 
 
-def comparison(records: list[Record], task: str) -> Picture | None:
-    """The paper's first figure on one task: learned against tuned, in every implementation."""
-    rows = [row for row in comparisons(records) if row["task"] == task]
+def best_table(rows: Sequence[Row], task: str) -> Table | None:
+    """The table of `against_best`, for one task."""
+    lines: list[list[Any]] = []
+    for row in against_best(rows):
+        if row["task"] == task:
+            better = row["high"] is not None and row["high"] < 1
+            worse = row["low"] is not None and row["low"] > 1
+            word = "better" if better else "worse" if worse else "open"
+            lines.append(
+                [
+                    row["optimizer"],
+                    row["implementation"],
+                    row["found"]["n_problems"],
+                    row["found"]["objective_mean"],
+                    row["best"]["optimizer"],
+                    row["best"]["found"]["objective_mean"],
+                    row["ratio"],
+                    interval(row["low"], row["high"]),
+                    Cell(word, status={"better": "passed", "open": "inconclusive"}.get(word, "")),
+                ]
+            )
+    if not lines:
+        return None
+    return Table(
+        f"best-{task}",
+        "Each learned optimizer beside the best tuned baseline: mean meta-objective (mean loss "
+        "over first loss) on held-out problems, and the ratio of the two with its paired 95 % "
+        "bootstrap interval over problems; below 1 the learned optimizer is better.",
+        [
+            "learned optimizer",
+            "measured in",
+            "problems",
+            "meta-objective",
+            "best baseline",
+            "its meta-objective",
+            "ratio",
+            "95 % interval",
+            "so it is",
+        ],
+        lines,
+    )
+
+
+def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
+    """The paper's first figure on one task: learned against tuned, in every implementation.
+
+    Args:
+        rows: those of `comparisons`.
+        task: the task.
+        command: what makes the figure again.
+    """
+    rows = [row for row in rows if row["task"] == task]
     if not rows:
         return None
-    names = list(dict.fromkeys(row["implementation"] for row in rows))
-    present = {row["look"] for row in rows}
-    anchor = f"compare-{task}"
-    with drawing(anchor, WIDTH * (1 + len(names)), 3.6) as (figure, svg):
-        axes = figure.subplots(1, 1 + len(names))
-        SCHEMATICS[task](axes[0])
-        axes[0].set_title(f"{task}", fontsize=10)
-        for ax, name in zip(axes[1:], names, strict=True):
-            ax.sharey(axes[1])
-            here = [row for row in rows if row["implementation"] == name]
-            for i, row in enumerate(here):
-                again = row["look"] in {earlier["look"] for earlier in here[:i]}
-                _curve(ax, row["look"], row["found"], again)
-            ax.set_yscale("log")
-            ax.set_title(name, fontsize=10)
-            ax.set_xlabel("inner step")
+    anchor = f"curves-{task}"
+    canvases = []
+    lowest = min(np.nanmin(np.array(row["found"]["curve_mean"], float)) for row in rows)
+    for name in dict.fromkeys(row["implementation"] for row in rows):
+        canvas = Canvas(f"{name}")
+        seen: set[str] = set()
+        for row in rows:
+            if row["implementation"] == name:
+                _curve(canvas, row, row["look"] in seen)
+                seen.add(row["look"])
+        canvas.labels("inner step", "loss / first loss")
+        canvas.ax.set_yscale("log")
         # What blows up leaves the picture at the top: the rest is what is to be seen.
-        lowest = min(np.nanmin(np.array(row["found"]["curve_mean"], float)) for row in rows)
-        axes[1].set_ylim(bottom=lowest / 3, top=min(axes[1].get_ylim()[1], HIGHEST))
-        axes[1].set_ylabel("loss / first loss")
-        shown = [label for label in LABELS if label in present]
-        handles, labels = axes[1].get_legend_handles_labels()
-        by_label = dict(zip(labels, handles, strict=True))
-        known = [label for label in shown if label in by_label]
-        figure.legend(
-            [by_label[label] for label in known],
-            known,
-            loc="outside upper center",
-            ncols=min(len(known), 4 if len(names) < 2 else 7),
-        )
-        picture = svg()
+        top = min(canvas.ax.get_ylim()[1], HIGHEST)
+        canvas.ax.set_ylim(bottom=lowest / 3, top=top)
+        canvas.log("y")
+        canvases.append(canvas)
+    present = {row["look"] for row in rows}
     said = "; ".join(
         f"{row['optimizer']} in {row['implementation']} "
         f"{spelled(or_infinite(row['found']['objective_mean']))}"
@@ -120,94 +130,87 @@ def comparison(records: list[Record], task: str) -> Picture | None:
         for row in rows
     )
     learned = "learned" in present
-    return Picture(
+    panels = [
+        canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate([schematic(task), *canvases])
+    ]
+    return Figure(
         anchor,
-        f"{task}: " + ("learned against tuned baselines" if learned else "tuned baselines"),
+        "Loss curves: " + ("learned against tuned baselines" if learned else "tuned baselines"),
         f"A schematic of the task, and loss over first loss against inner step on a log scale. "
         f"Mean meta-objectives: {said}.",
         f"Mean over {rows[0]['found']['n_problems']} held-out problems; bands are one standard "
         "error of the mean (the lower one cut at a hundredth of it). Baselines are tuned on other "
         "problems of the task. A curve leaves the picture, at the top, where a run of its "
-        "optimizer diverged. Ratios are of the means, with a "
-        "paired 95 % bootstrap interval over problems; below 1 the learned optimizer is better. "
-        "Thin lines are further seeds of meta-training. "
+        "optimizer diverged. Thin lines are further seeds of meta-training. "
         "Answers to the paper's first figure."
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
-        picture,
-        numbers(rows),
+        panels,
+        looks.keys([look for look in looks.OPTIMIZERS if look.name in present]),
+        [_numbers(rows, task), *numbers(anchor, f"Loss over first loss on {task}", canvases)],
+        command,
     )
 
 
-def _curve(ax: Axes, label: str, one: Any, again: bool) -> None:
+def _curve(canvas: Canvas, row: Row, again: bool) -> None:
     """One curve; `again` if it is a further seed of the same, which is drawn thin and bare."""
-    mean = np.array(one["curve_mean"], float)
-    error = np.array(one["curve_standard_error"], float)
+    look = looks.optimizer(row["look"])
+    mean = np.array(row["found"]["curve_mean"], float)
     k = np.arange(mean.size)
-    if again:
-        ax.plot(k, mean, color=LOOK.colour(label), linewidth=0.8, alpha=0.6)
-        return
-    ax.plot(
-        k,
-        mean,
-        color=LOOK.colour(label),
-        marker=LOOK.marker(label),
-        markevery=(7 * LABELS.index(label), 49),
-        markersize=4,
-        linewidth=2.2 if label == "learned" else 1.2,
-        linestyle="--" if label == "theoretical momentum" else "-",
-        label=label,
+    canvas.line(k, mean, look, row["optimizer"], again)
+    if not again:
+        error = np.array(row["found"]["curve_standard_error"], float)
+        low, some = np.maximum(mean - error, mean / 100), slice(None, None, -(-k.size // POINTS))
+        high = mean + error
+        canvas.ax.fill_between(
+            k[some], low[some], high[some], color=look.light, alpha=0.2, linewidth=0
+        )
+
+
+def _numbers(rows: Sequence[Row], task: str) -> Table:
+    """One optimizer a row, and how the first learned one compares with it."""
+    lines: list[list[Any]] = []
+    for row in rows:
+        one: Mapping[str, Any] = row["found"]
+        here = [r for r in rows if r["implementation"] == row["implementation"]]
+        first = next((r for r in here if r["look"] == "learned"), None)
+        ratio = first["ratios"].get(row["optimizer"]) if first is not None else None
+        compared = Cell(None)
+        if ratio is not None and first is not None:
+            said = interval(ratio["low"], ratio["high"])
+            note = "no interval: a run diverged" if ratio["low"] is None else said
+            compared = Cell(ratio["ratio"], note=f"{note}; of {first['optimizer']}")
+        parameters = one.get("hyperparameters", {})
+        lines.append(
+            [
+                row["optimizer"],
+                row["implementation"],
+                one["n_problems"],
+                Cell(one["n_diverged"], status="diverged" if one["n_diverged"] else ""),
+                or_infinite(one["objective_mean"]),
+                one["objective_standard_error"],
+                or_infinite(one["objective_median"]),
+                or_infinite(one["final_loss_mean"]),
+                or_infinite(one["final_loss_median"]),
+                compared,
+                ", ".join(f"{name} = {value:.4g}" for name, value in parameters.items()),
+            ]
+        )
+    return Table(
+        f"numbers-{task}",
+        "Every optimizer on the held-out problems. The ratio is of the meta-objective of the first "
+        "learned optimizer to this one's, with its paired 95 % bootstrap interval.",
+        [
+            "optimizer",
+            "implementation",
+            "problems",
+            "diverged",
+            "mean meta-objective",
+            "standard error",
+            "median",
+            "mean final loss",
+            "median final loss",
+            "ratio to it",
+            "hyperparameters",
+        ],
+        lines,
     )
-    low = np.maximum(mean - error, mean / 100)
-    ax.fill_between(k, low, mean + error, color=LOOK.colour(label), alpha=0.2, linewidth=0)
-
-
-def _bare(ax: Axes) -> None:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.grid(visible=False)
-
-
-def _quadratic(ax: Axes) -> None:
-    batch = get_task("quadratic").sample("evaluate", 0, [0])
-    H = batch.arrays["H"][0][:2, :2]
-    u, v = np.meshgrid(np.linspace(-1, 1, 60), np.linspace(-1, 1, 60))
-    f = H[0, 0] * u**2 + 2 * H[0, 1] * u * v + H[1, 1] * v**2
-    ax.contourf(u, v, np.sqrt(f), levels=12, cmap="viridis_r")
-    ax.set_xlabel("two of the five parameters of a problem")
-    _bare(ax)
-
-
-def _rosenbrock(ax: Axes) -> None:
-    u, v = np.meshgrid(np.linspace(-2, 2, 80), np.linspace(-2, 2, 80))
-    ax.contourf(u, v, np.log1p((1 - u) ** 2 + 100 * (v - u**2) ** 2), levels=12, cmap="viridis_r")
-    ax.plot(1, 1, marker="*", color="white", markersize=10)
-    ax.set_xlabel("starts are uniform in here; ★ minimum")
-    _bare(ax)
-
-
-def _two_moons(ax: Axes) -> None:
-    batch = get_task("two_moons").sample("evaluate", 0, [0])
-    points, labels = (batch.shared[name] for name in ("points", "labels"))
-    for label, marker, colour in ((0, "o", "#0173b2"), (1, "^", "#de8f05")):
-        chosen = points[labels == label][:120]
-        ax.scatter(chosen[:, 0], chosen[:, 1], s=8, marker=marker, color=colour)
-    ax.set_xlabel("a part of the points, by class")
-    _bare(ax)
-
-
-def _digits(ax: Axes) -> None:
-    batch = get_task("digits").sample("evaluate", 0, [0])
-    pixels = batch.shared["pixels"][:16]
-    rows = [np.hstack(list(pixels[i : i + 4])) for i in range(0, 16, 4)]
-    ax.pcolormesh(np.vstack(rows)[::-1], cmap="gray_r")
-    ax.set_aspect("equal")
-    ax.set_xlabel("some of the images")
-    _bare(ax)
-
-
-SCHEMATICS: dict[str, Callable[[Axes], None]] = {
-    "quadratic": _quadratic,
-    "rosenbrock": _rosenbrock,
-    "two_moons": _two_moons,
-    "digits": _digits,
-}

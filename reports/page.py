@@ -1,264 +1,205 @@
-"""The page: records in, one self-contained HTML file out."""
+"""The report of a store: its records in, a page out."""
 
-from collections.abc import Mapping
-from importlib import resources
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import jinja2
-
-from loptbench.claims import claims
-from loptbench.optimizers import BASELINES
-from loptbench.protocol import Level
-from loptbench.records import Record, Store
-from loptbench.reports.comparison import comparison, comparisons
-from loptbench.reports.figures import Look, Picture, errors_by_step
-from loptbench.reports.mechanisms import mechanism_pictures, over_all_seeds
-from loptbench.reports.results import FAILED, NOT_INSTALLED, Cell, Results, spelled
-from loptbench.reports.training import meta_training
+from loptbench.records import Store
+from loptbench.reports import origin
+from loptbench.reports.agreement import FAILED, agreement_matrix
+from loptbench.reports.comparison import against_best, best_table, comparison, comparisons
+from loptbench.reports.elements import (
+    Bullets,
+    Cell,
+    Folded,
+    Group,
+    Page,
+    Part,
+    Prose,
+    Section,
+)
+from loptbench.reports.implementations import (
+    errors_figure,
+    implementation_sections,
+    tolerances_table,
+)
+from loptbench.reports.judged import (
+    RULE,
+    claim_sections,
+    dropped,
+    one_line,
+    verdict_matrix,
+    verdicts_of,
+)
+from loptbench.reports.results import Results
+from loptbench.reports.training import meta_training, trained, zoo_table
+from loptbench.reports.writing import html
 from loptbench.tasks import TASKS
-from loptbench.tolerances import TABLE
+from loptbench.verdicts import Verdict
 
-SYMBOLS = {
-    "passed": "✓",
-    "failed": "✗",
-    "diverged": "∞",
-    "not offered": "–",
-    "not run": "…",
-    "not installed": "○",
-    "broken": "!",
-}
+MANY = 20
+"""More failures than these are folded."""
 
 
 def render(store: Store) -> str:
     """The report of a store, as a string of HTML; the same records give the same bytes."""
+    return html(page(store))
+
+
+def page(store: Store) -> Page:
+    """The report of a store."""
     results = Results.of(store)
-    verdicts = store.verdicts()
-    pictures = _pictures(results, verdicts)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = spelled
-    folder = resources.files("loptbench.reports")
-    template = environment.from_string((folder / "page.html").read_text())
-    return template.render(
-        style=(folder / "style.css").read_text(),
-        summary=_summary(results, verdicts),
-        results=results,
-        levels=list(Level),
-        dtypes=results.dtypes(),
-        cells=_cells(results),
-        symbols=SYMBOLS,
-        pictures=pictures,
-        best=_best(results),
-        tuning=_tuning(results),
-        points=_points(results),
-        claims=_claims(verdicts),
-        outcomes=OUTCOMES,
-        tolerances=_tolerances(results),
-        provenance=_provenance(results),
-        versions=_versions(results),
-    )
-
-
-def _learned(results: Results) -> list[str]:
-    labels = {r.key["optimizer"] for r in results.records}
-    return sorted(label for label in labels if label.startswith("checkpoint "))
-
-
-def _pictures(results: Results, verdicts: list[Mapping[str, Any]]) -> list[Picture]:
-    looks = Look(tuple(results.names()))
-    found: list[Picture | None] = []
-    evaluated = results.of_kind("evaluation")
-    for task in TASKS:
-        found.append(comparison(evaluated, task))
-        found.append(meta_training(evaluated, task, looks))
-    found += mechanism_pictures(results.of_kind("mechanisms"), verdicts)
-    for label in _learned(results)[:1]:
-        for dtype in results.dtypes():
-            found.append(errors_by_step(results.of_kind("conformance"), label, dtype, looks))
-    return [picture for picture in found if picture is not None]
-
-
-def _cells(results: Results) -> dict[tuple[str, int, str], Cell]:
-    return {
-        (one["name"], int(level), dtype): results.cell(one, level, dtype)
-        for one in results.implementations
-        for level in Level
-        for dtype in results.dtypes()
-    }
-
-
-OUTCOMES = {"reproduced": "✓", "not reproduced": "✗", "inconclusive": "?"}
-
-
-def _claims(verdicts: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each claim with its verdicts: over seeds first, then of each framework and checkpoint."""
-    overall = over_all_seeds(verdicts)
-    return [
-        {
-            "claim": claim,
-            "overall": [v for v in overall if v["claim"] == claim.name],
-            "others": [v for v in verdicts if v["claim"] == claim.name and v not in overall],
-        }
-        for claim in claims()
-        if any(v["claim"] == claim.name for v in verdicts)
+    verdicts, n_dropped = verdicts_of(store.verdicts())
+    command = f"loptbench report {store.folder.name}"
+    evaluated = comparisons(results.of_kind("evaluation"))
+    makers: list[tuple[str, bool, Callable[[], list[Section]]]] = [
+        ("At a glance", False, lambda: _wrong(results)),
+        ("", True, lambda: _matrices(results, verdicts, n_dropped)),
+        ("Claims", False, lambda: _claims(results, verdicts, command)),
+        ("Tasks", False, lambda: _tasks(results, evaluated, command)),
+        ("Implementations", False, lambda: implementation_sections(results)),
+        ("Behind it", False, lambda: _behind(results, evaluated, store.folder.name, command)),
     ]
+    groups = []
+    for title, beside, make in makers:
+        sections = _guarded(title, make)
+        if sections:
+            groups.append(Group(title, sections, beside))
+    return Page("loptbench", _lead(results, verdicts, evaluated), groups)
 
 
-def _summary(results: Results, verdicts: list[Mapping[str, Any]]) -> str:
+def _guarded(title: str, make: Callable[[], list[Section]]) -> list[Section]:
+    """Sections, or one that says why they are not there: the rest of the report still counts."""
+    try:
+        return make()
+    except Exception as error:
+        said = (
+            f"These sections cannot be shown, because a record has what this version does not "
+            f"expect ({type(error).__name__}: {error}). The others are whole."
+        )
+        anchor = f"not-shown-{title.lower().replace(' ', '-')}"
+        return [Section(anchor, f"{title}: not shown", [Prose(said)], alarm=True)]
+
+
+def _lead(
+    results: Results, verdicts: Sequence[Verdict], evaluated: Sequence[dict[str, Any]]
+) -> str:
     """One sentence: what was run, and what came out."""
     if not results.records:
         return "This store holds no results yet: run 'loptbench run'."
-    cells = _cells(results)
-    wrong = sorted({name for (name, _, _), cell in cells.items() if cell.status == FAILED})
-    absent = [o["name"] for o in results.implementations if o["availability"] == NOT_INSTALLED]
-    ran = [name for name in results.names() if name not in absent]
-    parts = [f"{len(results.records)} trials of {', '.join(ran)}"]
-    parts.append(
+    wrong = sorted({row.implementation for row in results.checks() if row.status == FAILED})
+    ran = [name for name in results.names() if name not in results.absent()]
+    parts = [
+        f"{len(results.records)} trials of {', '.join(ran)}",
         f"disagreement with the reference in {', '.join(wrong)}"
         if wrong
-        else "every check that was run agrees with the reference"
-    )
+        else "every check that was run agrees with the reference",
+    ]
     if results.missing:
         parts.append(f"{results.missing} planned trials are missing: this report is partial")
-    overall = over_all_seeds(verdicts)
-    if overall:
-        counts = {word: sum(v["outcome"] == word for v in overall) for word in OUTCOMES}
-        said = ", ".join(f"{n} {word}" for word, n in counts.items())
-        parts.append(f"of {len(overall)} claims of the paper on its tasks, {said}")
+    if origin.mixed(results.records):
+        parts.append("its records are of mixed provenance")
+    parts += filter(None, [one_line(verdicts)])
+    better = []
     for task in TASKS:
-        rows = [row for row in _best(results) if row["task"] == task and row["ratio"] is not None]
+        rows = [r for r in against_best(evaluated) if r["task"] == task]
+        won = {r["optimizer"] for r in rows if r["high"] is not None and r["high"] < 1}
         if rows:
-            low, high = min(r["ratio"] for r in rows), max(r["ratio"] for r in rows)
-            span = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
-            better = {r["optimizer"] for r in rows if r["high"] is not None and r["high"] < 1}
-            parts.append(
-                f"on {task} {len(better)} of {len({r['optimizer'] for r in rows})} learned "
-                f"optimizers beat the best tuned baseline, {rows[0]['baseline']}, at {span} times "
-                "its meta-objective"
-            )
+            better.append(f"{len(won)} of {len({r['optimizer'] for r in rows})} on {task}")
+    if better:
+        said = ", ".join(better)
+        parts.append(f"learned optimizers that beat the best tuned baseline: {said}")
     return "; ".join(parts) + "."
 
 
-def _best(results: Results) -> list[dict[str, Any]]:
-    """Each learned optimizer beside the best tuned baseline of its task and implementation."""
-    rows = comparisons(results.of_kind("evaluation"))
-    found = []
-    for row in rows:
-        tuned = [
-            other
-            for other in rows
-            if (other["task"], other["implementation"]) == (row["task"], row["implementation"])
-            and other["optimizer"] in BASELINES
-            and other["found"]["objective_mean"] is not None
-        ]
-        if row["look"] != "learned" or not tuned:
-            continue
-        best = min(tuned, key=lambda other: float(other["found"]["objective_mean"]))
-        found.append(
-            {
-                "task": row["task"],
-                "implementation": row["implementation"],
-                "optimizer": row["optimizer"],
-                "problems": row["found"]["n_problems"],
-                "learned": row["found"]["objective_mean"],
-                "baseline": best["optimizer"],
-                "tuned": best["found"]["objective_mean"],
-                **row["ratios"][best["optimizer"]],
-            }
+def _wrong(results: Results) -> list[Section]:
+    """Whatever failed, diverged or is missing, first of all."""
+    items = [
+        Cell(
+            f"{r.key['trial']} of {r.key['optimizer']} on {r.key['task']} in "
+            f"{r.key['implementation']}, {r.key['dtype']}: {r.message}",
+            status=str(r.status),
         )
-    return found
-
-
-def _tuning(results: Results) -> list[dict[str, Any]]:
-    """How each baseline was tuned, once for each task: implementations share the search."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in comparisons(results.of_kind("evaluation")):
-        told = row["found"].get("tuning")
-        if told is not None:
-            places = (f"{name} at {place:.0%}" for name, place in told["places"].items())
-            rows.setdefault(
-                (row["task"], row["optimizer"]),
-                {
-                    "task": row["task"],
-                    "baseline": row["optimizer"],
-                    "hyperparameters": row["found"]["hyperparameters"],
-                    "score": told["score"],
-                    "places": ", ".join(places),
-                    "edge": ", ".join(told["on_edge"]) or "none",
-                    "draws": told["n_draws"],
-                    "complete": told["n_complete"],
-                    "diverged": told["n_diverged"],
-                },
-            )
-    return list(rows.values())
-
-
-def _points(results: Results) -> list[dict[str, Any]]:
-    rows = []
-    for record in results.of_kind("mechanisms"):
-        point, found = record.result["convergence_point"], record.result["momentum"]
-        rows.append(
-            {
-                "optimizer": record.key["optimizer"],
-                "task": record.key["task"],
-                "implementation": record.key["implementation"],
-                "residual": point.get("residual"),
-                "spectral_radius": point.get("spectral_radius"),
-                "drift": point.get("drift"),
-                "starts": _starts(point),
-                "index": found.get("index"),
-                "effective_rate": found.get("effective_rate"),
-                "asymptotic_rate": found.get("asymptotic_rate"),
-                "note": point.get("not_applicable") or found.get("not_applicable") or "",
-            }
-        )
-    return rows
-
-
-def _starts(point: Mapping[str, Any]) -> str:
-    if "other_starts" not in point:
-        return "–"
-    return f"{point['other_starts_at_this_point']} of {point['other_starts']}"
-
-
-def _tolerances(results: Results) -> list[dict[str, Any]]:
-    observed = results.observed()
-    rows = []
-    for device, table in TABLE.items():
-        for quantity, entry in table.items():
-            row: dict[str, Any] = {
-                "device": device,
-                "quantity": quantity,
-                "multiple": entry.multiple,
-                "scale": entry.scale,
-                "derivation": entry.derivation,
-            }
-            for dtype in results.dtypes():
-                ratios = [
-                    ratio
-                    for (name, in_dtype), ratio in observed.items()
-                    if in_dtype == dtype and _covers(quantity, name)
-                ]
-                row[dtype] = max(ratios) if ratios else None
-            rows.append(row)
-    return rows
-
-
-def _covers(quantity: str, name: str) -> bool:
-    return name == quantity or name.startswith((f"{quantity} of ", f"{quantity}:"))
-
-
-def _provenance(results: Results) -> list[tuple[str, str]]:
-    """Each fact about where the records were made; several values if they do not agree."""
-    facts: dict[str, set[str]] = {}
-    for record in results.records:
-        for name, value in record.provenance.items():
-            facts.setdefault(name, set()).add("unknown" if value is None else str(value))
-    return [(name, " / ".join(sorted(values))) for name, values in facts.items()]
-
-
-def _versions(results: Results) -> list[tuple[str, str]]:
-    found: dict[str, Record] = {r.key["implementation"]: r for r in results.records}
-    return [
-        (name, ", ".join(f"{k} {v}" for k, v in record.key["versions"].items()))
-        for name, record in sorted(found.items())
+        for r in results.failures
     ]
+    items += [Cell(f"left out: {sentence}", status="damaged") for sentence in results.damaged]
+    if results.missing:
+        said = (
+            f"{results.missing} of {len(results.planned)} planned trials have no record: call "
+            "'loptbench run' again to go on from there"
+        )
+        items.append(Cell(said, status="missing"))
+    if not items:
+        return []
+    parts: list[Part] = [Bullets(items[:MANY])]
+    if items[MANY:]:
+        parts.append(Folded(f"{len(items) - MANY} more", [Bullets(items[MANY:])]))
+    return [Section("failures", "What failed, diverged, or is missing", parts, alarm=True)]
+
+
+def _matrices(results: Results, verdicts: Sequence[Verdict], n_dropped: int) -> list[Section]:
+    """The verdict matrix and the agreement matrix."""
+    parts: list[Part] = []
+    if verdicts:
+        parts = [verdict_matrix(verdicts), Folded("How a verdict comes about", [Prose(RULE)])]
+    elif not n_dropped:
+        parts = [Prose("This store has no verdicts: no learned optimizer has been measured yet.")]
+    note = dropped(n_dropped)
+    parts += [note] if note is not None else []
+    sections = [Section("verdicts", "What reproduces", parts)]
+    checks = results.checks()
+    if checks or results.absent():
+        matrix = agreement_matrix(checks, results.absent())
+        sections.append(Section("agreement", "Do the implementations agree", [matrix]))
+    return sections
+
+
+def _claims(results: Results, verdicts: Sequence[Verdict], command: str) -> list[Section]:
+    records = results.of_kind("mechanisms")
+    told = trained(results.of_kind("evaluation"))
+    made_in = {name: str(one.get("implementation", "unknown")) for (_, name), one in told.items()}
+    return claim_sections(verdicts, records, made_in, origin.points(records), command)
+
+
+def _tasks(results: Results, rows: Sequence[dict[str, Any]], command: str) -> list[Section]:
+    """A section for each task that anything was evaluated on."""
+    records = results.of_kind("evaluation")
+    sections = []
+    for task in TASKS:
+        parts = _those(
+            [
+                best_table(rows, task),
+                comparison(rows, task, command),
+                meta_training(records, task, results.names(), command),
+            ]
+        )
+        if parts:
+            sections.append(Section(f"task-{task}", task, parts))
+    return sections
+
+
+def _behind(
+    results: Results, rows: Sequence[dict[str, Any]], name: str, command: str
+) -> list[Section]:
+    """Errors against bounds, the zoo, the tuner, timings, provenance."""
+    labels = sorted(
+        {r.key["optimizer"] for r in results.of_kind("conformance")}
+        & {r.key["optimizer"] for r in results.of_kind("evaluation")}
+    )
+    errors = _those(
+        errors_figure(results, label, dtype, command)
+        for label in labels[:1]
+        for dtype in results.dtypes()
+    )
+    found: list[tuple[str, str, list[Part]]] = [
+        ("errors", "Errors against their bounds", errors),
+        ("zoo", "Learned optimizers", _those([zoo_table(results.of_kind("evaluation"))])),
+        ("tuning", "Tuning of the baselines", _those([origin.tuning(rows)])),
+        ("tolerances", "Tolerances", [tolerances_table(results)] if results.dtypes() else []),
+        ("timings", "Timings", _those([origin.timings(results.records)])),
+        ("provenance", "Provenance", origin.provenance(results, name) if results.records else []),
+    ]
+    return [Section(anchor, title, parts) for anchor, title, parts in found if parts]
+
+
+def _those(parts: Iterable[Part | None]) -> list[Part]:
+    return [part for part in parts if part is not None]

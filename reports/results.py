@@ -1,29 +1,21 @@
 """The records of a store, arranged as the report shows them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loptbench.protocol import Level
 from loptbench.records import Record, Store
+from loptbench.reports.agreement import FAILED, NOT_RUN, CheckRow
 
-NOT_RUN, NOT_INSTALLED, BROKEN = "not run", "not installed", "broken"
-FAILED, DIVERGED, PASSED, NOT_OFFERED = "failed", "diverged", "passed", "not offered"
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One cell of the agreement matrix.
-
-    Attributes:
-        status: how the checks of a level ended.
-        ratio: the largest error over its bound, or None where nothing was compared.
-        words: what stands under the status.
-    """
-
-    status: str
-    ratio: float | None = None
-    words: str = ""
+KEY = ("trial", "implementation", "optimizer", "task", "dtype")
+PROBES = ("convergence_point", "momentum", "clipping", "schedule", "adaptation")
+RESULTS: Mapping[str, Sequence[Sequence[str]]] = {
+    "conformance": [["checks"]],
+    "evaluation": [["baselines"], ["learned", "ratios", "meta_training"]],
+    "mechanisms": [PROBES],
+}
+"""What the result of each kind of trial has: one of these sets of names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +27,7 @@ class Results:
         planned: the keys of the trials of the plan.
         missing: how many trials of the plan have no record.
         older: how many records belong to no trial of the plan.
-        damaged: a sentence for each file that is not a record.
+        damaged: a sentence for each file that is not a record, or none that can be read.
         implementations: name, availability and reason of each implementation of the plan.
     """
 
@@ -50,13 +42,20 @@ class Results:
     def of(cls, store: Store) -> "Results":
         """Read a store."""
         found, damaged = store.records()
+        understood = []
+        for record in found:
+            problem = _problem(record)
+            if problem:
+                damaged.append(f"{record.name}.json: {problem}; another version wrote it")
+            else:
+                understood.append(record)
         plan = store.plan()
-        if not plan:
-            names = sorted({str(record.key.get("implementation")) for record in found})
+        if not {"trials", "implementations"} <= set(plan):
+            names = sorted({str(record.key["implementation"]) for record in understood})
             known: list[Mapping[str, str]]
             known = [{"name": n, "availability": "installed", "reason": ""} for n in names]
-            return cls(found, [record.key for record in found], 0, 0, damaged, known)
-        by_name = {record.name: record for record in found}
+            return cls(understood, [record.key for record in understood], 0, 0, damaged, known)
+        by_name = {record.name: record for record in understood}
         wanted = [trial["record"] for trial in plan["trials"]]
         records = [by_name[name] for name in wanted if name in by_name]
         return cls(
@@ -74,12 +73,23 @@ class Results:
 
     @property
     def failures(self) -> list[Record]:
-        """The records that failed or diverged."""
-        return [record for record in self.records if record.status != "ok"]
+        """The records that failed or diverged, the failed ones first."""
+        return sorted(
+            (record for record in self.records if record.status != "ok"),
+            key=lambda record: record.status != "failed",
+        )
 
     def names(self) -> list[str]:
         """The implementations, in order."""
         return [one["name"] for one in self.implementations]
+
+    def absent(self) -> dict[str, tuple[str, str]]:
+        """The implementations that could not be used: how, and why."""
+        return {
+            one["name"]: (one["availability"], one["reason"])
+            for one in self.implementations
+            if one["availability"] != "installed"
+        }
 
     def dtypes(self) -> list[str]:
         """The dtypes of the conformance trials, float64 first."""
@@ -87,47 +97,39 @@ class Results:
             {key["dtype"] for key in self.planned if key["trial"] == "conformance"}, reverse=True
         )
 
-    def cell(self, implementation: Mapping[str, str], level: Level, dtype: str) -> Cell:
-        """The verdict of all checks of one level of one implementation in one dtype."""
-        if implementation["availability"] != "installed":
-            return Cell(implementation["availability"], words=implementation["reason"])
-        name = implementation["name"]
-
-        def is_here(key: Mapping[str, Any]) -> bool:
-            return (key["trial"], key["implementation"], key["dtype"]) == (
-                "conformance",
-                name,
-                dtype,
-            )
-
-        planned = sum(is_here(key) for key in self.planned)
-        if not planned:
-            return Cell(NOT_OFFERED, words=f"does not compute in {dtype}")
-        records = [record for record in self.records if is_here(record.key)]
-        checks = [
-            check
-            for record in records
-            for check in record.result.get("checks", [])
-            if check["level"] == level
-        ]
-        failed = [check for check in checks if check["status"] == "failed"]
-        passed = [check for check in checks if check["status"] == "passed"]
-        ratio = max((or_infinite(c["ratio"]) for c in [*passed, *failed]), default=None)
-        if failed:
-            words = f"{len(failed)} of {len(checks)} checks: {failed[0]['check']}"
-            return Cell(FAILED, ratio, words)
-        broke = [r for r in records if r.status == "failed" and not r.result]
-        if broke:
-            return Cell(FAILED, None, broke[0].message)
-        if len(records) < planned:
-            return Cell(NOT_RUN, ratio, f"{len(records)} of {planned} trials are there")
-        if not checks:
-            return Cell(NOT_RUN, words="none of its checks is on the tasks of this run")
-        if not passed:
-            return Cell(NOT_OFFERED, words=checks[0]["message"])
-        skipped = len(checks) - len(passed)
-        words = f"{len(passed)} checks" + (f", {skipped} not applicable" if skipped else "")
-        return Cell(PASSED, ratio, words)
+    def checks(self) -> list[CheckRow]:
+        """Every check of every conformance trial of the plan, done or not."""
+        by_key = {_identity(record.key): record for record in self.records}
+        rows = []
+        for key in self.planned:
+            if key["trial"] != "conformance":
+                continue
+            where = (key["task"], key["optimizer"], key["dtype"])
+            record = by_key.get(_identity(key))
+            if record is None or not record.result:
+                status = NOT_RUN if record is None else FAILED
+                said = "no record" if record is None else record.message
+                rows += [
+                    CheckRow(key["implementation"], level, *where, "all", status, None, said)
+                    for level in Level
+                ]
+                continue
+            for check in record.result["checks"]:
+                ratio = check["ratio"]
+                if ratio is None and check["status"] != "skipped" and check["comparisons"]:
+                    ratio = float("inf")  # what was not finite is None in a record
+                rows.append(
+                    CheckRow(
+                        key["implementation"],
+                        check["level"],
+                        *where,
+                        check["check"],
+                        check["status"],
+                        ratio,
+                        check["message"],
+                    )
+                )
+        return rows
 
     def observed(self) -> dict[tuple[str, str], float]:
         """The largest error over bound by quantity and dtype, for the table of tolerances."""
@@ -140,13 +142,21 @@ class Results:
         return worst
 
 
-def spelled(value: Any) -> str:
-    """A value as it stands in the report; a number that was not finite is a dash."""
-    if value is None or (isinstance(value, float) and value != value):
-        return "–"
-    if isinstance(value, float) and value == float("inf"):
-        return "∞"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _problem(record: Record) -> str:
+    """Why a record cannot be read; empty if it can."""
+    lacking = [name for name in KEY if not isinstance(record.key.get(name), str)]
+    if lacking:
+        return f"its key has no {', '.join(lacking)}"
+    trial = record.key["trial"]
+    if trial not in RESULTS:
+        return f"the kind of trial {trial!r} is not known"
+    if record.result and not any(set(names) <= set(record.result) for names in RESULTS[trial]):
+        return f"the result of its {trial} trial is not of a known form"
+    return ""
+
+
+def _identity(key: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(key.get(name)) for name in (*KEY, "seed", "device"))
 
 
 def or_infinite(value: float | None) -> float:

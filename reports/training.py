@@ -1,83 +1,125 @@
 """How the learned optimizers were meta-trained: validation over the outer steps, seed by seed."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from loptbench.records import Record
-from loptbench.reports.figures import Look, Picture, drawing
-from loptbench.reports.results import or_infinite, spelled
+from loptbench.reports import looks
+from loptbench.reports.drawing import Canvas, numbers
+from loptbench.reports.elements import Figure, Table, spelled
+from loptbench.reports.results import or_infinite
+from loptbench.tasks import TASKS
 
-STYLES = {"quick": "-", "paper": "--"}
+
+def trained(records: Sequence[Record]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """How each learned optimizer was meta-trained, by task and name, of the evaluation records."""
+    found = {
+        (str(r.key["task"]), str(r.key["optimizer"]).removeprefix("checkpoint ")): r.result[
+            "meta_training"
+        ]
+        for r in records
+        if r.result.get("meta_training")
+    }
+    return dict(sorted(found.items(), key=lambda one: (_place(one[0][0]), one[0][1])))
 
 
-def meta_training(records: list[Record], task: str, looks: Look) -> Picture | None:
+def _place(task: str) -> int:
+    return list(TASKS).index(task) if task in TASKS else len(TASKS)
+
+
+def zoo_table(records: Sequence[Record]) -> Table | None:
+    """Every learned optimizer: how it was made, and how it validated."""
+    weights = {
+        str(r.key["optimizer"]).removeprefix("checkpoint "): str(r.key["weights"]) for r in records
+    }
+    lines: list[list[Any]] = []
+    for (task, name), told in trained(records).items():
+        settings = told.get("configuration", {})
+        log = told.get("log", [])
+        lines.append(
+            [
+                name,
+                task,
+                told.get("implementation", ""),
+                settings.get("preset") or "own settings",
+                settings.get("seed"),
+                settings.get("n_units"),
+                settings.get("n_outer_steps"),
+                told.get("best_outer_step"),
+                told.get("best_validation"),
+                or_infinite(log[-1]["validation"]) if log else None,
+                told.get("skipped_outer_steps"),
+                weights.get(name, "")[:12],
+                ", ".join(f"{k} {v}" for k, v in told.get("versions", {}).items()),
+            ]
+        )
+    if not lines:
+        return None
+    return Table(
+        "zoo-table",
+        "Learned optimizers, with the mean meta-objective on validation problems at the outer step "
+        "whose weights were kept and at the last; all seeds are here, also those that did badly.",
+        [
+            "name",
+            "task",
+            "meta-trained in",
+            "preset",
+            "seed",
+            "units",
+            "outer steps",
+            "kept from step",
+            "validation",
+            "at the last step",
+            "steps skipped",
+            "weights (SHA-256)",
+            "versions",
+        ],
+        lines,
+    )
+
+
+def meta_training(
+    records: Sequence[Record], task: str, names: Sequence[str], command: str
+) -> Figure | None:
     """The logs of the learned optimizers of a task.
 
     Args:
         records: the evaluation records.
         task: the task.
-        looks: colours and markers of the implementations.
+        names: the implementations of the store, which have their colours.
+        command: what makes the figure again.
     """
     told = {
-        str(r.key["optimizer"]).removeprefix("checkpoint "): r.result["meta_training"]
-        for r in records
-        if r.key["task"] == task and r.result.get("meta_training", {}).get("log")
+        name: one for (on, name), one in trained(records).items() if on == task and one.get("log")
     }
     if not told:
         return None
-    data = pd.DataFrame(row for name, one in told.items() for row in _rows(name, one))
-    anchor = f"meta-training-{task}"
-    with drawing(anchor, 7.0, 3.6) as (figure, svg):
-        axes = figure.subplots()
-        for name, one in told.items():
-            log = data[data["optimizer"] == name]
-            trained_in, preset = one["implementation"], one["configuration"].get("preset", "")
-            known = trained_in in looks.names
-            axes.plot(
-                log["step"],
-                log["validation"],
-                color=looks.colour(trained_in) if known else "0.5",
-                linestyle=STYLES.get(preset, ":"),
-                marker=looks.marker(trained_in) if known else None,
-                markersize=3,
-                linewidth=1.0,
-                alpha=0.8,
-                label=f"{trained_in}, {preset or 'own settings'}",
-            )
-        axes.set_yscale("log")
-        axes.set_xlabel("outer step")
-        axes.set_ylabel("meta-objective, validation")
-        handles, labels = axes.get_legend_handles_labels()
-        by_label = dict(zip(labels, handles, strict=True))
-        figure.legend(by_label.values(), by_label.keys(), loc="outside upper center", ncols=4)
-        picture = svg()
+    canvas = Canvas("validation meta-objective")
+    shown = []
+    for name, one in told.items():
+        look = looks.implementation(one["implementation"], names)
+        again = look in shown
+        shown.append(look)
+        steps = [row["step"] for row in one["log"]]
+        values = [or_infinite(row["validation"]) for row in one["log"]]
+        canvas.line(steps, values, look, name, again)
+    canvas.labels("outer step", "meta-objective, validation")
+    canvas.log("y")
     said = "; ".join(
         f"{name} {spelled(one['best_validation'])} at step {one['best_outer_step']}"
         for name, one in told.items()
     )
-    return Picture(
+    anchor = f"meta-training-{task}"
+    return Figure(
         anchor,
-        f"{task}: meta-training",
+        "Meta-training",
         f"Validation meta-objective against outer step, one line for each seed. Best: {said}.",
-        "One line for each meta-training seed, in the colour of what meta-trained it. The mean "
-        "over validation problems, which are neither those trained on nor those reported on; the "
-        "weights at the lowest point of a line are those that are kept. Outer steps whose "
-        "meta-gradient was not finite were skipped: "
-        + ", ".join(f"{name} {one['skipped_outer_steps']}" for name, one in told.items())
-        + ".",
-        picture,
-        data,
+        "One line for each meta-training seed, in the colour of what meta-trained it; the first of "
+        "each is bold. The mean over validation problems, which are neither those trained on nor "
+        "those reported on; the weights at the lowest point of a line are those that are kept. No "
+        "figure of the paper shows this.",
+        [canvas.panel(f"{anchor}-0")],
+        looks.keys(shown),
+        numbers(anchor, f"Meta-training on {task}", [canvas]),
+        command,
     )
-
-
-def _rows(name: str, one: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "optimizer": name,
-            "step": int(row["step"]),
-            "meta_objective": or_infinite(row["objective"]),
-            "validation": or_infinite(row["validation"]),
-        }
-        for row in one["log"]
-    ]

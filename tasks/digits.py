@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from loptbench.errors import LoptbenchError
 from loptbench.tasks.base import Layout, ProblemBatch, layout_size, numbers_of, require_positive
@@ -44,6 +43,8 @@ class Images:
 @functools.cache
 def embedded_digits() -> Images:
     """The 1,797 pictures of 8×8 pixels that come with scikit-learn."""
+    from sklearn.datasets import load_digits  # takes a second, and most commands never draw
+
     bunch = load_digits()
     pixels, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int32)
     return Images(pixels, labels, 16, "scikit-learn's load_digits")
@@ -81,7 +82,9 @@ class Digits:
         require_positive(
             self.name, channels=self.channels, batch_size=self.batch_size, n_steps=self.n_steps
         )
-        data = self.data
+        data = self.images
+        if data is None:
+            return  # scikit-learn's are right, and are not read before they are needed
         if not len(data.pixels) == len(data.labels) > 0:
             raise LoptbenchError(
                 f"the data of task 'digits' must have one label for each of at least one image, "

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import make_moons
 
 from loptbench.tasks.base import Layout, ProblemBatch, layout_size, numbers_of, require_positive
 from loptbench.tasks.networks import initial_weights
@@ -16,6 +15,8 @@ from loptbench.tasks.streams import generator
 
 @functools.cache
 def _moons(n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    from sklearn.datasets import make_moons  # takes a second, and most commands never draw
+
     points, labels = make_moons(n_samples, noise=0.1, shuffle=True, random_state=0)
     return np.asarray(points, np.float64), np.asarray(labels, np.int32)
 

@@ -1,15 +1,22 @@
 """What the suite runs on: implementations and hypothesis profiles."""
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from loptbench import mechanism_trials, runner
 from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.pytest_plugin import PROFILE, SELECTED, selected
-from loptbench.registry import Availability
+from loptbench.records import Store
+from loptbench.registry import Availability, Entry, get_implementation
+from loptbench.runner import plan, run_trials
 from loptbench.tolerances import TABLE
+from loptbench.tuned import load_tuned
+from loptbench.verdicts import evidence_of, judge_all
+from loptbench.zoo import shipped
 
 settings.register_profile(
     "ci",
@@ -22,6 +29,21 @@ settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get(PROFILE, "ci"))
 
 SEED = 7
+
+
+def pytest_configure() -> None:
+    """With `LOPTBENCH_REQUIRE_BROWSER=1`, tests that a browser takes part in may not be skipped."""
+    if os.environ.get("LOPTBENCH_REQUIRE_BROWSER") == "1":
+        from loptbench.reports.picture import BROWSERS, find_browser
+
+        needed = ("jinja2", "matplotlib", "playwright", "axe_playwright_python")
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
+        if find_browser() is None:
+            missing.append(" or ".join(BROWSERS))
+        if missing:
+            raise pytest.UsageError(
+                f"LOPTBENCH_REQUIRE_BROWSER=1 asks for what is not here: {', '.join(missing)}"
+            )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,3 +78,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the reference, with one implementation that is not installed; not to be changed.
+
+    It takes minutes: whatever tests a report takes it from here.
+    """
+    entries = [
+        Entry(
+            "reference",
+            "here",
+            Availability.INSTALLED,
+            implementation=get_implementation("reference"),
+        ),
+        Entry("tinygrad", "there", Availability.MISSING, "needs 'tinygrad': pip install it"),
+    ]
+    folder = tmp_path_factory.mktemp("full") / "store"
+    store = Store.create(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "N_EVALUATION", 6)
+        patch.setattr(mechanism_trials, "N_ANALYSIS", 2)
+        trials = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
+        records = run_trials(trials, store, entries)
+        store.put_verdicts([one.as_dict() for one in judge_all(evidence_of(records))])
+    return folder

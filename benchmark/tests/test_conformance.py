@@ -1,19 +1,22 @@
 """Every implementation passes every check.
 
-A third party runs this file on their own:
+A third party runs this file on their own; `--loptbench-report` leaves a page of what came out:
 
-    pytest --pyargs loptbench.tests.test_conformance --implementation package.module:Object
+    pytest --pyargs loptbench.tests.test_conformance --implementation package.module:Object \
+        --loptbench-report report.html
 """
 
 import pytest
 
 from loptbench.conformance import Check, Status, Subject, run_check
+from loptbench.pytest_report import hand_over
 
 pytestmark = pytest.mark.conformance
 
 
-def test_implementation(check: Check, subject: Subject) -> None:
+def test_implementation(check: Check, subject: Subject, request: pytest.FixtureRequest) -> None:
     outcome = run_check(check, subject)
+    hand_over(request.node, outcome)
     if outcome.status is Status.SKIPPED:
         pytest.skip(outcome.message)
     assert outcome.status is Status.PASSED, outcome.message

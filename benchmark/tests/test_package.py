@@ -82,8 +82,10 @@ def test_implementations_do_not_import_each_other() -> None:
 
 def test_the_harness_does_not_import_the_reports() -> None:
     allowed = {"loptbench.commands", "loptbench.reports", "loptbench.tests"}
+    # The first looks for their folder; the second is to pytest what a command is to the shell.
+    files = {"provenance.py", "pytest_report.py"}
     for name, file in sources():
-        if name not in allowed and file.name != "provenance.py":
+        if name not in allowed and file.name not in files:
             assert not any(m.startswith("loptbench.reports") for m in imported(file)), file
 
 

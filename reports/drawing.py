@@ -1,0 +1,237 @@
+"""Drawing panels as inline SVG: for light and dark pages, the same bytes each time."""
+
+import dataclasses
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from loptbench.reports.elements import Panel, Table
+from loptbench.reports.looks import IMPLEMENTATIONS, OPTIMIZERS, Look
+
+INK, PAPER, LINE = "#1b1f24", "#ffffff", "#d0d7de"
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "path.simplify_threshold": 0.3,
+}
+WIDTH, HEIGHT, LEFT, RIGHT = 3.2, 2.3, 0.72, 0.16
+"""Of a panel, in inches, and its margins: as wide as a phone, to be legible there."""
+POINTS = 50
+"""At most so many numbers of a long curve are told, and drawn of a thin one."""
+VARIABLES = {
+    INK: "ink",
+    PAPER: "paper",
+    LINE: "line",
+    **{look.light: look.light[1:] for look in (*OPTIMIZERS, *IMPLEMENTATIONS)},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Numbers that a panel shows, for its table."""
+
+    x_name: str
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+
+
+class Canvas:
+    """A panel to draw on: one pair of axes, and the numbers drawn.
+
+    Args:
+        title: its heading in the page.
+        height: in inches.
+    """
+
+    def __init__(self, title: str, height: float = HEIGHT) -> None:
+        self.title = title
+        self.series: list[Series] = []
+        self.fixed: dict[str, tuple[list[float], list[str]]] = {}
+        self.x_label = self.y_label = ""
+        with mpl.rc_context(STYLE):
+            # A figure of its own, not pyplot's: nothing global is left behind. Fixed margins,
+            # for letting matplotlib find them takes longer than all the rest.
+            self.drawing = Drawing(figsize=(WIDTH, height))
+            bottom, left = 0.44 / height, LEFT / WIDTH
+            self.ax: Axes = self.drawing.add_axes(
+                (left, bottom, 1 - left - RIGHT / WIDTH, 1 - bottom - 0.08 / height)
+            )
+        for axis in (self.ax.xaxis, self.ax.yaxis):
+            axis.set_visible(False)
+
+    def line(self, x: Any, y: Any, look: Look, name: str = "", again: bool = False) -> None:
+        """Draw a curve.
+
+        Args:
+            x: the abscissas.
+            y: the ordinates; gaps where they are NaN.
+            look: whose curve it is.
+            name: its column in the table; it has none if it is empty.
+            again: whether it is a further seed of the same, which is drawn thin and bare.
+        """
+        x, y = np.asarray(x, float), np.asarray(y, float)
+        style: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.55}
+        if not again:
+            style = {"linewidth": look.width, "linestyle": look.dash}
+            if look.marker:
+                every = max(1, x.size // 6)
+                style |= {"marker": look.marker, "markevery": every, "markersize": 4}
+        some = slice(None, None, -(-x.size // POINTS))
+        if name:
+            self.series.append(Series("", name, x[some], y[some]))
+        if again:
+            x, y = x[some], y[some]
+        self.ax.plot(x, y, color=look.light, **style)
+
+    def labels(self, x: str, y: str) -> None:
+        """Name the axes."""
+        self.x_label, self.y_label = x, y
+        self.series = [dataclasses.replace(one, x_name=x) for one in self.series]
+
+    def log(self, *axes: str) -> None:
+        """Make the axes "x" or "y" logarithmic."""
+        for name in axes:
+            getattr(self.ax, f"set_{name}scale")("log")
+
+    def ticks(self, axis: str, at: Sequence[float], names: Sequence[str] = ()) -> None:
+        """Say where the ticks of an axis are, if not where they would be by themselves."""
+        self.fixed[axis] = (list(at), list(names) or [_tick(value) for value in at])
+
+    def bare(self) -> None:
+        """No ticks: a picture rather than a plot."""
+        self.ticks("x", [])
+        self.ticks("y", [])
+
+    def panel(self, anchor: str) -> Panel:
+        """The finished panel; `anchor` must be the only one of its name in the page."""
+        with mpl.rc_context({**STYLE, "svg.hashsalt": anchor}):
+            self._axes()
+            buffer = io.StringIO()
+            self.drawing.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+        return Panel(self.title, _inline(buffer.getvalue(), anchor))
+
+    def _axes(self) -> None:
+        """Grid, ticks and names of the axes.
+
+        In two collections of lines and a few words: matplotlib's own ticks, of five artists each,
+        take most of the time that a report is drawn in.
+        """
+        ax = self.ax
+        ax.apply_aspect()  # which may move the limits
+        ax.set_aspect("auto")
+        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+        x, x_names = self.fixed.get("x") or _ticks(ax.get_xscale(), left, right)
+        y, y_names = self.fixed.get("y") or _ticks(ax.get_yscale(), bottom, top)
+        across, up = ax.get_xaxis_transform(), ax.get_yaxis_transform()
+        style: Any = {"colors": LINE, "linewidth": 0.6, "zorder": 0.5}
+        ax.vlines(x, 0, 1, transform=across, **style)
+        if "y" not in self.fixed:
+            ax.hlines(y, 0, 1, transform=up, **style)
+        apart: Any = {"textcoords": "offset points", "fontsize": 8, "annotation_clip": False}
+        for value, name in zip(x, x_names, strict=True):
+            at: Any = {"xy": (value, 0), "xycoords": across, "xytext": (0, -4)}
+            ax.annotate(name, **at, **apart, ha="center", va="top")
+        for value, name in zip(y, y_names, strict=True):
+            at = {"xy": (0, value), "xycoords": up, "xytext": (-4, 0)}
+            ax.annotate(name, **at, **apart, ha="right", va="center")
+        self.drawing.text(
+            0.5 + (LEFT - RIGHT) / WIDTH / 2, 0.02, self.x_label, ha="center", va="bottom"
+        )
+        middle = (ax.get_position().y0 + ax.get_position().y1) / 2
+        self.drawing.text(0.01, middle, self.y_label, rotation=90, ha="left", va="center")
+        ax.set_xlim(left, right)
+        ax.set_ylim(bottom, top)
+
+
+def _ticks(scale: str, low: float, high: float) -> tuple[list[float], list[str]]:
+    """Where ticks are, and what they say."""
+    low, high = sorted((low, high))
+    locator: Any = MaxNLocator(5, steps=[1, 2, 5, 10])
+    if scale == "log" and np.log10(high / low) > 1.3:
+        locator = LogLocator(numticks=6)
+    values = [v for v in locator.tick_values(low, high).tolist() if low <= v <= high]
+    return values, [_tick(value) for value in values]
+
+
+def _tick(value: float) -> str:
+    if abs(value) < 1e-12 or 1e-3 <= abs(value) < 1e5:
+        return f"{value + 0.0:.6g}".replace("-", "−")
+    mantissa, exponent = f"{value:.0e}".split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
+def _inline(document: str, anchor: str) -> str:
+    """The <svg> element alone: it scales, its identifiers are its own, its colours the page's.
+
+    Half of what matplotlib writes is left out: metadata, identifiers of groups, which nothing
+    refers to, the list of fonts with every word, digits of coordinates that nobody sees.
+    """
+    svg = document[document.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
+    svg = re.sub(r'<g id="[^"]+">', "<g>", svg)
+    svg = re.sub(r"font-family: [^;\"]+; ", "", svg)
+    # Within tags only: the words between them say what ticks say.
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d+\.\d)\d+", r"\1", tag[0]), svg)
+    svg = re.sub(r"(?<=\d) ?\n ?L (?=[-\d])", " ", svg)
+    svg = re.sub(r" *\n *", "\n", svg)
+    svg = re.sub(r'id="([^"]+)"', rf'id="{anchor}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{anchor}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{anchor}-\1)", svg)
+    svg = re.sub(
+        r"#[0-9a-f]{6}\b",
+        lambda m: f"var(--{VARIABLES[m[0]]}, {m[0]})" if m[0] in VARIABLES else m[0],
+        svg,
+    )
+    # Text that has no colour of its own takes the page's.
+    root = f'<svg fill="var(--ink, {INK})" font-family="sans-serif" aria-hidden="true" '
+    return svg.replace("<svg ", f'{root}focusable="false" ', 1)
+
+
+def numbers(anchor: str, caption: str, canvases: Sequence[Canvas]) -> list[Table]:
+    """A table for each panel: a column for each curve, and one for each of their abscissas."""
+    tables = []
+    for i, canvas in enumerate(canvases):
+        columns: list[tuple[str, list[float | None]]] = []
+        last: np.ndarray | None = None
+        for one in canvas.series:
+            if last is None or not np.array_equal(last, one.x):
+                columns.append((one.x_name, one.x.tolist()))
+                last = one.x
+            columns.append((one.name, one.y.tolist()))
+        if not columns:
+            continue
+        n = max(len(values) for _, values in columns)
+        padded = [values + [None] * (n - len(values)) for _, values in columns]
+        said = f"{caption}: {canvas.title}; of long curves at most {POINTS} points."
+        tables.append(
+            Table(
+                f"{anchor}-numbers-{i}",
+                said,
+                [name for name, _ in columns],
+                [[_short(v) for v in row] for row in zip(*padded, strict=True)],
+                0,
+            )
+        )
+    return tables
+
+
+def _short(value: float | None) -> float | int | None:
+    """Four digits, as they are shown; a whole number stays one."""
+    if value is None or value != value:
+        return None
+    return int(value) if value == int(value) and abs(value) < 1e6 else float(f"{value:.4g}")

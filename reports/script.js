@@ -1,0 +1,252 @@
+"use strict";
+// State lives in the address: #section&table.sort=2-&table.filter=text&theme=dark.
+// Without this script the page is whole; with it tables sort, filter and download.
+(() => {
+  const state = new Map();
+  let anchor = "";
+
+  function read() {
+    const [first, ...rest] = location.hash.slice(1).split("&");
+    const named = first.includes("=") ? [first, ...rest] : rest;
+    anchor = first.includes("=") ? "" : first;
+    return new Map(named.filter(Boolean).map((part) => {
+      const at = part.indexOf("=");
+      return [decode(part.slice(0, at)), decode(part.slice(at + 1))];
+    }));
+  }
+  function decode(text) {
+    try { return decodeURIComponent(text); } catch { return text; }
+  }
+  function write() {
+    const parts = [...state].map(([k, v]) => `${encodeURIComponent(k)}=${encodeURIComponent(v)}`);
+    const hash = [anchor, ...parts].filter(Boolean).join("&");
+    history.replaceState(null, "", location.href.split("#")[0] + (hash ? `#${hash}` : ""));
+  }
+  function put(key, value) {
+    if (value) state.set(key, value); else state.delete(key);
+    write();
+  }
+  function show(id) {
+    const target = id && document.getElementById(id);
+    if (!target) return;
+    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
+    target.scrollIntoView();
+  }
+  function element(name, properties, ...children) {
+    const made = Object.assign(document.createElement(name), properties);
+    made.append(...children);
+    return made;
+  }
+  function save(name, type, text) {
+    const link = element("a", {href: URL.createObjectURL(new Blob([text], {type})), download: name});
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  // Tables.
+  const words = (cell) => [...cell.childNodes].filter((n) => n.nodeName !== "SMALL")
+    .map((n) => n.textContent).join("").trim();
+  function value(cell) {
+    if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
+    const text = words(cell);
+    if (!cell.classList.contains("n")) return text;
+    return text === "∞" ? Infinity : text === "−∞" ? -Infinity : text === "–" ? NaN : Number(text);
+  }
+  function compare(a, b) {
+    if (typeof a === "number" && typeof b === "number") return a - b;
+    return String(a).localeCompare(String(b), "en", {numeric: true});
+  }
+  const missing = (v) => v === "" || v === "–" || Number.isNaN(v);
+
+  class Tabular {
+    constructor(box) {
+      this.id = box.id;
+      this.body = box.querySelector("tbody");
+      this.heads = [...box.querySelectorAll("thead th")];
+      this.rows = [...this.body.rows];
+      this.caption = box.querySelector("caption").textContent;
+      this.heads.forEach((head, column) => {
+        this.heads[column].dataset.name = head.textContent;
+        const button = element("button", {type: "button"}, head.textContent);
+        button.addEventListener("click", () => this.turn(column));
+        head.replaceChildren(button);
+      });
+      this.filter = element("input", {type: "search", autocomplete: "off"});
+      this.filter.addEventListener("input", () => {
+        put(`${this.id}.filter`, this.filter.value);
+        this.apply();
+      });
+      this.count = element("span", {className: "count"});
+      this.count.setAttribute("role", "status");
+      const tools = element("div", {className: "tools"},
+        element("label", {}, "Filter ", this.filter), this.count);
+      for (const [name, type, make] of [["CSV", "text/csv", csv], ["LaTeX", "text/x-tex", latex]]) {
+        const button = element("button", {type: "button"}, name);
+        button.setAttribute("aria-label", `Download as ${name}: ${this.caption}`);
+        button.addEventListener("click", () =>
+          save(`${this.id}.${name === "CSV" ? "csv" : "tex"}`, type, make(this)));
+        tools.append(button);
+      }
+      this.filter.setAttribute("aria-label", `Filter: ${this.caption}`);
+      box.querySelector(".scroll").before(tools);
+    }
+    turn(column) {
+      const now = this.sort;
+      const next = !now || now.column !== column ? `${column}+` : now.up ? `${column}-` : "";
+      put(`${this.id}.sort`, next);
+      this.apply();
+    }
+    get sort() {
+      const found = /^(\d+)([+-])$/.exec(state.get(`${this.id}.sort`) || "");
+      if (!found || Number(found[1]) >= this.heads.length) return null;
+      return {column: Number(found[1]), up: found[2] === "+"};
+    }
+    apply() {
+      const {sort} = this;
+      this.heads.forEach((head, column) => {
+        if (sort && sort.column === column) {
+          head.setAttribute("aria-sort", sort.up ? "ascending" : "descending");
+        } else head.removeAttribute("aria-sort");
+      });
+      let rows = this.rows;
+      if (sort) {
+        const keyed = rows.map((row) => [value(row.cells[sort.column]), row]);
+        keyed.sort(([a], [b]) => missing(a) || missing(b)
+          ? missing(a) - missing(b) : (sort.up ? 1 : -1) * compare(a, b));
+        rows = keyed.map(([, row]) => row);
+      }
+      const wanted = state.get(`${this.id}.filter`) || "";
+      if (this.filter.value !== wanted) this.filter.value = wanted;
+      const terms = wanted.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        const text = terms.length ? row.textContent.toLowerCase() : "";
+        row.hidden = !terms.every((term) => text.includes(term));
+        shown += !row.hidden;
+      }
+      this.body.append(...rows);
+      this.count.textContent = terms.length ? `${shown} of ${rows.length} rows` : "";
+    }
+    // The headings, then the rows as they are shown; numbers exactly, or as they are shown.
+    content(exact) {
+      const rows = [...this.body.rows].filter((row) => !row.hidden);
+      return [
+        this.heads.map((head) => head.dataset.name),
+        ...rows.map((row) => [...row.cells].map((cell) =>
+          exact && cell.dataset.v !== undefined ? cell.dataset.v : words(cell))),
+      ];
+    }
+  }
+  function csv(table) {
+    const quoted = (text) => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    return table.content(true).map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
+  }
+  const TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
+    "∞": "$\\infty$", "−": "$-$", "±": "$\\pm$", "κ": "$\\kappa$", "η": "$\\eta$", "θ": "$\\theta$",
+    "α": "$\\alpha$", "β": "$\\beta$", "λ": "$\\lambda$", "Σ": "$\\Sigma$", "–": "--",
+    "≤": "$\\le$", "≥": "$\\ge$", "²": "$^2$", "ᵀ": "$^\\top$", "∂": "$\\partial$", "·": "$\\cdot$",
+    "✓": "yes", "✗": "no", "…": "\\ldots{}"};
+  const tex = (text) => text.replace(/[\\{}$&#%_~^∞−±κηθαβλΣ–≤≥²ᵀ∂·✓✗…]/g, (c) => TEX[c] || `\\${c}`);
+  function latex(table) {
+    const [heads, ...rows] = table.content(false).map((row) => row.map(tex));
+    const columns = table.heads.map((_, i) =>
+      table.rows.length && table.rows[0].cells[i].classList.contains("n") ? "r" : "l").join("");
+    const lines = (list) => list.map((row) => `  ${row.join(" & ")} \\\\`).join("\n");
+    return `% needs \\usepackage{booktabs}\n\\begin{tabular}{${columns}}\n  \\toprule\n${lines([heads])}\n` +
+      `  \\midrule\n${lines(rows)}\n  \\bottomrule\n\\end{tabular}\n`;
+  }
+
+  // Figures: all panels and the legend in one drawing, with colours for a light page.
+  const SVG = "http://www.w3.org/2000/svg";
+  function drawing(figure) {
+    const panels = [...figure.querySelectorAll(".panel")];
+    const sizes = panels.map((p) => p.querySelector("svg").viewBox.baseVal);
+    const wide = Math.max(...sizes.map((s) => s.width));
+    const perRow = Math.max(1, Math.min(4, panels.length));
+    const made = document.createElementNS(SVG, "svg");
+    const say = (x, y, text, size) => {
+      const label = document.createElementNS(SVG, "text");
+      label.setAttribute("x", x); label.setAttribute("y", y);
+      label.setAttribute("style", `font: ${size}px sans-serif`);
+      label.textContent = text;
+      made.append(label);
+    };
+    const place = (source, x, y, width, height) => {
+      const copy = source.cloneNode(true);
+      for (const [k, v] of Object.entries({x, y, width, height})) copy.setAttribute(k, v);
+      made.append(copy);
+    };
+    let x = 8, y = 20;
+    for (const item of figure.querySelectorAll(".legend li")) {
+      const width = 44 + 7 * item.textContent.length;
+      if (x + width > perRow * wide && x > 8) { x = 8; y += 18; }
+      place(item.querySelector("svg"), x, y - 10, 28, 12);
+      say(x + 32, y, item.textContent, 11);
+      x += width;
+    }
+    y += 12;
+    for (let i = 0; i < panels.length; i += perRow) {
+      const row = sizes.slice(i, i + perRow);
+      row.forEach((size, j) => {
+        say(j * wide + 8, y + 14, panels[i + j].querySelector("p").textContent, 12);
+        place(panels[i + j].querySelector("svg"), j * wide, y + 20, size.width, size.height);
+      });
+      y += 24 + Math.max(...row.map((s) => s.height));
+    }
+    for (const [k, v] of Object.entries({xmlns: SVG, "xmlns:xlink": "http://www.w3.org/1999/xlink",
+      width: perRow * wide, height: y, viewBox: `0 0 ${perRow * wide} ${y}`})) made.setAttribute(k, v);
+    made.removeAttribute("aria-hidden");
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(made);
+  }
+
+  // The theme: as the system says, or as chosen.
+  function theme() {
+    const chosen = state.get("theme") || "";
+    if (chosen) document.documentElement.dataset.theme = chosen;
+    else delete document.documentElement.dataset.theme;
+    for (const button of document.querySelectorAll("#theme button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.theme === chosen));
+    }
+  }
+
+  const tables = [...document.querySelectorAll(".tabular")].map((box) => new Tabular(box));
+  for (const figure of document.querySelectorAll("figure")) {
+    const button = element("button", {type: "button", className: "svg"}, "Download SVG");
+    button.setAttribute("aria-label", `Download SVG: ${figure.querySelector("h3").textContent}`);
+    button.addEventListener("click", () => save(`${figure.id}.svg`, "image/svg+xml", drawing(figure)));
+    figure.querySelector("figcaption").append(" ", button);
+  }
+  for (const [name, label] of [["", "System"], ["light", "Light"], ["dark", "Dark"]]) {
+    const button = element("button", {type: "button"}, label);
+    button.dataset.theme = name;
+    button.addEventListener("click", () => { put("theme", name); theme(); });
+    document.getElementById("theme").append(button);
+  }
+  document.getElementById("theme").setAttribute("role", "group");
+  document.getElementById("theme").setAttribute("aria-label", "Theme");
+  function all(move) {
+    theme();
+    for (const table of tables) table.apply();
+    if (move) show(anchor);
+  }
+  addEventListener("hashchange", () => {
+    const found = read();
+    // A link within the page names a section only: sorting and filters stay.
+    if (found.size || !anchor) {
+      state.clear();
+      for (const [k, v] of found) state.set(k, v);
+    }
+    write();
+    all(true);
+  });
+  for (const [k, v] of read()) state.set(k, v);
+  all(true);
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")].filter((one) => one.closest("figure") === null);
+    for (const one of folded) one.open = true;
+  });
+  addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+})();
