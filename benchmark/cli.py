@@ -11,6 +11,7 @@ import click
 import loptbench
 from loptbench.commands.analyze import analyze
 from loptbench.commands.check import check
+from loptbench.commands.compare import compare
 from loptbench.commands.info import info
 from loptbench.commands.listing import list_
 from loptbench.commands.meta_train import meta_train
@@ -33,7 +34,11 @@ def cli() -> None:
     """
 
 
-for command in (run, reproduce, report, list_, check, meta_train, tune, analyze, zoo, perf, info):
+COMMANDS = (
+    *(run, reproduce, report, compare, list_, check),
+    *(meta_train, tune, analyze, zoo, perf, info),
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from loptbench.optimizers import BASELINES
 from loptbench.records import Record
 from loptbench.reports import looks
-from loptbench.reports.drawing import POINTS, Canvas, numbers
+from loptbench.reports.drawing import POINTS, Canvas, few, numbers
 from loptbench.reports.elements import Cell, Figure, Table, interval, spelled
 from loptbench.reports.results import or_infinite
 from loptbench.reports.schematics import schematic
@@ -107,11 +107,12 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
         return None
     anchor = f"curves-{task}"
     canvases = []
+    drawn, left_out = few(rows, lambda row: (row["implementation"], row["look"]))
     lowest = min(np.nanmin(np.array(row["found"]["curve_mean"], float)) for row in rows)
     for name in dict.fromkeys(row["implementation"] for row in rows):
-        canvas = Canvas(f"{name}")
+        canvas = Canvas(name)
         seen: set[str] = set()
-        for row in rows:
+        for row in drawn:
             if row["implementation"] == name:
                 _curve(canvas, row, row["look"] in seen)
                 seen.add(row["look"])
@@ -142,7 +143,7 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
         "error of the mean (the lower one cut at a hundredth of it). Baselines are tuned on other "
         "problems of the task. A curve leaves the picture, at the top, where a run of its "
         "optimizer diverged. Thin lines are further seeds of meta-training. "
-        "Answers to the paper's first figure."
+        f"Answers to the paper's first figure.{left_out}"
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
         panels,
         looks.keys([look for look in looks.OPTIMIZERS if look.name in present]),

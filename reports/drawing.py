@@ -3,8 +3,9 @@
 import dataclasses
 import io
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -31,12 +32,30 @@ WIDTH, HEIGHT, LEFT, RIGHT = 3.2, 2.3, 0.72, 0.16
 """Of a panel, in inches, and its margins: as wide as a phone, to be legible there."""
 POINTS = 50
 """At most so many numbers of a long curve are told, and drawn of a thin one."""
+MOST = 20
+"""So many optimizers of one look are drawn in a panel; tables have all of them."""
 VARIABLES = {
     INK: "ink",
     PAPER: "paper",
     LINE: "line",
     **{look.light: look.light[1:] for look in (*OPTIMIZERS, *IMPLEMENTATIONS)},
 }
+
+
+T = TypeVar("T")
+
+
+def few(items: Iterable[T], look: Callable[[T], Hashable]) -> tuple[list[T], str]:
+    """The first items of each look, and a sentence on how many are left out; empty if none is."""
+    kept: list[T] = []
+    counts: Counter[Hashable] = Counter()
+    for item in items:
+        counts[look(item)] += 1
+        if counts[look(item)] <= MOST:
+            kept.append(item)
+    left = counts.total() - len(kept)
+    said = f" The first {MOST} of each are drawn; {left} more are in the table." if left else ""
+    return kept, said
 
 
 @dataclasses.dataclass(frozen=True)

@@ -145,8 +145,6 @@ def claim_sections(
             parts += _claim(claim, [v for v in of_subject if v.claim == claim.name])
         if anchor == "convergence" and points is not None:
             parts.append(Folded("The convergence point of every optimizer", [points]))
-        by_checkpoint = _by_checkpoint(anchor, of_subject)
-        parts += [by_checkpoint] if by_checkpoint is not None else []
         if parts:
             sections.append(Section(f"subject-{anchor}", title, parts))
     return sections
@@ -203,7 +201,7 @@ def _claim(claim: Claim, verdicts: Sequence[Verdict]) -> list[Part]:
     return [table]
 
 
-def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Folded | None:
+def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Table:
     rows = [
         [
             v.claim,
@@ -217,9 +215,7 @@ def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Folded | None:
         for v in verdicts
         if v.scope is Scope.CHECKPOINT
     ]
-    if not rows:
-        return None
-    table = Table(
+    return Table(
         f"checkpoints-{anchor}",
         "The verdict on each learned optimizer alone. Its interval is over problems; a statistic "
         "that does not depend on problems is its own interval.",
@@ -227,7 +223,6 @@ def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Folded | None:
         rows,
         3,
     )
-    return Folded("The verdict on each learned optimizer alone", [table])
 
 
 def _strips(
@@ -260,10 +255,10 @@ def _strips(
         "with its 95 % interval as a bar; where the claim says is shaded. "
         f"{'; '.join(_words(verdicts))}.",
         "Points are meta-training seeds, by what meta-trained them; what lies beyond the edge, or "
-        "is infinite, is drawn at the edge. The tables above have the numbers.",
+        "is infinite, is drawn at the edge. No figure of the paper shows this.",
         panels,
         looks.keys(sorted(set(shown), key=lambda look: look.name)),
-        [],
+        [_by_checkpoint(anchor, verdicts)],
         command,
     )
 

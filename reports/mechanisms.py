@@ -8,7 +8,7 @@ import numpy as np
 
 from loptbench.records import Record
 from loptbench.reports import looks
-from loptbench.reports.drawing import INK, Canvas, numbers
+from loptbench.reports.drawing import INK, Canvas, few, numbers
 from loptbench.reports.elements import Figure, Table
 from loptbench.reports.looks import Look
 from loptbench.tasks import TASKS
@@ -19,7 +19,7 @@ CONTROL = "momentum"
 LENGTH = 61
 
 Groups = dict[str, list[tuple[Look, str, Record]]]
-Draw = Callable[[list[Canvas], Look, str, Mapping[str, Any], bool], list[Any]]
+Draw = Callable[[list[Canvas], Look, str, Mapping[str, Any], bool], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Kind:
         title: its heading.
         panels: the heading of each of a task's panels.
         draw: draws one optimizer: told the panels, its look and name, what the probe found, and
-            whether it is a further seed of the same; returns its numbers.
+            whether it is a further seed of the same.
         finish: labels the panels of one task.
-        columns: what the numbers are.
+        numbers: the numbers of one optimizer, of what the probe found.
+        columns: what they are.
         alternative: what it shows, in words.
         caption: what to look for.
     """
@@ -43,6 +44,7 @@ class Kind:
     panels: tuple[str, ...]
     draw: Draw
     finish: Callable[[list[Canvas]], None]
+    numbers: Callable[[Mapping[str, Any]], list[Any]]
     columns: tuple[str, ...]
     alternative: str
     caption: str
@@ -61,6 +63,7 @@ def mechanism_figure(
     """
     kind = next(one for one in KINDS if one.probe == probe)
     by_task: dict[str, list[Canvas]] = {}
+    left_out = ""
     lines: list[list[Any]] = []
     shown: list[Look] = []
     for task, group in _by_task(records).items():
@@ -69,11 +72,14 @@ def mechanism_figure(
             continue
         canvases = [Canvas(f"{task}: {title}") for title in kind.panels]
         here: set[str] = set()
-        for look, label, record in usable:
-            again = look.name in here
+        drawn, said = few(usable, lambda one: one[0])
+        left_out += said and f" On {task}: {said.strip()}"
+        for look, label, record in drawn:
+            kind.draw(canvases, look, label, record.result[probe], look.name in here)
             here.add(look.name)
             shown.append(look)
-            row = kind.draw(canvases, look, label, record.result[probe], again)
+        for _, label, record in usable:
+            row = kind.numbers(record.result[probe])
             lines.append([label, task, record.key["implementation"], *row])
         kind.finish(canvases)
         by_task[task] = canvases
@@ -90,7 +96,7 @@ def mechanism_figure(
         f"{kind.alternative} {words}",
         f"{kind.caption} Thin lines are further seeds of meta-training; baselines are the tuned "
         "ones; the control, on the first task, is momentum with β = 0.9. Where an optimizer is "
-        "missing, the table of convergence points says why.",
+        f"missing, the table of convergence points says why.{left_out}",
         [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
         looks.keys([look for look in looks.OPTIMIZERS if look in shown]),
         [table, *numbers(anchor, kind.title, canvases)],
@@ -123,7 +129,7 @@ def _by_task(records: Sequence[Record]) -> Groups:
 
 def _momentum(
     canvases: list[Canvas], look: Look, name: str, found: Mapping[str, Any], again: bool
-) -> list[Any]:
+) -> None:
     response, plane = canvases
     kappa = -np.array(found["impulse_response"], float)[:LENGTH]
     response.line(np.arange(kappa.size), kappa / kappa[0], look, name, again)
@@ -137,6 +143,9 @@ def _momentum(
             edgecolors=[look.light],
             marker=look.marker,
         )
+
+
+def _numbers_of_momentum(found: Mapping[str, Any]) -> list[Any]:
     names = ("index", "effective_rate", "asymptotic_rate", "r2_near_convergence", "r2_whole_run")
     return [found[name] for name in names]
 
@@ -156,11 +165,9 @@ def _finish_momentum(canvases: list[Canvas]) -> None:
 
 def _clipping(
     canvases: list[Canvas], look: Look, name: str, found: Mapping[str, Any], again: bool
-) -> list[Any]:
+) -> None:
     saturation, density = canvases
-    # Where an optimizer has no gain at h*, as RMSProp, a state from the middle of a run.
-    states = {one["where"]: one for one in found["states"]}
-    one = states.get("h*") or found["states"][len(found["states"]) // 2]
+    one = _clipping_state(found)
     g = np.array(found["gradients"], float)
     u = np.array(one["update"], float)
     for canvas in canvases:
@@ -181,6 +188,16 @@ def _clipping(
             density.ax.fill_between(
                 sign * middle, values, color=look.light, alpha=0.5, step="mid", linewidth=0
             )
+
+
+def _clipping_state(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """h*, or where an optimizer has no gain there, as RMSProp, a state from the middle of a run."""
+    states: dict[str, Mapping[str, Any]] = {one["where"]: one for one in found["states"]}
+    return states.get("h*") or list(states.values())[len(states) // 2]
+
+
+def _numbers_of_clipping(found: Mapping[str, Any]) -> list[Any]:
+    one = _clipping_state(found)
     half = one["half_saturation"]
     return [one["where"], half[0], half[1], found["largest_gradient"], found.get("engagement")]
 
@@ -195,7 +212,7 @@ def _finish_clipping(canvases: list[Canvas]) -> None:
 
 def _schedule(
     canvases: list[Canvas], look: Look, name: str, found: Mapping[str, Any], again: bool
-) -> list[Any]:
+) -> None:
     rates, plane = canvases
     rate = np.array(found["rate"], float)
     rates.line(np.arange(rate.size), np.where(rate > 0, rate, np.nan), look, name, again)
@@ -205,6 +222,9 @@ def _schedule(
         some = slice(None, None, max(1, len(path) // 60))
         points = path[some]
         plane.ax.scatter(points[:, 0], points[:, 1], c=np.arange(len(points)), s=9, cmap="viridis")
+
+
+def _numbers_of_schedule(found: Mapping[str, Any]) -> list[Any]:
     names = ("peak_step", "peak_over_first", "last_over_peak", "lowest_over_highest")
     return [found[name] for name in names]
 
@@ -218,7 +238,7 @@ def _finish_schedule(canvases: list[Canvas]) -> None:
 
 def _adaptation(
     canvases: list[Canvas], look: Look, name: str, found: Mapping[str, Any], again: bool
-) -> list[Any]:
+) -> None:
     g = np.array(found["gradients"], float)
     rate = np.array(found["rate_reference"], float)
     rate = np.where(rate > 0, rate, np.nan)
@@ -232,6 +252,9 @@ def _adaptation(
         place = np.sign(g) * np.log(np.abs(g) / np.abs(g).min())
         some = slice(None, None, max(1, len(curve) // 100))
         canvases[2].ax.scatter(curve[some, 0], curve[some, 1], c=place[some], s=10, cmap="coolwarm")
+
+
+def _numbers_of_adaptation(found: Mapping[str, Any]) -> list[Any]:
     return [
         *found["elasticity"],
         *found["rank_correlation"],
@@ -254,6 +277,7 @@ KINDS = (
         ("impulse response", "eigenvalues"),
         _momentum,
         _finish_momentum,
+        _numbers_of_momentum,
         (
             "momentum index",
             "effective rate",
@@ -272,6 +296,7 @@ KINDS = (
         ("saturation", "gradients met"),
         _clipping,
         _finish_clipping,
+        _numbers_of_clipping,
         (
             "at the state",
             "half-saturation, g < 0",
@@ -292,6 +317,7 @@ KINDS = (
         ("effective learning rate", "autonomous trajectory"),
         _schedule,
         _finish_schedule,
+        _numbers_of_schedule,
         ("peak at step", "peak / first", "last / peak", "lowest / highest"),
         "The effective learning rate along the trajectory that the state takes without a gradient, "
         "and that trajectory in its first two principal components, coloured by step.",
@@ -304,6 +330,7 @@ KINDS = (
         ("rate, g < 0", "rate, g > 0", "S-curve"),
         _adaptation,
         _finish_adaptation,
+        _numbers_of_adaptation,
         (
             "elasticity, g < 0",
             "elasticity, g > 0",

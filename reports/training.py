@@ -5,7 +5,7 @@ from typing import Any
 
 from loptbench.records import Record
 from loptbench.reports import looks
-from loptbench.reports.drawing import Canvas, numbers
+from loptbench.reports.drawing import Canvas, few, numbers
 from loptbench.reports.elements import Figure, Table, spelled
 from loptbench.reports.results import or_infinite
 from loptbench.tasks import TASKS
@@ -96,7 +96,8 @@ def meta_training(
         return None
     canvas = Canvas("validation meta-objective")
     shown = []
-    for name, one in told.items():
+    drawn, left_out = few(told.items(), lambda one: one[1]["implementation"])
+    for name, one in drawn:
         look = looks.implementation(one["implementation"], names)
         again = look in shown
         shown.append(look)
@@ -117,7 +118,7 @@ def meta_training(
         "One line for each meta-training seed, in the colour of what meta-trained it; the first of "
         "each is bold. The mean over validation problems, which are neither those trained on nor "
         "those reported on; the weights at the lowest point of a line are those that are kept. No "
-        "figure of the paper shows this.",
+        f"figure of the paper shows this.{left_out}",
         [canvas.panel(f"{anchor}-0")],
         looks.keys(shown),
         numbers(anchor, f"Meta-training on {task}", [canvas]),
