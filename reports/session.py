@@ -32,6 +32,7 @@ from loptbench.reports.elements import (
     Section,
     Table,
     Value,
+    anchor,
 )
 from loptbench.reports.writing import html
 
@@ -193,7 +194,7 @@ def _unlisted(name: str, rows: Sequence[CheckRow]) -> Section:
 
 
 def _section(name: str, parts: Sequence[Part]) -> Section:
-    return Section(f"implementation-{name}", name, parts)
+    return Section(anchor("implementation", name), name, parts)
 
 
 def _checks(name: str, rows: Sequence[CheckRow]) -> list[Part]:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import shutil
 import xml.etree.ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +19,14 @@ pytest.importorskip("axe_playwright_python", reason="the browser extra is not in
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from loptbench.comparing import compare
+from loptbench.pytest_report import Failure, Session, Test
 from loptbench.records import Store
+from loptbench.registry import Availability, Entry
+from loptbench.reports import two_stores
 from loptbench.reports.page import render
 from loptbench.reports.picture import BROWSERS, find_browser
+from loptbench.reports.session import render as render_session
 
 TABLE = "#numbers-rosenbrock"
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
@@ -257,6 +264,60 @@ def test_axe_finds_nothing(page: Page, theme: str) -> None:
     found = Axe().run(page)
     assert found.response["passes"]
     assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.fixture(scope="module")
+def others(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The comparison of two stores that differ, and a test session with every kind of outcome."""
+    folder = tmp_path_factory.mktemp("others")
+    shutil.copytree(full_store, folder / "changed")
+    verdicts = json.loads((full_store / "verdicts.json").read_text())
+    for one in verdicts["verdicts"]:
+        one["outcome"] = "reproduced" if one["outcome"] != "reproduced" else "inconclusive"
+    (folder / "changed" / "verdicts.json").write_text(json.dumps(verdicts))
+    compared = compare(Store.open(full_store), Store.open(folder / "changed"))
+    statuses = ("passed", "failed", "skipped", "not run")
+    session = Session(
+        checks=[
+            {
+                **{
+                    "implementation": "mine:Mine",
+                    "level": 1,
+                    "task": "quadratic",
+                    "dtype": "float64",
+                },
+                **{"optimizer": "sgd", "check": f"check-{i}", "status": status, "ratio": 0.5},
+                "message": "why",
+            }
+            for i, status in enumerate(statuses)
+        ],
+        tests=[Test("a.py::test_one", "passed"), Test("a.py::test_two", "skipped", "no time")],
+        failures=[Failure("a.py::test_three", "failed", "it broke", "Traceback")],
+        entries=[Entry("torch", "there", Availability.MISSING, "needs 'torch'")],
+    )
+    pages = {"compare": two_stores.render(compared), "session": render_session(session)}
+    for name, html in pages.items():
+        (folder / f"{name}.html").write_text(html)
+    return {name: folder / f"{name}.html" for name in pages}
+
+
+@pytest.mark.parametrize("name", ["compare", "session"])
+def test_the_other_pages_are_as_sound(
+    context: BrowserContext, others: dict[str, Path], name: str
+) -> None:
+    said: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(others[name].as_uri())
+    page.evaluate(OPEN_ALL)
+    for theme in ("Light", "Dark"):
+        page.get_by_role("button", name=theme).click()
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert said == []
 
 
 def test_without_scripts_the_page_is_whole(browser: Browser, file: Path) -> None:
