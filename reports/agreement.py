@@ -53,7 +53,8 @@ def agreement_matrix(rows: Sequence[CheckRow], absent: Mapping[str, tuple[str, s
     for name in names:
         if name in absent:
             status, reason = absent[name]
-            lines.append([name, "all", *(Cell(status, status=status, note=reason) for _ in tasks)])
+            cells = [Cell(status, status=status) for _ in tasks]
+            lines.append([name, Cell("all", note=reason), *cells])
             continue
         for level in Level:
             of_level = [r for r in rows if r.implementation == name and r.level == level]

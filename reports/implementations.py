@@ -20,7 +20,7 @@ from loptbench.reports.elements import (
     anchor,
     spelled,
 )
-from loptbench.reports.results import Results
+from loptbench.reports.results import Results, or_infinite
 from loptbench.tolerances import TABLE
 
 QUANTITIES = ("loss", "parameters", "gradient", "state", "update")
@@ -72,7 +72,7 @@ def _installed(name: str, results: Results, checks: Sequence[CheckRow]) -> list[
                 n[SKIPPED],
                 n[NOT_RUN],
                 worst.ratio if worst else None,
-                f"{worst.optimizer}, {worst.task}, {worst.dtype}" if worst else "",
+                f"{worst.optimizer}, {worst.task}, {worst.dtype}" if worst and worst.ratio else "",
             ]
         )
     if lines:
@@ -104,7 +104,7 @@ def _conclusions(name: str, records: Sequence[Record]) -> Table | None:
     lines: list[list[Any]] = []
     for record in records:
         if record.key["implementation"] == name and record.result.get("agreement"):
-            ratios = [float(c["ratio"] or np.inf) for c in record.result["agreement"]]
+            ratios = [or_infinite(c["ratio"]) for c in record.result["agreement"]]
             top = record.result["agreement"][int(np.argmax(ratios))]
             status = "passed" if max(ratios) <= 1 else FAILED
             lines.append(

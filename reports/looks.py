@@ -98,6 +98,6 @@ def _swatch(look: Look) -> str:
 
 def colours() -> str:
     """The colours as CSS: each by its name on white, which drawings fall back to elsewhere."""
-    pairs = {look.light: look.dark for look in (*OPTIMIZERS, *IMPLEMENTATIONS)}
+    pairs = {look.light: look.dark for look in (*OPTIMIZERS, *IMPLEMENTATIONS, BOUND)}
     told = "; ".join(f"--{a[1:]}: light-dark({a}, {b})" for a, b in pairs.items())
     return f":root {{ {told}; }}"

@@ -52,8 +52,8 @@ def page(store: Store) -> Page:
     command = f"loptbench report {store.folder.name}"
     evaluated = comparisons(results.of_kind("evaluation"))
     makers: list[tuple[str, bool, Callable[[], list[Section]]]] = [
-        ("At a glance", False, lambda: _wrong(results)),
-        ("", True, lambda: _matrices(results, verdicts, n_dropped)),
+        ("Attention", False, lambda: _wrong(results)),
+        ("At a glance", True, lambda: _matrices(results, verdicts, n_dropped)),
         ("Claims", False, lambda: _claims(results, verdicts, command)),
         ("Tasks", False, lambda: _tasks(results, evaluated, command)),
         ("Implementations", False, lambda: implementation_sections(results)),

@@ -18,7 +18,8 @@ from loptbench.protocol import Level
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.reports import looks
 from loptbench.reports.agreement import agreement_matrix
-from loptbench.reports.elements import Cell, Figure
+from loptbench.reports.elements import Cell, Figure, Table
+from loptbench.reports.implementations import implementation_sections
 from loptbench.reports.origin import timings
 from loptbench.reports.page import page, render
 from loptbench.reports.results import Results
@@ -183,13 +184,30 @@ def cell(store: Store, implementation: str, level: int, task: str = "quadratic")
     raise AssertionError("no such row")
 
 
+def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> None:
+    """An error of exactly 0 is not a missing one."""
+    sections = implementation_sections(Results.of(store))
+    (table,) = (
+        part for part in sections[0].parts if getattr(part, "anchor", "") == "conclusions-reference"
+    )
+    assert isinstance(table, Table)
+    assert [row[3].status for row in table.cells()] == ["passed"] * 3
+
+
+def test_every_colour_has_one_for_dark_pages(store: Store) -> None:
+    html = render(store)
+    used = set(re.findall(r"var\(--([0-9a-f]{6}),", html))
+    assert len(used) >= 8
+    assert used <= set(re.findall(r"--([0-9a-f]{6}): light-dark", html))
+
+
 def test_states_are_not_mixed_up(store: Store) -> None:
     passed = cell(store, "reference", Level.STEP)
     assert passed.status == "passed"
     assert isinstance(passed.value, float)
     assert passed.value < 1
-    missing = cell(store, "tinygrad", Level.STEP)
-    assert (missing.status, missing.note) == ("not installed", "needs 'tinygrad': pip install it")
+    assert cell(store, "tinygrad", Level.STEP).status == "not installed"
+    assert "needs 'tinygrad': pip install it" in Page(render(store)).text
     plan = json.loads((store.folder / "plan.json").read_text())
     plan["implementations"][1] |= {"availability": "broken", "reason": "raised"}
     (store.folder / "plan.json").write_text(json.dumps(plan))
