@@ -52,6 +52,15 @@ class Interval:
     low: float
     high: float
 
+    def within(self, least: float, most: float) -> "Interval":
+        """The part of it where the number can lie at all, which covers it just as often.
+
+        All of it where the number found lies elsewhere.
+        """
+        if not least <= self.value <= most:
+            return self
+        return Interval(self.value, max(self.low, least), min(self.high, most))
+
 
 def over_problems(sample: Sample, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
     """The interval of a ratio of means, problems being drawn at random.

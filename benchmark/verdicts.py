@@ -227,6 +227,23 @@ STATISTICS: dict[str, Callable[[Evidence], Statistic | NotApplicable]] = {
 """
 
 
+_SHARE, _POSITIVE = (0.0, 1.0), (0.0, np.inf)
+RANGES: dict[str, tuple[float, float]] = {
+    "ratio_to_sgd": _POSITIVE,
+    "ratio_to_best_baseline": _POSITIVE,
+    "starts_at_point": _SHARE,
+    "r2_near": (-np.inf, 1.0),
+    "saturation_reach": _POSITIVE,
+    "engagement": _SHARE,
+    "peak_over_first": (1.0, np.inf),
+    "peak_step": _POSITIVE,
+    "last_over_peak": _SHARE,
+    "lowest_over_highest": _SHARE,
+    "adaptation_rank": (-1.0, 1.0),
+}
+"""Where statistics can lie, if not anywhere: a bootstrap interval knows nothing of it."""
+
+
 def judge(evidence: Evidence) -> dict[str, tuple[Verdict, Statistic | NotApplicable]]:
     """The verdicts on one checkpoint, and the statistics they rest on, by claim."""
     found: dict[str, tuple[Verdict, Statistic | NotApplicable]] = {}
@@ -246,7 +263,7 @@ def _judge_one(
     if isinstance(statistic, NotApplicable):
         verdict = dataclasses.replace(verdict, reason=f"not applicable: {statistic.reason}")
     else:
-        interval = statistic.interval
+        interval = _possible(claim, statistic.interval)
         verdict = dataclasses.replace(
             verdict,
             outcome=_outcome(claim, interval),
@@ -260,6 +277,10 @@ def _judge_one(
             reason = "it does no better than gradient descent"
         verdict = dataclasses.replace(verdict, outcome=premise, reason=reason)
     return dataclasses.replace(verdict, n_reproduced=int(verdict.outcome == "reproduced"))
+
+
+def _possible(claim: Claim, interval: Interval) -> Interval:
+    return interval.within(*RANGES.get(claim.statistic, (-np.inf, np.inf)))
 
 
 def _outcome(claim: Claim, interval: Interval) -> Outcome:
@@ -327,7 +348,7 @@ def _over_seeds(
         return dataclasses.replace(verdict, outcome=outcome, reason=reason)
     samples = [one.sample for one in statistics if one.sample is not None]
     same = len({len(one.numerator) for one in samples}) == 1 and len(samples) == len(statistics)
-    interval = over_seeds(values, samples if same else None)
+    interval = _possible(claim, over_seeds(values, samples if same else None))
     outcome = _outcome(claim, interval)
     reason = ""
     if outcome is Outcome.REPRODUCED and n_reproduced < enough:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from loptbench.statistics import Sample, over_problems, over_seeds
+from loptbench.statistics import Interval, Sample, over_problems, over_seeds
 
 pytestmark = pytest.mark.harness
 
@@ -93,3 +93,10 @@ def test_the_interval_over_seeds_and_problems_covers_the_mean_of_both() -> None:
 def test_seeds_that_agree_to_the_last_bit_have_an_interval_of_nothing() -> None:
     found = over_seeds(np.full(6, 1.0))
     assert (found.value, found.low, found.high) == (1, 1, 1)
+
+
+def test_an_interval_stays_where_its_number_can_lie() -> None:
+    assert Interval(0.7, -2.1, 1.2).within(-1.0, 1.0) == Interval(0.7, -1.0, 1.0)
+    assert Interval(0.7, 0.5, 0.8).within(-1.0, 1.0) == Interval(0.7, 0.5, 0.8)
+    outside = Interval(1.5, 1.4, 1.6)
+    assert outside.within(0.0, 1.0) == outside

@@ -142,6 +142,18 @@ def test_over_seeds_the_interval_and_four_of_five_must_agree() -> None:
     assert verdict.outcome is Outcome.NOT_REPRODUCED
 
 
+def test_the_interval_of_a_rank_correlation_is_one_of_rank_correlations() -> None:
+    """The bootstrap of five seeds, one of them the other way round, goes down to −2."""
+    found = [made(0.9, seed=i) for i in range(5)]
+    for one, rank in zip(found, (0.99, 0.9, 0.95, -0.9, 0.98), strict=True):
+        told = {"rank_correlation": [rank, rank], "elasticity": [-0.2, -0.2]}
+        one.mechanisms["adaptation"] = told  # type: ignore[index]
+    (verdict,) = over(found, "adaptation").values()
+    assert verdict.low == -1
+    assert verdict.high is not None
+    assert 0.5 < verdict.high <= 1
+
+
 def test_over_too_few_seeds_nothing_is_said() -> None:
     (verdict,) = over([made(0.9, seed=i) for i in range(4)]).values()
     assert verdict.outcome is Outcome.INCONCLUSIVE
