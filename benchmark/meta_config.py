@@ -42,6 +42,8 @@ class MetaTraining(BaseModel):
             computed twice, which takes less memory. None for all.
         validation_size: how many problems of the split `validate` choose the checkpoint to keep.
         validate_every: how often, in outer steps.
+        setback: a validation of more than this times the best so far sends the run back to where
+            that was, weights and optimizer, to go on with the next problems. None for never.
         checkpoint_every: how often progress is saved, in outer steps.
     """
 
@@ -70,6 +72,7 @@ class MetaTraining(BaseModel):
     keep_steps: int | None = Field(default=None, ge=1)
     validation_size: int = Field(default=128, ge=1)
     validate_every: int = Field(default=50, ge=1)
+    setback: float | None = Field(default=None, gt=1)
     checkpoint_every: int = Field(default=100, ge=1)
 
 

@@ -39,21 +39,26 @@ class _Run:
     """A meta-training run between two outer steps; all of it is on disk at a checkpoint."""
 
     outer: OuterState
-    best: dict[str, Any]
+    best: OuterState
     step: int = 0
     best_step: int = 0
     best_validation: float = float("inf")
     n_skipped: int = 0
     skipped_in_a_row: int = 0
+    n_setbacks: int = 0
     log: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
-    COUNTS = ("step", "best_step", "best_validation", "n_skipped", "skipped_in_a_row", "log")
+    COUNTS = (
+        *("step", "best_step", "best_validation", "n_skipped", "skipped_in_a_row"),
+        *("n_setbacks", "log"),
+    )
 
     def save(self, path: Path, identity: str) -> None:
         groups = {
             "parameters": self.outer.parameters,
             "memory": self.outer.memory,
-            "best": self.best,
+            "best": self.best.parameters,
+            "best_memory": self.best.memory,
         }
         arrays = {
             f"{g}/{k}": np.asarray(v) for g, group in groups.items() for k, v in group.items()
@@ -76,7 +81,8 @@ class _Run:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
         outer = OuterState(group("parameters"), group("memory")).canonical()
-        return cls(outer, group("best"), **json.loads(metadata["counts"]))
+        best = OuterState(group("best"), group("best_memory")).canonical()
+        return cls(outer, best, **json.loads(metadata["counts"]))
 
 
 def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
@@ -147,7 +153,8 @@ def _meta_train(
         run_ = _Run.load(partial, identity)
     else:
         outer = implementation.outer_init(spec.parameters, config).canonical()
-        run_ = _Run(outer, dict(outer.parameters))
+        run_ = _Run(outer, outer)
+        _validate(implementation, config, spec, validation, run_)  # what is to be improved on
         run_.save(partial, identity)
 
     speed = _Speed()
@@ -164,7 +171,7 @@ def _meta_train(
         )
 
     checkpoint = Checkpoint(
-        spec.with_parameters(run_.best),
+        spec.with_parameters(run_.best.parameters),
         config.task,
         {
             "implementation": implementation.name,
@@ -173,6 +180,7 @@ def _meta_train(
             "best_outer_step": run_.best_step,
             "best_validation": run_.best_validation,
             "skipped_outer_steps": run_.n_skipped,
+            "setbacks": run_.n_setbacks,
             "log": run_.log,
         },
     )
@@ -219,13 +227,17 @@ def _validate(
     spec: OptimizerSpec,
     batch: ProblemBatch,
     run_: _Run,
-    objective: float,
+    objective: float | None = None,
 ) -> None:
     current = spec.with_parameters(run_.outer.parameters)
     found = evaluate(implementation, current, batch, config.n_steps, config.dtype, config.device)
     validation = float(np.mean(found.objective))
-    run_.log.append({"step": run_.step, "objective": objective, "validation": validation})
+    told = {"step": run_.step, "objective": objective, "validation": validation}
+    run_.log.append({name: value for name, value in told.items() if value is not None})
     # Infinity is not smaller than anything: a diverged validation is never kept.
     if validation < run_.best_validation:
         run_.best_validation, run_.best_step = validation, run_.step
-        run_.best = dict(run_.outer.parameters)
+        run_.best = run_.outer
+    elif config.setback is not None and validation > config.setback * run_.best_validation:
+        run_.outer = run_.best
+        run_.n_setbacks += 1

@@ -49,6 +49,7 @@ def zoo_table(records: Sequence[Record]) -> Table | None:
                 told.get("best_validation"),
                 or_infinite(log[-1]["validation"]) if log else None,
                 told.get("skipped_outer_steps"),
+                told.get("setbacks", 0),
                 weights.get(name, "")[:12],
                 ", ".join(f"{k} {v}" for k, v in told.get("versions", {}).items()),
             ]
@@ -71,6 +72,7 @@ def zoo_table(records: Sequence[Record]) -> Table | None:
             "validation",
             "at the last step",
             "steps skipped",
+            "setbacks",
             "weights (SHA-256)",
             "versions",
         ],

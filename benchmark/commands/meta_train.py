@@ -91,6 +91,7 @@ def meta_train(
     told = checkpoint.meta_training
     click.echo(
         f"best validated meta-objective {told['best_validation']:.4f}, at outer step "
-        f"{told['best_outer_step']}; {told['skipped_outer_steps']} outer steps skipped"
+        f"{told['best_outer_step']}; {told['skipped_outer_steps']} outer steps skipped, "
+        f"{told['setbacks']} setbacks"
     )
     click.echo(output)

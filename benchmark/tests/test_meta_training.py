@@ -77,7 +77,7 @@ def test_the_checkpoint_is_the_best_validated_one(tmp_path: Path) -> None:
     assert told["best_outer_step"] == best["step"]
     assert told["best_validation"] == best["validation"]
     assert told["configuration"] == CONFIG.model_dump()
-    assert [row["step"] for row in told["log"]] == [2, 4, 6, 8, 10, 12, 13]
+    assert [row["step"] for row in told["log"]] == [0, 2, 4, 6, 8, 10, 12, 13]
     from loptbench.tasks import get_task
 
     batch = get_task("quadratic").sample("validate", 0, range(CONFIG.validation_size))
@@ -106,6 +106,59 @@ class Diverging(Reference):
 def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path: Path) -> None:
     found = meta_train(Diverging({2, 5, 6}), CONFIG, tmp_path / "out.safetensors")
     assert found.meta_training["skipped_outer_steps"] == 3
+
+
+class Leaving(Reference):
+    """Leaves the good region at some outer steps, as meta-training can."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad, self.calls = bad, 0
+
+    def outer_step(self, *arguments: Any) -> Any:
+        self.calls += 1
+        outer, objective = super().outer_step(*arguments)
+        if self.calls in self.bad:
+            lost = {name: value + 3.0 for name, value in outer.parameters.items()}
+            outer = outer._replace(parameters=lost)
+        return outer, objective
+
+
+@pytest.mark.parametrize("bad", [{1}, {5}, {5, 9}])
+def test_a_run_that_left_a_good_region_goes_back(tmp_path: Path, bad: set[int]) -> None:
+    never = meta_train(Leaving(bad), CONFIG, tmp_path / "never.safetensors").meta_training
+    assert never["setbacks"] == 0
+    config = CONFIG.model_copy(update={"setback": 1.2})
+    told = meta_train(Leaving(bad), config, tmp_path / "out.safetensors").meta_training
+    assert told["setbacks"] == len(bad)
+    validations = [row["validation"] for row in told["log"]]
+    lost = [v > 1.2 * min(validations[:i]) for i, v in enumerate(validations) if i]
+    assert sum(lost) == len(bad)
+    assert told["best_validation"] < never["best_validation"]
+
+
+def test_going_back_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+    class Both(Leaving):
+        def __init__(self, stop: int | None) -> None:
+            super().__init__({5})
+            self.stop = stop
+
+        def outer_step(self, *arguments: Any) -> Any:
+            if self.calls == self.stop:
+                raise KeyboardInterrupt
+            return super().outer_step(*arguments)
+
+    config = CONFIG.model_copy(update={"setback": 1.2, "checkpoint_every": 1})
+    whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
+    meta_train(Both(None), config, whole)
+    for done, at in ((0, 5), (5, 7)):
+        again = Both(at)
+        again.calls = done
+        with pytest.raises(KeyboardInterrupt):
+            meta_train(again, config, stopped)
+    rest = Both(None)
+    rest.calls = 7
+    meta_train(rest, config, stopped)
+    assert stopped.read_bytes() == whole.read_bytes()
 
 
 def test_many_in_a_row_stop_the_run(tmp_path: Path) -> None:
