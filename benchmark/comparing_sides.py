@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from loptbench.errors import StoreError
 from loptbench.records import Record, Store
 
 NOT_RUN = "not run"
@@ -99,13 +100,20 @@ def number(value: Any) -> float | None:
     """The value if it is a finite number; else None, as which records hold what is not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer that no float is as large as
+        return None
 
 
 def read(store: Store) -> Side:
     """What a store holds; what cannot be read or told apart is left out, and said to be."""
     found, left_out = store.records()
-    plan = store.plan()
+    try:
+        plan = store.plan()
+    except StoreError as error:
+        plan = {}
+        left_out.append(str(error))
     wanted = [one for one in sequence(plan.get("trials")) if "record" in mapping(one)]
     if wanted:
         names = [str(one["record"]) for one in wanted]
@@ -163,7 +171,12 @@ def _verdicts(
     store: Store, left_out: list[str]
 ) -> Iterator[tuple[VerdictMatch, Mapping[str, Any]]]:
     lacking = 0
-    for one in map(mapping, sequence(store.verdicts())):
+    try:
+        stored = store.verdicts()
+    except StoreError as error:
+        stored = []
+        left_out.append(str(error))
+    for one in map(mapping, stored):
         if all(name in one for name in (*VerdictMatch._fields, "outcome")):
             yield VerdictMatch(*(str(one[name]) for name in VerdictMatch._fields)), one
         else:

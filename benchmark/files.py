@@ -50,6 +50,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         LoptbenchError: the folder does not exist or cannot be written.
     """
+    if path.exists() and not path.is_file():
+        raise LoptbenchError(f"cannot write {path}: it is there and not a file; name another")
+    path = path.resolve()  # of a link, what it leads to is written
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     except OSError as error:

@@ -166,25 +166,33 @@ class Store:
         self._write(self.folder / "verdicts.json", {"verdicts": verdicts})
 
     def verdicts(self) -> list[Mapping[str, Any]]:
-        """The verdicts of the last run; none if it did not come so far."""
+        """The verdicts of the last run; none if it did not come so far.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
         path = self.folder / "verdicts.json"
-        try:
-            found: list[Mapping[str, Any]] = _read_json(path)["verdicts"] if path.exists() else []
-        except (StoreError, KeyError):
+        if not path.exists():
             return []
+        found = _read_json(path).get("verdicts")
+        if not isinstance(found, list):
+            raise StoreError(f"{path} is damaged: it holds no list of verdicts; run again")
         return found
 
     def plan(self) -> Mapping[str, Any]:
-        """What the last run was going to do; empty if that is not known."""
+        """What the last run was going to do; empty if that is not known.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
         path = self.folder / "plan.json"
-        try:
-            return _read_json(path) if path.exists() else {}
-        except StoreError:
-            return {}
+        return _read_json(path) if path.exists() else {}
 
     def records(self) -> tuple[list[Record], list[str]]:
         """Every record, by name, and a sentence for each file that is not one."""
         records, problems = [], []
+        if not self.records_folder.is_dir():
+            problems.append(f"{self.records_folder} is not there, or not a folder")
         for path in sorted(self.records_folder.glob("*.json")):
             try:
                 records.append(_read_record(path))
@@ -198,7 +206,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text())
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}; remove it and run again") from error
     if not isinstance(value, dict):
         raise StoreError(f"{path} is damaged: it holds no object; remove it and run again")
@@ -217,6 +225,9 @@ def _read_record(path: Path) -> Record:
         )
     except (KeyError, ValueError) as error:
         raise StoreError(f"{path} is not a record ({error}); remove it and run again") from error
+    for part in ("key", "result", "provenance"):
+        if not isinstance(value[part], dict):
+            raise StoreError(f"{path} is not a record (its {part} is no object); remove it")
     if record.name != path.stem:
         raise StoreError(f"{path} is not the record its name says; remove it and run again")
     return record

@@ -47,7 +47,9 @@ def against_best(rows: Sequence[Row]) -> list[Row]:
         ]
         if row["look"] == "learned" and tuned:
             best = min(tuned, key=lambda other: float(other["found"]["objective_mean"]))
-            found.append(row | {"best": best, **row["ratios"][best["optimizer"]]})
+            ratio = row["ratios"].get(best["optimizer"])
+            if ratio is not None:
+                found.append(row | {"best": best, **ratio})
     return found
 
 
@@ -68,7 +70,8 @@ def best_table(rows: Sequence[Row], task: str) -> Table | None:
                     row["best"]["optimizer"],
                     row["best"]["found"]["objective_mean"],
                     row["ratio"],
-                    interval(row["low"], row["high"]),
+                    row["low"],
+                    row["high"],
                     Cell(word, status={"better": "passed", "open": "inconclusive"}.get(word, "")),
                 ]
             )
@@ -87,7 +90,8 @@ def best_table(rows: Sequence[Row], task: str) -> Table | None:
             "best baseline",
             "its meta-objective",
             "ratio",
-            "95 % interval",
+            "95 % from",
+            "95 % to",
             "so it is",
         ],
         lines,
@@ -108,7 +112,8 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
     anchor = f"curves-{task}"
     canvases = []
     drawn, left_out = few(rows, lambda row: (row["implementation"], row["look"]))
-    lowest = min(np.nanmin(np.array(row["found"]["curve_mean"], float)) for row in rows)
+    losses = np.concatenate([np.array(row["found"]["curve_mean"], float) for row in rows])
+    lowest = np.min(losses[np.isfinite(losses) & (losses > 0)], initial=1.0)
     for name in dict.fromkeys(row["implementation"] for row in rows):
         canvas = Canvas(name)
         seen: set[str] = set()
@@ -146,7 +151,7 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
         f"Answers to the paper's first figure.{left_out}"
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
         panels,
-        looks.keys([look for look in looks.OPTIMIZERS if look.name in present]),
+        looks.keys([looks.optimizer(name) for name in sorted(present, key=looks.place)]),
         [_numbers(rows, task), *numbers(anchor, f"Loss over first loss on {task}", canvases)],
         command,
     )
@@ -179,7 +184,8 @@ def _numbers(rows: Sequence[Row], task: str) -> Table:
         if ratio is not None and first is not None:
             said = interval(ratio["low"], ratio["high"])
             note = "no interval: a run diverged" if ratio["low"] is None else said
-            compared = Cell(ratio["ratio"], note=f"{note}; of {first['optimizer']}")
+            value = ratio["ratio"] if ratio["low"] is not None else None
+            compared = Cell(value, note=f"{note}; of {first['optimizer']}")
         parameters = one.get("hyperparameters", {})
         lines.append(
             [

@@ -182,6 +182,8 @@ def _ticks(scale: str, low: float, high: float) -> tuple[list[float], list[str]]
     locator: Any = MaxNLocator(5, steps=[1, 2, 5, 10])
     if scale == "log" and np.log10(high / low) > 1.3:
         locator = LogLocator(numticks=6)
+    if len([v for v in locator.tick_values(low, high).tolist() if low <= v <= high]) < 2:
+        locator = MaxNLocator(4)
     values = [v for v in locator.tick_values(low, high).tolist() if low <= v <= high]
     return values, [_tick(value) for value in values]
 

@@ -29,7 +29,7 @@ def interval(low: Value, high: Value) -> str:
 
 def anchor(kind: str, name: str) -> str:
     """The identifier of something that users name, such as an implementation."""
-    return f"{kind}-{re.sub(r'[^A-Za-z0-9_.:]+', '-', name)}"
+    return "-".join([kind, re.sub(r"[^\w.:]+", "-", name)])
 
 
 @dataclasses.dataclass(frozen=True)

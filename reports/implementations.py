@@ -8,7 +8,7 @@ import numpy as np
 from loptbench.protocol import Level
 from loptbench.records import Record
 from loptbench.reports import looks
-from loptbench.reports.agreement import FAILED, NOT_RUN, SKIPPED, CheckRow
+from loptbench.reports.agreement import FAILED, NOT_RUN, PASSED, SKIPPED, CheckRow
 from loptbench.reports.drawing import Canvas, numbers
 from loptbench.reports.elements import (
     Cell,
@@ -46,13 +46,8 @@ def _installed(name: str, results: Results, checks: Sequence[CheckRow]) -> list[
     own = [record for record in results.records if record.key["implementation"] == name]
     versions: Mapping[str, str] = own[0].key.get("versions", {}) if own else {}
     said = ", ".join(f"{k} {v}" for k, v in versions.items()) or "no records, so no versions"
-    seconds = sum(float(record.provenance.get("seconds") or 0) for record in own)
-    parts: list[Part] = [
-        Prose(
-            f"{len(own)} trials in {', '.join(results.dtypes()) or 'no dtype'}, "
-            f"{seconds:.0f} seconds in all; {said}."
-        )
-    ]
+    dtypes = sorted({str(record.key["dtype"]) for record in own}, reverse=True)
+    parts: list[Part] = [Prose(f"{len(own)} trials, {' and '.join(dtypes) or 'none'}; {said}.")]
     names = dict.fromkeys((row.level, row.check) for row in checks)
     lines: list[list[Any]] = []
     for level, check in sorted(names):
@@ -61,7 +56,7 @@ def _installed(name: str, results: Results, checks: Sequence[CheckRow]) -> list[
         compared = [row for row in rows if row.ratio is not None]
         worst = max(compared, key=lambda row: row.ratio or 0.0, default=None)
         n = {status: sum(row.status == status for row in rows) for status in (SKIPPED, NOT_RUN)}
-        n_passed = len(rows) - len(failed) - sum(n.values())
+        n_passed = sum(row.status == PASSED for row in rows)
         status = FAILED if failed else "not run" if n[NOT_RUN] else ""
         lines.append(
             [

@@ -19,6 +19,7 @@ from loptbench.reports.elements import (
     Section,
     Table,
 )
+from loptbench.reports.forms import verdict_of
 from loptbench.reports.mechanisms import mechanism_figure
 from loptbench.tasks import TASKS
 from loptbench.verdicts import Outcome, Scope, Verdict
@@ -49,18 +50,11 @@ RULE = (
 )
 
 
-def verdicts_of(stored: Sequence[Mapping[str, Any]]) -> tuple[list[Verdict], int]:
+def verdicts_of(stored: Sequence[Any]) -> tuple[list[Verdict], int]:
     """A store's verdicts, and how many entries are none: those of another version of loptbench."""
-    found = []
     names = {claim.name for claim in claims()}
-    for one in stored:
-        try:
-            scopes = {"scope": Scope(one["scope"]), "outcome": Outcome(one["outcome"])}
-            verdict = Verdict(**{**one, **scopes})
-        except (KeyError, TypeError, ValueError):
-            continue
-        if verdict.claim in names:
-            found.append(verdict)
+    found = [v for one in stored if (v := verdict_of(one)) is not None and v.claim in names]
+    found = [v for v in found if v.task in TASKS]
     return found, len(stored) - len(found)
 
 
@@ -171,7 +165,7 @@ def _claim(claim: Claim, verdicts: Sequence[Verdict]) -> list[Part]:
         [
             v.task,
             v.subject,
-            Cell(str(v.outcome), status=str(v.outcome), note=v.reason),
+            Cell(str(v.outcome), status=str(v.outcome), note=_reason(v)),
             v.n_reproduced,
             v.n_seeds,
             v.value,
@@ -199,6 +193,13 @@ def _claim(claim: Claim, verdicts: Sequence[Verdict]) -> list[Part]:
         claim.title,
     )
     return [table]
+
+
+def _reason(verdict: Verdict) -> str:
+    """Why, where neither the number nor the verdict says it."""
+    if verdict.reason or verdict.outcome is not Outcome.INCONCLUSIVE:
+        return verdict.reason
+    return "the threshold lies in the interval, and fewer than four of five seeds speak against"
 
 
 def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Table:
@@ -254,8 +255,8 @@ def _strips(
         "For each claim and task, the statistic of each seed as a point, and the mean over seeds "
         "with its 95 % interval as a bar; where the claim says is shaded. "
         f"{'; '.join(_words(verdicts))}.",
-        "Points are meta-training seeds, by what meta-trained them; what lies beyond the edge, or "
-        "is infinite, is drawn at the edge. No figure of the paper shows this.",
+        "Points are meta-training seeds, by what meta-trained them; an arrow at the edge "
+        "is for what lies beyond it, or is infinite. No figure of the paper shows this.",
         panels,
         looks.keys(sorted(set(shown), key=lambda look: look.name)),
         [_by_checkpoint(anchor, verdicts)],
@@ -302,8 +303,12 @@ def _finish_strip(canvas: Canvas, claim: Claim, tasks: Sequence[str]) -> None:
     margin = 0.06 * (high - low or 1)
     low, high = low - margin, high + margin
     ax.set_xlim(low, high)
-    for line in ax.lines:
-        line.set_xdata(np.clip(np.asarray(line.get_xdata(), float), low, high))
+    for line in list(ax.lines):
+        x, y = (np.asarray(one, float) for one in (line.get_xdata(), line.get_ydata()))
+        line.set_xdata(np.clip(x, low, high))
+        for beyond, edge, marker in ((x < low, low, "<"), (x > high, high, ">")):
+            style: Any = {"linestyle": "", "marker": marker, "clip_on": False, "markersize": 7}
+            ax.plot(np.full(beyond.sum(), edge), y[beyond], color=line.get_color(), **style)
     ax.axvspan(
         max(low, claim.at_least) if claim.at_least is not None else low,
         min(high, claim.at_most) if claim.at_most is not None else high,
@@ -332,4 +337,5 @@ def one_line(verdicts: Sequence[Verdict]) -> str:
     overall = [v for v in verdicts if v.scope is Scope.ALL_SEEDS]
     counts = {word: sum(v.outcome is word for v in overall) for word in Outcome}
     said = ", ".join(f"{n} {word}" for word, n in counts.items())
-    return f"of {len(overall)} claims of the paper on its tasks, {said}" if overall else ""
+    n = len({v.claim for v in overall})
+    return f"of {n} claims, {len(overall)} times on a task, {said}" if overall else ""

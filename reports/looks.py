@@ -55,8 +55,15 @@ BOUND = Look("bound", "#1b1f24", "#e6edf3", "", "--", 1.2)
 
 
 def optimizer(name: str) -> Look:
-    """The look of an optimizer."""
-    return next(look for look in OPTIMIZERS if look.name == name)
+    """The look of an optimizer; of one that is not ours, that of a control with its name."""
+    other = dataclasses.replace(OPTIMIZERS[-1], name=name)
+    return next((look for look in OPTIMIZERS if look.name == name), other)
+
+
+def place(name: str) -> tuple[int, str]:
+    """Where an optimizer stands in legends and tables."""
+    names = [look.name for look in OPTIMIZERS]
+    return (names.index(name) if name in names else len(names), name)
 
 
 def implementation(name: str, names: Sequence[str]) -> Look:

@@ -98,7 +98,7 @@ def mechanism_figure(
         "ones; the control, on the first task, is momentum with β = 0.9. Where an optimizer is "
         f"missing, the table of convergence points says why.{left_out}",
         [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
-        looks.keys([look for look in looks.OPTIMIZERS if look in shown]),
+        looks.keys(sorted(shown, key=lambda look: looks.place(look.name))),
         [table, *numbers(anchor, kind.title, canvases)],
         command,
     )
@@ -119,9 +119,8 @@ def _by_task(records: Sequence[Record]) -> Groups:
             continue
         entry = (looks.optimizer(look), name, record)
         by_task.setdefault(record.key["task"], {}).setdefault(label, entry)
-    order = list(looks.OPTIMIZERS)
     return {
-        task: sorted(by_task[task].values(), key=lambda one: order.index(one[0]))
+        task: sorted(by_task[task].values(), key=lambda one: (looks.place(one[0].name), one[1]))
         for task in TASKS
         if any(look.name == "learned" for look, _, _ in by_task.get(task, {}).values())
     }
@@ -233,6 +232,11 @@ def _finish_schedule(canvases: list[Canvas]) -> None:
     rates, plane = canvases
     rates.labels("step without a gradient", "effective rate η[t]")
     rates.log("y")
+    # RMSProp without a gradient has a rate of millions, beside which all others are flat.
+    own = [line for line in rates.ax.lines if line.get_color() == looks.optimizer("learned").light]
+    if own:
+        y = np.concatenate([np.asarray(line.get_ydata(), float) for line in own])
+        rates.ax.set_ylim(np.nanmin(y) / 20, np.nanmax(y) * 20)
     plane.labels("autonomous trajectory: PC 1", "PC 2")
 
 
@@ -292,7 +296,7 @@ KINDS = (
     ),
     Kind(
         "clipping",
-        "Gradient clipping",
+        "The update against the gradient",
         ("saturation", "gradients met"),
         _clipping,
         _finish_clipping,
@@ -313,7 +317,7 @@ KINDS = (
     ),
     Kind(
         "schedule",
-        "Learning-rate schedule",
+        "The learning rate along the autonomous trajectory",
         ("effective learning rate", "autonomous trajectory"),
         _schedule,
         _finish_schedule,
@@ -321,12 +325,13 @@ KINDS = (
         ("peak at step", "peak / first", "last / peak", "lowest / highest"),
         "The effective learning rate along the trajectory that the state takes without a gradient, "
         "and that trajectory in its first two principal components, coloured by step.",
-        "η[t] = −D(h[t], 0). A flat line is no schedule. Answers to the paper's figure on "
+        "η[t] = −D(h[t], 0). A flat line is no schedule. Rates more than twenty "
+        "times those of learned optimizers leave the picture. Answers to the paper's figure on "
         "learning-rate schedules.",
     ),
     Kind(
         "adaptation",
-        "Learning-rate adaptation",
+        "The learning rate along the S-curve",
         ("rate, g < 0", "rate, g > 0", "S-curve"),
         _adaptation,
         _finish_adaptation,

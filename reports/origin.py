@@ -1,5 +1,6 @@
 """Where the numbers come from: provenance, timings, tuning, and how to make a report again."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,8 +66,11 @@ def provenance(results: Results, name: str) -> list[Part]:
             ["fact", "value", "records"],
             rows,
         ),
-        Prose("To make this very report again, with the versions above:"),
-        Code(f"loptbench run --store {name}\nloptbench report {name}"),
+        Prose(
+            "To make this very report again, with the versions above, and the options of the run "
+            "if it had any:"
+        ),
+        Code(f"loptbench run --store {shlex.quote(name)}\nloptbench report {shlex.quote(name)}"),
         Prose("From its records alone, without computing anything, the second line is enough."),
     ]
     return parts
@@ -174,7 +178,11 @@ def tuning(rows: Sequence[Row]) -> Table | None:
 def points(records: Sequence[Record]) -> Table | None:
     """The convergence point and momentum of every optimizer, or why it has none."""
     lines: list[list[Any]] = []
-    for record in records:
+    order = list(TASKS)
+    for record in sorted(
+        records,
+        key=lambda r: (order.index(r.key["task"]), r.key["optimizer"], r.key["implementation"]),
+    ):
         point, found = record.result["convergence_point"], record.result["momentum"]
         reached = point.get("other_starts_at_this_point")
         note = point.get("not_applicable") or found.get("not_applicable") or ""

@@ -1,11 +1,13 @@
 """The report of a store: its records in, a page out."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from loptbench.records import Store
+from loptbench.errors import StoreError
+from loptbench.records import Record, Store
 from loptbench.reports import origin
-from loptbench.reports.agreement import FAILED, agreement_matrix
+from loptbench.reports.agreement import FAILED, PASSED, agreement_matrix
 from loptbench.reports.comparison import against_best, best_table, comparison, comparisons
 from loptbench.reports.elements import (
     Bullets,
@@ -36,6 +38,17 @@ from loptbench.reports.writing import html
 from loptbench.tasks import TASKS
 from loptbench.verdicts import Verdict
 
+PAPER = (
+    "Reverse engineering learned optimizers reveals known and novel mechanisms (Maheswaranathan, "
+    "Sussillo, Metz, Sun, Sohl-Dickstein; arXiv 2011.02159)"
+)
+WORDS = (
+    f"The paper: {PAPER}. A learned optimizer is a small recurrent network that is meta-trained "
+    "to do what Adam does by rule; a checkpoint is one of them, from one seed. Its meta-"
+    "objective is the mean loss of a run over its first loss: 1 is no progress, and less is "
+    "better. A trial is one thing that is measured: how an implementation agrees with the "
+    "reference, how well an optimizer does on held-out problems, or what mechanisms it has."
+)
 MANY = 20
 """More failures than these are folded."""
 
@@ -48,23 +61,29 @@ def render(store: Store) -> str:
 def page(store: Store) -> Page:
     """The report of a store."""
     results = Results.of(store)
-    verdicts, n_dropped = verdicts_of(store.verdicts())
-    command = f"loptbench report {store.folder.name}"
+    try:
+        verdicts, n_dropped = verdicts_of(store.verdicts())
+    except StoreError as error:
+        verdicts, n_dropped = [], 0
+        results.damaged.append(str(error))
+    name = store.folder.resolve().name
+    command = f"loptbench report {shlex.quote(name)}"
     evaluated = comparisons(results.of_kind("evaluation"))
     makers: list[tuple[str, bool, Callable[[], list[Section]]]] = [
         ("Attention", False, lambda: _wrong(results)),
         ("At a glance", True, lambda: _matrices(results, verdicts, n_dropped)),
+        ("", False, lambda: _diverged(results)),
         ("Claims", False, lambda: _claims(results, verdicts, command)),
         ("Tasks", False, lambda: _tasks(results, evaluated, command)),
         ("Implementations", False, lambda: implementation_sections(results)),
-        ("Behind it", False, lambda: _behind(results, evaluated, store.folder.name, command)),
+        ("Behind it", False, lambda: _behind(results, evaluated, name, command)),
     ]
     groups = []
     for title, beside, make in makers:
         sections = _guarded(title, make)
         if sections:
             groups.append(Group(title, sections, beside))
-    return Page("loptbench", _lead(results, verdicts, evaluated), groups)
+    return Page(f"loptbench: {name}", _lead(results, verdicts, evaluated), groups)
 
 
 def _guarded(title: str, make: Callable[[], list[Section]]) -> list[Section]:
@@ -85,14 +104,21 @@ def _lead(
 ) -> str:
     """One sentence: what was run, and what came out."""
     if not results.records:
+        if results.damaged:
+            return "Nothing in this store can be shown; below is why."
         return "This store holds no results yet: run 'loptbench run'."
-    wrong = sorted({row.implementation for row in results.checks() if row.status == FAILED})
+    checks = results.checks()
+    wrong = sorted({row.implementation for row in checks if row.status == FAILED})
+    agree = "no check of agreement was run"
+    if any(row.status == PASSED for row in checks):
+        agree = "every check that was run agrees with the reference"
+    if wrong:
+        agree = f"disagreement with the reference in {', '.join(wrong)}"
     ran = [name for name in results.names() if name not in results.absent()]
     parts = [
+        f"Claims of the paper on learned optimizers, arXiv 2011.02159, in "
         f"{len(results.records)} trials of {', '.join(ran)}",
-        f"disagreement with the reference in {', '.join(wrong)}"
-        if wrong
-        else "every check that was run agrees with the reference",
+        agree,
     ]
     if results.missing:
         parts.append(f"{results.missing} planned trials are missing: this report is partial")
@@ -112,15 +138,8 @@ def _lead(
 
 
 def _wrong(results: Results) -> list[Section]:
-    """Whatever failed, diverged or is missing, first of all."""
-    items = [
-        Cell(
-            f"{r.key['trial']} of {r.key['optimizer']} on {r.key['task']} in "
-            f"{r.key['implementation']}, {r.key['dtype']}: {r.message}",
-            status=str(r.status),
-        )
-        for r in results.failures
-    ]
+    """Whatever failed or is missing, first of all."""
+    items = [_ended(record) for record in results.failures if record.status == FAILED]
     items += [Cell(f"left out: {sentence}", status="damaged") for sentence in results.damaged]
     if results.missing:
         said = (
@@ -130,10 +149,26 @@ def _wrong(results: Results) -> list[Section]:
         items.append(Cell(said, status="missing"))
     if not items:
         return []
+    return [Section("failures", "What failed, or is missing", _some(items), alarm=True)]
+
+
+def _diverged(results: Results) -> list[Section]:
+    """Trials in which runs blew up: results, but not ones to overlook."""
+    items = [_ended(record) for record in results.failures if record.status != FAILED]
+    return [Section("diverged", "Runs that diverged", _some(items))] if items else []
+
+
+def _ended(record: Record) -> Cell:
+    key = record.key
+    said = f"{key['trial']} of {key['optimizer']} on {key['task']} in {key['implementation']}"
+    return Cell(f"{said}, {key['dtype']}: {record.message}", status=str(record.status))
+
+
+def _some(items: Sequence[Cell]) -> list[Part]:
     parts: list[Part] = [Bullets(items[:MANY])]
     if items[MANY:]:
         parts.append(Folded(f"{len(items) - MANY} more", [Bullets(items[MANY:])]))
-    return [Section("failures", "What failed, diverged, or is missing", parts, alarm=True)]
+    return parts
 
 
 def _matrices(results: Results, verdicts: Sequence[Verdict], n_dropped: int) -> list[Section]:
@@ -141,6 +176,7 @@ def _matrices(results: Results, verdicts: Sequence[Verdict], n_dropped: int) -> 
     parts: list[Part] = []
     if verdicts:
         parts = [verdict_matrix(verdicts), Folded("How a verdict comes about", [Prose(RULE)])]
+        parts.append(Folded("What the words mean", [Prose(WORDS)]))
     elif not n_dropped:
         parts = [Prose("This store has no verdicts: no learned optimizer has been measured yet.")]
     note = dropped(n_dropped)

@@ -1,21 +1,16 @@
 """The records of a store, arranged as the report shows them."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from loptbench.errors import StoreError
 from loptbench.protocol import Level
 from loptbench.records import Record, Store
 from loptbench.reports.agreement import FAILED, NOT_RUN, CheckRow
+from loptbench.reports.forms import problem_of_plan, problem_of_record
 
 KEY = ("trial", "implementation", "optimizer", "task", "dtype")
-PROBES = ("convergence_point", "momentum", "clipping", "schedule", "adaptation")
-RESULTS: Mapping[str, Sequence[Sequence[str]]] = {
-    "conformance": [["checks"]],
-    "evaluation": [["baselines"], ["learned", "ratios", "meta_training"]],
-    "mechanisms": [PROBES],
-}
-"""What the result of each kind of trial has: one of these sets of names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +39,19 @@ class Results:
         found, damaged = store.records()
         understood = []
         for record in found:
-            problem = _problem(record)
+            problem = problem_of_record(record)
             if problem:
-                damaged.append(f"{record.name}.json: {problem}; another version wrote it")
+                damaged.append(f"record {record.name}.json: {problem}")
             else:
                 understood.append(record)
-        plan = store.plan()
-        if not {"trials", "implementations"} <= set(plan):
+        try:
+            plan = store.plan()
+            problem = problem_of_plan(plan) if plan else ""
+        except StoreError as error:
+            plan, problem = {}, str(error)
+        if problem:
+            damaged.append(f"plan.json: {problem}; so whether anything is missing is not known")
+        if problem or not plan:
             names = sorted({str(record.key["implementation"]) for record in understood})
             known: list[Mapping[str, str]]
             known = [{"name": n, "availability": "installed", "reason": ""} for n in names]
@@ -140,19 +141,6 @@ class Results:
                     key = (compared["quantity"], record.key["dtype"])
                     worst[key] = max(worst.get(key, 0.0), or_infinite(compared["ratio"]))
         return worst
-
-
-def _problem(record: Record) -> str:
-    """Why a record cannot be read; empty if it can."""
-    lacking = [name for name in KEY if not isinstance(record.key.get(name), str)]
-    if lacking:
-        return f"its key has no {', '.join(lacking)}"
-    trial = record.key["trial"]
-    if trial not in RESULTS:
-        return f"the kind of trial {trial!r} is not known"
-    if record.result and not any(set(names) <= set(record.result) for names in RESULTS[trial]):
-        return f"the result of its {trial} trial is not of a known form"
-    return ""
 
 
 def _identity(key: Mapping[str, Any]) -> tuple[str, ...]:

@@ -66,7 +66,7 @@
       this.body = box.querySelector("tbody");
       this.heads = [...box.querySelectorAll("thead th")];
       this.rows = [...this.body.rows];
-      this.caption = box.querySelector("caption").textContent;
+      this.caption = box.querySelector(".caption").textContent;
       this.heads.forEach((head, column) => {
         this.heads[column].dataset.name = head.textContent;
         const button = element("button", {type: "button"}, head.textContent);
@@ -135,9 +135,14 @@
       return [
         this.heads.map((head) => head.dataset.name),
         ...rows.map((row) => [...row.cells].map((cell) =>
-          exact && cell.dataset.v !== undefined ? cell.dataset.v : words(cell))),
+          exact ? told(cell) : words(cell))),
       ];
     }
+  }
+  // Of numbers all digits, and of those that are missing nothing.
+  function told(cell) {
+    if (cell.dataset.v !== undefined) return cell.dataset.v;
+    return cell.classList.contains("n") && words(cell) === "–" ? "" : words(cell);
   }
   function csv(table) {
     const quoted = (text) => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -148,7 +153,8 @@
     "α": "$\\alpha$", "β": "$\\beta$", "λ": "$\\lambda$", "Σ": "$\\Sigma$", "–": "--",
     "≤": "$\\le$", "≥": "$\\ge$", "²": "$^2$", "ᵀ": "$^\\top$", "∂": "$\\partial$", "·": "$\\cdot$",
     "✓": "yes", "✗": "no", "…": "\\ldots{}"};
-  const tex = (text) => text.replace(/[\\{}$&#%_~^∞−±κηθαβλΣ–≤≥²ᵀ∂·✓✗…]/g, (c) => TEX[c] || `\\${c}`);
+  const tex = (text) => text.replace(/[\\{}$&#%_~^∞−±κηθαβλΣ–≤≥²ᵀ∂·✓✗…]/g, (c) => TEX[c] || `\\${c}`)
+    .replace(/^(?=[[*])/, "{}");
   function latex(table) {
     const [heads, ...rows] = table.content(false).map((row) => row.map(tex));
     const columns = table.heads.map((_, i) =>
@@ -198,12 +204,14 @@
     for (const [k, v] of Object.entries({xmlns: SVG, "xmlns:xlink": "http://www.w3.org/1999/xlink",
       width: perRow * wide, height: y, viewBox: `0 0 ${perRow * wide} ${y}`})) made.setAttribute(k, v);
     made.removeAttribute("aria-hidden");
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(made);
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(made)
+      .replace(/var\(--[\w-]+, (#[0-9a-f]{6})\)/g, "$1");
   }
 
   // The theme: as the system says, or as chosen.
   function theme() {
-    const chosen = state.get("theme") || "";
+    const said = state.get("theme");
+    const chosen = said === "light" || said === "dark" ? said : "";
     if (chosen) document.documentElement.dataset.theme = chosen;
     else delete document.documentElement.dataset.theme;
     for (const button of document.querySelectorAll("#theme button")) {
@@ -234,7 +242,7 @@
   addEventListener("hashchange", () => {
     const found = read();
     // A link within the page names a section only: sorting and filters stay.
-    if (found.size || !anchor) {
+    if (found.size) {
       state.clear();
       for (const [k, v] of found) state.set(k, v);
     }

@@ -43,7 +43,7 @@ def compare(a: Path, b: Path, output: Path) -> None:
     from loptbench.comparing import compare as compare_stores
 
     found = compare_stores(*stores)
-    write_atomically(output, render(found).encode())
+    write_atomically(output, render(found).encode(errors="backslashreplace"))
     for line in _summary(found):
         click.echo(line)
     click.echo(output.resolve())

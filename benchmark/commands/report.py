@@ -31,5 +31,5 @@ def write_report(store: Store, output: Path) -> None:
         raise NotInstalledError(
             f"the report needs {error.name!r}, not installed: pip install 'loptbench[report]'"
         ) from error
-    write_atomically(output, render(store).encode())
+    write_atomically(output, render(store).encode(errors="backslashreplace"))
     click.echo(output.resolve())

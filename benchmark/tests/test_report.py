@@ -23,6 +23,7 @@ from loptbench.reports.implementations import implementation_sections
 from loptbench.reports.origin import timings
 from loptbench.reports.page import page, render
 from loptbench.reports.results import Results
+from loptbench.reports.writing import html
 from loptbench.tasks import TASKS
 from loptbench.verdicts import Scope
 
@@ -58,12 +59,12 @@ class Page(HTMLParser):
 
 
 def test_the_page_is_self_contained(store: Store) -> None:
-    html = render(store)
-    found = Page(html)
+    text = render(store)
+    found = Page(text)
     assert all(reference.startswith(("#", "data:")) for reference in found.references)
     assert found.tags.count("script") == 1
-    assert not re.search(r"@import|url\((?!#)", html)
-    assert len(html) < 4_000_000
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert len(text) < 4_000_000
 
 
 def test_links_and_identifiers_are_whole(store: Store) -> None:
@@ -170,7 +171,7 @@ def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store
     changed(store, "evaluation", diverge, "baselines")
     found = Page(render(store))
     assert "∞" in found.text
-    assert "failures" in found.identifiers
+    assert "diverged" in found.identifiers
 
 
 def cell(store: Store, implementation: str, level: int, task: str = "quadratic") -> Cell:
@@ -195,10 +196,10 @@ def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> Non
 
 
 def test_every_colour_has_one_for_dark_pages(store: Store) -> None:
-    html = render(store)
-    used = set(re.findall(r"var\(--([0-9a-f]{6}),", html))
+    text = render(store)
+    used = set(re.findall(r"var\(--([0-9a-f]{6}),", text))
     assert len(used) >= 8
-    assert used <= set(re.findall(r"--([0-9a-f]{6}): light-dark", html))
+    assert used <= set(re.findall(r"--([0-9a-f]{6}): light-dark", text))
 
 
 def test_states_are_not_mixed_up(store: Store) -> None:
@@ -240,10 +241,10 @@ def test_a_failure_stands_first(store: Store) -> None:
         )
 
     changed(store, "conformance", fail)
-    html = render(store)
-    assert html.index('id="failures"') < html.index('id="agreement"')
-    assert "W_c is off" in html
-    assert "disagreement with the reference in reference" in html
+    text = render(store)
+    assert text.index('id="failures"') < text.index('id="agreement"')
+    assert "W_c is off" in text
+    assert "disagreement with the reference in reference" in text
     failed = cell(store, "reference", Level.STEP)
     assert (failed.status, failed.value) == ("failed", 17.0)
 
@@ -263,25 +264,25 @@ def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
 def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
     changed(store, "conformance", lambda _: None)
     changed(store, "evaluation", lambda _: None, "checkpoint quadratic")
-    html = render(store)
-    assert "2 planned trials are missing: this report is partial" in html
+    text = render(store)
+    assert "2 planned trials are missing: this report is partial" in text
     n = len(Results.of(store).planned)
-    assert f"2 of {n} planned trials have no record" in html
+    assert f"2 of {n} planned trials have no record" in text
     assert cell(store, "reference", Level.STEP).status == "not run"
-    assert 'id="best-quadratic"' not in html
-    assert "Loss curves: tuned baselines" in html
+    assert 'id="best-quadratic"' not in text
+    assert "Loss curves: tuned baselines" in text
 
 
 def test_a_damaged_record_is_left_out_and_named(store: Store) -> None:
     path = next(store.records_folder.glob("*.json"))
     path.write_text("{")
-    html = render(store)
-    assert f"left out: {path}" in html
+    text = render(store)
+    assert f"left out: {path}" in text
 
 
 def test_an_empty_store(tmp_path: Path) -> None:
-    html = render(Store.create(tmp_path / "store"))
-    assert "This store holds no results yet" in html
+    text = render(Store.create(tmp_path / "store"))
+    assert "This store holds no results yet" in text
 
 
 def test_names_with_html_in_them_are_text(store: Store) -> None:
@@ -307,22 +308,22 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
         )
 
     changed(store, "evaluation", diverge, "checkpoint")
-    html = render(store)
-    assert "2 of 128 runs diverged" in html
+    text = render(store)
+    assert "2 of 128 runs diverged" in text
 
 
 def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
-    html = render(store)
+    text = render(store)
     verdicts = store.verdicts()
     assert verdicts
     for name in ("momentum", "clipping-spared", "schedule-decays", "adaptation"):
         (claim,) = (one for one in claims() if one.name == name)
-        assert claim.title in html
-        assert claim.threshold in html
-        assert claim.sentence in html
+        assert claim.title in text
+        assert claim.threshold in text
+        assert claim.sentence in text
     over_seeds = next(v for v in verdicts if v["scope"] == Scope.ALL_SEEDS)
-    assert over_seeds["outcome"] in html
-    assert "1 of at least 5 seeds" in html
+    assert over_seeds["outcome"] in text
+    assert "1 of at least 5 seeds" in text
 
 
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
@@ -351,22 +352,79 @@ def test_verdicts_of_another_version_are_left_out_and_counted(store: Store) -> N
 def test_a_record_of_another_version_is_left_out_and_named(store: Store, change: Any) -> None:
     record = next(r for r in store.records()[0] if r.key["trial"] == "mechanisms")
     store.put(change(record))
-    html = render(store)
-    assert "another version wrote it" in html
-    assert 'id="figure-momentum"' in html
+    text = render(store)
+    assert f"left out: record {change(record).name}.json: " in text
+    assert 'id="figure-momentum"' in text
 
 
-def test_a_section_that_cannot_be_made_does_not_take_the_others_along(store: Store) -> None:
-    def break_(record: Record) -> Record:
-        result = json.loads(json.dumps(record.result))
-        result["learned"]["curve_mean"] = "a word"
-        return dataclasses.replace(record, result=result)
+def at(value: Any, *path: str | int) -> Any:
+    """A copy of a record's result with something in a place deep inside; the path's last is it."""
+    *way, name, new = path
+    copied = json.loads(json.dumps(value))
+    inner = copied
+    for step in way:
+        inner = inner[step]
+    inner[name] = new
+    return copied
 
-    changed(store, "evaluation", break_, "checkpoint")
-    html = render(store)
-    assert "These sections cannot be shown" in html
-    assert 'id="figure-momentum"' in html
-    assert 'id="agreement-matrix"' in html
+
+@pytest.mark.parametrize(
+    ("trial", "path"),
+    [
+        ("conformance", ("checks", None)),
+        ("conformance", ("checks", 0, "level", 99)),
+        ("conformance", ("checks", 0, "status", "exploded")),
+        ("conformance", ("checks", 0, "ratio", "large")),
+        ("evaluation", ("learned", "curve_mean", [])),
+        ("evaluation", ("learned", "objective_mean", "small")),
+        ("evaluation", ("ratios", None)),
+        ("evaluation", ("meta_training", "log", 3)),
+        ("mechanisms", ("momentum", None)),
+        ("mechanisms", ("momentum", "index", 10**400)),
+        ("mechanisms", ("clipping", "states", [])),
+        ("mechanisms", ("adaptation", "elasticity", [0.1])),
+    ],
+)
+def test_one_bad_record_is_named_and_takes_nothing_along(
+    store: Store, trial: str, path: tuple[Any, ...]
+) -> None:
+    (record,) = (
+        r
+        for r in store.records()[0]
+        if r.key["trial"] == trial
+        and r.key["optimizer"].startswith("checkpoint ")
+        and r.key["task"] == "quadratic"
+    )
+    store.put(dataclasses.replace(record, result=at(record.result, *path)))
+    (sentence,) = Results.of(store).damaged
+    assert sentence.startswith(f"record {record.name}.json: ")
+    found = page(store)
+    titles = {section.title for group in found.groups for section in group.sections}
+    assert not any("not shown" in title for title in titles)
+    assert {"What reproduces", "Do the implementations agree", "quadratic", "Momentum"} <= titles
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"verdicts": 5}', "[" * 100_000])
+def test_damaged_verdicts_are_named(store: Store, content: str) -> None:
+    (store.folder / "verdicts.json").write_text(content)
+    found = html(page(store))
+    assert "verdicts.json is damaged" in found
+    assert 'id="agreement-matrix"' in found
+
+
+@pytest.mark.parametrize("content", ["{", '{"trials": [1], "implementations": []}'])
+def test_with_a_damaged_plan_nobody_knows_what_is_missing(store: Store, content: str) -> None:
+    (store.folder / "plan.json").write_text(content)
+    (sentence,) = Results.of(store).damaged
+    assert sentence.startswith("plan.json: ")
+    assert "whether anything is missing is not known" in sentence
+
+
+def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
+    content = json.loads((store.folder / "plan.json").read_text())
+    content["trials"] = [t for t in content["trials"] if t["trial"] != "conformance"]
+    (store.folder / "plan.json").write_text(json.dumps(content))
+    assert "no check of agreement was run" in page(store).lead
 
 
 def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
@@ -383,10 +441,10 @@ def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
                 content["trials"].append({**key, "record": copy.name})
     before = len(render(store))
     (store.folder / "plan.json").write_text(json.dumps(content))
-    html = render(store)
-    assert html.count("The first 20 of each are drawn; 21 more are in the table.") == 6
-    assert html.count("copy-39") >= 6
-    assert len(html) < 3 * before
+    text = render(store)
+    assert text.count("The first 20 of each are drawn; 21 more are in the table.") == 6
+    assert text.count("copy-39") >= 6
+    assert len(text) < 3 * before
 
 
 def test_mixed_provenance_is_flagged(store: Store) -> None:
@@ -397,10 +455,10 @@ def test_mixed_provenance_is_flagged(store: Store) -> None:
         lambda r: dataclasses.replace(r, provenance={**r.provenance, "commit": "of yesterday"}),
         "checkpoint",
     )
-    html = render(store)
-    assert "its records are of mixed provenance" in html
-    assert "commit of yesterday" in html
-    assert 'id="mixed-records"' in html
+    text = render(store)
+    assert "its records are of mixed provenance" in text
+    assert "commit of yesterday" in text
+    assert 'id="mixed-records"' in text
 
 
 def test_the_time_that_trials_took_is_told(store: Store) -> None:
