@@ -152,9 +152,6 @@ def read(store: Store) -> Side:
 
 def _usable(record: Record, left_out: list[str]) -> bool:
     """Whether a record says what it is of; if not, a sentence of it is added to `left_out`."""
-    if not all(isinstance(one, Mapping) for one in (record.key, record.result, record.provenance)):
-        left_out.append(f"record {record.name}: key, result or provenance is not an object")
-        return False
     lacking = [name for name in Match._fields if name not in record.key]
     if lacking:
         left_out.append(f"record {record.name}: its key lacks {', '.join(lacking)}")

@@ -467,7 +467,7 @@ def test_damaged_and_foreign_records_are_left_out_and_named(make: Make) -> None:
     page = Page(compare(make("a", everything(), verdict()), b))
     assert f"B: {b.records_folder / 'zz.json'} is damaged" in page.text
     assert f"record {lacking.name}: its key lacks implementation, optimizer" in page.text
-    assert f"record {listed.name}: key, result or provenance is not an object" in page.text
+    assert f"{listed.name}.json is not a record (its result is no object)" in page.text
     assert "1 verdicts do not say what they are on" in page.text
     assert "not everything could be compared" in page.text
     assert [row["only in"] for row in page.rows("trials-in-one")] == ["A"]
