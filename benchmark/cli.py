@@ -4,27 +4,53 @@ Exit codes: 0 all is well; 1 something that was checked has failed; 2 the call o
 wrong; 130 interrupted.
 """
 
+import importlib
 import sys
 
 import click
 
 import loptbench
-from loptbench.commands.analyze import analyze
-from loptbench.commands.check import check
-from loptbench.commands.compare import compare
-from loptbench.commands.info import info
-from loptbench.commands.listing import list_
-from loptbench.commands.meta_train import meta_train
-from loptbench.commands.perf import perf
-from loptbench.commands.report import report
-from loptbench.commands.reproduce import reproduce
-from loptbench.commands.run import run
-from loptbench.commands.tune import tune
-from loptbench.commands.zoo import zoo
 from loptbench.errors import LoptbenchError
 
+COMMANDS = {
+    "analyze": "analyze:analyze",
+    "check": "check:check",
+    "compare": "compare:compare",
+    "info": "info:info",
+    "list": "listing:list_",
+    "meta-train": "meta_train:meta_train",
+    "perf": "perf:perf",
+    "report": "report:report",
+    "reproduce": "reproduce:reproduce",
+    "run": "run:run",
+    "tune": "tune:tune",
+    "zoo": "zoo:zoo",
+}
+"""Where each command is. Only the one that is called is imported: all together take seconds."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class Commands(click.Group):
+    """The commands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name, if there is one."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        found: click.Command = getattr(
+            importlib.import_module(f"loptbench.commands.{module}"), attribute
+        )
+        return found
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(loptbench.__version__, prog_name="loptbench")
 def cli() -> None:
     """A reproducibility benchmark and test suite for learned optimizers.
@@ -32,14 +58,6 @@ def cli() -> None:
     Exit codes: 0 all is well; 1 something that was checked has failed; 2 the call or its input is
     wrong; 130 interrupted.
     """
-
-
-COMMANDS = (
-    *(run, reproduce, report, compare, list_, check),
-    *(meta_train, tune, analyze, zoo, perf, info),
-)
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import LogLocator, MaxNLocator
 
@@ -19,8 +20,11 @@ from loptbench.reports.looks import IMPLEMENTATIONS, OPTIMIZERS, Look
 INK, PAPER, LINE = "#1b1f24", "#ffffff", "#d0d7de"
 STYLE: Any = {
     "svg.fonttype": "none",
+    "figure.dpi": 72,
+    "figure.facecolor": "none",
     "font.family": "sans-serif",
     "font.size": 9,
+    "axes.facecolor": "none",
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
@@ -140,7 +144,7 @@ class Canvas:
         with mpl.rc_context({**STYLE, "svg.hashsalt": anchor}):
             self._axes()
             buffer = io.StringIO()
-            self.drawing.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+            FigureCanvasSVG(self.drawing).print_svg(buffer, metadata={"Date": None})
         return Panel(self.title, _inline(buffer.getvalue(), anchor))
 
     def _axes(self) -> None:

@@ -17,9 +17,11 @@ def spelled(value: Value) -> str:
     """A value as it stands in a page; a number that is not there, or was not finite, is a dash."""
     if value is None or value != value:
         return "–"
-    if isinstance(value, float):
-        return {float("inf"): "∞", float("-inf"): "−∞"}.get(value) or f"{value:.4g}"
-    return str(value)
+    if not isinstance(value, float):
+        return str(value)
+    if abs(value) == float("inf"):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.4g}"
 
 
 def interval(low: Value, high: Value) -> str:

@@ -1,6 +1,8 @@
 """The package itself: what is in it, and what it may import."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -98,3 +100,16 @@ def test_modules_stay_readable() -> None:
 def test_the_code_hash_is_that_of_the_sources() -> None:
     assert len(code_hash()) == 64
     assert code_hash() == code_hash()
+
+
+def test_a_command_imports_no_other() -> None:
+    """All of them together take more than a second, and frameworks more still."""
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "loptbench", "report", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    imported = {line.rpartition("|")[2].strip() for line in said.splitlines()}
+    assert "loptbench.records" in imported
+    assert not imported & {"loptbench.runner", "scipy.stats", "sklearn", "torch", "jax"}
