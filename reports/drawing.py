@@ -144,7 +144,8 @@ class Canvas:
         with mpl.rc_context({**STYLE, "svg.hashsalt": anchor}):
             self._axes()
             buffer = io.StringIO()
-            FigureCanvasSVG(self.drawing).print_svg(buffer, metadata={"Date": None})
+            canvas: Any = FigureCanvasSVG(self.drawing)
+            canvas.print_svg(buffer, metadata={"Date": None})
         return Panel(self.title, _inline(buffer.getvalue(), anchor))
 
     def _axes(self) -> None:
