@@ -7,8 +7,8 @@ from loptbench.protocol import Level
 from loptbench.reports.elements import Cell, Table, anchor, spelled
 from loptbench.tasks import TASKS
 
-NOT_RUN, NOT_INSTALLED, BROKEN = "not run", "not installed", "broken"
-FAILED, PASSED, SKIPPED, NOT_OFFERED = "failed", "passed", "skipped", "not offered"
+FAILED, PASSED, SKIPPED = "failed", "passed", "skipped"
+NOT_RUN, NOT_OFFERED = "not run", "not offered"
 WORST_FIRST = (FAILED, NOT_RUN, PASSED, SKIPPED)
 
 

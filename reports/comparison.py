@@ -122,11 +122,10 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
                 _curve(canvas, row, row["look"] in seen)
                 seen.add(row["look"])
         canvas.labels("inner step", "loss / first loss")
-        canvas.ax.set_yscale("log")
+        canvas.log("y")
         # What blows up leaves the picture at the top: the rest is what is to be seen.
         top = min(canvas.ax.get_ylim()[1], HIGHEST)
         canvas.ax.set_ylim(bottom=lowest / 3, top=top)
-        canvas.log("y")
         canvases.append(canvas)
     present = {row["look"] for row in rows}
     said = "; ".join(

@@ -15,16 +15,21 @@ MIXED = ("loptbench", "code", "commit", "dirty", "python", "platform", "processo
 """What must be the same of all records for their numbers to be of one origin."""
 
 
+def facts(record: Record) -> dict[str, str]:
+    """Where a record was made, and with which versions."""
+    found = {name: record.provenance.get(name) for name in MIXED}
+    told = {name: "unknown" if value is None else str(value) for name, value in found.items()}
+    versions = record.key.get("versions", {})
+    return told | {f"version of {name}": str(value) for name, value in versions.items()}
+
+
 def origins(records: Sequence[Record]) -> dict[str, Counter[str]]:
     """Each fact about where records were made, with how many say so."""
-    facts: dict[str, Counter[str]] = {name: Counter() for name in MIXED}
+    counted: dict[str, Counter[str]] = {}
     for record in records:
-        for name in MIXED:
-            value = record.provenance.get(name)
-            facts[name]["unknown" if value is None else str(value)] += 1
-        for name, value in record.key.get("versions", {}).items():
-            facts.setdefault(f"version of {name}", Counter())[str(value)] += 1
-    return {name: counts for name, counts in facts.items() if counts}
+        for name, value in facts(record).items():
+            counted.setdefault(name, Counter())[value] += 1
+    return counted
 
 
 def mixed(records: Sequence[Record]) -> list[str]:
@@ -80,11 +85,7 @@ def _odd_ones(records: Sequence[Record], usual: Mapping[str, str]) -> Table:
     """The records that are not of the usual origin."""
     lines: list[list[Any]] = []
     for record in records:
-        told = {f"version of {k}": str(v) for k, v in record.key.get("versions", {}).items()}
-        for name in MIXED:
-            value = record.provenance.get(name)
-            told[name] = "unknown" if value is None else str(value)
-        odd = {name: value for name, value in told.items() if usual.get(name) != value}
+        odd = {name: v for name, v in facts(record).items() if usual[name] != v}
         if odd:
             said = "; ".join(f"{name} {value}" for name, value in odd.items())
             key = record.key

@@ -256,6 +256,14 @@ def test_a_failure_stands_first(store: Store) -> None:
     assert (failed.status, failed.value) == ("failed", 17.0)
 
 
+def test_mechanisms_that_disagree_are_no_agreement(store: Store) -> None:
+    def fail(record: Record) -> Record:
+        return dataclasses.replace(record, status=TrialStatus.FAILED, message="index is off")
+
+    changed(store, "mechanisms", fail)
+    assert "disagreement with the reference in reference" in page(store).lead
+
+
 def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
     changed(
         store,
