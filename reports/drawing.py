@@ -1,6 +1,7 @@
 """Drawing panels as inline SVG: for light and dark pages, the same bytes each time."""
 
 import dataclasses
+import html
 import io
 import re
 from collections import Counter
@@ -85,16 +86,7 @@ class Canvas:
         self.series: list[Series] = []
         self.fixed: dict[str, tuple[list[float], list[str]]] = {}
         self.x_label = self.y_label = ""
-        with mpl.rc_context(STYLE):
-            # A figure of its own, not pyplot's: nothing global is left behind. Fixed margins,
-            # for letting matplotlib find them takes longer than all the rest.
-            self.drawing = Drawing(figsize=(WIDTH, height))
-            bottom, left = 0.44 / height, LEFT / WIDTH
-            self.ax: Axes = self.drawing.add_axes(
-                (left, bottom, 1 - left - RIGHT / WIDTH, 1 - bottom - 0.08 / height)
-            )
-        for axis in (self.ax.xaxis, self.ax.yaxis):
-            axis.set_visible(False)
+        self.ax = _axes(height)
 
     def line(self, x: Any, y: Any, look: Look, name: str = "", again: bool = False) -> None:
         """Draw a curve.
@@ -140,19 +132,24 @@ class Canvas:
         self.ticks("y", [])
 
     def panel(self, anchor: str) -> Panel:
-        """The finished panel; `anchor` must be the only one of its name in the page."""
+        """The finished panel; `anchor` must be the only one of its name in the page.
+
+        With it the canvas is used up: nothing more can be drawn on it.
+        """
+        under, over = self._frame()
+        drawing: Any = self.ax.get_figure()
         with mpl.rc_context({**STYLE, "svg.hashsalt": anchor}):
-            self._axes()
             buffer = io.StringIO()
-            canvas: Any = FigureCanvasSVG(self.drawing)
+            canvas: Any = FigureCanvasSVG(drawing)
             canvas.print_svg(buffer, metadata={"Date": None})
-        return Panel(self.title, _inline(buffer.getvalue(), anchor))
+        _FREE.append(self.ax)
+        del self.ax
+        return Panel(self.title, _inline(buffer.getvalue(), anchor, under, over))
 
-    def _axes(self) -> None:
-        """Grid, ticks and names of the axes.
+    def _frame(self) -> tuple[str, str]:
+        """Grid, ticks and names of the axes, as SVG: what goes under the drawing, and over it.
 
-        In two collections of lines and a few words: matplotlib's own ticks, of five artists each,
-        take most of the time that a report is drawn in.
+        matplotlib's own, of five artists a tick, take most of the time that a report is drawn in.
         """
         ax = self.ax
         ax.apply_aspect()  # which may move the limits
@@ -160,25 +157,63 @@ class Canvas:
         (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
         x, x_names = self.fixed.get("x") or _ticks(ax.get_xscale(), left, right)
         y, y_names = self.fixed.get("y") or _ticks(ax.get_yscale(), bottom, top)
-        across, up = ax.get_xaxis_transform(), ax.get_yaxis_transform()
-        style: Any = {"colors": LINE, "linewidth": 0.6, "zorder": 0.5}
-        ax.vlines(x, 0, 1, transform=across, **style)
+        height = float(ax.get_figure().bbox.height)  # type: ignore[union-attr]
+        box = ax.bbox
+        x0, x1, y0, y1 = box.x0, box.x1, height - box.y0, height - box.y1
+        across = [ax.get_xaxis_transform().transform((v, 0))[0] for v in x]
+        down = [height - ax.get_yaxis_transform().transform((0, v))[1] for v in y]
+        lines = "".join(f"M{at:.1f} {y0:.1f}V{y1:.1f}" for at in across)
         if "y" not in self.fixed:
-            ax.hlines(y, 0, 1, transform=up, **style)
-        apart: Any = {"textcoords": "offset points", "fontsize": 8, "annotation_clip": False}
-        for value, name in zip(x, x_names, strict=True):
-            at: Any = {"xy": (value, 0), "xycoords": across, "xytext": (0, -4)}
-            ax.annotate(name, **at, **apart, ha="center", va="top")
-        for value, name in zip(y, y_names, strict=True):
-            at = {"xy": (0, value), "xycoords": up, "xytext": (-4, 0)}
-            ax.annotate(name, **at, **apart, ha="right", va="center")
-        self.drawing.text(
-            0.5 + (LEFT - RIGHT) / WIDTH / 2, 0.02, self.x_label, ha="center", va="bottom"
-        )
-        middle = (ax.get_position().y0 + ax.get_position().y1) / 2
-        self.drawing.text(0.01, middle, self.y_label, rotation=90, ha="left", va="center")
-        ax.set_xlim(left, right)
-        ax.set_ylim(bottom, top)
+            lines += "".join(f"M{x0:.1f} {at:.1f}H{x1:.1f}" for at in down)
+        words = [
+            _text(name, at, y0 + 10, "middle") for at, name in zip(across, x_names, strict=True)
+        ]
+        words += [
+            _text(name, x0 - 4, at + 3, "end") for at, name in zip(down, y_names, strict=True)
+        ]
+        middle = (y0 + y1) / 2
+        names = [
+            _text(self.x_label, (x0 + x1) / 2, height - 4, "middle"),
+            _text(self.y_label, 9, middle, "middle", f' transform="rotate(-90 9 {middle:.1f})"'),
+        ]
+        under = f'<path d="{lines}" style="stroke: {LINE}; stroke-width: 0.6; fill: none"/>'
+        return under, f'<g font-size="8">{"".join(words)}</g><g font-size="9">{"".join(names)}</g>'
+
+
+_FREE: list[Axes] = []
+"""Axes that were drawn on and are done with: to make new ones takes longer than to draw on them."""
+
+
+def _axes(height: float) -> Axes:
+    """Bare axes with nothing on them, in a drawing of their own of this height in inches."""
+    # Fixed margins, for letting matplotlib find them takes longer than all the rest.
+    bottom, left = 0.44 / height, LEFT / WIDTH
+    place = (left, bottom, 1 - left - RIGHT / WIDTH, 1 - bottom - 0.08 / height)
+    if not _FREE:
+        with mpl.rc_context(STYLE):
+            # A figure of its own, not pyplot's, which would keep it.
+            ax = Drawing(figsize=(WIDTH, height)).add_axes(place)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_visible(False)
+        return ax
+    ax = _FREE.pop()
+    drawing: Any = ax.get_figure()
+    drawing.set_size_inches(WIDTH, height)
+    ax.set_position(place)
+    for artist in (*ax.lines, *ax.collections, *ax.patches, *ax.texts):
+        artist.remove()
+    ax.set(xscale="linear", yscale="linear", aspect="auto", adjustable="box")
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.set_prop_cycle(None)
+    ax.relim()
+    ax.autoscale(True)
+    return ax
+
+
+def _text(words: str, x: float, y: float, anchor: str, more: str = "") -> str:
+    """One word or more in a drawing; nothing if there are none."""
+    at = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f"<text {at}{more}>{html.escape(words, quote=False)}</text>" if words else ""
 
 
 def _ticks(scale: str, low: float, high: float) -> tuple[list[float], list[str]]:
@@ -200,13 +235,14 @@ def _tick(value: float) -> str:
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
 
 
-def _inline(document: str, anchor: str) -> str:
+def _inline(document: str, anchor: str, under: str, over: str) -> str:
     """The <svg> element alone: it scales, its identifiers are its own, its colours the page's.
 
     Half of what matplotlib writes is left out: metadata, identifiers of groups, which nothing
     refers to, the list of fonts with every word, digits of coordinates that nobody sees.
     """
-    svg = document[document.index("<svg") :]
+    head, found, rest = document[document.index("<svg") :].partition("</defs>")
+    svg = f"{head}{found}{under}{rest}".replace("</svg>", f"{over}</svg>")
     svg = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
     svg = re.sub(r'<g id="[^"]+">', "<g>", svg)

@@ -307,8 +307,9 @@ def _finish_strip(canvas: Canvas, claim: Claim, tasks: Sequence[str]) -> None:
         x, y = (np.asarray(one, float) for one in (line.get_xdata(), line.get_ydata()))
         line.set_xdata(np.clip(x, low, high))
         for beyond, edge, marker in ((x < low, low, "<"), (x > high, high, ">")):
-            style: Any = {"linestyle": "", "marker": marker, "clip_on": False, "markersize": 7}
-            ax.plot(np.full(beyond.sum(), edge), y[beyond], color=line.get_color(), **style)
+            if beyond.any():
+                style: Any = {"linestyle": "", "marker": marker, "clip_on": False, "markersize": 7}
+                ax.plot(np.full(beyond.sum(), edge), y[beyond], color=line.get_color(), **style)
     ax.axvspan(
         max(low, claim.at_least) if claim.at_least is not None else low,
         min(high, claim.at_most) if claim.at_most is not None else high,
