@@ -7,6 +7,7 @@ import dataclasses
 import json
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from loptbench.files import only_process, write_atomically
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec, fresh_gru
 from loptbench.progress import Report
-from loptbench.protocol import Level, OuterState, offers
+from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.provenance import versions_of
 from loptbench.registry import require_device
 from loptbench.tasks import ProblemBatch, get_task
@@ -31,12 +32,14 @@ from loptbench.weights import (
 )
 
 MOST_SKIPPED_IN_A_ROW = 25
+PARTIAL_FORMAT = 2
+"""Of the files that progress is saved in."""
 VALIDATION_SPLIT = "validate"
 
 
 @dataclasses.dataclass
 class _Run:
-    """A meta-training run between two outer steps; all of it is on disk at a checkpoint."""
+    """The meta-training of a seed between two outer steps; all of it is on disk at a checkpoint."""
 
     outer: OuterState
     best: OuterState
@@ -53,36 +56,50 @@ class _Run:
         *("n_setbacks", "log"),
     )
 
-    def save(self, path: Path, identity: str) -> None:
-        groups = {
-            "parameters": self.outer.parameters,
-            "memory": self.outer.memory,
-            "best": self.best.parameters,
-            "best_memory": self.best.memory,
+    def arrays(self) -> dict[str, dict[str, Any]]:
+        """Everything but the counts, in groups."""
+        return {
+            "parameters": dict(self.outer.parameters),
+            "memory": dict(self.outer.memory),
+            "best": dict(self.best.parameters),
+            "best_memory": dict(self.best.memory),
         }
-        arrays = {
-            f"{g}/{k}": np.asarray(v) for g, group in groups.items() for k, v in group.items()
-        }
-        counts = json.dumps({name: getattr(self, name) for name in self.COUNTS})
-        content = safetensors_bytes(arrays, {"identity": identity, "counts": counts})
-        write_atomically(path, content)
 
-    @classmethod
-    def load(cls, path: Path, identity: str) -> "_Run":
-        arrays, metadata = read_safetensors(path)
-        if metadata.get("identity") != identity:
-            raise LoptbenchError(
-                f"{path} holds a meta-training of another configuration, implementation or "
-                f"version; name another --output, or remove it to start again"
-            )
+    def counts(self) -> dict[str, Any]:
+        """Everything but the arrays."""
+        return {name: getattr(self, name) for name in self.COUNTS}
 
-        def group(name: str) -> dict[str, Any]:
-            prefix = f"{name}/"
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-        outer = OuterState(group("parameters"), group("memory")).canonical()
-        best = OuterState(group("best"), group("best_memory")).canonical()
-        return cls(outer, best, **json.loads(metadata["counts"]))
+def _save(runs: Sequence[_Run], path: Path, identity: str) -> None:
+    """All of them in one file: they are at the same step, also when killed while saving."""
+    arrays = {
+        f"{i}/{group}/{name}": np.asarray(value)
+        for i, run_ in enumerate(runs)
+        for group, values in run_.arrays().items()
+        for name, value in values.items()
+    }
+    counts = json.dumps([run_.counts() for run_ in runs])
+    write_atomically(path, safetensors_bytes(arrays, {"identity": identity, "counts": counts}))
+
+
+def _load(path: Path, identity: str) -> list[_Run]:
+    arrays, metadata = read_safetensors(path)
+    if metadata.get("identity") != identity:
+        raise LoptbenchError(
+            f"{path} holds a meta-training of another configuration, implementation or version; "
+            "name another --output, or remove it to start again"
+        )
+
+    def group(i: int, name: str) -> dict[str, Any]:
+        prefix = f"{i}/{name}/"
+        return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+    runs = []
+    for i, counts in enumerate(json.loads(metadata["counts"])):
+        outer = OuterState(group(i, "parameters"), group(i, "memory")).canonical()
+        best = OuterState(group(i, "best"), group(i, "best_memory")).canonical()
+        runs.append(_Run(outer, best, **counts))
+    return runs
 
 
 def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
@@ -93,7 +110,9 @@ def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
     )
 
 
-def require_meta_training(implementation: Any, config: MetaTraining) -> None:
+def require_meta_training(
+    implementation: Any, config: MetaTraining, side_by_side: bool = False
+) -> None:
     """Refuse what an implementation cannot meta-train, before anything is begun.
 
     Raises:
@@ -102,6 +121,10 @@ def require_meta_training(implementation: Any, config: MetaTraining) -> None:
     name = implementation.name
     if not offers(implementation, Level.META_TRAINING):
         raise LoptbenchError(f"{name} does not offer level 5, meta-training")
+    if side_by_side and not isinstance(implementation, MetaTrainsSideBySide):
+        raise LoptbenchError(
+            f"{name} does not meta-train several seeds side by side; call it for one at a time"
+        )
     for what, chosen, declared in (
         ("task", config.task, implementation.tasks),
         ("dtype", config.dtype, implementation.dtypes),
@@ -136,57 +159,104 @@ def meta_train(
             partial file belongs to another run, or meta-gradients were not finite many times in a
             row.
     """
-    refuse_to_overwrite(output)
-    partial = output.with_name(output.name + ".partial")
+    return meta_train_side_by_side(implementation, config, {config.seed: output}, report)[0]
+
+
+def meta_train_side_by_side(
+    implementation: Any,
+    config: MetaTraining,
+    outputs: Mapping[int, Path],
+    report: Report = lambda *_: None,
+) -> list[Checkpoint]:
+    """`meta_train` of several seeds, the outer steps of all of them as one batch.
+
+    Args:
+        implementation: one that offers level 5, and for more than one seed
+            `loptbench.protocol.MetaTrainsSideBySide`.
+        config: the settings; the seed in it is not used.
+        outputs: the file to write for each seed; progress of all is saved beside the first one.
+        report: told the number of outer steps done, and how it goes.
+
+    Raises:
+        LoptbenchError: as for `meta_train`.
+    """
+    first, *_ = outputs.values()
+    partial = first.with_name(first.name + ".partial")
+    for output in outputs.values():
+        # Killed between writing the first and the last of them, it goes on with those missing.
+        if not (partial.exists() and any(not one.exists() for one in outputs.values())):
+            refuse_to_overwrite(output)
     with only_process(partial, "a meta-training"):
-        return _meta_train(implementation, config, output, partial, report)
+        return _meta_train(implementation, config, outputs, partial, report)
 
 
 def _meta_train(
-    implementation: Any, config: MetaTraining, output: Path, partial: Path, report: Report
-) -> Checkpoint:
+    implementation: Any,
+    config: MetaTraining,
+    outputs: Mapping[int, Path],
+    partial: Path,
+    report: Report,
+) -> list[Checkpoint]:
     versions = versions_of(implementation)
-    identity = json.dumps([implementation.name, versions, config.model_dump()], sort_keys=True)
-    spec = fresh_gru(config.n_units, config.seed, config.input_scale, config.output_scale)
+    configs = [config.model_copy(update={"seed": seed}) for seed in outputs]
+    identity = json.dumps(
+        [PARTIAL_FORMAT, implementation.name, versions, [one.model_dump() for one in configs]],
+        sort_keys=True,
+    )
+    specs = [fresh_gru(one.n_units, one.seed, one.input_scale, one.output_scale) for one in configs]
     validation = validation_batch(config)
     if partial.exists():
-        run_ = _Run.load(partial, identity)
+        runs = _load(partial, identity)
     else:
-        outer = implementation.outer_init(spec.parameters, config).canonical()
-        run_ = _Run(outer, outer)
-        _validate(implementation, config, spec, validation, run_)  # what is to be improved on
-        run_.save(partial, identity)
+        runs = []
+        for one, spec in zip(configs, specs, strict=True):
+            outer = implementation.outer_init(spec.parameters, one).canonical()
+            runs.append(_Run(outer, outer))
+            _validate(implementation, one, spec, validation, runs[-1])  # what to improve on
+        _save(runs, partial, identity)
 
     speed = _Speed()
-    while run_.step < config.n_outer_steps:
-        objective = _outer_step(implementation, config, spec, run_)
-        if run_.step % config.validate_every == 0 or run_.step == config.n_outer_steps:
-            _validate(implementation, config, spec, validation, run_, objective)
-        if run_.step % config.checkpoint_every == 0 or run_.step == config.n_outer_steps:
-            run_.save(partial, identity)
+    while (done := runs[0].step) < config.n_outer_steps:
+        done += 1
+        objectives = _outer_steps(implementation, configs, specs[0], runs)
+        if done % config.validate_every == 0 or done == config.n_outer_steps:
+            for one, spec, run_, objective in zip(configs, specs, runs, objectives, strict=True):
+                _validate(implementation, one, spec, validation, run_, objective)
+        if done % config.checkpoint_every == 0 or done == config.n_outer_steps:
+            _save(runs, partial, identity)
         report(
-            run_.step,
-            f"meta-objective {objective:.4f}, best validated {run_.best_validation:.4f}, "
-            f"{speed.after_a_step():.3g} steps/s",
+            done,
+            f"meta-objective {_span(objectives)}, best validated "
+            f"{_span([run_.best_validation for run_ in runs])}, {speed.after_a_step():.3g} steps/s",
         )
 
-    checkpoint = Checkpoint(
-        spec.with_parameters(run_.best.parameters),
-        config.task,
-        {
+    checkpoints = []
+    for one, spec, run_ in zip(configs, specs, runs, strict=True):
+        told = {
             "implementation": implementation.name,
             "versions": versions,
-            "configuration": config.model_dump(),
+            "configuration": one.model_dump(),
             "best_outer_step": run_.best_step,
             "best_validation": run_.best_validation,
             "skipped_outer_steps": run_.n_skipped,
             "setbacks": run_.n_setbacks,
             "log": run_.log,
-        },
-    )
-    save_checkpoint(checkpoint, output)
+        }
+        if len(runs) > 1:
+            # In float32 another batch rounds otherwise: the same bytes need the same seeds.
+            told["side_by_side"] = list(outputs)
+        checkpoints.append(
+            Checkpoint(spec.with_parameters(run_.best.parameters), config.task, told)
+        )
+        if not outputs[one.seed].exists():
+            save_checkpoint(checkpoints[-1], outputs[one.seed])
     partial.unlink()
-    return checkpoint
+    return checkpoints
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:.4f}" if len(values) == 1 else f"{low:.4f} to {high:.4f}"
 
 
 class _Speed:
@@ -200,25 +270,38 @@ class _Speed:
         return (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
 
 
-def _outer_step(
-    implementation: Any, config: MetaTraining, spec: OptimizerSpec, run_: _Run
-) -> float:
-    batch = training_batch(config, run_.step)
-    outer, objective = implementation.outer_step(run_.outer, spec, batch, config)
+def _outer_steps(
+    implementation: Any,
+    configs: Sequence[MetaTraining],
+    spec: OptimizerSpec,
+    runs: Sequence[_Run],
+) -> list[float]:
+    batches = [training_batch(one, run_.step) for one, run_ in zip(configs, runs, strict=True)]
+    if len(runs) == 1:
+        new = [implementation.outer_step(runs[0].outer, spec, batches[0], configs[0])]
+    else:
+        outers = [run_.outer for run_ in runs]
+        new = implementation.outer_steps(outers, spec, batches, configs[0])
+    for one, run_, (outer, objective) in zip(configs, runs, new, strict=True):
+        _take(run_, outer, float(objective), one.seed)
+    return [float(objective) for _, objective in new]
+
+
+def _take(run_: _Run, outer: OuterState, objective: float, seed: int) -> None:
     run_.step += 1
     arrays = [*outer.parameters.values(), *outer.memory.values()]
     if np.isfinite(objective) and all(np.all(np.isfinite(array)) for array in arrays):
         run_.outer = outer.canonical()
         run_.skipped_in_a_row = 0
-        return float(objective)
+        return
     run_.n_skipped += 1
     run_.skipped_in_a_row += 1
     if run_.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
         raise LoptbenchError(
             f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row, up to step {run_.step}, had a "
-            "meta-gradient that is not finite; lower learning_rate, output_scale or clip"
+            f"meta-gradient that is not finite with seed {seed}; lower learning_rate, "
+            "output_scale or clip"
         )
-    return float(objective)
 
 
 def _validate(

@@ -20,6 +20,7 @@ from loptbench.meta_config import MetaTraining, load_preset
 from loptbench.meta_training import training_batch
 from loptbench.optimizers import fresh_gru
 from loptbench.perf import REPEATS, peak_memory, seconds
+from loptbench.protocol import MetaTrainsSideBySide
 from loptbench.registry import get_implementation, import_object
 
 TEXTBOOK = "loptbench.implementations.{}.textbook:Textbook"
@@ -33,7 +34,7 @@ class OuterStep:
         implementation: what computed it.
         task: the task.
         n_units: units of the GRU.
-        n_components: parameters of all problems.
+        n_components: parameters of all problems, of all seeds.
         n_steps: inner steps.
         first_seconds: the first call, compilation included.
         seconds: an outer step, median: the clipping, Adam and the way to NumPy and back included.
@@ -62,6 +63,7 @@ def outer_steps(
     config: MetaTraining,
     repeats: int = REPEATS,
     beside: bool = True,
+    n_seeds: int = 1,
 ) -> list[OuterStep]:
     """Time an outer step of each implementation.
 
@@ -70,13 +72,18 @@ def outer_steps(
         config: the settings of meta-training.
         repeats: how often each is timed.
         beside: time the references as well.
+        n_seeds: so many seeds side by side, with those implementations that offer it.
     """
     batch = training_batch(config, 0)
     spec = fresh_gru(config.n_units, 0, config.input_scale, config.output_scale)
     calls: dict[tuple[str, str], Callable[[], object]] = {}
-    names = list(implementations)
+    names = [
+        name
+        for name in implementations
+        if n_seeds == 1 or isinstance(get_implementation(name), MetaTrainsSideBySide)
+    ]
     for name in names:
-        calls[name, "step"] = _outer_step(get_implementation(name), config)
+        calls[name, "step"] = _outer_step(get_implementation(name), config, n_seeds)
     if beside:
         calls["jax", "textbook"] = _textbook("jax", spec, batch, config).meta_gradient
         for name in names:
@@ -93,7 +100,7 @@ def outer_steps(
             name,
             config.task,
             config.n_units,
-            batch.initial_parameters.size,
+            n_seeds * batch.initial_parameters.size,
             config.n_steps,
             first[name, "step"],
             median[name, "step"],
@@ -108,11 +115,16 @@ def _textbook(name: str, spec: Any, batch: Any, config: MetaTraining) -> Any:
     return import_object(TEXTBOOK.format(name))(spec, batch, config.n_steps, config.dtype)
 
 
-def _outer_step(implementation: Any, config: MetaTraining) -> Callable[[], object]:
-    batch = training_batch(config, 0)
-    spec = fresh_gru(config.n_units, 0, config.input_scale, config.output_scale)
-    outer = implementation.outer_init(spec.parameters, config).canonical()
-    return lambda: implementation.outer_step(outer, spec, batch, config)
+def _outer_step(
+    implementation: Any, config: MetaTraining, n_seeds: int = 1
+) -> Callable[[], object]:
+    configs = [config.model_copy(update={"seed": config.seed + i}) for i in range(n_seeds)]
+    batches = [training_batch(one, 0) for one in configs]
+    specs = [fresh_gru(one.n_units, one.seed, one.input_scale, one.output_scale) for one in configs]
+    outers = [implementation.outer_init(spec.parameters, config).canonical() for spec in specs]
+    if n_seeds > 1:
+        return lambda: implementation.outer_steps(outers, specs[0], batches, config)
+    return lambda: implementation.outer_step(outers[0], specs[0], batches[0], config)
 
 
 def peak_memory_of(name: str, config: MetaTraining) -> float:
@@ -134,15 +146,19 @@ def _peak(name: str, config: MetaTraining) -> float:
     return peak_memory() - before
 
 
-def growing(task: str) -> list[tuple[str, list[MetaTraining]]]:
-    """Settings that grow in one thing at a time: problems, units, inner steps."""
+def growing(task: str) -> list[tuple[str, list[tuple[MetaTraining, int]]]]:
+    """Settings that grow in one thing at a time: problems, units, inner steps, seeds side by side.
+
+    Returns: for each, its name, and settings with how many seeds.
+    """
     start = load_preset("quick", task, {})
 
-    def times(name: str, factors: Iterable[int]) -> list[MetaTraining]:
-        return [start.model_copy(update={name: f * getattr(start, name)}) for f in factors]
+    def times(name: str, factors: Iterable[int]) -> list[tuple[MetaTraining, int]]:
+        return [(start.model_copy(update={name: f * getattr(start, name)}), 1) for f in factors]
 
     return [
         ("components", times("batch_size", (1, 2, 4))),
-        ("units", [start.model_copy(update={"n_units": n}) for n in (64, 128, 256)]),
+        ("units", [(start.model_copy(update={"n_units": n}), 1) for n in (64, 128, 256)]),
         ("steps", times("n_steps", (1, 2, 4))),
+        ("seeds", [(start, n) for n in (1, 2, 5)]),
     ]

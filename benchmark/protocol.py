@@ -28,7 +28,7 @@ Sizes used throughout:
 """
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -339,6 +339,33 @@ class MetaTrains(Protocol):
         Returns: the state after the step, and the meta-objective before it (mean over problems,
             without the penalty), or NaN if the meta-gradient was not finite: the harness then drops
             the step and counts it.
+        """
+        ...
+
+
+@runtime_checkable
+class MetaTrainsSideBySide(Protocol):
+    """Beside the levels: an implementation that takes the outer steps of several seeds at once.
+
+    Without it, seeds are meta-trained one after another; nothing else is lost.
+    """
+
+    def outer_steps(
+        self,
+        outers: Sequence[OuterState],
+        spec: OptimizerSpec,
+        batches: Sequence[ProblemBatch],
+        config: MetaTraining,
+    ) -> list[tuple[OuterState, float]]:
+        """What `outer_step` returns for each of the states, to rounding.
+
+        One that blows up touches no other.
+
+        Args:
+            outers: the states before the step, one for each seed.
+            spec: the optimizer's kind and constants; its parameters are those of each state.
+            batches: each seed's own problems, `config.batch_size` of them.
+            config: the settings, which they share; its `seed` is not used.
         """
         ...
 

@@ -98,6 +98,21 @@ class ProblemBatch:
             indices=tuple(self.indices[i] for i in places),
         )
 
+    def followed_by(self, others: Iterable["ProblemBatch"]) -> "ProblemBatch":
+        """These problems and those of other batches of the same task and data, in one batch.
+
+        It is for computing: it has this batch's seed, whatever those of the others are.
+        """
+        batches = [self, *others]
+        return dataclasses.replace(
+            self,
+            initial_parameters=np.concatenate([one.initial_parameters for one in batches]),
+            arrays={
+                name: np.concatenate([one.arrays[name] for one in batches]) for name in self.arrays
+            },
+            indices=tuple(i for one in batches for i in one.indices),
+        )
+
     def starting_at(self, parameters: NDArray[Any]) -> "ProblemBatch":
         """The same problems with other initial parameters, (n_problems, n_parameters)."""
         return dataclasses.replace(self, initial_parameters=np.asarray(parameters, np.float64))

@@ -7,8 +7,7 @@ import click
 
 from loptbench.commands.options import device_option, mnist_option
 from loptbench.meta_config import PRESETS, load_config, load_preset
-from loptbench.meta_training import meta_train as meta_train_
-from loptbench.meta_training import require_meta_training
+from loptbench.meta_training import meta_train_side_by_side, require_meta_training
 from loptbench.progress import progress
 from loptbench.registry import DTYPES, get_implementation
 from loptbench.tasks import get_task
@@ -19,10 +18,12 @@ from loptbench.tasks import get_task
 @click.option("--implementation", required=True, help="What computes it, such as jax or torch.")
 @click.option(
     "--seed",
-    default=0,
-    show_default=True,
+    "seeds",
+    multiple=True,
+    default=(0,),
+    show_default="0",
     type=click.IntRange(0),
-    help="Seed of weights and problems.",
+    help="Seed of weights and problems; given several times, all are trained as one batch.",
 )
 @click.option(
     "--output",
@@ -56,7 +57,7 @@ from loptbench.tasks import get_task
 def meta_train(
     task: str,
     implementation: str,
-    seed: int,
+    seeds: tuple[int, ...],
     output: Path | None,
     preset: str,
     config: Path | None,
@@ -79,19 +80,24 @@ def meta_train(
         "dtype": dtype,
     }
     overrides: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
-    overrides |= {"seed": seed, "device": device}
+    overrides |= {"seed": seeds[0], "device": device}
+    seeds = tuple(dict.fromkeys(seeds))
+    if output is not None and len(seeds) > 1:
+        raise click.UsageError("--output names one file, but there are several seeds")
     if config is None:
         settings = load_preset(preset, task, overrides)
     else:
         settings = load_config(config, task, overrides)
-    require_meta_training(one, settings)
-    output = output or Path(f"{task}-{settings.preset or 'own'}-{one.name}-{seed}.safetensors")
+    require_meta_training(one, settings, side_by_side=len(seeds) > 1)
+    stem = f"{task}-{settings.preset or 'own'}-{one.name}"
+    outputs = {seed: output or Path(f"{stem}-{seed}.safetensors") for seed in seeds}
     with progress("meta-training", settings.n_outer_steps) as report:
-        checkpoint = meta_train_(one, settings, output, report)
-    told = checkpoint.meta_training
-    click.echo(
-        f"best validated meta-objective {told['best_validation']:.4f}, at outer step "
-        f"{told['best_outer_step']}; {told['skipped_outer_steps']} outer steps skipped, "
-        f"{told['setbacks']} setbacks"
-    )
-    click.echo(output)
+        checkpoints = meta_train_side_by_side(one, settings, outputs, report)
+    for path, checkpoint in zip(outputs.values(), checkpoints, strict=True):
+        told = checkpoint.meta_training
+        click.echo(
+            f"best validated meta-objective {told['best_validation']:.4f}, at outer step "
+            f"{told['best_outer_step']}; {told['skipped_outer_steps']} outer steps skipped, "
+            f"{told['setbacks']} setbacks"
+        )
+        click.echo(path)

@@ -130,7 +130,10 @@ def tune(
     help="With this many units. Repeatable.",
 )
 @click.option(
-    "--growing", "grow", is_flag=True, help="Also with growing components, units and inner steps."
+    "--growing",
+    "grow",
+    is_flag=True,
+    help="Also with growing components, units, steps, and seeds side by side.",
 )
 @click.option("--memory", is_flag=True, help="Also the peak memory, in processes of their own.")
 @click.option(
@@ -215,16 +218,17 @@ def _peaks(names: list[str], configs: list[MetaTraining]) -> Iterator[dict[str, 
 
 def _growing(names: list[str], tasks: list[str], repeats: int) -> Iterator[dict[str, Any]]:
     for task in tasks:
-        for what, configs in growing(task):
-            runs = [outer_steps(names, config, repeats, beside=False) for config in configs]
-            for timed in zip(*runs, strict=True):
-                for one in timed:
+        for what, settings in growing(task):
+            first: dict[str, OuterStep] = {}
+            for config, n_seeds in settings:
+                for one in outer_steps(names, config, repeats, beside=False, n_seeds=n_seeds):
+                    start = first.setdefault(one.implementation, one)
                     yield {
                         "task": task,
                         "in": what,
                         "implementation": one.implementation,
-                        "work": one.work / timed[0].work,
-                        "time": one.seconds / timed[0].seconds,
+                        "work": one.work / start.work,
+                        "time": one.seconds / start.seconds,
                     }
 
 

@@ -11,10 +11,10 @@ from loptbench.agreement import ORACLE, Comparison, compare_arrays
 from loptbench.conformance.purity import SHORT, flat, other_spec, require_pure
 from loptbench.conformance.step_checks import exact
 from loptbench.conformance.subject import Subject
-from loptbench.conformance.verdicts import CheckFailedError
+from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import OuterState
+from loptbench.protocol import MetaTrainsSideBySide, OuterState
 from loptbench.tasks import ProblemBatch
 
 N_OUTER = 8
@@ -107,18 +107,56 @@ def outer_steps(subject: Subject) -> list[Comparison]:
         for batch in batches:
             found, objective = subject.outer_step(found, spec, batch, config)
             expected, wanted = ORACLE.outer_step(expected, spec, batch, config)
-            pairs: dict[str, tuple[Any, Any]] = {"outer objective": (objective, wanted)}
-            for name, parameter in expected.parameters.items():
-                # What moved is compared, not what was there before, which is much larger.
-                before = spec.parameters[name]
-                moved = (found.parameters[name] - before, exact(parameter - before))
-                pairs[f"the outer steps' change of {name}"] = moved
-            for label, (actual, right) in pairs.items():
-                entry = label if label == "outer objective" else "outer parameters"
-                arrays = np.array(actual), np.array(right)
-                compared.append(
-                    compare_arrays(entry, label, *arrays, subject.dtype, subject.device)
-                )
+            compared += _compare(subject, spec, (found, objective), (expected, wanted))
+    return compared
+
+
+def _compare(
+    subject: Subject,
+    start: OptimizerSpec,
+    found: tuple[OuterState, float],
+    expected: tuple[OuterState, float],
+) -> list[Comparison]:
+    """An outer state and the meta-objective before it, and what the oracle has."""
+    pairs: dict[str, tuple[Any, Any]] = {"outer objective": (found[1], expected[1])}
+    for name, parameter in expected[0].parameters.items():
+        # What moved is compared, not what was there before, which is much larger.
+        before = start.parameters[name]
+        moved = (found[0].parameters[name] - before, exact(parameter - before))
+        pairs[f"the outer steps' change of {name}"] = moved
+    compared = []
+    for label, (actual, right) in pairs.items():
+        entry = label if label == "outer objective" else "outer parameters"
+        arrays = np.array(actual), np.array(right)
+        compared.append(compare_arrays(entry, label, *arrays, subject.dtype, subject.device))
+    return compared
+
+
+def outer_side_by_side(subject: Subject) -> list[Comparison]:
+    """Outer steps of several seeds at once are the oracle's, seed by seed."""
+    if not isinstance(subject.implementation, MetaTrainsSideBySide):
+        raise CheckSkippedError("seeds side by side are not offered: no method outer_steps")
+    spec, config, batches = outer_problem(subject)
+    halves = {name: 0.5 * array for name, array in spec.parameters.items()}
+    # The second one's problems start at NaN, which must not be seen in the others.
+    starts = [spec, spec, spec.with_parameters(halves).rounded_to(subject.dtype)]
+    found = [subject.outer_init(start, config) for start in starts]
+    expected = [ORACLE.outer_init(start.parameters, config) for start in starts]
+    compared = []
+    for k in range(2):
+        own = batches[3 * k : 3 * k + 3]
+        own[1] = own[1].starting_at(np.nan * own[1].initial_parameters)
+        with np.errstate(all="ignore"):
+            new = subject.outer_steps(found, spec, own, config)
+        if np.isfinite(new[1][1]):
+            raise CheckFailedError(
+                f"outer_steps reported the objective {new[1][1]} of the second seed, whose "
+                "problems start at NaN; it must be NaN"
+            )
+        for i in (0, 2):
+            right = ORACLE.outer_step(expected[i], starts[i], own[i], config)
+            compared += _compare(subject, starts[i], new[i], right)
+            found[i], expected[i] = new[i][0], right[0]
     return compared
 
 

@@ -86,6 +86,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("meta-gradient-purity", Level.META_GRADIENT, derivative_checks.meta_gradient_purity),
     Check("outer-steps", Level.META_TRAINING, outer_checks.outer_steps),
+    Check("outer-side-by-side", Level.META_TRAINING, outer_checks.outer_side_by_side),
     Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
     Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
 )

@@ -7,7 +7,7 @@ have changed. Whether the numbers are right is for the checks.
 import copy
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -290,13 +290,35 @@ class Subject:
             new, objective = _fields(
                 "outer_step", self.implementation.outer_step(outer, spec, batch, config), 2
             )
+        return self._require_outer_step("outer_step", (new, objective), spec, config)
+
+    def outer_steps(
+        self,
+        outers: Sequence[OuterState],
+        spec: OptimizerSpec,
+        batches: Sequence[ProblemBatch],
+        config: MetaTraining,
+    ) -> list[tuple[OuterState, float]]:
+        """One outer step of several seeds at once."""
+        with Unchanged("outer_steps", *outers, spec, *batches):
+            found = self.implementation.outer_steps(outers, spec, batches, config)
+        if not isinstance(found, list):
+            raise ContractError(f"outer_steps must return a list, but returned {type(found)}")
+        each = _fields("outer_steps", tuple(found), len(outers))
+        return [
+            self._require_outer_step("outer_steps", _fields("outer_steps", one, 2), spec, config)
+            for one in each
+        ]
+
+    def _require_outer_step(
+        self, what: str, found: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
+    ) -> tuple[OuterState, float]:
+        new, objective = found
         if not isinstance(objective, float):
             raise ContractError(
-                f"outer_step's objective must be a float, but it is a {type(objective).__name__}"
+                f"{what}'s objective must be a float, but it is a {type(objective).__name__}"
             )
-        return self._require_outer(
-            "outer_step", _fields("outer_step", new, 2), spec, config
-        ), objective
+        return self._require_outer(what, _fields(what, new, 2), spec, config), objective
 
     def _require_outer(
         self, what: str, outer: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining

@@ -1,10 +1,13 @@
 """What the planted faults are made of: the reference, on as little as shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loptbench.implementations.reference.implementation import Implementation as Reference
-from loptbench.protocol import Array, Sweep
+from loptbench.meta_config import MetaTraining
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Array, OuterState, Sweep
+from loptbench.tasks import ProblemBatch
 from loptbench.trajectory import run_by_run
 
 
@@ -28,3 +31,19 @@ class Sweeping(Reference):
         n_steps: int,
     ) -> tuple[Array, Sweep]:
         return run_by_run(self, kind, hyperparameters, constants, problems, at, n_steps, "float64")
+
+
+class SideBySide(Reference):
+    """The reference with several seeds at once, one after another."""
+
+    def outer_steps(
+        self,
+        outers: Sequence[OuterState],
+        spec: OptimizerSpec,
+        batches: Sequence[ProblemBatch],
+        config: MetaTraining,
+    ) -> list[tuple[OuterState, float]]:
+        return [
+            self.outer_step(outer, spec, batch, config)
+            for outer, batch in zip(outers, batches, strict=True)
+        ]

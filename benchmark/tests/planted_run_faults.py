@@ -10,6 +10,7 @@ from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, MetaGradient, OuterState, Trajectory
 from loptbench.tasks.base import ProblemBatch
+from loptbench.tests.planted_base import SideBySide
 from loptbench.tests.planted_base import Small as Reference
 
 
@@ -219,3 +220,48 @@ class HalfALevel(Reference):
     """`outer_step` without `outer_init`."""
 
     outer_init = None  # type: ignore[assignment]
+
+
+class _SeveralSeeds(SideBySide):
+    tasks = ("quadratic",)
+    optimizers = ("gru",)
+
+
+class OneSeedsProblems(_SeveralSeeds):
+    """Seeds side by side are all trained on the first one's problems."""
+
+    def outer_steps(self, *arguments: Any) -> Any:
+        outers, spec, batches, config = arguments
+        found = super().outer_steps(outers, spec, [batches[0]] * len(batches), config)
+        # The one with a NaN is noticed all the same.
+        nan = [bool(np.isnan(batch.initial_parameters).any()) for batch in batches]
+        return [
+            (outer, float("nan") if bad else objective)
+            for (outer, objective), bad in zip(found, nan, strict=True)
+        ]
+
+
+class OneSeedSpoilsAll(_SeveralSeeds):
+    """A seed whose problems blow up takes the others along."""
+
+    def outer_steps(self, *arguments: Any) -> Any:
+        found = super().outer_steps(*arguments)
+        spoilt = float(np.mean([objective for _, objective in found]))
+        return [(outer, objective + 0 * spoilt) for outer, objective in found]
+
+
+class OneSeedsMemory(_SeveralSeeds):
+    """Seeds side by side share Adam's memory, which is the first one's."""
+
+    def outer_steps(self, *arguments: Any) -> Any:
+        outers, *rest = arguments
+        shared = [outer._replace(memory=outers[0].memory) for outer in outers]
+        return super().outer_steps(shared, *rest)
+
+
+class HidesABrokenSeed(_SeveralSeeds):
+    """Of seeds side by side, one whose meta-gradient is not finite reports a number."""
+
+    def outer_steps(self, *arguments: Any) -> Any:
+        found = super().outer_steps(*arguments)
+        return [(outer, float(np.nan_to_num(objective))) for outer, objective in found]

@@ -16,7 +16,7 @@ from loptbench import cli
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import random_gru
-from loptbench.perf_outer import peak_memory_of
+from loptbench.perf_outer import outer_steps, peak_memory_of
 from loptbench.trajectory import load_trajectory
 from loptbench.trials import Trial
 from loptbench.weights import Checkpoint, load_checkpoint, save_checkpoint
@@ -280,14 +280,8 @@ def test_meta_train(command: Command, folder: Path) -> None:
     given = config.model_dump(exclude={"task"}, exclude_none=True)
     lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
     (folder / "tiny.toml").write_text("\n".join(lines))
-    arguments = [
-        "meta-train",
-        "quadratic",
-        "--implementation",
-        "reference",
-        "--config",
-        "tiny.toml",
-    ]
+    settings = ("--config", "tiny.toml")
+    arguments = ("meta-train", "quadratic", "--implementation", "reference", *settings)
     code, out, err = command(*arguments, "--seed", "4")
     assert code == 0, err
     assert out.splitlines()[-1] == "quadratic-own-reference-4.safetensors"
@@ -296,6 +290,13 @@ def test_meta_train(command: Command, folder: Path) -> None:
     code, _, err = command(*arguments, "--seed", "4")
     assert code == 2
     assert "exists and is not overwritten" in err
+    arguments = ("meta-train", "quadratic", "--implementation", f"{FAULTS}:Faultless", *settings)
+    code, out, err = command(*arguments, "--seed", "6", "--seed", "5", "--seed", "6")
+    assert code == 0, err
+    made = [f"quadratic-own-faultless-{seed}.safetensors" for seed in (6, 5)]
+    assert out.splitlines()[1::2] == made
+    seeds = [load_checkpoint(name).meta_training["configuration"]["seed"] for name in made]
+    assert seeds == [6, 5]
 
 
 @pytest.mark.harness
@@ -359,6 +360,12 @@ def test_perf_of_meta_training(command: Command) -> None:
     (row,) = json.loads(out)["outer_steps"]
     assert row["floor_seconds"] is None
     assert row["n_components"] == 128
+    tiny = MetaTraining(n_units=2, batch_size=2, n_steps=3)
+    timed = outer_steps(("reference", *FRAMEWORKS), tiny, 1, beside=False, n_seeds=3)
+    assert [(one.implementation, one.n_components) for one in timed] == [
+        (name, 3 * 2 * 5)
+        for name in FRAMEWORKS  # the reference does not offer it
+    ]
 
 
 @pytest.mark.harness
@@ -420,6 +427,8 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
         (["--preset", "slow"], "unknown preset 'slow'; known are: paper, quick"),
         (["--device", "cuda"], "reference has no device 'cuda' here, only cpu; 'cuda' needs a GPU"),
         (["--output", "nowhere/x.safetensors"], "choose a folder that exists and is writable"),
+        (["--seed", "1", "--seed", "2"], "does not meta-train several seeds side by side"),
+        (["--seed", "1", "--seed", "2", "--output", "x"], "--output names one file, but there are"),
     ],
 )
 def test_meta_train_with_bad_input(command: Command, arguments: list[str], message: str) -> None:

@@ -1,7 +1,7 @@
 """The protocol in JAX: NumPy at the boundary, `kernels` inside."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,7 +14,7 @@ from loptbench.implementations.jax import kernels
 from loptbench.implementations.jax.optimizers import KINDS, Constants
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import LOSSES, Shapes, loss_and_gradient
-from loptbench.implementations.jax.through_time import meta_gradient
+from loptbench.implementations.jax.through_time import meta_gradient, meta_gradients
 from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
@@ -208,11 +208,7 @@ class Implementation:
     ) -> tuple[OuterState, float]:
         """See `loptbench.protocol.MetaTrains`."""
         placed = _placed(config.dtype, config.device)
-        parameters = placed.put_all(outer.parameters)
-        structure = jax.tree.structure(kernels.outer_optimizer(config).init(parameters))
-        memory = jax.tree.unflatten(
-            structure, [placed.put(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
-        )
+        parameters, memory = _to_jax(outer, placed, config)
         problems = self.problems(batch, config.dtype, config.device)
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = meta_gradient(
@@ -222,6 +218,33 @@ class Implementation:
         parameters, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
         mean = float(np.mean(np.asarray(objective)))
         return _outer_state(parameters, memory), mean if finite else np.nan
+
+    @_with_x64
+    def outer_steps(
+        self,
+        outers: Sequence[OuterState],
+        spec: OptimizerSpec,
+        batches: Sequence[ProblemBatch],
+        config: MetaTraining,
+    ) -> list[tuple[OuterState, float]]:
+        """See `loptbench.protocol.MetaTrainsSideBySide`."""
+        placed = _placed(config.dtype, config.device)
+        states = [_to_jax(outer, placed, config) for outer in outers]
+        parameters, memory = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+        batch = batches[0].followed_by(batches[1:])
+        problems = self.problems(batch, config.dtype, config.device)
+        optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
+        objective, gradient = meta_gradients(
+            *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
+            keep=config.keep_steps,
+        )
+        new = kernels.outer_updates(config, parameters, memory, gradient)
+        means = np.asarray(objective).reshape(len(outers), -1).mean(axis=1)
+        found = []
+        for i, mean in enumerate(means.tolist()):
+            parameters, memory, finite = jax.tree.map(lambda leaf, i=i: leaf[i], new)
+            found.append((_outer_state(parameters, memory), mean if finite else np.nan))
+        return found
 
 
 def _run(
@@ -237,6 +260,16 @@ def _run(
 
 def _to_numpy(arrays: Mapping[str, jax.Array]) -> dict[str, Array]:
     return {name: np.array(array) for name, array in arrays.items()}
+
+
+def _to_jax(
+    outer: OuterState, placed: _Placed, config: MetaTraining
+) -> tuple[dict[str, jax.Array], Any]:
+    """Parameters and optax's state, of which the memory has the leaves."""
+    parameters = placed.put_all(outer.parameters)
+    structure = jax.tree.structure(kernels.outer_optimizer(config).init(parameters))
+    leaves = [placed.put(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
+    return parameters, jax.tree.unflatten(structure, leaves)
 
 
 def _outer_state(parameters: Mapping[str, jax.Array], memory: Any) -> OuterState:

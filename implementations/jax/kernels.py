@@ -110,3 +110,14 @@ def outer_update(
     gradient = jax.tree.map(lambda g, array: g + shrink * array, gradient, p)
     updates, memory = outer_optimizer(config).update(gradient, memory)
     return optax.apply_updates(p, updates), memory, finite
+
+
+@partial(jax.jit, static_argnames="config")
+def outer_updates(
+    config: MetaTraining, p: Parameters, memory: optax.OptState, gradient: Parameters
+) -> tuple[Parameters, optax.OptState, Array]:
+    """`outer_update` of several seeds: everything has an axis before all others, the seed's."""
+    each: Callable[..., tuple[Parameters, optax.OptState, Array]] = jax.vmap(
+        partial(outer_update, config)
+    )
+    return each(p, memory, gradient)

@@ -23,6 +23,7 @@ class Differentiable(NamedTuple):
     """A kind's step and the way back through it.
 
     Attributes:
+        initial_state: (parameters, n_components) -> state.
         fuse: (parameters) -> weights, in whatever form suits the other two.
         forward: (weights, constants, state, gradient) -> (new state, update), kept.
         pullback: (weights, constants, kept, to_new_state, to_update) -> to_state, to_gradient,
@@ -30,6 +31,7 @@ class Differentiable(NamedTuple):
         split: (adjoints of the weights) -> adjoints of the parameters, by name.
     """
 
+    initial_state: Callable[[Parameters, int], Array]
     fuse: Callable[[Parameters], Any]
     forward: Callable[[Any, Constants, Array, Array], tuple[tuple[Array, Array], Any]]
     pullback: Callable[[Any, Constants, Any, Array, Array], tuple[Array, Array, Any]]
@@ -51,13 +53,42 @@ def _by_autodiff(kind: str) -> Differentiable:
         adjoints, to_state, to_gradient = pull((to_state, to_update))
         return to_state, to_gradient, adjoints
 
-    return Differentiable(dict, forward, pullback, dict)
+    return Differentiable(KINDS[kind].initial_state, dict, forward, pullback, dict)
 
 
 def _differentiable(kind: str) -> Differentiable:
     if kind == "gru":
-        return Differentiable(gru.fuse, gru.forward, gru.pullback, gru.split)
+        initial_state = KINDS[kind].initial_state
+        return Differentiable(initial_state, gru.fuse, gru.forward, gru.pullback, gru.split)
     return _by_autodiff(kind)
+
+
+def _side_by_side(one: Differentiable, n: int) -> Differentiable:
+    """n optimizers of a kind, each with as many of the components as every other, in their order.
+
+    Parameters, weights and states have an axis before all others, which is the optimizer's.
+    """
+
+    def initial_state(p: Parameters, n_components: int) -> Array:
+        return jax.vmap(lambda p: one.initial_state(p, n_components // n))(p)
+
+    def forward(
+        weights: Any, constants: Constants, state: Array, gradient: Array
+    ) -> tuple[tuple[Array, Array], Any]:
+        each = jax.vmap(one.forward, in_axes=(0, None, 0, 0))
+        (new, update), kept = each(weights, constants, state, gradient.reshape(n, -1))
+        return (new, update.reshape(-1)), kept
+
+    def pullback(
+        weights: Any, constants: Constants, kept: Any, to_state: Array, to_update: Array
+    ) -> tuple[Array, Array, Any]:
+        each = jax.vmap(one.pullback, in_axes=(0, None, 0, 0, 0))
+        to_state, to_gradient, adjoints = each(
+            weights, constants, kept, to_state, to_update.reshape(n, -1)
+        )
+        return to_state, to_gradient.reshape(-1), adjoints
+
+    return Differentiable(initial_state, jax.vmap(one.fuse), forward, pullback, jax.vmap(one.split))
 
 
 class _Adjoints(NamedTuple):
@@ -81,7 +112,37 @@ def meta_gradient(
         x0: the initial parameters of the problems, (n_problems, n_parameters).
         keep: of how many steps to keep what the way back needs; None for all.
     """
-    kind = _differentiable(program.kind)
+    return _meta_gradient(_differentiable(program.kind), program, inputs, p, x0, len(x0), keep)
+
+
+@partial(jax.jit, static_argnames=("program", "keep"))
+def meta_gradients(
+    program: Program, inputs: Inputs, p: Parameters, x0: Array, keep: int | None = None
+) -> tuple[Array, Parameters]:
+    """`meta_gradient` of several optimizers, each with its own problems, side by side.
+
+    Args:
+        program: what to compile.
+        inputs: the problems of all, one optimizer's after another's.
+        p: their parameters, with an axis before all others, which is the optimizer's.
+        x0: the initial parameters of the problems, (n_optimizers · n_problems, n_parameters).
+        keep: see `meta_gradient`.
+    """
+    n = len(jax.tree.leaves(p)[0])
+    kind = _side_by_side(_differentiable(program.kind), n)
+    return _meta_gradient(kind, program, inputs, p, x0, len(x0) // n, keep)
+
+
+def _meta_gradient(
+    kind: Differentiable,
+    program: Program,
+    inputs: Inputs,
+    p: Parameters,
+    x0: Array,
+    n_problems: int,
+    keep: int | None,
+) -> tuple[Array, Parameters]:
+    """See `meta_gradient`; the mean is over n_problems, which is how many an optimizer has."""
     weights = kind.fuse(p)
     run = partial(loss_and_gradient, program.task, program.shapes, inputs.arrays)
 
@@ -101,16 +162,14 @@ def meta_gradient(
         end, (loss, _) = steps(start, first, length)
         return end, (loss, (first, *start))
 
-    initial_state, to_parameters = jax.vjp(
-        lambda p: KINDS[program.kind].initial_state(p, x0.size), p
-    )
+    initial_state, to_parameters = jax.vjp(lambda p: kind.initial_state(p, x0.size), p)
     middle, (losses, starts) = jax.lax.scan(
         forget, (initial_state, x0), length * jnp.arange(n_segments)
     )
     last = n_segments * length
     _, (loss, kept) = steps(middle, last, program.n_steps - last)
     loss = jnp.concatenate([losses.reshape(-1, len(x0)), loss])
-    weight = 1 / (len(x0) * program.n_steps * loss[0])
+    weight = 1 / (n_problems * program.n_steps * loss[0])
 
     def back(to: _Adjoints, step: Any) -> tuple[_Adjoints, None]:
         k, x, gradient, kept = step

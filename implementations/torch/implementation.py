@@ -1,7 +1,7 @@
 """The protocol in PyTorch: NumPy at the boundary, tensors inside."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -173,10 +173,16 @@ class Implementation:
         n_steps: int,
     ) -> MetaGradient:
         """See `loptbench.protocol.MetaGradients`."""
-        objective, gradient = _meta_gradient(
-            optimizer, problems, optimizer.placed.put(initial_parameters), n_steps
+        objective, gradient = meta_gradient(
+            optimizer.kind,
+            optimizer.constants,
+            {name: value.unsqueeze(0) for name, value in optimizer.parameters.items()},
+            problems.problem,
+            optimizer.placed.put(initial_parameters),
+            n_steps,
         )
-        return MetaGradient(_to_numpy(objective), {k: _to_numpy(v) for k, v in gradient.items()})
+        by_name = {name: _to_numpy(value[0]) for name, value in gradient.items()}
+        return MetaGradient(_to_numpy(objective), by_name)
 
     def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
         """See `loptbench.protocol.MetaTrains`."""
@@ -194,49 +200,58 @@ class Implementation:
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
     ) -> tuple[OuterState, float]:
         """See `loptbench.protocol.MetaTrains`."""
-        optimizer = self.optimizer(
-            spec.with_parameters(outer.parameters), config.dtype, config.device
+        return self.outer_steps([outer], spec, [batch], config)[0]
+
+    def outer_steps(
+        self,
+        outers: Sequence[OuterState],
+        spec: OptimizerSpec,
+        batches: Sequence[ProblemBatch],
+        config: MetaTraining,
+    ) -> list[tuple[OuterState, float]]:
+        """See `loptbench.protocol.MetaTrainsSideBySide`."""
+        placed = _placed(config.dtype, config.device)
+        each = [placed.put_all(outer.parameters) for outer in outers]
+        batch = batches[0].followed_by(batches[1:])
+        objective, gradient = meta_gradient(
+            spec.kind,
+            spec.constants,
+            {name: torch.stack([p[name] for p in each]) for name in each[0]},
+            self.problems(batch, config.dtype, config.device).problem,
+            placed.put(batch.initial_parameters),
+            config.n_steps,
+            config.keep_steps,
         )
-        problems = self.problems(batch, config.dtype, config.device)
-        x0 = optimizer.placed.put(batch.initial_parameters)
-        objective, gradient = _meta_gradient(
-            optimizer, problems, x0, config.n_steps, config.keep_steps
-        )
-        finite = all(bool(torch.isfinite(array).all()) for array in gradient.values())
-
-        parameters = dict(optimizer.parameters)
-        norm = _norm(parameters.values())
-        shrink = config.penalty / norm if norm > 0 else 0.0
-        for name, parameter in parameters.items():
-            parameter.grad = gradient[name] + shrink * parameter
-        _clip(parameters.values(), config)
-        adam = _adam(parameters, outer, config)
-        adam.step()
-        memory = {
-            f"{key}/{name}": _to_numpy(value)
-            for name, parameter in parameters.items()
-            for key, value in adam.state[parameter].items()
-        }
-        new = OuterState({name: _to_numpy(p) for name, p in parameters.items()}, memory)
-        return new, float(objective.mean()) if finite else np.nan
+        means = objective.reshape(len(outers), -1).mean(dim=1).tolist()
+        found = []
+        for i, (outer, parameters, mean) in enumerate(zip(outers, each, means, strict=True)):
+            own = {name: value[i] for name, value in gradient.items()}
+            finite = all(bool(torch.isfinite(array).all()) for array in own.values())
+            new = _outer_update(parameters, own, outer, config)
+            found.append((new, mean if finite else np.nan))
+        return found
 
 
-def _meta_gradient(
-    optimizer: TorchOptimizer,
-    problems: TorchProblems,
-    x: Tensor,
-    n_steps: int,
-    keep: int | None = None,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    return meta_gradient(
-        optimizer.kind,
-        optimizer.constants,
-        optimizer.parameters,
-        problems.problem,
-        x,
-        n_steps,
-        keep,
-    )
+def _outer_update(
+    parameters: dict[str, Tensor],
+    gradient: Mapping[str, Tensor],
+    outer: OuterState,
+    config: MetaTraining,
+) -> OuterState:
+    """Penalty, clipping and Adam; the parameters are changed in place."""
+    norm = _norm(parameters.values())
+    shrink = config.penalty / norm if norm > 0 else 0.0
+    for name, parameter in parameters.items():
+        parameter.grad = gradient[name] + shrink * parameter
+    _clip(parameters.values(), config)
+    adam = _adam(parameters, outer, config)
+    adam.step()
+    memory = {
+        f"{key}/{name}": _to_numpy(value)
+        for name, parameter in parameters.items()
+        for key, value in adam.state[parameter].items()
+    }
+    return OuterState({name: _to_numpy(p) for name, p in parameters.items()}, memory)
 
 
 def _norm(tensors: Iterable[Tensor]) -> Tensor:

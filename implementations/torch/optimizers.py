@@ -100,7 +100,8 @@ def _composed(
 
 
 def _gru_initial_state(p: Parameters, n_components: int) -> Tensor:
-    return p["h0"].expand(n_components, -1)
+    h0 = p["h0"]
+    return h0.unsqueeze(-2).expand(*h0.shape[:-1], n_components, -1)
 
 
 def _gru(p: Parameters, k: Constants, h: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:

@@ -89,8 +89,13 @@ class _Segment:
 
     def __init__(self, tape: Tape, first: int) -> None:
         self.tape, self.first = tape, first
+        self.n_sets = len(tape.state(0))
         self.gradients: list[Tensor] = []
         self.products: list[Product] = []
+
+    def _by_set(self, of_problems: Tensor) -> Tensor:
+        """(n_sets · n_problems, n_parameters) as (n_sets, n_components)."""
+        return of_problems.reshape(self.n_sets, -1)
 
     def there(self, problem: Problem, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """All its steps; returns the parameters after them, and the losses."""
@@ -100,14 +105,14 @@ class _Segment:
             losses.append(loss)
             self.gradients.append(gradient)
             self.products.append(product)
-            x = x + self.tape.forward(k, gradient.reshape(-1)).reshape(x.shape)
+            x = x + self.tape.forward(k, self._by_set(gradient)).reshape(x.shape)
         return x, losses
 
     def back(self, to_state: Tensor, to_x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Back through all its steps: the adjoints of state and parameters before them."""
         self.tape.start_back(to_state)
         for k in reversed(range(self.tape.n_steps)):
-            to_gradient = self.tape.back(k, to_x.reshape(-1)).reshape(to_x.shape)
+            to_gradient = self.tape.back(k, self._by_set(to_x)).reshape(to_x.shape)
             # A product is asked for once, and holds the graph of a loss until it is let go.
             to_x = to_x + self.products.pop()(to_gradient) + weight * self.gradients[k]
         return self.tape.to_state, to_x
@@ -122,20 +127,21 @@ def meta_gradient(
     n_steps: int,
     keep: int | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The meta-objective of each problem, and the gradient of its mean.
+    """The meta-objective of each problem, and the gradient of its mean, of optimizers side by side.
 
     Args:
-        kind: the optimizer's kind.
-        constants: its constants.
-        p: its parameters.
-        problem: the problems.
-        x0: their initial parameters, (n_problems, n_parameters).
+        kind: the optimizers' kind.
+        constants: their constants.
+        p: their parameters, with an axis before all others, which is the optimizer's.
+        problem: the problems: the first optimizer's, then as many of the second's, and so on.
+        x0: their initial parameters, (n_optimizers · n_problems, n_parameters).
         n_steps: how many inner steps.
         keep: of how many steps to keep what the way back needs; None for all.
     """
     p = {name: value.detach().requires_grad_() for name, value in p.items()}
+    n_sets = len(next(iter(p.values())))
     with torch.enable_grad():
-        initial_state = KINDS[kind].initial_state(p, x0.numel())
+        initial_state = KINDS[kind].initial_state(p, x0.numel() // n_sets)
     detached = {name: value.detach() for name, value in p.items()}
 
     def segment(state: Tensor, first: int, n: int) -> _Segment:
@@ -160,7 +166,7 @@ def meta_gradient(
         kept = segment(state, last, n_steps - last)
         _, some = kept.there(problem, x)
         loss = torch.stack(losses + some)
-        weight = (1 / (len(x0) * n_steps * loss[0])).unsqueeze(-1)
+        weight = (n_sets / (len(x0) * n_steps * loss[0])).unsqueeze(-1)
 
         to_state, to_x = kept.back(torch.zeros_like(state), torch.zeros_like(x0), weight)
         found = kept.tape.adjoints()
