@@ -1,6 +1,8 @@
 """`loptbench analyze`."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +71,17 @@ def analyze(
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
     try:
-        require_optimizer(optimizer)
-        n_problems = analysis_size(np.shape(optimizer.initial_state(1))[1], name)
-        batch = problem.sample("evaluate", seed, range(n_problems))
-        problems = ORACLE.problems(batch, "float64", "cpu")
-        with np.errstate(all="ignore"):  # a run that blows up is a result, not a warning
+        # A run that blows up is a result, not a warning; what an optimizer prints is not ours.
+        with np.errstate(all="ignore"), redirect_stdout(sys.stderr):
+            require_optimizer(optimizer)
+            n_problems = analysis_size(np.shape(optimizer.initial_state(1))[1], name)
+            batch = problem.sample("evaluate", seed, range(n_problems))
+            problems = ORACLE.problems(batch, "float64", "cpu")
             run = unroll_by_steps(optimizer, problems, batch.initial_parameters, problem.n_steps)
-        analysis = analyze_optimizer(optimizer, run)
+            analysis = analyze_optimizer(optimizer, run)
     except LoptbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LoptbenchError(
             f"{what} failed while it was run: {type(error).__name__}: {error}; see "
             "loptbench.protocol.Optimizer for what it must offer"
@@ -99,9 +102,9 @@ def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
         return shipped(what)
     if colon and prefix in KINDS:
         return _baseline(prefix, rest)
-    if colon and not Path(what).exists():
+    if colon and "=" not in rest and not Path(what).exists():
         found: Any = import_object(what)
-        optimizer = found() if isinstance(found, type) else found
+        optimizer = _made(what, found) if isinstance(found, type) else found
         missing = [
             m for m in ("initial_state", "step") if not callable(getattr(optimizer, m, None))
         ]
@@ -111,7 +114,19 @@ def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
                 "see loptbench.protocol.Optimizer"
             )
         return optimizer  # type: ignore[no-any-return]  # imported at run time
+    if "=" in rest and "." not in prefix:
+        raise LoptbenchError(f"no baseline {prefix!r}; there are {', '.join(sorted(BASELINES))}")
     return load_checkpoint(what)
+
+
+def _made(what: str, kind: type) -> Any:
+    try:
+        return kind()
+    except Exception as error:
+        raise LoptbenchError(
+            f"{what} is a class, to be called without arguments, and that failed: "
+            f"{type(error).__name__}: {error}; name an instance of it"
+        ) from error
 
 
 def _baseline(kind: str, rest: str) -> OptimizerSpec:
@@ -120,9 +135,10 @@ def _baseline(kind: str, rest: str) -> OptimizerSpec:
     wanted = sorted(BASELINES[kind])
     example = ",".join(f"{name}=0.1" for name in wanted)
     try:
-        values = {k: float(v) for k, v in (pair.split("=") for pair in rest.split(","))}
+        pairs = [(k, float(v)) for k, v in (pair.split("=") for pair in rest.split(","))]
     except ValueError:
         raise LoptbenchError(f"{rest!r} is not of the form {example}") from None
-    if sorted(values) != wanted:
+    values = dict(pairs)
+    if sorted(name for name, _ in pairs) != wanted:
         raise LoptbenchError(f"{kind} takes {', '.join(wanted)}: give {kind}:{example}")
     return baseline(kind, **values)

@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 from loptbench.mechanisms.clipping import ARMS
 from loptbench.mechanisms.convergence import ConvergencePoint
 from loptbench.mechanisms.fixed_points import (
+    RELAXATION,
     SAME_POINT,
     FixedPoints,
     conditions,
@@ -27,8 +28,8 @@ from loptbench.mechanisms.fixed_points import (
     stable,
     trace,
 )
-from loptbench.mechanisms.linearization import MOST_STATE, gain
-from loptbench.mechanisms.response import NO_ANSWER, usable_gain
+from loptbench.mechanisms.linearization import MOST_STATE
+from loptbench.mechanisms.response import NO_ANSWER, usable_gain, usable_slope
 from loptbench.mechanisms.values import (
     Met,
     NotApplicable,
@@ -171,14 +172,16 @@ def measure_adaptation(
             scale = np.maximum(1.0, np.abs(points.state).max(axis=1, initial=0.0))
             several = points.found & branch.found & (apart > SAME_POINT * scale)
     if not points.found.any():
-        return NotApplicable("under no constant gradient does the state settle")
+        return NotApplicable(
+            f"under no constant gradient does the state settle within {sum(RELAXATION):,} steps"
+        )
     reference, local, condition = np.full((3, gradients.size), np.nan)
     steady = np.zeros(gradients.size, bool)
     at = np.flatnonzero(points.found)
     state, g = points.state[at], gradients[at]
     D, reasons = usable_gain(optimizer, state, np.abs(g))
     reference[at] = np.where([not reason or reason == NO_ANSWER for reason in reasons], -D, np.nan)
-    local[at] = -gain(optimizer, state, g, np.abs(g))[0]
+    local[at] = -usable_slope(optimizer, state, g)
     steady[at] = stable(optimizer, state, g)
     condition[at] = conditions(optimizer, state, g)
     return Adaptation(

@@ -13,7 +13,7 @@ from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_
 from loptbench.mechanisms.linearization import checked_step
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
 from loptbench.mechanisms.schedule import Schedule, measure_schedule
-from loptbench.mechanisms.values import Met, NotApplicable
+from loptbench.mechanisms.values import Float, Met, NotApplicable
 from loptbench.protocol import Optimizer, Trajectory
 
 N_STARTS = 128
@@ -47,6 +47,8 @@ class Analysis:
         """U(h*, 0) relative to the typical update; None where either is missing."""
         point = self.convergence_point
         if isinstance(point, NotApplicable) or not self.typical_update:
+            return None
+        if not np.isfinite(point.update):
             return None
         return point.update / self.typical_update + 0.0  # and not −0
 
@@ -87,9 +89,9 @@ def analyze(
     require_optimizer(optimizer)
     met = met or Met.on(run)
     n_steps = n_steps or (len(run.loss) if run is not None else N_STEPS)
-    if run is not None and not np.all(np.isfinite(run.state.astype(np.float64))):
+    if run is not None and not _stayed_finite(run):
         run = None  # it blew up: what it met before counts, where it went does not
-    typical = None if run is None else float(np.sqrt(np.mean(run.update**2)))
+    typical = None if run is None else _root_mean_square(run.update)
     schedule = measure_schedule(optimizer, met, n_steps)
     rested = hold_clocks(optimizer) if _differentiable(optimizer) else (optimizer, ())
     if isinstance(rested, NotApplicable):
@@ -135,11 +137,53 @@ def require_optimizer(optimizer: Optimizer) -> None:
     if not np.all(np.isfinite(state)):
         raise ContractError("initial_state returns what is not finite")
     new, _ = checked_step(optimizer, state, np.zeros(2))
+    _require_pure(optimizer)
     for what, dtype in (("initial_state", state.dtype), ("step", new.dtype)):
         if np.issubdtype(dtype, np.floating) and dtype != np.float64:
             raise ContractError(
                 f"the probes measure in float64, but {what} returns a state in {dtype}"
             )
+
+
+def _stayed_finite(run: Trajectory) -> bool:
+    parts = (run.state.astype(np.float64), run.update, run.parameters)
+    return all(bool(np.all(np.isfinite(part))) for part in parts)
+
+
+def _root_mean_square(values: Float) -> float:
+    largest = float(np.abs(values).max(initial=0.0))  # whose square may be too large a number
+    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest else 0.0
+
+
+def _require_pure(optimizer: Optimizer) -> None:
+    """Refuse a step that the probes would measure something else of: of two components at once.
+
+    Raises:
+        ContractError: it changes its arguments, remembers, draws, or looks at other components.
+    """
+    state = np.array(optimizer.initial_state(2))
+    if not np.array_equal(state[0], state[1]):
+        raise ContractError("initial_state must be the same for every component")
+    for size in (1.0, 1e3):
+        gradient = size * np.array([0.3, -0.7])
+        before = state.copy(), gradient.copy()
+        first = tuple(part.copy() for part in checked_step(optimizer, state, gradient))
+        if not all(map(np.array_equal, before, (state, gradient))):
+            raise ContractError("step must not change the state or the gradient that it is handed")
+        again = checked_step(optimizer, state, gradient)
+        if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, again, strict=True)):
+            raise ContractError(
+                "step returned something else for the same state and gradient: all that it "
+                "remembers must be in the state"
+            )
+        for i in (slice(0, 1), slice(1, 2)):
+            alone = checked_step(optimizer, state[i], gradient[i])
+            for a, b in zip(first, alone, strict=True):
+                if not np.allclose(a[i], b, rtol=1e-6, atol=1e-12, equal_nan=True):
+                    raise ContractError(
+                        "step gives a component something else beside another one than alone: "
+                        "every component must be treated by itself"
+                    )
 
 
 def _differentiable(optimizer: Optimizer) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.clocks import Held
-from loptbench.mechanisms.fixed_points import RELAXATION, SAME_POINT, settle
+from loptbench.mechanisms.fixed_points import BELOW_ONE, RELAXATION, SAME_POINT, settle
 from loptbench.mechanisms.linearization import MOST_STATE, checked_step, linearize
 from loptbench.mechanisms.response import NOT_SMOOTH, usable_gain
 from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
@@ -23,11 +23,13 @@ class ConvergencePoint:
     Attributes:
         state: h*, (n_state,), of the state variables that are not held.
         residual: max |F(h*, 0) − h*| relative to max(1, |h*|).
-        spectral_radius: the largest |eigenvalue| of A(h*); the point is stable if it is below 1.
+        spectral_radius: the largest |eigenvalue| of A(h*); the point is stable if it is below 1, by
+            more than residuals and rounding leave open.
         linear: A, B, C, D at h* with no gradient, of one component.
         linear_error: an estimate of their absolute error, 0 if the optimizer differentiates itself;
             infinite where the update has no derivative.
-        update: U(h*, 0): what is still added to every parameter once all gradients are gone.
+        update: U(h*, 0): what is still added to every parameter once all gradients are gone; it may
+            not be finite.
         no_response: why D is no learning rate; "" if it is one.
         n_starts: how many other starts were relaxed.
         n_same: how many of them reached this point.
@@ -48,7 +50,7 @@ class ConvergencePoint:
     @property
     def stable(self) -> bool:
         """Whether small disturbances die out."""
-        return self.spectral_radius < 1
+        return self.spectral_radius < BELOW_ONE
 
     def as_dict(self, drift: float | None) -> dict[str, Any]:
         """For programs.
@@ -61,7 +63,7 @@ class ConvergencePoint:
             "spectral_radius": self.spectral_radius,
             "stable": self.stable,
             "drift": drift,
-            "update": self.update,
+            "update": or_none(self.update),
             "state": self.state.tolist(),
             "other_starts": self.n_starts,
             "other_starts_at_this_point": self.n_same,

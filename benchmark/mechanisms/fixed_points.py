@@ -22,7 +22,7 @@ Bool = NDArray[np.bool_]
 RELAXATION = (250, 2_000)
 """Steps that the state is let go for: those that have not settled after the first go on."""
 
-SNAPSHOTS = 16
+SNAPSHOTS = 64
 WINDOWS = 4
 NEAR = 1e-2
 NEARER = 0.99
@@ -31,7 +31,12 @@ NEWTON_STEPS = 50
 RESIDUAL = 1e-12
 DISTURBANCE = 1e-5
 DISTURBED_STEPS = 100
+CLEARLY = 0.9
 BRANCH = 0.1
+BELOW_ONE = 1 - 1e-9
+"""The largest |eigenvalue| of a point that is called stable. What is nearer to 1, or a little
+above, residuals of 1e-12 and rounding do not tell from an integrator, whose answer never ends."""
+
 SAME_POINT = 1e-6
 
 
@@ -87,10 +92,11 @@ def settle(
         todo, path = todo[finite], path[:, finite]
         point, small = newton(optimizer, last[todo], gradient[todo])
         residual[todo] = small
-        rests = (small <= RESIDUAL) & _comes_to(path, point)
+        rests = _comes_to(optimizer, path, point, gradient[todo], small <= RESIDUAL)
         if known is not None:
             other, its = known.state[todo], known.residual[todo]
-            rests_there = ~rests & known.found[todo] & _comes_to(path, other)
+            possible = ~rests & known.found[todo]
+            rests_there = _comes_to(optimizer, path, other, gradient[todo], possible)
             point[rests_there], residual[todo[rests_there]] = other[rests_there], its[rests_there]
             rests |= rests_there
         found[todo] = rests
@@ -149,25 +155,35 @@ def _next(
 def stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
     """Whether small disturbances of fixed points die out, (n,).
 
-    Each state variable is disturbed by 1e-5 of its size. Where the distance after 200 steps is not
-    smaller than that after 100, and not rounding alone, the eigenvalues of A decide.
+    Each state variable is disturbed by 1e-5 of its size. Where the largest distance in the second
+    hundred steps is not clearly smaller than in the first, and not rounding alone, the eigenvalues
+    of A decide.
     """
     if not state.size:
         return np.ones(len(state), bool)
     rng = np.random.default_rng(0)
     sizes = np.where(state == 0, 1.0, np.abs(state))
     h = state + DISTURBANCE * sizes * rng.choice([-1.0, 1.0], state.shape)
-    distances = []
-    for _ in range(2):
+    largest = np.zeros((2, len(state)))
+    for i in range(2):
         for _ in range(DISTURBED_STEPS):
             h = _step(optimizer, h, gradient)
-        distances.append(np.abs((h - state) / sizes).max(axis=1))
-    with np.errstate(invalid="ignore"):
-        dies_out = (distances[1] < distances[0]) | (distances[1] < STILL)
-    for i in np.flatnonzero(~dies_out):
-        A = quick_linearization(optimizer, state[i : i + 1], gradient[i : i + 1]).A[0]
-        dies_out[i] = bool(np.all(np.isfinite(A))) and np.abs(np.linalg.eigvals(A)).max() < 1
+            with np.errstate(invalid="ignore"):
+                largest[i] = np.maximum(largest[i], np.abs((h - state) / sizes).max(axis=1))
+    dies_out = (largest[1] < CLEARLY * largest[0]) | (largest[1] < STILL)
+    rest = np.flatnonzero(~dies_out)
+    dies_out[rest] = attracts(optimizer, state[rest], gradient[rest])
     return np.asarray(dies_out)
+
+
+def attracts(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
+    """Whether all eigenvalues of A at fixed points are below 1, (n,)."""
+    found = np.zeros(len(state), bool)
+    for i in range(len(state)):
+        A = quick_linearization(optimizer, state[i : i + 1], gradient[i : i + 1]).A[0]
+        if np.all(np.isfinite(A)):
+            found[i] = np.abs(np.linalg.eigvals(A)).max(initial=0.0) < BELOW_ONE
+    return found
 
 
 def conditions(optimizer: Optimizer, state: Float, gradient: Float) -> Float:
@@ -245,7 +261,7 @@ def _residual(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
 
 
 def _relax(optimizer: Optimizer, h: Float, gradient: Float, n_steps: int) -> Float:
-    """The state at 16 times, evenly over the steps, (16, n, n_state); who rests is left alone."""
+    """The state at 64 times, evenly over the steps, (64, n, n_state); who rests is left alone."""
     h = h.copy()
     going = np.arange(len(h))
     path: list[Float] = []
@@ -261,15 +277,21 @@ def _relax(optimizer: Optimizer, h: Float, gradient: Float, n_steps: int) -> Flo
     return np.stack(path)
 
 
-def _comes_to(path: Float, point: Float) -> Bool:
+def _comes_to(
+    optimizer: Optimizer, path: Float, point: Float, gradient: Float, possible: Bool
+) -> Bool:
     """Whether a state that was let go ends at a point, or comes nearer and nearer to it.
 
     The time is cut into four windows, and the largest distance in each must be smaller than in the
     one before: that of a cycle around the point is not. In all it must fall by a hundredth: a state
-    that wanders off for ever comes nearer to a point at infinity as well.
+    that wanders off for ever comes nearer to a point at infinity as well. One that is near, and
+    does neither, is on its way to the point if small disturbances of that die out.
     """
     distance = np.stack([_distance(at, point) for at in path])
-    near = distance[-1] <= NEAR * _size(point)
+    there = distance[-1] <= SAME_POINT * _size(point)
     windows = distance.reshape(WINDOWS, SNAPSHOTS // WINDOWS, distance.shape[1]).max(axis=1)
-    nearer = np.all(np.diff(windows, axis=0) < 0, axis=0)
-    return np.asarray(near | (nearer & (windows[-1] <= NEARER * windows[0])))
+    nearer = np.all(np.diff(windows, axis=0) < 0, axis=0) & (windows[-1] <= NEARER * windows[0])
+    comes = np.asarray(possible & (there | nearer))
+    near = np.flatnonzero(possible & ~comes & (distance[-1] <= NEAR * _size(point)))
+    comes[near] = attracts(optimizer, point[near], gradient[near])
+    return comes

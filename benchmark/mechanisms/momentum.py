@@ -22,6 +22,8 @@ Float = NDArray[np.float64]
 
 RESPONSE_LENGTH = 201
 NOTHING = 1e-12
+DEFECTIVE = 1e6
+"""The condition of an eigenvalue from which on half of the digits of its contribution are lost."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Mode:
     Attributes:
         eigenvalue: λ.
         timescale: −1/ln|λ|, in iterations.
-        contribution: |c / (1 − λ)|, in units of Σκ: the learning rate that it adds.
+        contribution: |c / (1 − λ)|, in units of Σκ: the learning rate that it adds; NaN for an
+            eigenvalue so ill-conditioned that its part cannot be told from that of its neighbours.
         condition: the eigenvalue's condition number, 1/|yᴴx| for unit left and right eigenvectors.
     """
 
@@ -125,7 +128,7 @@ def measure_momentum(
     if not point.stable:
         return NotApplicable(
             f"the response to an impulse never ends: the spectral radius at the convergence "
-            f"point is {point.spectral_radius:.6g}, not below 1"
+            f"point is {point.spectral_radius:.6g}, not below 1 as far as can be told"
         )
     if point.no_response:
         return NotApplicable(f"at the convergence point {point.no_response}")
@@ -174,7 +177,8 @@ def modes(linear: Linearization) -> tuple[Mode, ...]:
         contributions = np.abs(c / (1 - eigenvalues))
         timescales = -1 / np.log(np.abs(eigenvalues))
         conditions = 1 / np.abs(overlap)
-    order = np.argsort(-np.nan_to_num(contributions, nan=0.0), kind="stable")
+        contributions[~(conditions < DEFECTIVE)] = np.nan
+    order = np.argsort(-np.nan_to_num(contributions, nan=np.inf), kind="stable")
     return tuple(
         Mode(
             complex(eigenvalues[i]),

@@ -54,7 +54,7 @@ def usable_gain(
         largest = np.maximum(np.abs(answers[2]), np.abs(answers[3]))
         vanishes = np.abs(D) * typical <= VANISHING * largest
         none = (D == 0) & ~(largest > 0)
-        uncertain = error > NOT_SMOOTH * np.maximum(np.abs(D), NOT_SMOOTH**2 * largest / typical)
+        uncertain = _uncertain(D, error, largest / typical)
     said = []
     for i in range(len(state)):
         if not np.isfinite(at_rest[i]):
@@ -73,3 +73,22 @@ def usable_gain(
         else:
             said.append("")
     return D, said
+
+
+def usable_slope(optimizer: Optimizer, state: Float, gradient: Float) -> Float:
+    """D at each state and its gradient; NaN where the update is not differentiable there.
+
+    Args:
+        optimizer: any optimizer in float64.
+        state: (n, n_state).
+        gradient: not zero, (n,).
+    """
+    D, error = gain(optimizer, state, gradient, np.abs(gradient))
+    update = checked_step(optimizer, state, gradient)[1]
+    with np.errstate(all="ignore"):
+        return np.where(_uncertain(D, error, np.abs(update / gradient)), np.nan, D)
+
+
+def _uncertain(D: Float, error: Float, secant: Float) -> NDArray[np.bool_]:
+    """Whether the error of a slope is too large beside it, or, of a flat one, beside a secant."""
+    return np.asarray(~(error <= NOT_SMOOTH * np.maximum(np.abs(D), NOT_SMOOTH**2 * secant)))

@@ -45,7 +45,8 @@ def _point(point: ConvergencePoint, drift: float | None) -> Iterator[str]:
     stable = "stable" if point.stable else "not stable"
     yield f"residual            {point.residual:.1e}"
     yield f"spectral radius     {point.spectral_radius:.6f}, {stable}"
-    yield f"update there        {point.update + 0.0:.3e}"
+    there = f"{point.update + 0.0:.3e}" if np.isfinite(point.update) else "not finite"
+    yield f"update there        {there}"
     if drift is not None:
         yield f"drift               {drift:.3e} of a typical update"
     if point.n_starts:
@@ -67,7 +68,8 @@ def _momentum(found: Momentum) -> Iterator[str]:
         yield "modes: eigenvalue              timescale  contribution"
     for mode in found.modes[:MOST_MODES]:
         value = f"{mode.eigenvalue.real:+.6f} {mode.eigenvalue.imag:+.6f}i"
-        yield f"       {value:24} {mode.timescale:9.2f}  {mode.contribution:.4g}"
+        share = "n/a" if np.isnan(mode.contribution) else f"{mode.contribution:.4g}"
+        yield f"       {value:24} {mode.timescale:9.2f}  {share}"
     if len(found.modes) > MOST_MODES:
         yield f"       and {len(found.modes) - MOST_MODES} more (--json has all)"
 
