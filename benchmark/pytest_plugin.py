@@ -76,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "harness: loptbench's own harness on the reference; no framework takes part"
     )
+    config.addinivalue_line("markers", "slow: takes long; in tox it has an environment of its own")
     config.addinivalue_line("markers", "conformance: one implementation held to the protocol")
     if _is_ours(config):
         selected(config)

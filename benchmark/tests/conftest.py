@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from loptbench import mechanism_trials, runner
 from loptbench.conformance import CHECKS, Check, Subject, pairs
+from loptbench.protocol import Level
 from loptbench.pytest_plugin import PROFILE, SELECTED, selected
 from loptbench.records import Store
 from loptbench.registry import Availability, Entry, get_implementation
@@ -63,7 +64,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             marks = [pytest.mark.harness] if entry.name == "reference" else []
             for check, subject in pairs(entry.implementation, SEED, devices=TABLE):
                 name = _identifier(entry.name, check, subject)
-                rows.append(pytest.param(check, subject, id=name, marks=marks))
+                # Differentiating compiles for long; in float64 it shows what there is to show.
+                long = check.level >= Level.META_GRADIENT and subject.dtype == "float32"
+                more = [pytest.mark.slow] if long else []
+                rows.append(pytest.param(check, subject, id=name, marks=[*marks, *more]))
     metafunc.parametrize(("check", "subject"), rows)
 
 

@@ -258,6 +258,7 @@ def test_nothing_scrolls_sideways(page: Page, width: int) -> None:
     assert size > 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(page: Page, theme: str) -> None:
     page.get_by_role("button", name=theme.capitalize()).click()
@@ -301,6 +302,7 @@ def others(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {name: folder / f"{name}.html" for name in pages}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["compare", "session"])
 def test_the_other_pages_are_as_sound(
     context: BrowserContext, others: dict[str, Path], name: str

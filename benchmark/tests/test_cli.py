@@ -398,6 +398,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     assert f"not as recorded: {member.name}" in out
 
 
+@pytest.mark.slow
 def test_reproduce_from_scratch_and_again(command: Command) -> None:
     """The whole way on very little, but for the measuring; the second call finds it there."""
     pytest.importorskip("torch")

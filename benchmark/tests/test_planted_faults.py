@@ -21,6 +21,7 @@ def test_rejects(fault: type[Reference]) -> None:
     assert re.search(message, first.message), first.message
 
 
+@pytest.mark.slow
 def test_accepts_what_has_no_fault() -> None:
     outcomes = list(check_all(Faultless()))
     assert {outcome.status for outcome in outcomes} == {Status.PASSED}

@@ -129,6 +129,7 @@ def test_dropping_early_does_not_change_the_winner(
         assert quick.best == whole.best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [TwoMoons(4, 30, n_steps=20), Digits(2, 5, n_steps=20)], ids=str)
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_frameworks_find_what_the_reference_finds(name: str, task: Any) -> None:
@@ -205,6 +206,7 @@ def test_stopped_anywhere_and_called_again_it_ends_with_the_same_bytes(folder: P
     assert not list(folder.glob("*.partial"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_killed_and_called_again_it_ends_with_the_same_bytes(folder: Path, name: str) -> None:
     pytest.importorskip(name)
