@@ -30,8 +30,8 @@ def interval(low: Value, high: Value) -> str:
 
 
 def anchor(kind: str, name: str) -> str:
-    """The identifier of something that users name, such as an implementation."""
-    return "-".join([kind, re.sub(r"[^\w.:]+", "-", name)])
+    """The identifier of something that users name, such as an implementation; its own."""
+    return "-".join([kind, re.sub(r"[^\w.:-]", lambda one: f"-{ord(one[0]):x}-", name)])
 
 
 @dataclasses.dataclass(frozen=True)

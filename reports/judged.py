@@ -73,8 +73,9 @@ def verdict_matrix(verdicts: Sequence[Verdict]) -> Table:
     return Table(
         "verdict-matrix",
         "Claims of the paper by tasks, over all meta-training seeds: yes, it is reproduced; no, it "
-        "is not; open, the seeds do not decide. Of how many seeds alone it is reproduced, in all "
-        "and by the framework that meta-trained them; – is not claimed of the task.",
+        "is not; open, the seeds do not decide. Of how many seeds alone it is reproduced; the mean "
+        "over seeds of what was measured, to be held to the threshold under the claim; and the "
+        "seeds by the framework that meta-trained them. – is not claimed of the task.",
         ["claim", *tasks],
         rows,
     )
@@ -93,10 +94,11 @@ def _matrix_cell(verdicts: Sequence[Verdict], task: str, claim: Claim) -> Cell:
         if v.scope is Scope.ONE_FRAMEWORK and _preset(v) == _preset(first)
     ] or [_framework(first)]
     parts += [f"{_preset(v)}: {v.n_reproduced}/{v.n_seeds}" for v in overall if v is not first]
+    mean = f"mean {first.value:.3g}; " if first.value is not None else ""
     return Cell(
         f"{WORDS[first.outcome]} {first.n_reproduced}/{first.n_seeds}",
         status=str(first.outcome),
-        note=", ".join(parts),
+        note=mean + ", ".join(parts),
     )
 
 

@@ -18,8 +18,9 @@ from loptbench.protocol import Level
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.reports import looks
 from loptbench.reports.agreement import agreement_matrix
-from loptbench.reports.elements import Cell, Figure, Table
+from loptbench.reports.elements import Cell, Figure, Table, anchor
 from loptbench.reports.implementations import implementation_sections
+from loptbench.reports.judged import verdict_matrix, verdicts_of
 from loptbench.reports.origin import timings
 from loptbench.reports.page import page, render
 from loptbench.reports.results import Results
@@ -300,6 +301,13 @@ def test_an_empty_store(tmp_path: Path) -> None:
     assert "This store holds no results yet" in text
 
 
+def test_names_have_identifiers_of_their_own() -> None:
+    names = ("a-b", "a b", "a/b", "a--b", "ab", "<a>", "a")
+    found = {anchor("implementation", name) for name in names}
+    assert len(found) == len(names)
+    assert all(re.fullmatch(r"implementation-[\w.:-]+", one) for one in found)
+
+
 def test_names_with_html_in_them_are_text(store: Store) -> None:
     plan_file = store.folder / "plan.json"
     content = json.loads(plan_file.read_text())
@@ -339,6 +347,15 @@ def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
     over_seeds = next(v for v in verdicts if v["scope"] == Scope.ALL_SEEDS)
     assert over_seeds["outcome"] in text
     assert "1 of at least 5 seeds" in text
+
+
+def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
+    found, _ = verdicts_of(store.verdicts())
+    (momentum,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
+    title, cell = next(verdict_matrix([momentum]).cells())
+    assert (title.shown, title.note) == ("Momentum", "at least 0.5")
+    assert cell.shown == "open 1/1"
+    assert cell.note == f"mean {momentum.value:.3g}; jax"
 
 
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
