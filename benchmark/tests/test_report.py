@@ -83,8 +83,8 @@ def test_the_same_records_are_the_same_bytes(store: Store) -> None:
 
 def test_every_section_is_there(store: Store) -> None:
     found = Page(render(store))
-    for anchor in ("verdicts", "agreement", "zoo", "tuning", "tolerances", "timings", "provenance"):
-        assert anchor in found.identifiers
+    for part in ("verdicts", "agreement", "zoo", "tuning", "tolerances", "timings", "provenance"):
+        assert part in found.identifiers
     for name in ("performance", "convergence", "momentum", "clipping", "schedule", "adaptation"):
         assert f"subject-{name}" in found.identifiers
     for name in ("momentum", "clipping", "schedule", "adaptation"):
@@ -92,8 +92,8 @@ def test_every_section_is_there(store: Store) -> None:
         assert f"seeds-{name}" in found.identifiers
     for task in TASKS:
         assert f"curves-{task}" in found.identifiers
-    for anchor in ("meta-training-quadratic", "errors-float64", "implementation-tinygrad"):
-        assert anchor in found.identifiers
+    for part in ("meta-training-quadratic", "errors-float64", "implementation-tinygrad"):
+        assert part in found.identifiers
     for claim in claims():
         assert f"claim-{claim.name}" in found.identifiers or "quadratic" not in claim.tasks
 
