@@ -93,7 +93,7 @@ def analyze(
         run = None  # it blew up: what it met before counts, where it went does not
     typical = None if run is None else _root_mean_square(run.update)
     schedule = measure_schedule(optimizer, met, n_steps)
-    rested = hold_clocks(optimizer) if _differentiable(optimizer) else (optimizer, ())
+    rested = hold_clocks(optimizer, met.largest) if _differentiable(optimizer) else (optimizer, ())
     if isinstance(rested, NotApplicable):
         clipping = measure_clipping(optimizer, None, met, run)
         return Analysis(rested, rested, clipping, schedule, rested, met, typical)

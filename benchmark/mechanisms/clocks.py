@@ -21,6 +21,9 @@ Float = NDArray[np.float64]
 BEFORE = 256
 DRIVEN_STEPS = 64
 DRIVEN_COMPONENTS = 8
+MOST = 3.0
+"""log10 of the largest gradient that they are driven by, unless larger ones are met."""
+
 LATE = 10**9
 """How many steps a clock is put forward: 0.9999999 to this power is nothing."""
 
@@ -82,13 +85,17 @@ class HoldingLinearizable(Holding):
 
 
 def hold_clocks(
-    optimizer: Optimizer,
+    optimizer: Optimizer, largest: float = 1.0
 ) -> tuple[Optimizer, tuple[Held, ...]] | NotApplicable:
     """The optimizer with its clocks and constants held, and which they are.
 
     The state is let go for 256 steps, and driven for 64 by gradients of all sizes: a variable
     that has moved by the same amount at every step of every component is a clock, or a constant if
     that is zero.
+
+    Args:
+        optimizer: any optimizer in float64.
+        largest: the largest gradient that it meets; it is driven beyond that.
 
     Returns: the optimizer itself where there are none; or why there is no answer: the update goes
     on changing with the clock.
@@ -101,12 +108,13 @@ def hold_clocks(
                 break
     if not state.size or not np.all(np.isfinite(state)):
         return optimizer, ()
-    pace, values = _driven(optimizer, state)
+    top = max(MOST, float(np.log10(2 * largest)))
+    pace, values = _driven(optimizer, state, top)
     if np.any(pace > 0) or np.any(pace < 0):
         late = np.where(np.isfinite(pace) & (pace != 0), values + LATE * pace, values)
         try:
             state, _ = checked_step(optimizer, late[None], np.zeros(1))
-            pace, values = _driven(optimizer, state)
+            pace, values = _driven(optimizer, state, top)
         except Exception as error:
             return NotApplicable(
                 f"{_clocks(pace)} counts steps, and the optimizer cannot be put forward to see "
@@ -118,7 +126,7 @@ def hold_clocks(
     )
     if not held:
         return optimizer, ()
-    if any(one.counts for one in held) and not _spent(optimizer, values, pace):
+    if any(one.counts for one in held) and not _spent(optimizer, values, pace, top):
         return NotApplicable(
             f"{_clocks(pace)} counts steps, and the update goes on changing with it"
         )
@@ -131,13 +139,13 @@ def _clocks(pace: Float) -> str:
     return f"state variable {', '.join(str(i) for i in indices)}"
 
 
-def _driven(optimizer: Optimizer, state: Float) -> tuple[Float, Float]:
+def _driven(optimizer: Optimizer, state: Float, top: float) -> tuple[Float, Float]:
     """By how much each variable moves at each step, NaN where that depends; and where they are."""
     rng = np.random.default_rng(0)
     h = np.repeat(state, DRIVEN_COMPONENTS, axis=0)
     moves = []
     for _ in range(DRIVEN_STEPS):
-        size = 10.0 ** rng.uniform(-3, 3, DRIVEN_COMPONENTS)
+        size = 10.0 ** rng.uniform(-3, top, DRIVEN_COMPONENTS)
         new, _ = checked_step(optimizer, h, size * rng.choice([-1.0, 1.0], DRIVEN_COMPONENTS))
         with np.errstate(all="ignore"):
             moves.append(new - h)
@@ -148,10 +156,10 @@ def _driven(optimizer: Optimizer, state: Float) -> tuple[Float, Float]:
     return np.where(same, all_.mean(axis=0), np.nan), h[0]
 
 
-def _spent(optimizer: Optimizer, values: Float, pace: Float) -> bool:
+def _spent(optimizer: Optimizer, values: Float, pace: Float, top: float) -> bool:
     """Whether it makes no difference any more how far the clocks have gone."""
     rng = np.random.default_rng(1)
-    gradient = 10.0 ** rng.uniform(-3, 3, DRIVEN_COMPONENTS)
+    gradient = 10.0 ** rng.uniform(-3, top, DRIVEN_COMPONENTS)
     counting = np.isfinite(pace) & (pace != 0)
     answers = []
     for further in (0, 1, 7, LATE):

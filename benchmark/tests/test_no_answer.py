@@ -12,6 +12,7 @@ from loptbench import cli
 from loptbench.errors import ContractError
 from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.analysis import require_optimizer
+from loptbench.mechanisms.clocks import Held, hold_clocks
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
 from loptbench.mechanisms.response import usable_slope
@@ -142,6 +143,19 @@ def test_at_a_corner_there_is_no_slope_and_beside_it_there_is() -> None:
     np.testing.assert_allclose(
         usable_slope(clip, np.zeros((4, 0)), g), [np.nan, -0.1, np.nan, 0.0], atol=1e-9
     )
+
+
+def test_what_only_large_gradients_move_is_no_constant() -> None:
+    """Such as are met: a thousand is not the largest of all."""
+    woken = of_one(lambda h, g: np.where(np.abs(g) > 2e3, 1.0, h))
+    assert [one.index for one in hold(woken, 1e3)] == [0]
+    assert hold(woken, 3.5e3) == ()
+
+
+def hold(optimizer: Toy, largest: float) -> tuple[Held, ...]:
+    found = hold_clocks(optimizer, largest)
+    assert not isinstance(found, NotApplicable)
+    return found[1]
 
 
 def writes(state: Array, gradient: Array) -> tuple[Array, Array]:
