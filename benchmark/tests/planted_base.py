@@ -14,7 +14,7 @@ from loptbench.trajectory import run_by_run
 class Small(Reference):
     """The reference on one task and three kinds: a fault is found there, and sooner."""
 
-    optimizers = ("gru", "sgd", "momentum")
+    optimizers: tuple[str, ...] = ("gru", "sgd", "momentum")
     tasks = ("quadratic",)
 
 
