@@ -118,7 +118,8 @@ def _summarize_claims(verdicts: list[Verdict]) -> None:
         if verdict.low is not None and verdict.high is not None:
             said += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
         reason = f" ({verdict.reason})" if verdict.reason else ""
-        click.echo(f"{verdict.claim} on {verdict.task}: {verdict.outcome}: {said}{reason}")
+        what = f"{verdict.claim} on {verdict.task} ({verdict.subject})"
+        click.echo(f"{what}: {verdict.outcome}: {said}{reason}")
 
 
 def _checkpoints(chosen: tuple[str, ...]) -> dict[str, Checkpoint]:
