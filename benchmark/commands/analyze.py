@@ -102,7 +102,10 @@ def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
         return shipped(what)
     if colon and prefix in KINDS:
         return _baseline(prefix, rest)
-    if colon and "=" not in rest and not Path(what).exists():
+    if colon and not Path(what).exists():
+        if "=" in rest:
+            known = ", ".join(sorted(BASELINES))
+            raise LoptbenchError(f"no baseline {prefix!r}; there are {known}")
         found: Any = import_object(what)
         optimizer = _made(what, found) if isinstance(found, type) else found
         missing = [
@@ -114,8 +117,6 @@ def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:
                 "see loptbench.protocol.Optimizer"
             )
         return optimizer  # type: ignore[no-any-return]  # imported at run time
-    if "=" in rest and "." not in prefix:
-        raise LoptbenchError(f"no baseline {prefix!r}; there are {', '.join(sorted(BASELINES))}")
     return load_checkpoint(what)
 
 
