@@ -137,3 +137,23 @@ def test_torch_keeps_the_users_default_dtype() -> None:
     optimizer = one.optimizer(random_gru(3, 0), "float64", "cpu")
     optimizer.step(optimizer.initial_state(2), np.ones(2))
     assert torch.get_default_dtype() is torch.float32
+
+
+def test_jax_lets_go_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes memory maps of the process; without an end to them a whole run dies of it."""
+    compiled = pytest.importorskip("loptbench.implementations.jax.compiled")
+    monkeypatch.setattr(compiled, "N_HELD", 3)
+    one = get_implementation("jax")
+    task = get_task("quadratic")
+    batch = task.sample("tune", 0, range(2))
+    spec = random_gru(2, 0)
+    optimizer = one.optimizer(spec, "float64", "cpu")
+    problems = one.problems(batch, "float64", "cpu")
+    held, found = [], []
+    for n_steps in (1, 2, 3, 4, 5, 6, 7, 8, 1, 2):
+        run = one.unroll(optimizer, problems, batch.initial_parameters, n_steps)
+        found.append(run.loss)
+        held.append(sum(function._cache_size() for function in compiled._functions))
+    assert max(held) <= 4
+    np.testing.assert_array_equal(found[0], found[8])
+    np.testing.assert_array_equal(found[1], found[9])

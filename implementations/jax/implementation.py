@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.implementations.jax import kernels
-from loptbench.implementations.jax.optimizers import KINDS, Constants
+from loptbench.implementations.jax.compiled import compiled, make_room
+from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import LOSSES, Shapes, loss_and_gradient
 from loptbench.implementations.jax.through_time import meta_gradient, meta_gradients
@@ -23,7 +24,7 @@ from loptbench.tasks.base import ProblemBatch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_loss_and_gradient = jax.jit(loss_and_gradient, static_argnames=("task", "shapes"))
+_loss_and_gradient = compiled("task", "shapes")(loss_and_gradient)
 
 
 def _with_x64(function: Callable[P, R]) -> Callable[P, R]:
@@ -31,6 +32,7 @@ def _with_x64(function: Callable[P, R]) -> Callable[P, R]:
     # switch is set around our own calls only, and the user's process keeps its setting.
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        make_room()
         with jax.enable_x64(True):
             return function(*args, **kwargs)
 
@@ -213,11 +215,11 @@ class Implementation:
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = meta_gradient(
             *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
-            keep=config.keep_steps,
+            config.keep_steps,
         )
-        parameters, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
+        new, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
         mean = float(np.mean(np.asarray(objective)))
-        return _outer_state(parameters, memory), mean if finite else np.nan
+        return _outer_state(new, memory), mean if finite else np.nan
 
     @_with_x64
     def outer_steps(
@@ -236,7 +238,7 @@ class Implementation:
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = meta_gradients(
             *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
-            keep=config.keep_steps,
+            config.keep_steps,
         )
         new = kernels.outer_updates(config, parameters, memory, gradient)
         means = np.asarray(objective).reshape(len(outers), -1).mean(axis=1)
@@ -249,7 +251,7 @@ class Implementation:
 
 def _run(
     optimizer: JaxOptimizer, problems: JaxProblems, initial_parameters: Array, n_steps: int
-) -> tuple[Any, ...]:
+) -> tuple[Program, Inputs, Parameters, jax.Array]:
     return (
         Program(optimizer.kind, problems.task, problems.shapes, n_steps),
         Inputs(optimizer.constants, problems.arrays),

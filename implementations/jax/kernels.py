@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from loptbench.implementations.jax.compiled import compiled
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import loss_and_gradient
@@ -17,7 +18,7 @@ Matrices = tuple[tuple[Array, Array], tuple[Array, Array]]
 Jacobian = Callable[[Array, Array], Matrices]
 
 
-@partial(jax.jit, static_argnames="kind")
+@compiled("kind")
 def step(
     kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array
 ) -> tuple[Array, Array]:
@@ -25,7 +26,7 @@ def step(
     return KINDS[kind].step(p, constants, state, gradient)
 
 
-@partial(jax.jit, static_argnames="kind")
+@compiled("kind")
 def linearize(
     kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array
 ) -> Matrices:
@@ -62,7 +63,7 @@ def _from_start(
     return _scan(program, inputs, p, state, x0)
 
 
-@partial(jax.jit, static_argnames="program")
+@compiled("program")
 def unroll(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> tuple[Array, ...]:
     """The fields of a `Trajectory`."""
     (state, x), (loss, xs, gradients, states, updates) = _from_start(program, inputs, p, x0)
@@ -71,7 +72,7 @@ def unroll(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> tuple[
     return loss, xs, gradients, states, updates
 
 
-@partial(jax.jit, static_argnames="program")
+@compiled("program")
 def sweep(
     program: Program, inputs: Inputs, p: Parameters, state: Array, x: Array, first: Array
 ) -> tuple[Array, Array, Array]:
@@ -99,7 +100,7 @@ def outer_optimizer(config: MetaTraining) -> optax.GradientTransformation:
     )
 
 
-@partial(jax.jit, static_argnames="config")
+@compiled("config")
 def outer_update(
     config: MetaTraining, p: Parameters, memory: optax.OptState, gradient: Parameters
 ) -> tuple[Parameters, optax.OptState, Array]:
@@ -112,7 +113,7 @@ def outer_update(
     return optax.apply_updates(p, updates), memory, finite
 
 
-@partial(jax.jit, static_argnames="config")
+@compiled("config")
 def outer_updates(
     config: MetaTraining, p: Parameters, memory: optax.OptState, gradient: Parameters
 ) -> tuple[Parameters, optax.OptState, Array]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from loptbench.implementations.jax import gru
+from loptbench.implementations.jax.compiled import compiled
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import loss_and_gradient
@@ -99,7 +100,7 @@ class _Adjoints(NamedTuple):
     weights: Any
 
 
-@partial(jax.jit, static_argnames=("program", "keep"))
+@compiled("program", "keep")
 def meta_gradient(
     program: Program, inputs: Inputs, p: Parameters, x0: Array, keep: int | None = None
 ) -> tuple[Array, Parameters]:
@@ -115,7 +116,7 @@ def meta_gradient(
     return _meta_gradient(_differentiable(program.kind), program, inputs, p, x0, len(x0), keep)
 
 
-@partial(jax.jit, static_argnames=("program", "keep"))
+@compiled("program", "keep")
 def meta_gradients(
     program: Program, inputs: Inputs, p: Parameters, x0: Array, keep: int | None = None
 ) -> tuple[Array, Parameters]:
