@@ -146,7 +146,7 @@ def read(store: Store) -> Side:
         for one in map(mapping, sequence(plan.get("implementations")))
         if one.get("availability") != "installed"
     }
-    verdicts = dict(_verdicts(store, left_out))
+    verdicts = dict(_verdicts(store, chosen, left_out))
     return Side(str(store.folder), records, list(planned or records), absent, verdicts, left_out)
 
 
@@ -165,11 +165,16 @@ def _match(key: Mapping[str, Any]) -> Match | None:
 
 
 def _verdicts(
-    store: Store, left_out: list[str]
+    store: Store, records: Sequence[Record], left_out: list[str]
 ) -> Iterator[tuple[VerdictMatch, Mapping[str, Any]]]:
     lacking = 0
     try:
         stored = store.verdicts()
+        if stored and not store.verdicts_are_of(records):
+            left_out.append(
+                "the verdicts were drawn from other records than those that are compared; "
+                "'loptbench run' draws them again"
+            )
     except StoreError as error:
         stored = []
         left_out.append(str(error))

@@ -10,7 +10,7 @@ import enum
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +161,25 @@ class Store:
         """Write down what a run is going to do, so that a report can say how far it came."""
         self._write(self.folder / "plan.json", plan)
 
-    def put_verdicts(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
-        """Write down what the records of the last run's plan say of the claims."""
-        self._write(self.folder / "verdicts.json", {"verdicts": verdicts})
+    def put_verdicts(
+        self, verdicts: Sequence[Mapping[str, Any]], records: Iterable[Record]
+    ) -> None:
+        """Write down what records say of the claims, and which records those are."""
+        told = {"verdicts": verdicts, "drawn_from": self._digest(records)}
+        self._write(self.folder / "verdicts.json", told)
+
+    def _digest(self, records: Iterable[Record]) -> str:
+        """A hash of the files of these records."""
+        found = hashlib.sha256()
+        for name in sorted({record.name for record in records}):
+            found.update(name.encode())
+            found.update(self._path(name).read_bytes())
+        return found.hexdigest()
+
+    def verdicts_are_of(self, records: Iterable[Record]) -> bool:
+        """Whether the store's verdicts were drawn from these of its records, as they are now."""
+        told = _read_json(self.folder / "verdicts.json").get("drawn_from")
+        return bool(told == self._digest(records))
 
     def verdicts(self) -> list[Mapping[str, Any]]:
         """The verdicts of the last run; none if it did not come so far.

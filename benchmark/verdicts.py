@@ -226,6 +226,24 @@ STATISTICS: dict[str, Callable[[Evidence], Statistic | NotApplicable]] = {
     adaptation_…            of both arms, the one that falls less
 """
 
+IN_WORDS = {
+    "ratio_to_sgd": "meta-objective / that of gradient descent",
+    "ratio_to_best_baseline": "meta-objective / the best baseline's",
+    "starts_at_point": "share of starts that reach the point",
+    "r2_near": "R² near the convergence point",
+    "momentum_index": "momentum index",
+    "index_minus_theory": "momentum index − optimal β",
+    "index_minus_tuned": "momentum index − tuned β",
+    "saturation_reach": "largest gradient / half-saturation",
+    "engagement": "share of gradients beyond half-saturation",
+    "peak_over_first": "highest rate / first",
+    "peak_step": "step of the highest rate",
+    "last_over_peak": "last rate / highest",
+    "lowest_over_highest": "lowest rate / highest",
+    "adaptation_rank": "rank correlation of rate and |g|",
+    "adaptation_elasticity": "elasticity, d ln η / d ln |g|",
+}
+"""What a statistic is called where people read it."""
 
 _SHARE, _POSITIVE = (0.0, 1.0), (0.0, np.inf)
 RANGES: dict[str, tuple[float, float]] = {

@@ -9,7 +9,7 @@ from loptbench.optimizers import BASELINES
 from loptbench.records import Record
 from loptbench.reports import looks
 from loptbench.reports.drawing import POINTS, Canvas, few, numbers
-from loptbench.reports.elements import Cell, Figure, Table, interval, spelled
+from loptbench.reports.elements import Cell, Figure, Table, interval, listed, spelled
 from loptbench.reports.results import or_infinite
 from loptbench.reports.schematics import schematic
 
@@ -111,12 +111,18 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
         return None
     anchor = f"curves-{task}"
     canvases = []
+    thick: list[str] = []
     drawn, left_out = few(rows, lambda row: (row["implementation"], row["look"]))
     losses = np.concatenate([np.array(row["found"]["curve_mean"], float) for row in rows])
     lowest = np.min(losses[np.isfinite(losses) & (losses > 0)], initial=1.0)
     for name in dict.fromkeys(row["implementation"] for row in rows):
         canvas = Canvas(name)
         seen: set[str] = set()
+        thick += [
+            row["optimizer"]
+            for row in drawn
+            if (row["implementation"], row["look"]) == (name, "learned")
+        ][:1]
         for row in drawn:
             if row["implementation"] == name:
                 _curve(canvas, row, row["look"] in seen)
@@ -146,8 +152,9 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
         f"Mean over {rows[0]['found']['n_problems']} held-out problems; bands are one standard "
         "error of the mean (the lower one cut at a hundredth of it). Baselines are tuned on other "
         "problems of the task. A curve leaves the picture, at the top, where a run of its "
-        "optimizer diverged. Thin lines are further seeds of meta-training. "
-        f"Answers to the paper's first figure.{left_out}"
+        "optimizer diverged. "
+        + (f"Of learned optimizers, {listed(thick)} drawn thick, others thin. " if thick else "")
+        + f"Answers to the paper's first figure.{left_out}"
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
         panels,
         looks.keys([looks.optimizer(name) for name in sorted(present, key=looks.place)]),

@@ -29,6 +29,12 @@ def interval(low: Value, high: Value) -> str:
     return "–" if low is None or high is None else f"{spelled(low)} to {spelled(high)}"
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names, each once, and the verb after them."""
+    once = list(dict.fromkeys(names))
+    return f"{', '.join(once)} {'is' if len(once) == 1 else 'are'}"
+
+
 def anchor(kind: str, name: str) -> str:
     """The identifier of something that users name, such as an implementation; its own."""
     return "-".join([kind, re.sub(r"[^\w.:-]", lambda one: f"-{ord(one[0]):x}-", name)])

@@ -10,6 +10,7 @@ from loptbench.records import Record
 from loptbench.reports import looks
 from loptbench.reports.drawing import LINE, Canvas
 from loptbench.reports.elements import (
+    Bullets,
     Cell,
     Figure,
     Folded,
@@ -22,7 +23,7 @@ from loptbench.reports.elements import (
 from loptbench.reports.forms import verdict_of
 from loptbench.reports.mechanisms import mechanism_figure
 from loptbench.tasks import TASKS
-from loptbench.verdicts import Outcome, Scope, Verdict
+from loptbench.verdicts import IN_WORDS, Outcome, Scope, Verdict
 
 SUBJECTS = {
     "performance": ("Performance", ("optimizes", "better-than-baselines")),
@@ -178,8 +179,7 @@ def _claim(claim: Claim, verdicts: Sequence[Verdict]) -> list[Part]:
     ]
     table = Table(
         f"claim-{claim.name}",
-        f"{claim.sentence} Measured by {claim.statistic.replace('_', ' ')}; claimed: "
-        f"{claim.threshold}.",
+        f"{claim.sentence} Measured: {IN_WORDS[claim.statistic]}; claimed: {claim.threshold}.",
         [
             "task",
             "seeds of",
@@ -322,17 +322,26 @@ def _finish_strip(canvas: Canvas, claim: Claim, tasks: Sequence[str]) -> None:
     )
     canvas.ticks("y", range(len(tasks)), tasks)
     ax.set_ylim(len(tasks) - 0.5, -0.5)
-    canvas.labels(claim.statistic.replace("_", " "), "")
+    canvas.labels(IN_WORDS[claim.statistic], "")
 
 
-def dropped(n: int) -> Prose | None:
-    """What is said of verdicts that could not be read."""
-    if not n:
-        return None
-    return Prose(
-        f"{n} verdicts in the store are of another version of loptbench and are left out; "
-        "'loptbench run' draws them again."
-    )
+def warnings(n_dropped: int, are_of_these: bool) -> list[Part]:
+    """What is said of verdicts that could not be read, or were drawn from other records.
+
+    Args:
+        n_dropped: how many could not be read.
+        are_of_these: whether the others were drawn from the records that the report shows.
+    """
+    said = []
+    if n_dropped:
+        said.append(f"{n_dropped} verdicts are of another version of loptbench and are left out.")
+    if not are_of_these:
+        said.append(
+            "The verdicts were drawn from other records than those of this report: from fewer, "
+            "or before some were made again."
+        )
+    items = [Cell(one, status="mixed") for one in said]
+    return [Bullets(items), Prose("'loptbench run' draws verdicts again.")] if items else []
 
 
 def one_line(verdicts: Sequence[Verdict]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from loptbench.records import Record
 from loptbench.reports import looks
 from loptbench.reports.drawing import INK, Canvas, few, numbers
-from loptbench.reports.elements import Figure, Table
+from loptbench.reports.elements import Figure, Table, listed
 from loptbench.reports.looks import Look
 from loptbench.tasks import TASKS
 
@@ -64,6 +64,7 @@ def mechanism_figure(
     kind = next(one for one in KINDS if one.probe == probe)
     by_task: dict[str, list[Canvas]] = {}
     left_out = ""
+    thick: list[str] = []
     lines: list[list[Any]] = []
     shown: list[Look] = []
     for task, group in _by_task(records).items():
@@ -75,6 +76,8 @@ def mechanism_figure(
         drawn, said = few(usable, lambda one: one[0])
         left_out += said and f" On {task}: {said.strip()}"
         for look, label, record in drawn:
+            if look.name == "learned" and look.name not in here:
+                thick.append(label)
             kind.draw(canvases, look, label, record.result[probe], look.name in here)
             here.add(look.name)
             shown.append(look)
@@ -94,9 +97,9 @@ def mechanism_figure(
         anchor,
         kind.title,
         f"{kind.alternative} {words}",
-        f"{kind.caption} Thin lines are further seeds of meta-training; baselines are the tuned "
-        "ones; the control, on the first task, is momentum with β = 0.9. Where an optimizer is "
-        f"missing, the table of convergence points says why.{left_out}",
+        f"{kind.caption} Of learned optimizers, {listed(thick)} drawn thick, others thin; "
+        "baselines are the tuned ones; the control, on the first task, is momentum with β = 0.9. "
+        f"Where an optimizer is missing, the table of convergence points says why.{left_out}",
         [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
         looks.keys(sorted(shown, key=lambda look: looks.place(look.name))),
         [table, *numbers(anchor, kind.title, canvases)],

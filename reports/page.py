@@ -27,10 +27,10 @@ from loptbench.reports.implementations import (
 from loptbench.reports.judged import (
     RULE,
     claim_sections,
-    dropped,
     one_line,
     verdict_matrix,
     verdicts_of,
+    warnings,
 )
 from loptbench.reports.results import Results
 from loptbench.reports.training import meta_training, trained, zoo_table
@@ -63,15 +63,17 @@ def page(store: Store) -> Page:
     results = Results.of(store)
     try:
         verdicts, n_dropped = verdicts_of(store.verdicts())
+        are_of_these = not verdicts or store.verdicts_are_of(results.records)
     except StoreError as error:
-        verdicts, n_dropped = [], 0
+        verdicts, n_dropped, are_of_these = [], 0, True
         results.damaged.append(str(error))
+    doubts = warnings(n_dropped, are_of_these)
     name = store.folder.resolve().name
     command = f"loptbench report {shlex.quote(name)}"
     evaluated = comparisons(results.of_kind("evaluation"))
     makers: list[tuple[str, bool, Callable[[], list[Section]]]] = [
         ("Attention", False, lambda: _wrong(results)),
-        ("At a glance", True, lambda: _matrices(results, verdicts, n_dropped)),
+        ("At a glance", True, lambda: _matrices(results, verdicts, doubts)),
         ("", False, lambda: _diverged(results)),
         ("Claims", False, lambda: _claims(results, verdicts, command)),
         ("Tasks", False, lambda: _tasks(results, evaluated, command)),
@@ -173,16 +175,16 @@ def _some(items: Sequence[Cell]) -> list[Part]:
     return parts
 
 
-def _matrices(results: Results, verdicts: Sequence[Verdict], n_dropped: int) -> list[Section]:
+def _matrices(
+    results: Results, verdicts: Sequence[Verdict], doubts: Sequence[Part]
+) -> list[Section]:
     """The verdict matrix and the agreement matrix."""
-    parts: list[Part] = []
+    parts: list[Part] = [*doubts]
     if verdicts:
-        parts = [verdict_matrix(verdicts), Folded("How a verdict comes about", [Prose(RULE)])]
+        parts += [verdict_matrix(verdicts), Folded("How a verdict comes about", [Prose(RULE)])]
         parts.append(Folded("What the words mean", [Prose(WORDS)]))
-    elif not n_dropped:
+    elif not doubts:
         parts = [Prose("This store has no verdicts: no learned optimizer has been measured yet.")]
-    note = dropped(n_dropped)
-    parts += [note] if note is not None else []
     sections = [Section("verdicts", "What reproduces", parts)]
     checks = results.checks()
     if checks or results.absent():

@@ -129,16 +129,21 @@
       this.body.append(...rows);
       this.count.textContent = terms.length ? `${shown} of ${rows.length} rows` : "";
     }
-    // The headings, then the rows as they are shown; numbers exactly, or as they are shown.
-    content(exact) {
+    // The headings, then the rows as they are shown.
+    content(take) {
       const rows = [...this.body.rows].filter((row) => !row.hidden);
-      return [
-        this.heads.map((head) => head.dataset.name),
-        ...rows.map((row) => [...row.cells].map((cell) =>
-          exact ? told(cell) : words(cell))),
-      ];
+      return [this.heads.map((head) => head.dataset.name),
+        ...rows.map((row) => [...row.cells].map(take))];
+    }
+    // The same with numbers exactly, and notes in a column of their own after that of what they note.
+    data() {
+      const [heads, ...rows] = this.content((cell) => [told(cell), note(cell)]);
+      const noted = heads.map((_, i) => this.rows.some((row) => note(row.cells[i])));
+      return [heads.flatMap((name, i) => noted[i] ? [name, `${name}: note`] : [name]),
+        ...rows.map((row) => row.flatMap((pair, i) => noted[i] ? pair : [pair[0]]))];
     }
   }
+  const note = (cell) => [...cell.querySelectorAll("small")].map((n) => n.textContent.trim()).join(" ");
   // Of numbers all digits, and of those that are missing nothing.
   function told(cell) {
     if (cell.dataset.v !== undefined) return cell.dataset.v;
@@ -146,7 +151,7 @@
   }
   function csv(table) {
     const quoted = (text) => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-    return table.content(true).map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
+    return table.data().map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
   }
   const TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
     "∞": "$\\infty$", "−": "$-$", "±": "$\\pm$", "κ": "$\\kappa$", "η": "$\\eta$", "θ": "$\\theta$",
@@ -156,7 +161,7 @@
   const tex = (text) => text.replace(/[\\{}$&#%_~^∞−±κηθαβλΣ–≤≥²ᵀ∂·✓✗…]/g, (c) => TEX[c] || `\\${c}`)
     .replace(/^(?=[[*])/, "{}");
   function latex(table) {
-    const [heads, ...rows] = table.content(false).map((row) => row.map(tex));
+    const [heads, ...rows] = table.content(words).map((row) => row.map(tex));
     const columns = table.heads.map((_, i) =>
       table.rows.length && table.rows[0].cells[i].classList.contains("n") ? "r" : "l").join("");
     const lines = (list) => list.map((row) => `  ${row.join(" & ")} \\\\`).join("\n");

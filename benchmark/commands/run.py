@@ -96,7 +96,7 @@ def measure(
     with progress("loptbench", len(trials)) as tell:
         records = run_trials(trials, results, entries, tell)
     verdicts = judge_all(evidence_of(records))
-    results.put_verdicts([verdict.as_dict() for verdict in verdicts])
+    results.put_verdicts([verdict.as_dict() for verdict in verdicts], records)
     failed = _summarize(records, entries)
     _summarize_claims(verdicts)
     if report_path is not None:

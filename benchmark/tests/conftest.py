@@ -106,5 +106,5 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(mechanism_trials, "N_ANALYSIS", 2)
         trials = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
         records = run_trials(trials, store, entries)
-        store.put_verdicts([one.as_dict() for one in judge_all(evidence_of(records))])
+        store.put_verdicts([one.as_dict() for one in judge_all(evidence_of(records))], records)
     return folder

@@ -187,6 +187,14 @@ def test_tables_download_as_csv(page: Page) -> None:
     assert "alpha = " in rows[0]["hyperparameters"]
 
 
+def test_notes_are_downloaded_too(page: Page) -> None:
+    _, text = download(page, page.locator("#verdict-matrix button", has_text="CSV"))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    shown = page.locator("#verdict-matrix tbody th small").all_inner_texts()
+    assert [row["claim: note"] for row in rows] == shown
+    assert shown[0] == "at most 1"
+
+
 def test_tables_download_as_latex(page: Page) -> None:
     name, text = download(page, page.locator(f"{TABLE} button", has_text="LaTeX"))
     assert name == "numbers-rosenbrock.tex"
@@ -246,6 +254,9 @@ def test_print_is_the_page_without_its_tools(page: Page) -> None:
     assert not page.locator(f"{TABLE} .tools").is_visible()
     assert page.locator("#verdict-matrix table").is_visible()
     assert len(page.pdf()) > 10_000
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 upright, less its margins
+    page.evaluate(OPEN_ALL)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
 
 
 @pytest.mark.parametrize("width", [320, 640, 1280])

@@ -122,7 +122,7 @@ def make(tmp_path: Path) -> Make:
         if planned:
             plan(store, known)
         if verdicts:
-            store.put_verdicts(verdicts)
+            store.put_verdicts(verdicts, known)
         return store
 
     return made

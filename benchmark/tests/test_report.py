@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib", reason="the report extra is not installed")
 pytest.importorskip("jinja2", reason="the report extra is not installed")
 
 from loptbench.claims import claims
+from loptbench.comparing_sides import read
 from loptbench.protocol import Level
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.reports import looks
@@ -370,7 +371,18 @@ def test_verdicts_of_another_version_are_left_out_and_counted(store: Store) -> N
         del one["scope"]
     content["verdicts"].append({"claim": "flies", "outcome": "maybe"})
     path.write_text(json.dumps(content))
-    assert "4 verdicts in the store are of another version" in render(store)
+    assert "4 verdicts are of another version" in render(store)
+
+
+def test_verdicts_of_records_that_were_made_again_are_flagged(store: Store) -> None:
+    assert "drawn from other records" not in html(page(store))
+    changed(
+        store,
+        "mechanisms",
+        lambda r: dataclasses.replace(r, provenance={**r.provenance, "seconds": 0.5}),
+    )
+    assert "drawn from other records" in html(page(store))
+    assert any("drawn from other records" in one for one in read(store).left_out)
 
 
 @pytest.mark.parametrize(
