@@ -10,11 +10,16 @@ import pytest
 
 from loptbench.conformance import Check, Status, Subject, run_check
 from loptbench.pytest_report import hand_over
+from loptbench.registry import Entry
 
 pytestmark = pytest.mark.conformance
 
 
-def test_implementation(check: Check, subject: Subject, request: pytest.FixtureRequest) -> None:
+def test_implementation(
+    check: Check, subject: Subject | Entry, request: pytest.FixtureRequest
+) -> None:
+    if isinstance(subject, Entry):
+        pytest.fail(f"{subject.name} is broken: {subject.reason}\n{subject.details}", pytrace=False)
     outcome = run_check(check, subject)
     hand_over(request.node, outcome)
     if outcome.status is Status.SKIPPED:

@@ -60,3 +60,18 @@ def test_the_header_names_implementations_and_versions(tmp_path: Path) -> None:
     assert code == 5
     assert "implementation reference: numpy" in out
     assert "hypothesis profile: ci" in out
+
+
+def test_one_that_is_broken_fails_and_the_others_are_tested(tmp_path: Path) -> None:
+    told = tmp_path / "site" / "broken-1.dist-info"
+    told.mkdir(parents=True)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (told / "entry_points.txt").write_text("[loptbench.implementations]\nbroken = no_such:Thing\n")
+    (tmp_path / "site" / "no_such.py").write_text("raise RuntimeError('it cannot be imported')\n")
+    paths = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    chosen = (*CONFORMANCE, "-k", "broken or reference-initial-state")
+    code, out = pytest_in(tmp_path, *chosen, PYTHONPATH=paths)
+    assert code == 1
+    assert "broken is broken: " in out
+    assert "it cannot be imported" in out
+    assert "1 failed, 9 passed" in out
