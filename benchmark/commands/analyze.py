@@ -14,10 +14,10 @@ from loptbench.commands.options import mnist_option
 from loptbench.errors import ContractError, LoptbenchError
 from loptbench.mechanism_trials import analysis_size
 from loptbench.mechanisms.analysis import analyze as analyze_optimizer
-from loptbench.mechanisms.analysis import require_optimizer
+from loptbench.mechanisms.contract import require_optimizer
 from loptbench.mechanisms.text import as_text
 from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline
-from loptbench.protocol import Optimizer
+from loptbench.protocol import Optimizer, Trajectory
 from loptbench.provenance import machine
 from loptbench.registry import get_implementation, import_object
 from loptbench.tasks import get_task
@@ -25,8 +25,24 @@ from loptbench.trajectory import save_trajectory, unroll_by_steps
 from loptbench.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.zoo import names, shipped
 
+WORDS = """
+\b
+h is the state of one component, g its gradient; h' = F(h, g), Δ = U(h, g), and A, B, C, D are
+their derivatives ∂F/∂h, ∂F/∂g, ∂U/∂h, ∂U/∂g. What is told:
+  convergence point   h* = F(h*, 0), where the state rests without a gradient
+  drift               the update there, which should be nothing
+  momentum index      the share of the answer to a gradient that comes after its step
+  effective rate      −∂U/∂g at h*: the learning rate of that step alone
+  asymptotic rate     that of all steps together
+  R² of linear        how much of the runs' states the linear system at h* accounts for
+  half-saturation     the gradient at which U is half of what a straight line makes of it
+  rate                −∂U/∂g along the way that the state takes without a gradient
+  elasticity          d ln(rate) / d ln|g|, of the state that a steady gradient leads to:
+                      0 where the rate does not depend on it, −1 for RMSProp
+"""
 
-@click.command()
+
+@click.command(epilog=WORDS)
 @click.argument("what")
 @click.option("--implementation", default="reference", show_default=True, help="What computes it.")
 @click.option(
@@ -93,7 +109,18 @@ def analyze(
     if as_json:
         click.echo(json.dumps(analysis.as_dict(), allow_nan=False))
     else:
-        click.echo(as_text(what, analysis))
+        click.echo(as_text(what, analysis, _on(run, name, seed)))
+
+
+def _on(run: Trajectory, task: str, seed: int) -> str:
+    """What the runs were, and how many of them blew up."""
+    n_steps, n_problems = run.loss.shape
+    said = f"on {n_problems} problems of {task}, seed {seed}, {n_steps} steps each"
+    steady = np.all(np.isfinite(run.loss), axis=0) & np.all(np.isfinite(run.parameters[-1]), axis=1)
+    blown = n_problems - int(steady.sum())
+    if blown:
+        said += f"; {blown} of them blew up, so what takes whole runs is left out"
+    return said
 
 
 def _resolve(what: str) -> Checkpoint | OptimizerSpec | Optimizer:

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.errors import ContractError
 from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
 from loptbench.mechanisms.clipping import Clipping, measure_clipping
 from loptbench.mechanisms.clocks import Holding, hold_clocks, whole_state
+from loptbench.mechanisms.contract import require_optimizer
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
-from loptbench.mechanisms.linearization import checked_step
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
 from loptbench.mechanisms.schedule import Schedule, measure_schedule
 from loptbench.mechanisms.values import Float, Met, NotApplicable
@@ -84,7 +83,7 @@ def analyze(
         met: the gradients that it meets; those of `run` if None.
 
     Raises:
-        ContractError: `initial_state` or `step` does not return what the protocol asks for.
+        ContractError: it does not keep to the protocol.
     """
     require_optimizer(optimizer)
     met = met or Met.on(run)
@@ -119,32 +118,6 @@ def analyze(
     )
 
 
-def require_optimizer(optimizer: Optimizer) -> None:
-    """Refuse what is no optimizer, before anything is measured on it.
-
-    Raises:
-        ContractError: `initial_state` or `step` does not return what the protocol asks for.
-    """
-    state = np.asarray(optimizer.initial_state(2))
-    if state.ndim != 2 or len(state) != 2:
-        raise ContractError(
-            f"initial_state(2) must return the shape (2, n_state), but it has {state.shape}"
-        )
-    if not (np.issubdtype(state.dtype, np.floating) or np.issubdtype(state.dtype, np.integer)):
-        raise ContractError(
-            f"the state must be of floating-point numbers or of integers, but it is {state.dtype}"
-        )
-    if not np.all(np.isfinite(state)):
-        raise ContractError("initial_state returns what is not finite")
-    new, _ = checked_step(optimizer, state, np.zeros(2))
-    _require_pure(optimizer)
-    for what, dtype in (("initial_state", state.dtype), ("step", new.dtype)):
-        if np.issubdtype(dtype, np.floating) and dtype != np.float64:
-            raise ContractError(
-                f"the probes measure in float64, but {what} returns a state in {dtype}"
-            )
-
-
 def _stayed_finite(run: Trajectory) -> bool:
     parts = (run.state.astype(np.float64), run.update, run.parameters)
     return all(bool(np.all(np.isfinite(part))) for part in parts)
@@ -153,37 +126,6 @@ def _stayed_finite(run: Trajectory) -> bool:
 def _root_mean_square(values: Float) -> float:
     largest = float(np.abs(values).max(initial=0.0))  # whose square may be too large a number
     return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest else 0.0
-
-
-def _require_pure(optimizer: Optimizer) -> None:
-    """Refuse a step that the probes would measure something else of: of two components at once.
-
-    Raises:
-        ContractError: it changes its arguments, remembers, draws, or looks at other components.
-    """
-    state = np.array(optimizer.initial_state(2))
-    if not np.array_equal(state[0], state[1]):
-        raise ContractError("initial_state must be the same for every component")
-    for size in (1.0, 1e3):
-        gradient = size * np.array([0.3, -0.7])
-        before = state.copy(), gradient.copy()
-        first = tuple(part.copy() for part in checked_step(optimizer, state, gradient))
-        if not all(map(np.array_equal, before, (state, gradient))):
-            raise ContractError("step must not change the state or the gradient that it is handed")
-        again = checked_step(optimizer, state, gradient)
-        if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, again, strict=True)):
-            raise ContractError(
-                "step returned something else for the same state and gradient: all that it "
-                "remembers must be in the state"
-            )
-        for i in (slice(0, 1), slice(1, 2)):
-            alone = checked_step(optimizer, state[i], gradient[i])
-            for a, b in zip(first, alone, strict=True):
-                if not np.allclose(a[i], b, rtol=1e-6, atol=1e-12, equal_nan=True):
-                    raise ContractError(
-                        "step gives a component something else beside another one than alone: "
-                        "every component must be treated by itself"
-                    )
 
 
 def _differentiable(optimizer: Optimizer) -> bool:

@@ -119,10 +119,12 @@ def trace(optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoi
         points: where the state settles under each.
     """
     n = len(gradients)
+    # A state variable may go far: what is a jump is a share of how far it goes.
+    reach = np.maximum(1.0, np.abs(points.state[points.found]).max(axis=0, initial=0.0))
     at = np.concatenate([start[None], points.state[:-1]])
     g = np.concatenate([[0.0], gradients[:-1]])
     known = np.concatenate([[True], points.found[:-1]]) & points.found
-    state, residual, kept = _next(optimizer, at[known], g[known], gradients[known])
+    state, residual, kept = _next(optimizer, at[known], g[known], gradients[known], reach)
     apart = _distance(state, points.state[known])
     known[known] = kept & (apart <= SAME_POINT * _size(state))
     n_known = n if known.all() else int(known.argmin())
@@ -132,7 +134,7 @@ def trace(optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoi
     for i in range(n_known, n):
         last, before = (branch.state[i - 1], gradients[i - 1]) if i else (start, 0.0)
         state, residual, kept = _next(
-            optimizer, last[None], np.array([before]), gradients[i : i + 1]
+            optimizer, last[None], np.array([before]), gradients[i : i + 1], reach
         )
         if not kept[0]:
             break
@@ -141,14 +143,14 @@ def trace(optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoi
 
 
 def _next(
-    optimizer: Optimizer, at: Float, gradient: Float, then: Float
+    optimizer: Optimizer, at: Float, gradient: Float, then: Float, reach: Float
 ) -> tuple[Float, Float, Bool]:
     """The fixed points beside others, under gradients a little further on; and whether they are."""
     A, B, *_ = quick_linearization(optimizer, at, gradient)
     tangent = _solve(np.eye(at.shape[1]) - A, B[:, :, None])[:, :, 0]
     guess = at + (then - gradient)[:, None] * tangent
     state, residual = newton(optimizer, guess, then)
-    near = _distance(state, guess) <= BRANCH * np.maximum(_size(state), _size(at))
+    near = _distance(state / reach, guess / reach) <= BRANCH
     return state, residual, (residual <= RESIDUAL) & near
 
 

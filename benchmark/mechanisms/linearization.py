@@ -108,7 +108,7 @@ def quick_linearization(optimizer: Optimizer, state: Array, gradient: Array) -> 
     """
     if isinstance(optimizer, LinearizableOptimizer):
         return own_linearization(optimizer, state, gradient)
-    scales = np.concatenate([_size(state), _size(gradient)[:, None]], axis=1)
+    scales = np.concatenate([size_of(state), size_of(gradient)[:, None]], axis=1)
     return _differences(optimizer, state, gradient, scales, _central).linear
 
 
@@ -127,15 +127,15 @@ def by_differences(
 ) -> Linearized:
     """The Jacobians by Ridders' method, and an estimate of their error; see `ridders`."""
     of_gradient = np.broadcast_to(np.asarray(gradient_scale, np.float64), gradient.shape)
-    scales = np.concatenate([_size(state), of_gradient[:, None]], axis=1)
+    scales = np.concatenate([size_of(state), of_gradient[:, None]], axis=1)
     return _differences(optimizer, state, gradient, scales, ridders)
 
 
 Along = Callable[[float], Float]
 
 
-def _size(x: Array) -> Float:
-    # What x may vary on: its own size, so that a square stays positive; 1 at zero.
+def size_of(x: Array) -> Float:
+    """What x may vary on: its own size, so that a square stays positive; 1 at zero."""
     return np.where(x == 0, 1.0, np.maximum(np.abs(x), SMALLEST_SCALE))
 
 

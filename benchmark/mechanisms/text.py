@@ -15,16 +15,18 @@ from loptbench.mechanisms.values import Float, NotApplicable
 
 MOST_MODES = 8
 MOST_STATES = 4
+ROUNDING = 1e-12
 
 
-def as_text(what: str, analysis: Analysis) -> str:
+def as_text(what: str, analysis: Analysis, on: str) -> str:
     """The analysis, probe by probe.
 
     Args:
         what: how the optimizer is called.
         analysis: what was found.
+        on: what it ran on.
     """
-    lines = [what, ""]
+    lines = [what, on, ""]
     probes: tuple[tuple[str, Any, Callable[[Any], Iterator[str]]], ...] = (
         ("convergence point", analysis.convergence_point, lambda a: _point(a, analysis.drift)),
         ("momentum", analysis.momentum, _momentum),
@@ -115,5 +117,6 @@ def _adaptation(found: Adaptation) -> Iterator[str]:
 
 
 def _arms(values: Float) -> str:
-    said = ["none" if np.isinf(v) else "n/a" if np.isnan(v) else f"{v:.6g}" for v in values]
+    zero = np.where(np.abs(values) < ROUNDING, 0.0, values)
+    said = ["none" if np.isinf(v) else "n/a" if np.isnan(v) else f"{v:.6g}" for v in zero]
     return " ".join(f"{one:>12}" for one in said)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
 from loptbench.mechanisms.clocks import Holding, hold_clocks
 from loptbench.mechanisms.convergence import find_convergence_point
-from loptbench.mechanisms.fixed_points import newton, settle, stable
+from loptbench.mechanisms.fixed_points import newton, settle, stable, trace
 from loptbench.mechanisms.linearization import gain, ridders
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
 from loptbench.mechanisms.values import Met, NotApplicable
@@ -74,6 +74,17 @@ def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
     np.testing.assert_allclose(h - h**3 + g, 0, atol=1e-11)
     np.testing.assert_array_equal(h > 0, g > -fold)
     assert np.all(found.stable)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e2, 1e4])
+def test_a_branch_that_goes_far_does_not_end(size: float) -> None:
+    """h' = 0.9 h + 0.1 g²: from 0 to h* = g² at the first gradient, without a fold."""
+    square = Scalar(lambda h, g: 0.9 * h + 0.1 * g**2)
+    gradients = size * np.geomspace(0.1, 10, 20)
+    points = settle(square, np.zeros((20, 1)), gradients)
+    branch = trace(square, np.zeros(1), gradients, points)
+    assert branch.found.all()
+    np.testing.assert_allclose(branch.state[:, 0], gradients**2, rtol=1e-9)
 
 
 class Latch:

@@ -11,13 +11,13 @@ import pytest
 from loptbench import cli
 from loptbench.errors import ContractError
 from loptbench.mechanisms.adaptation import measure_adaptation
-from loptbench.mechanisms.analysis import require_optimizer
 from loptbench.mechanisms.clocks import Held, hold_clocks
+from loptbench.mechanisms.contract import require_optimizer
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
 from loptbench.mechanisms.response import usable_slope
 from loptbench.mechanisms.values import Met, NotApplicable
-from loptbench.protocol import Array
+from loptbench.protocol import Array, Linearization
 
 Rule = Callable[[Array, Array], tuple[Array, Array]]
 MET = Met.on(None)
@@ -204,6 +204,39 @@ def test_what_breaks_the_contract_is_refused(name: str) -> None:
         require_optimizer(optimizer)
 
 
+class Swinging:
+    """A rotation that shrinks, its state driven by g; `wrong` changes what it says of itself."""
+
+    A = np.array([[0.8, -0.3], [0.3, 0.8]])
+
+    def __init__(self, wrong: str = "") -> None:
+        self.wrong = wrong
+
+    def initial_state(self, n: int) -> Array:
+        return np.zeros((n, 2))
+
+    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        new = state @ self.A.T + gradient[:, None] * [1.0, 0.0]
+        return new, -0.1 * np.tanh(new[:, 1] + gradient)
+
+    def linearize(self, state: Array, gradient: Array) -> Linearization:
+        n = len(gradient)
+        new = self.step(state, gradient)[0]
+        slope = -0.1 / np.cosh(new[:, 1] + gradient) ** 2
+        A = self.A.T if self.wrong == "A" else self.A
+        B = np.array([0.0, 1.0] if self.wrong == "B" else [1.0, 0.0])
+        C = slope[:, None] * (A[0] if self.wrong == "C" else A[1])
+        D = slope * (2 if self.wrong == "D" else 1)
+        return Linearization(np.tile(A, (n, 1, 1)), np.tile(B, (n, 1)), C, D)
+
+
+@pytest.mark.parametrize("wrong", "ABCD")
+def test_derivatives_that_are_none_are_refused(wrong: str) -> None:
+    require_optimizer(Swinging())
+    with pytest.raises(ContractError, match="linearize is not the derivative of step"):
+        require_optimizer(Swinging(wrong))
+
+
 class BySign(Toy):
     """g/|g|: the update without a gradient is not a number."""
 
@@ -251,6 +284,16 @@ def test_json_is_json(
     if what.endswith("BySign"):
         assert found["convergence_point"]["update"] is None
         assert "not finite" in found["momentum"]["not_applicable"]
+
+
+@pytest.mark.parametrize(("what", "n_blown"), [("sgd:alpha=0.1", 0), ("sgd:alpha=500", 64)])
+def test_the_table_says_what_it_ran_on_and_what_blew_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, n_blown: int
+) -> None:
+    _, out, _ = analyze(monkeypatch, capsys, what, "--seed", "3")
+    _, on, *_ = out.splitlines()
+    assert on.startswith("on 64 problems of quadratic, seed 3, 201 steps each")
+    assert (f"{n_blown} of them blew up" in on) == bool(n_blown)
 
 
 @pytest.mark.parametrize(
