@@ -81,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _is_ours(config):
         selected(config)
     report: str | None = config.getoption("--loptbench-report")
-    if report is not None and not hasattr(config, "workerinput"):  # xdist's workers write nothing
+    if report is not None:
         from loptbench.pytest_report import start
 
         start(config, report)

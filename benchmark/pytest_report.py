@@ -7,6 +7,7 @@ outcomes over whether or not anybody asks for them.
 import dataclasses
 import functools
 import os
+import re
 import shlex
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 OPTION = "--loptbench-report"
 PROPERTY = "loptbench-outcome"
 FILE = "loptbench_file"
+COLLECTED = "loptbench_collected"
+GROUP = re.compile(r"@[^\]]*$")
+"""What pytest-xdist adds to the name of a test that is in a group."""
+
 ENVIRONMENT = (REQUIRE, PROFILE, "PYTEST_ADDOPTS")
 """The variables that change what a session runs; the command that repeats it sets them."""
 FAILED, ERROR, NOT_RUN = "failed", "error", "not run"
@@ -132,9 +137,14 @@ def _is(entry: "Entry", implementation: Any) -> bool:
 def start(config: pytest.Config, given: str) -> None:
     """Register what gathers the report at `given`, a path as it was typed.
 
+    Of pytest-xdist's workers, which write nothing, what tells of what they collected.
+
     Raises:
         pytest.UsageError: the report cannot be written there, or not at all in this environment.
     """
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Worker(config), "loptbench-report")
+        return
     path = config.invocation_params.dir / given
     require_writable(path)
     try:
@@ -163,18 +173,13 @@ def require_writable(path: Path) -> None:
         raise pytest.UsageError(f"{OPTION}: {reason}; {remedy}") from error
 
 
-class Gatherer:
-    """The plugin of one session: hears how each test ended, and writes the page at its end."""
+class Collected:
+    """What a process collected, and is going to run."""
 
-    def __init__(self, config: pytest.Config, path: Path) -> None:
-        self.config, self.path = config, path
-        self.checks: dict[str, dict[str, Any]] = {}
-        self.tests: dict[str, Test] = {}
-        self.failures: list[Failure] = []
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self.selected: dict[str, dict[str, Any] | None] = {}
         self.n_deselected = 0
-        self.cut_short = ""
-        self.said = ""
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count what `-k` and `-m` leave out."""
@@ -184,12 +189,51 @@ class Gatherer:
         """Remember what is going to be run: an interruption leaves some of it unrun."""
         from loptbench.conformance import Check, Subject
 
-        for item in getattr(session, "items", ()):  # there are none where xdist's workers have them
+        for item in getattr(session, "items", ()):  # pytest-xdist leaves them to its workers
             match getattr(getattr(item, "callspec", None), "params", {}):
                 case {"check": Check() as check, "subject": Subject() as subject}:
                     self.selected[self._name(item)] = _identity(self.config, check, subject)
                 case _:
                     self.selected[self._name(item)] = None
+
+    def _name(self, one: pytest.Item | pytest.TestReport | pytest.CollectReport) -> str:
+        """The file and the name there; pytest's own identifier drops files outside its root."""
+        file, _, name = one.nodeid.partition("::")
+        location = getattr(one, FILE, "") or (one.location[0] if one.location else "")
+        if location:
+            file = _file(self.config.rootpath, location)
+        if self.config.getoption("dist", None) == "loadgroup":
+            name = GROUP.sub("", name)
+        return f"{file}::{name}" if name else file
+
+
+class Worker(Collected):
+    """The plugin of one of pytest-xdist's workers: tells the session what it collected."""
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand it over."""
+        told = {"selected": self.selected, "n_deselected": self.n_deselected}
+        vars(self.config)["workeroutput"][COLLECTED] = told
+
+
+class Gatherer(Collected):
+    """The plugin of one session: hears how each test ended, and writes the page at its end."""
+
+    def __init__(self, config: pytest.Config, path: Path) -> None:
+        super().__init__(config)
+        self.path = path
+        self.checks: dict[str, dict[str, Any]] = {}
+        self.tests: dict[str, Test] = {}
+        self.failures: list[Failure] = []
+        self.cut_short = ""
+        self.said = ""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """One of pytest-xdist's workers has ended: all of them collect the same."""
+        told = getattr(node, "workeroutput", {}).get(COLLECTED)
+        if told is not None:
+            self.selected, self.n_deselected = told["selected"], told["n_deselected"]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
@@ -240,14 +284,6 @@ class Gatherer:
         """Whether this is the test that stands for an implementation that cannot be used."""
         absent = [e.name for e in self._entries() if e.implementation is None]
         return any(name.endswith(f"test_conformance.py::test_implementation[{a}]") for a in absent)
-
-    def _name(self, one: pytest.Item | pytest.TestReport | pytest.CollectReport) -> str:
-        """The file and the name there; pytest's own identifier drops files outside its root."""
-        file, _, name = one.nodeid.partition("::")
-        location = getattr(one, FILE, "") or (one.location[0] if one.location else "")
-        if location:
-            file = _file(self.config.rootpath, location)
-        return f"{file}::{name}" if name else file
 
     def _entries(self) -> "list[Entry]":
         return self.config.stash.get(SELECTED, [])
