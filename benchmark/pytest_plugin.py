@@ -5,7 +5,7 @@ the harness until a test of `loptbench.tests` asks for an implementation or the 
 """
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -85,6 +85,28 @@ def pytest_configure(config: pytest.Config) -> None:
         from loptbench.pytest_report import start
 
         start(config, report)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of ours that share what takes long to make run in one of pytest-xdist's workers."""
+    if not _is_ours(config):
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shared(LoadScopeScheduling):  # type: ignore[misc]  # xdist's classes have no types
+        def _split_scope(self, nodeid: str) -> str:
+            return _shared(nodeid)
+
+    return Shared(config, log)
+
+
+def _shared(nodeid: str) -> str:
+    """What a test takes from others: the full store, or what was compiled for the same subject."""
+    module, _, test = nodeid.partition("::")
+    if module.endswith(("test_report.py", "test_browser.py")):
+        return "full_store"
+    return nodeid.rpartition("/")[0] if test.startswith("test_implementation[") else nodeid
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -7,7 +7,6 @@ outcomes over whether or not anybody asks for them.
 import dataclasses
 import functools
 import os
-import re
 import shlex
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
@@ -27,9 +26,6 @@ OPTION = "--loptbench-report"
 PROPERTY = "loptbench-outcome"
 FILE = "loptbench_file"
 COLLECTED = "loptbench_collected"
-GROUP = re.compile(r"@[^\]]*$")
-"""What pytest-xdist adds to the name of a test that is in a group."""
-
 ENVIRONMENT = (REQUIRE, PROFILE, "PYTEST_ADDOPTS")
 """The variables that change what a session runs; the command that repeats it sets them."""
 FAILED, ERROR, NOT_RUN = "failed", "error", "not run"
@@ -202,8 +198,6 @@ class Collected:
         location = getattr(one, FILE, "") or (one.location[0] if one.location else "")
         if location:
             file = _file(self.config.rootpath, location)
-        if self.config.getoption("dist", None) == "loadgroup":
-            name = GROUP.sub("", name)
         return f"{file}::{name}" if name else file
 
 

@@ -71,29 +71,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("check", "subject"), rows)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that share what takes long to make run in one of pytest-xdist's workers."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if shared := _shared(item):
-                item.add_marker(pytest.mark.xdist_group(shared))
-
-
-def _shared(item: pytest.Item) -> str:
-    """What a test takes from others: the full store, or what was compiled for the same subject."""
-    if "full_store" in getattr(item, "fixturenames", ()):
-        return "full_store"
-    match getattr(getattr(item, "callspec", None), "params", {}):
-        case {"subject": Subject() as one}:
-            case = one.case
-            return f"{one.implementation.name} {case.label} {case.task.name} {one.dtype}"
-    return ""
-
-
 def _identifier(name: str, check: Check, subject: Subject) -> str:
     label = subject.case.label.replace(" ", "-")
     where = "" if subject.device == "cpu" else f"-{subject.device}"
-    return f"{name}-{check.name}-{label}-{subject.case.task.name}-{subject.dtype}{where}"
+    return f"{name}/{label}/{subject.case.task.name}/{subject.dtype}{where}/{check.name}"
 
 
 @pytest.fixture

@@ -67,16 +67,12 @@ def test_every_outcome_is_counted_with_its_reason(pytester: pytest.Pytester) -> 
 
 def test_workers_leave_the_same_page_as_one_process(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
-    groups = """
-    pytestmark = [pytest.mark.xdist_group("of a kind")]
-    """
-    for more in ([], ["-n", "2", "--dist", "loadgroup"]):
-        _, words = made(pytester, MIXED + groups, "-k", "not worse", *more)
+    for more in ([], ["-n", "2"]):
+        _, words = made(pytester, MIXED, "-k", "not worse", *more)
         assert "of 7 tests, 1 failed, 1 ended in an error" in words.text
         assert "1 was not selected" in words.text
         assert counts(pytester.path / "page.html", "test_made.py") == [1, 1, 1, 3, 1, 0, 0]
         assert "test_made.py::test_bad" in words.text
-        assert "test_bad@of a kind" not in words.text
 
 
 def test_stopping_at_the_first_failure_leaves_the_rest_unrun(pytester: pytest.Pytester) -> None:
