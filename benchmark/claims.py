@@ -19,7 +19,7 @@ class Claim(BaseModel):
     Attributes:
         name: how it is called in records and links.
         title: how it is called in a table.
-        statistic: a statistic of `loptbench.verdicts.STATISTICS`.
+        statistic: a statistic of `loptbench.evidence.STATISTICS`.
         at_least: the claim holds of statistics from here; None if there is no lower end.
         at_most: to here; None if there is no upper end.
         tasks: the tasks on which it is claimed.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from loptbench.claims import Claim, claims
+from loptbench.evidence import IN_WORDS
 from loptbench.records import Record
 from loptbench.reports import looks
 from loptbench.reports.drawing import LINE, Canvas
@@ -23,7 +24,7 @@ from loptbench.reports.elements import (
 from loptbench.reports.forms import verdict_of
 from loptbench.reports.mechanisms import mechanism_figure
 from loptbench.tasks import TASKS
-from loptbench.verdicts import IN_WORDS, Outcome, Scope, Verdict
+from loptbench.verdicts import Outcome, Scope, Verdict
 
 SUBJECTS = {
     "performance": ("Performance", ("optimizes", "better-than-baselines")),

@@ -9,6 +9,7 @@ import click
 from loptbench.commands.options import mnist_option
 from loptbench.commands.report import write_report
 from loptbench.errors import LoptbenchError
+from loptbench.evidence import evidence_of
 from loptbench.progress import progress
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.registry import Availability, Entry, discover, get_implementation
@@ -16,7 +17,7 @@ from loptbench.runner import plan, run_trials
 from loptbench.tasks import TASKS, get_task
 from loptbench.trials import Trial
 from loptbench.tuned import load_tuned
-from loptbench.verdicts import Scope, Verdict, evidence_of, judge_all
+from loptbench.verdicts import Scope, Verdict, judge_all
 from loptbench.weights import Checkpoint, load_checkpoint
 from loptbench.zoo import names, representatives, shipped
 

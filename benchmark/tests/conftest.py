@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from loptbench import mechanism_trials, runner
 from loptbench.conformance import CHECKS, Check, Subject, pairs
+from loptbench.evidence import evidence_of
 from loptbench.protocol import Level
 from loptbench.pytest_plugin import PROFILE, SELECTED, selected
 from loptbench.records import Store
@@ -16,7 +17,7 @@ from loptbench.registry import Availability, Entry, get_implementation
 from loptbench.runner import plan, run_trials
 from loptbench.tolerances import TABLE
 from loptbench.tuned import load_tuned
-from loptbench.verdicts import evidence_of, judge_all
+from loptbench.verdicts import judge_all
 from loptbench.zoo import shipped
 
 settings.register_profile(

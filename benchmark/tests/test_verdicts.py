@@ -9,23 +9,14 @@ from loptbench.agreement import ORACLE
 from loptbench.claims import PREMISE, claims
 from loptbench.conformance.cases import GRU_SCALES
 from loptbench.evaluation import evaluate
+from loptbench.evidence import IN_WORDS, STATISTICS, Evidence, Statistic
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.values import NotApplicable
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
 from loptbench.tasks import get_task
 from loptbench.trajectory import run
 from loptbench.tuned import load_tuned
-from loptbench.verdicts import (
-    IN_WORDS,
-    STATISTICS,
-    Evidence,
-    Outcome,
-    Scope,
-    Statistic,
-    Verdict,
-    judge,
-    judge_all,
-)
+from loptbench.verdicts import Outcome, Scope, Verdict, judge, judge_all
 from loptbench.zoo import representatives, shipped
 
 pytestmark = pytest.mark.harness
