@@ -241,14 +241,14 @@ def _inline(document: str, anchor: str, under: str, over: str) -> str:
     Half of what matplotlib writes is left out: metadata, identifiers of groups, which nothing
     refers to, the list of fonts with every word, digits of coordinates that nobody sees.
     """
-    head, found, rest = document[document.index("<svg") :].partition("</defs>")
+    # Of the words in it so far none has a decimal point, whose digits would have to stay.
+    document = re.sub(r"(?<=\d\.\d)\d+", "", document[document.index("<svg") :])
+    head, found, rest = document.partition("</defs>")
     svg = f"{head}{found}{under}{rest}".replace("</svg>", f"{over}</svg>")
     svg = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
     svg = re.sub(r'<g id="[^"]+">', "<g>", svg)
     svg = re.sub(r"font-family: [^;\"]+; ", "", svg)
-    # Within tags only: the words between them say what ticks say.
-    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d+\.\d)\d+", r"\1", tag[0]), svg)
     svg = re.sub(r"(?<=\d) ?\n ?L (?=[-\d])", " ", svg)
     svg = re.sub(r" *\n *", "\n", svg)
     svg = re.sub(r'id="([^"]+)"', rf'id="{anchor}-\1"', svg)

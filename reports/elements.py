@@ -24,6 +24,19 @@ def spelled(value: Value) -> str:
     return f"{value:.4g}"
 
 
+def exact_value(value: Value, shown: str = "") -> str:
+    """A number with its digits, where what is shown of it has fewer; else nothing.
+
+    Args:
+        value: the number, or what is none.
+        shown: what is shown, if not the number as `spelled`.
+    """
+    if not isinstance(value, float | int) or value != value:
+        return ""
+    exact = f"{value:.9g}".replace("inf", "Infinity")
+    return "" if exact == (shown or spelled(value)) else exact
+
+
 def interval(low: Value, high: Value) -> str:
     """An interval in words, or a dash."""
     return "–" if low is None or high is None else f"{spelled(low)} to {spelled(high)}"
@@ -66,10 +79,7 @@ class Cell:
     @property
     def sorts(self) -> str:
         """The exact value, where what is shown is less; empty where it is the same."""
-        if not isinstance(self.value, float | int) or self.value != self.value:
-            return ""
-        exact = f"{self.value:.9g}".replace("inf", "Infinity")
-        return "" if exact == self.shown else exact
+        return exact_value(self.value, self.text)
 
     @property
     def css(self) -> str:

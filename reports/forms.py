@@ -21,6 +21,8 @@ Maybe = Number | None
 """A number that is None where it was not finite."""
 Curve = Annotated[list[Maybe], Field(min_length=2)]
 
+_NOT_THERE: Any = (None, None)  # not a list: pydantic would copy it for each of ten thousands
+
 
 class _Form(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
@@ -29,8 +31,8 @@ class _Form(BaseModel):
 class _Compared(_Form):
     quantity: str
     ratio: Maybe
-    error_by_step: Curve = [None, None]
-    bound_by_step: Curve = [None, None]
+    error_by_step: Curve = _NOT_THERE
+    bound_by_step: Curve = _NOT_THERE
 
 
 class _Check(_Form):

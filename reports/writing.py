@@ -7,7 +7,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup, escape
 
-from loptbench.reports.elements import Cell, Page
+from loptbench.reports.elements import Cell, Page, Value, exact_value, spelled
 from loptbench.reports.looks import colours
 
 
@@ -30,15 +30,21 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html")
 
 
-def _row(cells: Sequence[Cell], n_heads: int) -> Markup:
+def _row(row: Sequence[Value | Cell], n_heads: int) -> Markup:
     """A row of a table.
 
     Not in the template, as all else is: there are tens of thousands of cells, and Jinja takes ten
     times as long for each.
     """
     parts = []
-    for i, cell in enumerate(cells):
+    for i, one in enumerate(row):
         opening, closing = ('th scope="row"', "th") if i < n_heads else ("td", "td")
+        if isinstance(one, float | int | None):  # most are, and they need no escaping
+            value = exact_value(one)
+            exact = f' data-v="{value}"' if value else ""
+            parts.append(f'<{opening} class="n"{exact}>{spelled(one)}</{closing}>')
+            continue
+        cell = one if isinstance(one, Cell) else Cell(one)
         shown, css, exact = escape(cell.shown), escape(cell.css), escape(cell.sorts)
         if cell.href:
             shown = Markup('<a href="{}">{}</a>').format(cell.href, cell.shown)
