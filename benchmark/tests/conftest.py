@@ -78,9 +78,10 @@ NETWORKS = ("two_moons", "digits")
 def _takes_long(check: Check, subject: Subject) -> bool:
     """Whether a check is left to those who have time: it shows little that shorter ones do not."""
     task, kind = subject.case.task.name, subject.case.label
-    if check.level >= Level.META_GRADIENT:  # which compiles for long
-        return subject.dtype == "float32" or kind != "random gru" or task == "digits"
-    return task in NETWORKS and subject.dtype == "float32"
+    differentiates = check.level >= Level.META_GRADIENT  # which compiles for long
+    if subject.dtype == "float32":
+        return differentiates or kind != "random gru" or task in NETWORKS
+    return differentiates and (kind != "random gru" or task == "digits")
 
 
 def _identifier(name: str, check: Check, subject: Subject) -> str:
