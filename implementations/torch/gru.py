@@ -25,7 +25,7 @@ _kept_buffers = threading.local()
 def _buffers(
     n_sets: int, n_steps: int, n: int, n_units: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """[h, s, 1], [r ∘ h, s, 1], (z, r) and c of every step, not yet written, but for the ones.
+    """[h, g, 1], [r ∘ h, g, 1], (z, r) and c of every step, not yet written, but for the ones.
 
     The last ones made are handed out again when the same are wanted: the system takes as long to
     give fresh memory as an outer step does to compute half of what goes into it. A tape is
@@ -69,9 +69,16 @@ class Tape:
         self.w = self.output_scale * p["w"].unsqueeze(2)
         self.b = self.output_scale * p["b"].view(n_sets, 1, 1)
         self.w_T = self.w.mT.contiguous()
-        # M = [W | a | b], and what it is multiplied with is [h, s, 1].
+        # M = [W | input_scale · a | b], and what it is multiplied with is [h, g, 1].
         M_z, M_r, self.M_c = (
-            torch.cat([p[f"W_{k}"], p[f"a_{k}"].unsqueeze(2), p[f"b_{k}"].unsqueeze(2)], dim=2)
+            torch.cat(
+                [
+                    p[f"W_{k}"],
+                    self.input_scale * p[f"a_{k}"].unsqueeze(2),
+                    p[f"b_{k}"].unsqueeze(2),
+                ],
+                dim=2,
+            )
             for k in "zrc"
         )
         self.M_zr = torch.cat([M_z, M_r], dim=1)
@@ -82,14 +89,14 @@ class Tape:
         self.h, self.rh, self.zr, self.c = h, rh, zr.unbind(1), c.unbind(1)
         self.rows, self.reset_rows = h.unbind(1), rh.unbind(1)
         self.states, self.resets = h[..., :n_units].unbind(1), rh[..., :n_units].unbind(1)
-        self.s, self.s_again = h[..., n_units].unbind(1), rh[..., n_units].unbind(1)
+        self.g, self.g_again = h[..., n_units].unbind(1), rh[..., n_units].unbind(1)
         self.z, self.r = zr[..., :n_units].unbind(1), zr[..., n_units:].unbind(1)
 
     def forward(self, k: int, gradient: Tensor) -> Tensor:
         """Step k; returns the update, (n_sets, n_components), as the gradient is."""
         # z, r = sigmoid(W h + a s + b);  c = tanh(W (r ∘ h) + a s + b);  h' = z ∘ h + (1 − z) ∘ c
-        torch.mul(gradient, self.input_scale, out=self.s[k])
-        self.s_again[k].copy_(self.s[k])
+        self.g[k].copy_(gradient)
+        self.g_again[k].copy_(gradient)
         torch.bmm(self.rows[k], self.M_zr_T, out=self.zr[k]).sigmoid_()
         torch.mul(self.r[k], self.states[k], out=self.resets[k])
         torch.bmm(self.reset_rows[k], self.M_c_T, out=self.c[k]).tanh_()
@@ -108,21 +115,26 @@ class Tape:
         """
         n_sets, n, n_units = to_state.shape
         self.to_h = to_state.new_empty(n_sets, n, n_units + 2)
-        self.to_state, self.to_s = self.to_h[..., :n_units], self.to_h[..., n_units]
+        self.to_state, self.to_g = self.to_h[..., :n_units], self.to_h[..., n_units]
         self.to_state.copy_(to_state)
-        self.to_rh = torch.empty_like(self.to_h)
+        self.to_reset = torch.empty_like(self.to_h)
+        self.to_rh, self.to_g_again = self.to_reset[..., :n_units], self.to_reset[..., n_units]
         self.before_zr = to_state.new_empty(n_sets, BLOCK, n, 2 * n_units)
         self.before_zrs = self.before_zr.unbind(1)
-        self.before_z, self.before_r = (gate.unbind(1) for gate in self.before_zr.chunk(2, dim=3))
         self.before_c = to_state.new_empty(n_sets, BLOCK, n, n_units)
         self.before_cs = self.before_c.unbind(1)
         self.to_update = to_state.new_empty(n_sets, BLOCK, n)
+        self.to_updates = self.to_update.unbind(1)
         self.keep, self.rest = torch.empty_like(to_state), torch.empty_like(to_state)
+        self.to_zr = to_state.new_empty(n_sets, n, 2 * n_units)
+        self.to_z, self.to_r = self.to_zr.chunk(2, dim=2)
         self.to_M_zr, self.to_M_c = torch.zeros_like(self.M_zr), torch.zeros_like(self.M_c)
         self.to_w, self.to_b = torch.zeros_like(self.w), torch.zeros_like(self.b)
 
     def back(self, k: int, to_update: Tensor) -> Tensor:
         """Back through step k; returns the adjoint of its gradient, (n_sets, n_components).
+
+        Until the next one goes back, which writes into the same buffer.
 
         Args:
             k: the step; `start_back` or step k + 1 was before it.
@@ -130,28 +142,27 @@ class Tape:
         """
         state, z, r, c = self.states[k], self.z[k], self.r[k], self.c[k]
         i = k % BLOCK
-        before_zr, before_c = self.before_zrs[i], self.before_cs[i]
-        to_new, to_rh = self.to_state, self.to_rh[..., :-2]
-        self.to_update[:, i] = to_update
+        before_zr, before_c, to_new = self.before_zrs[i], self.before_cs[i], self.to_state
+        self.to_updates[i].copy_(to_update)
         # to_new += output_scale · to_update wᵀ
         to_new.addcmul_(to_update.unsqueeze(2), self.w_T)
-        # before_z = to_new (h − c) · z (1 − z)
-        torch.sub(state, c, out=self.rest).mul_(to_new)
-        sigmoid_back(self.rest, z, grad_input=self.before_z[i])
+        # to_z = to_new (h − c)
+        torch.sub(state, c, out=self.to_z).mul_(to_new)
         # before_c = to_new (1 − z) · (1 − c²)
         torch.mul(to_new, z, out=self.keep)
         tanh_back(torch.sub(to_new, self.keep, out=self.rest), c, grad_input=before_c)
-        # before_r = (before_c W_c) h · r (1 − r)
-        torch.bmm(before_c, self.M_c, out=self.to_rh)
-        sigmoid_back(torch.mul(to_rh, state, out=self.rest), r, grad_input=self.before_r[i])
-        # to_h = to_new z + (before_c W_c) r + before_zr W_zr, and to_s beside it
-        torch.addcmul(self.keep, to_rh, r, out=self.to_state)
-        self.to_s.copy_(self.to_rh[..., -2])
+        # to_r = (before_c W_c) h, and before_z, before_r = to_z z (1 − z), to_r r (1 − r)
+        torch.bmm(before_c, self.M_c, out=self.to_reset)
+        torch.mul(self.to_rh, state, out=self.to_r)
+        sigmoid_back(self.to_zr, self.zr[k], grad_input=before_zr)
+        # to_h = to_new z + (before_c W_c) r + before_zr W_zr, and to_g beside it
+        torch.addcmul(self.keep, self.to_rh, r, out=self.to_state)
+        self.to_g.copy_(self.to_g_again)
         self.to_h.baddbmm_(before_zr, self.M_zr)
 
         if i == 0:
             self._add_up(k, min(BLOCK, self.n_steps - k))
-        return self.input_scale * self.to_s
+        return self.to_g
 
     def _add_up(self, first: int, n: int) -> None:
         """Add the adjoints of n steps to those of the weights, in one product each."""
@@ -174,5 +185,6 @@ class Tape:
             "b": self.output_scale * self.to_b.flatten(),
         }
         for gate, M in (("z", to_z), ("r", to_r), ("c", self.to_M_c)):
-            found |= {f"W_{gate}": M[..., :-2], f"a_{gate}": M[..., -2], f"b_{gate}": M[..., -1]}
+            found |= {f"W_{gate}": M[..., :-2], f"b_{gate}": M[..., -1]}
+            found[f"a_{gate}"] = self.input_scale * M[..., -2]
         return found

@@ -5,7 +5,8 @@ same problems, and what defines the problems is broadcast against them.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -47,6 +48,8 @@ def _quadratic_hessian_vector(problem: Problem, x: Tensor, direction: Tensor) ->
 
 
 def _times(H: Tensor, x: Tensor) -> Tensor:
+    if x.dim() + 1 == H.dim():  # as it mostly is: half of a matmul is finding that out
+        return torch.bmm(H, x.unsqueeze(-1)).squeeze(-1)
     return (H @ x.unsqueeze(-1)).squeeze(-1)
 
 
@@ -163,35 +166,76 @@ Product = Callable[[Tensor], Tensor]
 
 def loss_and_gradient(problem: Problem, x: Tensor, step: Step) -> tuple[Tensor, Tensor]:
     """Each problem's loss, and the gradient of that loss by its own parameters."""
-    loss, gradient, _ = twice_differentiated(problem, x, step, again=False)
-    return loss, gradient
-
-
-def twice_differentiated(
-    problem: Problem, x: Tensor, step: Step, again: bool = True
-) -> tuple[Tensor, Tensor, Product]:
-    """Loss, gradient, and the product of the Hessian with a direction, none with a graph.
-
-    Args:
-        problem: the problems.
-        x: the parameters.
-        step: the inner step.
-        again: whether the product will be asked for, which keeps memory until it has been, once.
-    """
     if problem.task in WRITTEN_OUT:
-        derivatives = WRITTEN_OUT[problem.task]
         with torch.no_grad():
-            loss = LOSSES[problem.task](problem, x, step)
-            gradient = derivatives.gradient(problem, x)
+            gradient = WRITTEN_OUT[problem.task].gradient(problem, x)
+            return LOSSES[problem.task](problem, x, step), gradient
+    loss, gradient = _by_autograd(problem, x.detach().requires_grad_(), step, again=False)
+    return loss.detach(), gradient.detach()
 
-        return loss, gradient, lambda direction: derivatives.hessian_vector(problem, x, direction)
+
+def _by_autograd(problem: Problem, x: Tensor, step: Step, again: bool) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
         loss = LOSSES[problem.task](problem, x, step)
         # Problems do not share parameters: the gradient of the sum is every problem's own gradient.
         (gradient,) = torch.autograd.grad(loss.sum(), x, create_graph=again)
-    return (
-        loss.detach(),
-        gradient.detach(),
-        lambda direction: torch.autograd.grad(gradient, x, direction)[0],
-    )
+    return loss, gradient
+
+
+class Along(Protocol):
+    """The derivatives of a run's losses, at one place after another; none has a graph."""
+
+    def at(self, x: Tensor, step: int) -> tuple[Tensor, Product]:
+        """The gradient there, and the product of the Hessian with a direction, to ask for once."""
+
+    def losses(self) -> Tensor:
+        """The losses at all places so far, (n_steps, n_problems)."""
+
+
+class _WrittenOut:
+    """With derivatives that are written out; no loss is needed for them, so all come at the end."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.derivatives = problem, WRITTEN_OUT[problem.task]
+        self.places: list[Tensor] = []
+        self.steps: list[int] = []
+
+    def at(self, x: Tensor, step: int) -> tuple[Tensor, Product]:
+        """See `Along`."""
+        self.places.append(x)
+        self.steps.append(step)
+        product = self.derivatives.hessian_vector
+        return self.derivatives.gradient(self.problem, x), partial(product, self.problem, x)
+
+    def losses(self) -> Tensor:
+        """See `Along`."""
+        places, steps = torch.stack(self.places), torch.tensor(self.steps)
+        return LOSSES[self.problem.task](self.problem, places, steps)
+
+
+class _Autograd:
+    """With autograd's derivatives, whose graphs hold memory until a product has been asked for."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.found: list[Tensor] = []
+
+    def at(self, x: Tensor, step: int) -> tuple[Tensor, Product]:
+        """See `Along`."""
+        x = x.detach().requires_grad_()
+        loss, gradient = _by_autograd(self.problem, x, step, again=True)
+        self.found.append(loss.detach())
+
+        def product(direction: Tensor) -> Tensor:
+            return torch.autograd.grad(gradient, x, direction)[0]
+
+        return gradient.detach(), product
+
+    def losses(self) -> Tensor:
+        """See `Along`."""
+        return torch.stack(self.found)
+
+
+def along(problem: Problem) -> Along:
+    """What differentiates the losses of a run twice."""
+    return _WrittenOut(problem) if problem.task in WRITTEN_OUT else _Autograd(problem)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from loptbench.implementations.torch import gru
 from loptbench.implementations.torch.optimizers import KINDS
-from loptbench.implementations.torch.tasks import Problem, Product, twice_differentiated
+from loptbench.implementations.torch.tasks import Along, Problem, Product, along
 
 
 class Tape(Protocol):
@@ -87,8 +87,8 @@ class AutodiffTape:
 class _Segment:
     """Consecutive steps of a run: an optimizer's tape, and what the tasks leave."""
 
-    def __init__(self, tape: Tape, first: int) -> None:
-        self.tape, self.first = tape, first
+    def __init__(self, tape: Tape, run: Along, first: int) -> None:
+        self.tape, self.run, self.first = tape, run, first
         self.n_sets = len(tape.state(0))
         self.gradients: list[Tensor] = []
         self.products: list[Product] = []
@@ -97,16 +97,14 @@ class _Segment:
         """(n_sets · n_problems, n_parameters) as (n_sets, n_components)."""
         return of_problems.reshape(self.n_sets, -1)
 
-    def there(self, problem: Problem, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """All its steps; returns the parameters after them, and the losses."""
-        losses = []
+    def there(self, x: Tensor) -> Tensor:
+        """All its steps; returns the parameters after them."""
         for k in range(self.tape.n_steps):
-            loss, gradient, product = twice_differentiated(problem, x, self.first + k)
-            losses.append(loss)
+            gradient, product = self.run.at(x, self.first + k)
             self.gradients.append(gradient)
             self.products.append(product)
             x = x + self.tape.forward(k, self._by_set(gradient)).reshape(x.shape)
-        return x, losses
+        return x
 
     def back(self, to_state: Tensor, to_x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Back through all its steps: the adjoints of state and parameters before them."""
@@ -114,7 +112,8 @@ class _Segment:
         for k in reversed(range(self.tape.n_steps)):
             to_gradient = self.tape.back(k, self._by_set(to_x)).reshape(to_x.shape)
             # A product is asked for once, and holds the graph of a loss until it is let go.
-            to_x = to_x + self.products.pop()(to_gradient) + weight * self.gradients[k]
+            second_order = self.products.pop()(to_gradient)
+            to_x = torch.addcmul(to_x + second_order, weight, self.gradients[k])
         return self.tape.to_state, to_x
 
 
@@ -150,7 +149,7 @@ def meta_gradient(
             if kind == "gru"
             else AutodiffTape(kind, detached, constants, state, n)
         )
-        return _Segment(tape, first)
+        return _Segment(tape, along(problem), first)
 
     with torch.no_grad():
         length = min(keep or n_steps, n_steps)
@@ -160,19 +159,19 @@ def meta_gradient(
         for first in range(0, last, length):
             starts.append((state, x, first))
             passing = segment(state, first, length)
-            x, some = passing.there(problem, x)
-            losses += some
+            x = passing.there(x)
+            losses.append(passing.run.losses())
             state = passing.tape.state(length).clone()
         kept = segment(state, last, n_steps - last)
-        _, some = kept.there(problem, x)
-        loss = torch.stack(losses + some)
+        kept.there(x)
+        loss = torch.cat([*losses, kept.run.losses()])
         weight = (n_sets / (len(x0) * n_steps * loss[0])).unsqueeze(-1)
 
         to_state, to_x = kept.back(torch.zeros_like(state), torch.zeros_like(x0), weight)
         found = kept.tape.adjoints()
         for state, x, first in reversed(starts):
             again = segment(state, first, length)
-            again.there(problem, x)
+            again.there(x)
             to_state, to_x = again.back(to_state, to_x, weight)
             found = {name: found[name] + part for name, part in again.tape.adjoints().items()}
 
