@@ -21,13 +21,13 @@ from loptbench.reports import looks
 from loptbench.reports.agreement import agreement_matrix
 from loptbench.reports.elements import Cell, Figure, Table, anchor
 from loptbench.reports.implementations import implementation_sections
-from loptbench.reports.judged import verdict_matrix, verdicts_of
+from loptbench.reports.judged import one_line, verdict_matrix, verdicts_of
 from loptbench.reports.origin import timings
 from loptbench.reports.page import page, render
 from loptbench.reports.results import Results
 from loptbench.reports.writing import html
 from loptbench.tasks import TASKS
-from loptbench.verdicts import Scope
+from loptbench.verdicts import Outcome, Scope
 
 
 @pytest.fixture
@@ -357,6 +357,16 @@ def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
     assert (title.shown, title.note) == ("Momentum", "at least 0.5")
     assert cell.shown == "open 1/1"
     assert cell.note == f"mean {momentum.value:.3g}; jax"
+
+
+def test_a_claim_on_a_task_is_counted_once_whatever_presets_there_are(store: Store) -> None:
+    found, _ = verdicts_of(store.verdicts())
+    (lone,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
+    many = dataclasses.replace(lone, subject="small", n_seeds=8, outcome=Outcome.REPRODUCED)
+    assert lone.outcome is Outcome.INCONCLUSIVE
+    for both in ([lone, many], [many, lone]):
+        said = one_line(both)
+        assert said.startswith("of 1 claims, 1 times on a task, 1 reproduced, 0 not reproduced")
 
 
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
