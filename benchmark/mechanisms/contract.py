@@ -124,8 +124,8 @@ def _require_slope(
     terms = np.concatenate([by_state, by_gradient[:, :, None]], axis=2)
     own, added = terms.sum(axis=2), np.abs(terms).sum(axis=2)
     size = np.maximum(added, np.abs(slope))
-    lost = ROUNDED_AWAY * np.nanmax(size, axis=1, keepdims=True)
-    allowed = np.maximum(NOT_THE_SLOPE * size, lost) + 10 * error
+    largest = np.where(np.isfinite(size), size, 0.0).max(axis=1, keepdims=True)
+    allowed = np.maximum(NOT_THE_SLOPE * size, ROUNDED_AWAY * largest) + 10 * error
     wrong = np.isfinite(error) & ~(np.abs(own - slope) <= allowed)
     if wrong.any():
         i, j = map(int, np.argwhere(wrong)[0])
