@@ -16,7 +16,7 @@ sigmoid_back = torch.ops.aten.sigmoid_backward.grad_input
 tanh_back = torch.ops.aten.tanh_backward.grad_input
 """(to_y, y, grad_input=out): out = to_y · (1 − y²)"""
 
-BLOCK = 32
+BLOCK = 8
 """Of how many steps the adjoints of the weights are added up at once."""
 
 _kept_buffers = threading.local()
