@@ -25,14 +25,14 @@ from loptbench.tuned import load_tuned
 @click.group(invoke_without_command=True)
 @click.pass_context
 def perf(context: click.Context) -> None:
-    """Time parts beside references, in one process: the tuner and meta-training if none is named.
+    """Time parts beside references, in one process: all of them if none is named, which takes long.
 
     Both frameworks want all cores: run nothing beside it.
     """
     if context.invoked_subcommand is None:
-        context.invoke(tune)
-        click.echo()
-        context.invoke(meta_train)
+        for command in (tune, meta_train, fixed_points):
+            context.invoke(command)
+            click.echo()
 
 
 def _what_is_timed(*tasks: str) -> Callable[[F], F]:

@@ -29,7 +29,9 @@ def require_optimizer(optimizer: Optimizer) -> None:
     Raises:
         ContractError: `initial_state`, `step` or `linearize` does not keep to the protocol.
     """
-    state = np.asarray(optimizer.initial_state(2))
+    first = optimizer.initial_state(2)
+    _require_array("initial_state must return", first)
+    state = np.asarray(first)
     if state.ndim != 2 or len(state) != 2:
         raise ContractError(
             f"initial_state(2) must return the shape (2, n_state), but it has {state.shape}"
@@ -41,6 +43,10 @@ def require_optimizer(optimizer: Optimizer) -> None:
     if not np.all(np.isfinite(state)):
         raise ContractError("initial_state returns what is not finite")
     new, _ = checked_step(optimizer, state, np.zeros(2))
+    with np.errstate(all="ignore"):
+        parts = optimizer.step(state, np.zeros(2))
+    for what, part in zip(("state", "update"), parts, strict=True):
+        _require_array(f"step must return the {what} as", part)
     _require_pure(optimizer)
     for what, dtype in (("initial_state", state.dtype), ("step", new.dtype)):
         if np.issubdtype(dtype, np.floating) and dtype != np.float64:
@@ -49,6 +55,12 @@ def require_optimizer(optimizer: Optimizer) -> None:
             )
     if isinstance(optimizer, LinearizableOptimizer) and state.shape[1] <= MOST_STATE:
         _require_own_derivatives(optimizer)
+
+
+def _require_array(wanted: str, found: object) -> None:
+    """Refuse what has no shape and type of its own, such as a list."""
+    if not hasattr(found, "dtype") or not hasattr(found, "reshape"):
+        raise ContractError(f"{wanted} a NumPy array, but it is a {type(found).__name__}")
 
 
 def _require_pure(optimizer: Optimizer) -> None:

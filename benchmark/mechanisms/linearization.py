@@ -44,17 +44,27 @@ def checked_step(optimizer: Optimizer, state: Array, gradient: Array) -> tuple[F
     """One step, with the shapes that the protocol asks for.
 
     Raises:
-        ContractError: what came back has another shape.
+        ContractError: what came back is no pair, or has another shape.
     """
     with np.errstate(all="ignore"):
-        new, update = optimizer.step(state, gradient)
-    new, update = np.asarray(new), np.asarray(update)
+        found = optimizer.step(state, gradient)
+    _require_parts("step", found, "the new state", "the update")
+    new, update = (np.asarray(part) for part in found)
     for what, array, shape in (("state", new, state.shape), ("update", update, gradient.shape)):
         if array.shape != shape:
             raise ContractError(
                 f"step must return the {what} in the shape {shape}, but it has {array.shape}"
             )
     return new, np.asarray(update, np.float64)
+
+
+def _require_parts(method: str, found: object, *parts: str) -> None:
+    """Refuse what is not a tuple of so many parts."""
+    n = len(found) if isinstance(found, tuple | list) else None
+    if n != len(parts):
+        came = type(found).__name__ if n is None else f"{n} values"
+        wanted = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        raise ContractError(f"{method} must return {wanted}, but it returned {came}")
 
 
 def linearize(
@@ -90,6 +100,7 @@ def own_linearization(
     for start in range(0, max(n, 1), size):
         with np.errstate(all="ignore"):
             part = optimizer.linearize(state[start : start + size], gradient[start : start + size])
+        _require_parts("linearize", part, *"ABCD")
         parts.append(Linearization(*(np.asarray(matrix, np.float64) for matrix in part)))
     found = Linearization(*(np.concatenate(matrices) for matrices in zip(*parts, strict=True)))
     shapes = ((n, n_state, n_state), (n, n_state), (n, n_state), (n,))

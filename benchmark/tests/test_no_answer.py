@@ -186,24 +186,6 @@ class EachItsOwn(Toy):
         return np.linspace(0.1, 0.5, n_components)[:, None]
 
 
-BREAKERS: dict[str, tuple[Any, str]] = {
-    "writes": (Toy(writes, 0.0), "must not change the state or the gradient"),
-    "remembers": (Remembers(), "something else for the same state and gradient"),
-    "one norm": (
-        Toy(lambda h, g: (h, -g / max(1.0, float(np.linalg.norm(g))))),
-        "every component must be treated by itself",
-    ),
-    "each its own": (EachItsOwn(), "must be the same for every component"),
-}
-
-
-@pytest.mark.parametrize("name", BREAKERS)
-def test_what_breaks_the_contract_is_refused(name: str) -> None:
-    optimizer, message = BREAKERS[name]
-    with pytest.raises(ContractError, match=message):
-        require_optimizer(optimizer)
-
-
 class Swinging:
     """A rotation that shrinks, its state driven by g; `wrong` changes what it says of itself."""
 
@@ -220,6 +202,8 @@ class Swinging:
         return new, -0.1 * np.tanh(new[:, 1] + gradient)
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
+        if self.wrong == "all":
+            return None  # type: ignore[return-value]  # that is what is wrong
         n = len(gradient)
         new = self.step(state, gradient)[0]
         slope = -0.1 / np.cosh(new[:, 1] + gradient) ** 2
@@ -228,6 +212,51 @@ class Swinging:
         C = slope[:, None] * (A[0] if self.wrong == "C" else A[1])
         D = slope * (2 if self.wrong == "D" else 1)
         return Linearization(np.tile(A, (n, 1, 1)), np.tile(B, (n, 1)), C, D)
+
+
+class BeginsWithLists(Toy):
+    """Its state is a list at first."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda h, g: (h, -g))
+
+    def initial_state(self, n_components: int) -> Any:
+        return [[0.0] for _ in range(n_components)]
+
+
+toy_of: Any = Toy
+"""For rules that are none."""
+
+BREAKERS: dict[str, tuple[Any, str]] = {
+    "writes": (Toy(writes, 0.0), "must not change the state or the gradient"),
+    "remembers": (Remembers(), "something else for the same state and gradient"),
+    "one norm": (
+        Toy(lambda h, g: (h, -g / max(1.0, float(np.linalg.norm(g))))),
+        "every component must be treated by itself",
+    ),
+    "each its own": (EachItsOwn(), "must be the same for every component"),
+    "nothing": (
+        toy_of(lambda h, g: None, 0.0),
+        "the update, but it returned NoneType",
+    ),
+    "three": (
+        toy_of(lambda h, g: (h, g, g), 0.0),
+        "the update, but it returned 3 values",
+    ),
+    "a list": (
+        toy_of(lambda h, g: (h, list(-g)), 0.0),
+        "the update as a NumPy array, but",
+    ),
+    "a list to begin with": (BeginsWithLists(), "must return a NumPy array, but it is a list"),
+    "no derivatives": (Swinging("all"), "return A, B, C and D, but it returned NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKERS)
+def test_what_breaks_the_contract_is_refused(name: str) -> None:
+    optimizer, message = BREAKERS[name]
+    with pytest.raises(ContractError, match=message):
+        require_optimizer(optimizer)
 
 
 @pytest.mark.parametrize("wrong", "ABCD")
