@@ -90,8 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Tests of ours that share what takes long to make run in one of pytest-xdist's workers."""
-    if not _is_ours(config):
-        return None
+    if not _is_ours(config) or config.getoption("dist") != "load":
+        return None  # other tests, or the user has said how
     from xdist.scheduler import LoadScopeScheduling
 
     class Shared(LoadScopeScheduling):  # type: ignore[misc]  # xdist's classes have no types

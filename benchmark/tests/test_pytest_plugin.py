@@ -1,6 +1,7 @@
 """The suite as a third party runs it: from another folder, on an implementation of their own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,18 @@ def test_an_implementation_that_is_not_there_is_a_usage_error(tmp_path: Path) ->
     code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", "tinygrad")
     assert code == 4
     assert "unknown implementation 'tinygrad'" in out
+
+
+def test_the_checks_of_one_subject_run_in_one_worker(tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+    chosen = ("--implementation", f"{FAULTS}:Faultless", "-k", "(sgd or adam) and (step or state)")
+    code, out = pytest_in(tmp_path, "-vv", "-n", "2", *CONFORMANCE, *chosen)
+    assert code == 0, out
+    workers: dict[str, set[str]] = {}
+    for worker, subject in re.findall(r"\[(gw\d)\].* PASSED .*\[(.*)/[^/]*\]", out):
+        workers.setdefault(subject, set()).add(worker)
+    assert len(workers) == 2
+    assert all(len(names) == 1 for names in workers.values())
 
 
 def test_what_is_required_must_be_there(tmp_path: Path) -> None:
