@@ -9,7 +9,7 @@ from loptbench.optimizers import BASELINES
 from loptbench.records import Record
 from loptbench.reports import looks
 from loptbench.reports.drawing import POINTS, Canvas, few, numbers
-from loptbench.reports.elements import Cell, Figure, Table, interval, listed, spelled
+from loptbench.reports.elements import Cell, Figure, Table, drawn_thick, interval, spelled
 from loptbench.reports.results import or_infinite
 from loptbench.reports.schematics import schematic
 
@@ -152,9 +152,8 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
         f"Mean over {rows[0]['found']['n_problems']} held-out problems; bands are one standard "
         "error of the mean (the lower one cut at a hundredth of it). Baselines are tuned on other "
         "problems of the task. A curve leaves the picture, at the top, where a run of its "
-        "optimizer diverged. "
-        + (f"Of learned optimizers, {listed(thick)} drawn thick, others thin. " if thick else "")
-        + f"Answers to the paper's first figure.{left_out}"
+        f"optimizer diverged. {drawn_thick(thick)}"
+        f"Answers to the paper's first figure.{left_out}"
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
         panels,
         looks.keys([looks.optimizer(name) for name in sorted(present, key=looks.place)]),

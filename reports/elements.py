@@ -7,7 +7,7 @@ figure can do, it can do everywhere.
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 Value = float | int | str | None
@@ -42,10 +42,12 @@ def interval(low: Value, high: Value) -> str:
     return "–" if low is None or high is None else f"{spelled(low)} to {spelled(high)}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names, each once, and the verb after them."""
+def drawn_thick(names: Sequence[str]) -> str:
+    """The sentence on which learned optimizers a figure draws thick; none where it draws none."""
     once = list(dict.fromkeys(names))
-    return f"{', '.join(once)} {'is' if len(once) == 1 else 'are'}"
+    verb = "is" if len(once) == 1 else "are"
+    said = f"Of learned optimizers, {', '.join(once)} {verb} drawn thick, others thin. "
+    return said if once else ""
 
 
 def anchor(kind: str, name: str) -> str:
@@ -110,11 +112,6 @@ class Table:
     rows: Sequence[Sequence[Value | Cell]]
     n_heads: int = 1
     title: str = ""
-
-    def cells(self) -> Iterator[list[Cell]]:
-        """The rows, every value a cell."""
-        for row in self.rows:
-            yield [one if isinstance(one, Cell) else Cell(one) for one in row]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _matrix_cell(verdicts: Sequence[Verdict], task: str, claim: Claim) -> Cell:
     overall = [v for v in verdicts if v.scope is Scope.ALL_SEEDS]
     if not overall:
         return Cell("not run", status="not run", note="no learned optimizer")
-    first = max(overall, key=lambda v: v.n_seeds)
+    first = _of_most_seeds(overall)
     parts = [
         f"{_framework(v)} {v.n_reproduced}/{v.n_seeds}"
         for v in verdicts
@@ -102,6 +102,11 @@ def _matrix_cell(verdicts: Sequence[Verdict], task: str, claim: Claim) -> Cell:
         status=str(first.outcome),
         note=mean + ", ".join(parts),
     )
+
+
+def _of_most_seeds(presets: Sequence[Verdict]) -> Verdict:
+    """Of the verdicts on the presets of a task, the one that stands for it."""
+    return max(presets, key=lambda v: v.n_seeds)
 
 
 def _preset(verdict: Verdict) -> str:
@@ -347,12 +352,11 @@ def warnings(n_dropped: int, are_of_these: bool) -> list[Part]:
 
 def one_line(verdicts: Sequence[Verdict]) -> str:
     """How many claims on tasks came out how, of the preset that has most seeds there."""
-    best: dict[tuple[str, str], Verdict] = {}
+    by_cell: dict[tuple[str, str], list[Verdict]] = {}
     for v in verdicts:
-        known = best.get((v.claim, v.task))
-        if v.scope is Scope.ALL_SEEDS and (known is None or v.n_seeds > known.n_seeds):
-            best[v.claim, v.task] = v
-    overall = list(best.values())
+        if v.scope is Scope.ALL_SEEDS:
+            by_cell.setdefault((v.claim, v.task), []).append(v)
+    overall = [_of_most_seeds(presets) for presets in by_cell.values()]
     counts = {word: sum(v.outcome is word for v in overall) for word in Outcome}
     said = ", ".join(f"{n} {word}" for word, n in counts.items())
     n = len({v.claim for v in overall})

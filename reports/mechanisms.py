@@ -9,7 +9,7 @@ import numpy as np
 from loptbench.records import Record
 from loptbench.reports import looks
 from loptbench.reports.drawing import INK, Canvas, few, numbers
-from loptbench.reports.elements import Figure, Table, listed
+from loptbench.reports.elements import Figure, Table, drawn_thick
 from loptbench.reports.looks import Look
 from loptbench.tasks import TASKS
 
@@ -97,8 +97,8 @@ def mechanism_figure(
         anchor,
         kind.title,
         f"{kind.alternative} {words}",
-        f"{kind.caption} Of learned optimizers, {listed(thick)} drawn thick, others thin; "
-        "baselines are the tuned ones; the control, on the first task, is momentum with β = 0.9. "
+        f"{kind.caption} {drawn_thick(thick)}"
+        "Baselines are the tuned ones; the control, on the first task, is momentum with β = 0.9. "
         f"Where an optimizer is missing, the table of convergence points says why.{left_out}",
         [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
         looks.keys(sorted(shown, key=lambda look: looks.place(look.name))),

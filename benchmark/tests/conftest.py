@@ -97,7 +97,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _is_long(trial: Trial) -> bool:
+def _on_networks(trial: Trial) -> bool:
     return trial.key["trial"] == "conformance" and trial.key["task"] in NETWORKS
 
 
@@ -123,7 +123,7 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(runner, "N_EVALUATION", 6)
         patch.setattr(mechanism_trials, "N_ANALYSIS", 2)
         planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
-        trials = [trial for trial in planned if not _is_long(trial)]
+        trials = [trial for trial in planned if not _on_networks(trial)]
         records = run_trials(trials, store, entries)
         store.put_verdicts([one.as_dict() for one in judge_all(evidence_of(records))], records)
     return folder

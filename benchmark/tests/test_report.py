@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -176,12 +177,18 @@ def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store
     assert "diverged" in found.identifiers
 
 
+def cells(table: Table) -> Iterator[list[Cell]]:
+    """The rows, every value a cell."""
+    for row in table.rows:
+        yield [one if isinstance(one, Cell) else Cell(one) for one in row]
+
+
 def cell(store: Store, implementation: str, level: int, task: str = "quadratic") -> Cell:
     """A cell of the agreement matrix."""
     results = Results.of(store)
     matrix = agreement_matrix(results.checks(), results.absent())
     column = list(matrix.columns).index(task)
-    for row in matrix.cells():
+    for row in cells(matrix):
         if row[0].shown == implementation and row[1].shown.split(" ")[0] in (str(level), "all"):
             return row[column]
     raise AssertionError("no such row")
@@ -194,7 +201,7 @@ def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> Non
         part for part in sections[0].parts if getattr(part, "anchor", "") == "conclusions-reference"
     )
     assert isinstance(table, Table)
-    assert [row[3].status for row in table.cells()] == ["passed"] * 3
+    assert [row[3].status for row in cells(table)] == ["passed"] * 3
 
 
 def test_every_colour_has_one_for_dark_pages(store: Store) -> None:
@@ -350,10 +357,21 @@ def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
     assert "1 of at least 5 seeds" in text
 
 
+def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) -> None:
+    def figure() -> str:
+        return html(page(store)).partition('id="figure-momentum"')[2].partition("</figure>")[0]
+
+    assert "Of learned optimizers, quadratic is drawn thick" in figure()
+    none = {"momentum": {"not_applicable": "there is none"}}
+    changed(store, "mechanisms", lambda r: dataclasses.replace(r, result={**r.result, **none}))
+    assert "tuned momentum" in figure()
+    assert "Of learned optimizers" not in figure()
+
+
 def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
     found, _ = verdicts_of(store.verdicts())
     (momentum,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
-    title, cell = next(verdict_matrix([momentum]).cells())
+    title, cell = next(cells(verdict_matrix([momentum])))
     assert (title.shown, title.note) == ("Momentum", "at least 0.5")
     assert cell.shown == "open 1/1"
     assert cell.note == f"mean {momentum.value:.3g}; jax"

@@ -94,6 +94,7 @@ class Tape:
 
     def forward(self, k: int, gradient: Tensor) -> Tensor:
         """Step k; returns the update, (n_sets, n_components), as the gradient is."""
+        # With s = input_scale · g, whose scale is in M:
         # z, r = sigmoid(W h + a s + b);  c = tanh(W (r ∘ h) + a s + b);  h' = z ∘ h + (1 − z) ∘ c
         self.g[k].copy_(gradient)
         self.g_again[k].copy_(gradient)
