@@ -104,7 +104,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _shared(nodeid: str) -> str:
     """What a test takes from others: the full store, or what was compiled for the same subject."""
     module, _, test = nodeid.partition("::")
-    if module.endswith(("test_report.py", "test_browser.py")):
+    if module.endswith(("test_report.py", "test_report_damage.py", "test_browser.py")):
         return "full_store"
     return nodeid.rpartition("/")[0] if test.startswith("test_implementation[") else nodeid
 

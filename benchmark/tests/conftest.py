@@ -2,19 +2,25 @@
 
 import importlib.util
 import os
+import shutil
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from loptbench import mechanism_trials, runner
+from loptbench import cli, mechanism_trials, runner
 from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.evidence import evidence_of
 from loptbench.protocol import Level
 from loptbench.pytest_plugin import PROFILE, SELECTED, selected
-from loptbench.records import Store
+from loptbench.records import Record, Store
 from loptbench.registry import Availability, Entry, get_implementation
 from loptbench.runner import plan, run_trials
+from loptbench.tests.fixture_types import Command, Make
+from loptbench.tests.made_records import put_plan
 from loptbench.tolerances import TABLE
 from loptbench.trials import Trial
 from loptbench.tuned import load_tuned
@@ -97,6 +103,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Makes a store of records and verdicts, with their plan unless told not to."""
+
+    def made(
+        name: str, records: Iterable[Record], *verdicts: dict[str, Any], planned: bool = True
+    ) -> Store:
+        store = Store.create(tmp_path / name)
+        known = list(records)
+        for one in known:
+            store.put(one)
+        if planned:
+            put_plan(store, known)
+        if verdicts:
+            store.put_verdicts(verdicts, known)
+        return store
+
+    return made
+
+
 def _on_networks(trial: Trial) -> bool:
     return trial.key["trial"] == "conformance" and trial.key["task"] in NETWORKS
 
@@ -127,3 +153,28 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         records = run_trials(trials, store, entries)
         store.put_verdicts([one.as_dict() for one in judge_all(evidence_of(records))], records)
     return folder
+
+
+@pytest.fixture
+def store(full_store: Path, tmp_path: Path) -> Store:
+    """A copy of the full store, to be changed."""
+    shutil.copytree(full_store, tmp_path / "store")
+    return Store.open(tmp_path / "store")
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], folder: Path
+) -> Command:
+    """Run `loptbench` with arguments; returns exit code, standard output and error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["loptbench", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return stopped.value.code, out, err
+
+    return run

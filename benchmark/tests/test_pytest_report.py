@@ -8,19 +8,20 @@ import pytest
 
 from loptbench.pytest_report import require_writable
 from loptbench.registry import Availability, Entry
+from loptbench.tests.pages import Page
 from loptbench.tests.planted_faults import Faultless
 from loptbench.tests.test_pytest_plugin import CONFORMANCE, FAULTS, pytest_in
-from loptbench.tests.test_session_page import ABSENT, Words
+from loptbench.tests.test_session_page import ABSENT
 
 pytestmark = pytest.mark.harness
 pytest_plugins = ["pytester"]
 
 
-def read(path: Path) -> Words:
-    return Words(path.read_text())
+def read(path: Path) -> Page:
+    return Page(path.read_text())
 
 
-def made(pytester: pytest.Pytester, source: str, *arguments: str) -> tuple[pytest.RunResult, Words]:
+def made(pytester: pytest.Pytester, source: str, *arguments: str) -> tuple[pytest.RunResult, Page]:
     """Run pytest on a file of that source with a report; returns what it printed and the page."""
     pytester.makepyfile(test_made=source)
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", *REPORT, *arguments)
@@ -267,7 +268,7 @@ def test_a_third_party_sees_where_its_implementation_fails(tmp_path: Path) -> No
     assert code == pytest.ExitCode.TESTS_FAILED, out
     first = (tmp_path / "page.html").read_bytes()
     words = read(tmp_path / "page.html")
-    assert f"implementation-{NAME}" in words.ids
+    assert f"implementation-{NAME}" in words.identifiers
     assert re.search(rf"conformance checks of {NAME}: \d failed, \d+ passed", words.text)
     assert "loptbench/tests/test_conformance.py::test_implementation[" in words.text
     assert f"loptbench check {NAME} --only one-step" in words.text
@@ -277,7 +278,7 @@ def test_a_third_party_sees_where_its_implementation_fails(tmp_path: Path) -> No
     assert (tmp_path / "page.html").read_bytes() == first
 
 
-def on_small(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResult, Words]:
+def on_small(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResult, Page]:
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", *ON_SMALL, *REPORT, *arguments)
     return ran, read(pytester.path / "page.html")
 
@@ -293,7 +294,7 @@ def test_a_selection_of_nothing_names_the_implementations(pytester: pytest.Pytes
     ran, words = on_small(pytester, "-k", "nothing-of-that-name")
     assert ran.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "No conformance check was run, so there is nothing to compare." in words.text
-    assert f"implementation-{NAME}" in words.ids
+    assert f"implementation-{NAME}" in words.identifiers
 
 
 def test_checks_that_were_not_reached_are_not_run(pytester: pytest.Pytester) -> None:

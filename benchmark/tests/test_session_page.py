@@ -1,12 +1,11 @@
 """The page of a test session, from what a session left."""
 
-from html.parser import HTMLParser
-
 import pytest
 
 from loptbench.pytest_report import Failure, Session, Test
 from loptbench.registry import Availability, Entry
 from loptbench.reports.session import lead, page, render
+from loptbench.tests.pages import Page
 
 pytestmark = pytest.mark.harness
 
@@ -23,36 +22,6 @@ CHECK = {
 }
 ABSENT = Entry("torch", "there", Availability.MISSING, "needs 'torch'")
 BROKEN = Entry("odd", "here", Availability.BROKEN, "importing odd failed", "Traceback of odd")
-
-
-class Words(HTMLParser):
-    """The text, the identifiers and the tags of a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.tags: list[str] = []
-        self.ids: set[str | None] = set()
-        self.links: set[str | None] = set()
-        self.classes: list[str] = []
-        self.inside = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.inside = tag
-        self.tags.append(tag)
-        self.ids.add(found.get("id"))
-        self.links.add(found.get("href"))
-        self.classes += (found.get("class") or "").split()
-
-    def handle_data(self, data: str) -> None:
-        if self.inside not in ("script", "style"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(self.words).split())
 
 
 def lead_of(session: Session) -> str:
@@ -84,24 +53,24 @@ def test_a_cut_session_says_so_first() -> None:
 
 
 def test_the_matrix_leads_to_the_implementation() -> None:
-    words = Words(render(Session(checks=[CHECK])))
-    assert "#implementation-mine:Mine" in words.links
-    assert "implementation-mine:Mine" in words.ids
+    words = Page(render(Session(checks=[CHECK])))
+    assert "#implementation-mine:Mine" in words.references
+    assert "implementation-mine:Mine" in words.identifiers
 
 
 def test_not_installed_broken_failed_and_skipped_look_different() -> None:
     checks = [{**CHECK, "status": "failed"}, {**CHECK, "check": "sweep", "status": "skipped"}]
-    words = Words(render(Session(checks=checks, entries=[ABSENT, BROKEN])))
+    words = Page(render(Session(checks=checks, entries=[ABSENT, BROKEN])))
     assert {"not-installed", "broken", "failed", "skipped"} <= set(words.classes)
-    assert {"implementation-torch", "implementation-odd"} <= words.ids
+    assert {"implementation-torch", "implementation-odd"} <= set(words.identifiers)
     assert "needs 'torch'" in words.text
     assert "Traceback of odd" in words.text
-    without = Words(render(Session(entries=[ABSENT, BROKEN])))
+    without = Page(render(Session(entries=[ABSENT, BROKEN])))
     assert {"not-installed", "broken"} <= set(without.classes)
 
 
 def test_a_failure_that_was_expected_is_not_one() -> None:
-    words = Words(render(Session(checks=[{**CHECK, "status": "xfailed", "ratio": 7.0}])))
+    words = Page(render(Session(checks=[{**CHECK, "status": "xfailed", "ratio": 7.0}])))
     assert "1 failed as expected" in words.text
     assert "failed" not in words.classes
 
@@ -116,8 +85,8 @@ def test_names_and_messages_are_text() -> None:
         entries=[entry],
         command=odd,
     )
-    words = Words(render(session))
-    assert words.tags.count("script") == Words(render(Session())).tags.count("script") == 1
+    words = Page(render(session))
+    assert words.tags.count("script") == Page(render(Session())).tags.count("script") == 1
     assert words.text.count(odd) > 10
 
 

@@ -1,0 +1,66 @@
+"""A page as tests read it."""
+
+from html.parser import HTMLParser
+
+
+class Page(HTMLParser):
+    """What a page is made of and what it says.
+
+    Attributes:
+        html: its source.
+        tags, identifiers, classes: of its elements, in their order.
+        references: what it leads to or loads.
+        tables: by the table's identifier, rows of what cells show and, after "|", note.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.tags: list[str] = []
+        self.identifiers: list[str] = []
+        self.classes: list[str] = []
+        self.references: list[str] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self._words: list[str] = []
+        self._cell: list[str] | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id" and value:
+                self.identifiers.append(value)
+            if name in ("href", "src", "xlink:href", "action", "data") and value:
+                self.references.append(value)
+            if name == "class" and value:
+                self.classes += value.split()
+        if ("class", "tabular") in attrs:
+            self._rows = self.tables[self.identifiers[-1]] = []
+        if tag == "tr":
+            self._rows.append([])
+        if tag in ("td", "th"):
+            self._cell = []
+        if tag == "small" and self._cell is not None:
+            self._cell.append("|")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th") and self._cell is not None:
+            self._rows[-1].append("".join(self._cell))
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1] in ("script", "style"):
+            return
+        self._words.append(data)
+        if self._cell is not None:
+            self._cell.append(data)
+
+    @property
+    def text(self) -> str:
+        """What a reader sees, with single spaces."""
+        return " ".join("".join(self._words).split())
+
+    def rows(self, table: str) -> list[dict[str, str]]:
+        """The rows of a table, by its headings."""
+        head, *body = self.tables[table]
+        return [dict(zip(head, row, strict=True)) for row in body]
