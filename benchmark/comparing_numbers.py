@@ -185,7 +185,8 @@ def _objective(match: Match, in_a: Told, in_b: Told) -> Objective:
         return dataclasses.replace(row, why="one problem has no interval")
     if identical:  # no resample can differ, so there is nothing to draw
         return dataclasses.replace(row, low=1.0, high=1.0)
-    found = over_problems(Sample(np.array(values_b, float), np.array(values_a, float)))
+    sample = Sample(np.array(values_b, float), np.array(values_a, float))
+    found = over_problems(sample).within(0.0, math.inf)
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return dataclasses.replace(row, why="resamples of it have no finite ratio")
     return dataclasses.replace(row, ratio=found.value, low=found.low, high=found.high)

@@ -96,5 +96,5 @@ def paired_ratio(ours: Evaluation, theirs: Evaluation) -> dict[str, float | None
     ratio = float(np.mean(a) / np.mean(b))
     if not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
         return {"ratio": ratio if np.isfinite(ratio) else None, "low": None, "high": None}
-    interval = over_problems(Sample(a, b))
+    interval = over_problems(Sample(a, b)).within(0.0, np.inf)
     return {"ratio": ratio, "low": interval.low, "high": interval.high}

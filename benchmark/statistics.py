@@ -5,6 +5,10 @@ Tibshirani 1993, §12.5): the distribution of t = (m* − m) / se* over resample
 (m − μ) / se. Resampling the mean itself, as the percentile interval does, is as good for the 128
 problems of an evaluation; for five or eight seeds it covers 83 or 89 % where 95 are promised, and
 this one covers 95 (skewed distributions: 93).
+
+Where many of few seeds have the same value, many resamples are of that value alone, and no interval
+that is made of resamples covers as it should: of eight seeds that are 1 with probability 0.7 and
+uniform below it otherwise, this one covers the mean in 77 % of cases.
 """
 
 import dataclasses
@@ -18,6 +22,9 @@ CONFIDENCE = 0.95
 N_RESAMPLES = 9_999
 FEWEST_SEEDS = 5
 """With fewer, the bootstrap is worth nothing: of three numbers there are ten resamples."""
+
+NO_SPREAD = 1e-12
+"""A standard error is none below so much of the number: rounding leaves 1e-16 of equal numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,15 +117,14 @@ def _pivots(
     n = len(numerator)
     ratio = numerator.sum() / denominator.sum()
     error = _standard_error(numerator[None], denominator[None])[0]
+    if error <= NO_SPREAD * abs(ratio):
+        return np.zeros(n_resamples)
     drawn = rng.integers(0, n, (n_resamples, n))
     a, b = numerator[drawn], denominator[drawn]
-    errors = _standard_error(a, b)
-    # A resample of one number, n times, has no spread to divide by.
-    usable = errors > 0
-    if not usable.any():
-        return np.zeros(n_resamples)
-    t = (a.sum(axis=1) / b.sum(axis=1) - ratio)[usable] / errors[usable]
-    return np.asarray(rng.permutation(np.resize(t, n_resamples)) * error)
+    off, errors = a.sum(axis=1) / b.sum(axis=1) - ratio, _standard_error(a, b)
+    # A resample of one number, n times, has no error of its own to divide by.
+    errors[errors <= NO_SPREAD * np.abs(off + ratio)] = error
+    return np.asarray(off / errors * error)
 
 
 def _standard_error(a: Float, b: Float) -> Float:

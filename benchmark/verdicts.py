@@ -58,6 +58,7 @@ class Verdict:
         high: the upper end.
         n_seeds: how many checkpoints; 1 for a verdict on one.
         n_reproduced: of how many of them the claim is reproduced.
+        n_against: of how many of them it is not; the others do not decide.
     """
 
     claim: str
@@ -71,6 +72,7 @@ class Verdict:
     high: float | None = None
     n_seeds: int = 1
     n_reproduced: int = 0
+    n_against: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For the store."""
@@ -109,7 +111,11 @@ def _judge_one(
         if premise is Outcome.NOT_REPRODUCED:
             reason = "it does no better than gradient descent"
         verdict = dataclasses.replace(verdict, outcome=premise, reason=reason)
-    return dataclasses.replace(verdict, n_reproduced=int(verdict.outcome == "reproduced"))
+    return dataclasses.replace(
+        verdict,
+        n_reproduced=int(verdict.outcome is Outcome.REPRODUCED),
+        n_against=int(verdict.outcome is Outcome.NOT_REPRODUCED),
+    )
 
 
 def _possible(claim: Claim, interval: Interval) -> Interval:
@@ -159,6 +165,7 @@ def _over_seeds(
     outcomes = [verdict.outcome for verdict, _ in judged]
     statistics = [one for _, one in judged if isinstance(one, Statistic)]
     n, n_reproduced = len(judged), outcomes.count(Outcome.REPRODUCED)
+    n_against = outcomes.count(Outcome.NOT_REPRODUCED)
     verdict = Verdict(
         claim.name,
         task,
@@ -167,6 +174,7 @@ def _over_seeds(
         Outcome.INCONCLUSIVE,
         n_seeds=n,
         n_reproduced=n_reproduced,
+        n_against=n_against,
     )
     values = np.array([one.value for one in statistics])
     if len(values) and np.all(np.isfinite(values)):
@@ -174,7 +182,7 @@ def _over_seeds(
     if n < FEWEST_SEEDS:
         return dataclasses.replace(verdict, reason=f"{n} of at least {FEWEST_SEEDS} seeds")
     enough = SHARE_OF_SEEDS * n
-    against = outcomes.count(Outcome.NOT_REPRODUCED) >= enough
+    against = n_against >= enough
     if verdict.value is None or len(values) < enough:
         reason = f"of {n - len(values)} seeds there is no number, or it is infinite"
         outcome = Outcome.NOT_REPRODUCED if against else Outcome.INCONCLUSIVE
@@ -186,8 +194,14 @@ def _over_seeds(
     reason = ""
     if outcome is Outcome.REPRODUCED and n_reproduced < enough:
         outcome, reason = Outcome.INCONCLUSIVE, f"it holds of {n_reproduced} of {n} seeds alone"
-    if against and outcome is Outcome.INCONCLUSIVE:
+    if outcome is Outcome.INCONCLUSIVE and against:
         outcome = Outcome.NOT_REPRODUCED
+        reason = f"the interval does not decide, but {n_against} of {n} seeds speak against it"
+    elif outcome is Outcome.INCONCLUSIVE and not reason:
+        reason = (
+            f"the interval does not decide; {n_against} of {n} seeds speak against it, where "
+            f"{int(np.ceil(enough))} would be enough"
+        )
     return dataclasses.replace(
         verdict, outcome=outcome, reason=reason, low=interval.low, high=interval.high
     )

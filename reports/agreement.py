@@ -66,10 +66,10 @@ def agreement_matrix(rows: Sequence[CheckRow], absent: Mapping[str, tuple[str, s
             lines.append(line)
     return Table(
         "agreement-matrix",
-        "Agreement with the reference: the largest error over its bound, of all checks of a level"
-        " on a task, in every dtype; below 1 all is well. The reference beside itself shows the "
-        "checks that need no oracle. – is a level that has no checks on the task: optimizers "
-        "alone are checked on the first.",
+        "Agreement with the reference: the largest error over its bound, of all checks of a level "
+        "on a task, in every dtype; below 1 all is well. The reference's own rows are of the "
+        "checks that need nothing to compare with. A dash: the level has no checks on the task; "
+        "those of an optimizer by itself are made on the first task.",
         ["implementation", "level", *tasks],
         lines,
         2,

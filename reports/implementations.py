@@ -115,8 +115,8 @@ def _conclusions(name: str, records: Sequence[Record]) -> Table | None:
         return None
     return Table(
         anchor("conclusions", name),
-        "Its own measurements of the mechanisms beside the reference's: agreement is asked of the "
-        "conclusions as of the trajectories.",
+        "The mechanisms as it measures them itself, beside the reference's measurements: not only "
+        "trajectories must agree, but what is concluded from them.",
         ["optimizer", "task", "numbers compared", "largest error / bound", "which"],
         lines,
     )
@@ -194,14 +194,15 @@ def tolerances_table(results: Results) -> Table:
             for dtype in dtypes:
                 ratios = [
                     ratio
-                    for (name, in_dtype), ratio in observed.items()
-                    if in_dtype == dtype and _covers(quantity, name)
+                    for (name, in_dtype, on), ratio in observed.items()
+                    if (in_dtype, on) == (dtype, device) and _covers(quantity, name)
                 ]
                 worst.append(max(ratios, default=None))
             lines.append([quantity, device, entry.multiple, *worst, entry.scale, entry.derivation])
     return Table(
         "tolerances-table",
-        "Bounds in machine epsilons, why, and the largest error observed, as a share of the bound.",
+        "Bounds in machine epsilons, why, and the largest error observed, as a share of the bound; "
+        "a dash where nothing was compared.",
         [
             "quantity",
             "device",

@@ -79,19 +79,21 @@ def implementation(name: str, names: Sequence[str]) -> Look:
 
 def keys(looks: Sequence[Look]) -> list[Key]:
     """The legend of these looks, each once, in order."""
-    return [Key(look.name, _swatch(look)) for look in dict.fromkeys(looks)]
+    return [key(look, look.name) for look in dict.fromkeys(looks)]
 
 
 @functools.cache
-def _swatch(look: Look) -> str:
+def key(look: Look, name: str, hollow: bool = False) -> Key:
+    """An entry of a legend: its line and marker, or a hollow marker without a line."""
     from matplotlib.markers import MarkerStyle  # pages without figures do without it
 
     colour = f"var(--{look.light[1:]}, {look.light})"
     dashes = {"--": ' stroke-dasharray="5 3"', ":": ' stroke-dasharray="2 2"'}.get(look.dash, "")
-    drawn = (
+    line = (
         f'<line x1="0" x2="28" y1="6" y2="6" style="stroke: {colour}" '
         f'stroke-width="{look.width}"{dashes}/>'
     )
+    content, filling = ("", "var(--paper, #ffffff)") if hollow else (line, colour)
     if look.marker:
         style = MarkerStyle(look.marker)
         path = style.get_path().transformed(style.get_transform())
@@ -99,8 +101,17 @@ def _swatch(look: Look) -> str:
         for polygon in path.to_polygons():
             corners = np.asarray(polygon, float).tolist()
             points = " ".join(f"{14 + scale * x:.1f},{6 - scale * y:.1f}" for x, y in corners)
-            drawn += f'<polygon points="{points}" style="fill: {colour}"/>'
-    return f'<svg viewBox="0 0 28 12" aria-hidden="true" focusable="false">{drawn}</svg>'
+            content += (
+                f'<polygon points="{points}" style="fill: {filling}; stroke: {colour}" '
+                'stroke-width="1"/>'
+            )
+    return drawn(name, content)
+
+
+def drawn(name: str, content: str) -> Key:
+    """An entry of a legend that is drawn by hand, on 28 by 12."""
+    start = '<svg viewBox="0 0 28 12" aria-hidden="true" focusable="false">'
+    return Key(name, f"{start}{content}</svg>")
 
 
 def colours() -> str:

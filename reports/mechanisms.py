@@ -9,7 +9,7 @@ import numpy as np
 from loptbench.records import Record
 from loptbench.reports import looks
 from loptbench.reports.drawing import INK, Canvas, few, numbers
-from loptbench.reports.elements import Figure, Table, drawn_thick
+from loptbench.reports.elements import Figure, Key, Table, drawn_thick
 from loptbench.reports.looks import Look
 from loptbench.tasks import TASKS
 
@@ -17,6 +17,11 @@ TUNED = "tuned "
 CONTROL = "momentum"
 """The control among the mechanisms trials that is drawn: momentum with β = 0.9 and α = 0.1."""
 LENGTH = 61
+# Neither of these is an optimizer's; all can be seen on white and on black.
+PATH = ("#443983", "#31688e", "#21918c", "#35b779", "#90d743")
+"""The colours of a trajectory from its first step to its last: viridis, without its ends."""
+ARMS = {"g < 0": "#5a7fe8", "g > 0": "#dd5f4b"}
+"""The colours of the S-curve's arms."""
 
 Groups = dict[str, list[tuple[Look, str, Record]]]
 Draw = Callable[[list[Canvas], Look, str, Mapping[str, Any], bool], None]
@@ -37,6 +42,7 @@ class Kind:
         columns: what they are.
         alternative: what it shows, in words.
         caption: what to look for.
+        signs: what is in the legend besides the optimizers.
     """
 
     probe: str
@@ -48,6 +54,7 @@ class Kind:
     columns: tuple[str, ...]
     alternative: str
     caption: str
+    signs: tuple[Key, ...] = ()
 
 
 def mechanism_figure(
@@ -101,7 +108,7 @@ def mechanism_figure(
         "Baselines are the tuned ones; the control, on the first task, is momentum with β = 0.9. "
         f"Where an optimizer is missing, the table of convergence points says why.{left_out}",
         [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
-        looks.keys(sorted(shown, key=lambda look: looks.place(look.name))),
+        [*looks.keys(sorted(shown, key=lambda look: looks.place(look.name))), *kind.signs],
         [table, *numbers(anchor, kind.title, canvases)],
         command,
     )
@@ -123,7 +130,7 @@ def _by_task(records: Sequence[Record]) -> Groups:
         entry = (looks.optimizer(look), name, record)
         by_task.setdefault(record.key["task"], {}).setdefault(label, entry)
     return {
-        task: sorted(by_task[task].values(), key=lambda one: (looks.place(one[0].name), one[1]))
+        task: sorted(by_task[task].values(), key=lambda one: looks.place(one[0].name))
         for task in TASKS
         if any(look.name == "learned" for look, _, _ in by_task.get(task, {}).values())
     }
@@ -154,7 +161,7 @@ def _numbers_of_momentum(found: Mapping[str, Any]) -> list[Any]:
 
 def _finish_momentum(canvases: list[Canvas]) -> None:
     response, plane = canvases
-    response.labels("steps after the impulse", "κ[t] / κ[0]")
+    response.labels("steps after the impulse", "κ[t] / κ[0] (symlog)")
     response.ax.set_yscale("symlog", linthresh=0.1)
     low, high = response.ax.get_ylim()
     ticks = [-1000.0, -100, -10, -1, -0.1, 0, 0.1, 1, 10, 100, 1000]
@@ -206,8 +213,8 @@ def _numbers_of_clipping(found: Mapping[str, Any]) -> list[Any]:
 
 def _finish_clipping(canvases: list[Canvas]) -> None:
     saturation, density = canvases
-    saturation.labels("gradient g", "s(g) = u(g) / D g")
-    density.labels("gradient g", "share of gradients met")
+    saturation.labels("gradient g (symlog)", "s(g) = u(g) / D g")
+    density.labels("gradient g (symlog)", "share of gradients met")
     saturation.ax.axhline(0.5, color=INK, linestyle=":", linewidth=1)
     saturation.ax.set_ylim(-0.1, 1.6)
 
@@ -215,15 +222,18 @@ def _finish_clipping(canvases: list[Canvas]) -> None:
 def _schedule(
     canvases: list[Canvas], look: Look, name: str, found: Mapping[str, Any], again: bool
 ) -> None:
-    rates, plane = canvases
+    rates, alone, plane = canvases
     rate = np.array(found["rate"], float)
     rates.line(np.arange(rate.size), np.where(rate > 0, rate, np.nan), look, name, again)
+    if look.name != "learned":
+        return
+    alone.line(np.arange(rate.size), rate / rate[0], look, name, again)
     path = np.array(found["trajectory"], float)
-    if look.name == "learned" and not again and path.ndim == 2 and path.shape[1] > 1:
+    if not again and path.ndim == 2 and path.shape[1] > 1:
         plane.ax.plot(path[:, 0], path[:, 1], color=look.light, linewidth=0.8)
-        some = slice(None, None, max(1, len(path) // 60))
-        points = path[some]
-        plane.ax.scatter(points[:, 0], points[:, 1], c=np.arange(len(points)), s=9, cmap="viridis")
+        points = path[:: max(1, len(path) // 60)]
+        steps = np.linspace(0, len(PATH) - 1, len(points)).round().astype(int)
+        plane.ax.scatter(points[:, 0], points[:, 1], c=[PATH[i] for i in steps], s=9)
 
 
 def _numbers_of_schedule(found: Mapping[str, Any]) -> list[Any]:
@@ -232,8 +242,9 @@ def _numbers_of_schedule(found: Mapping[str, Any]) -> list[Any]:
 
 
 def _finish_schedule(canvases: list[Canvas]) -> None:
-    rates, plane = canvases
+    rates, alone, plane = canvases
     rates.labels("step without a gradient", "effective rate η[t]")
+    alone.labels("step without a gradient", "η[t] / η[0]")
     rates.log("y")
     # RMSProp without a gradient has a rate of millions, beside which all others are flat.
     own = [line for line in rates.ax.lines if line.get_color() == looks.optimizer("learned").light]
@@ -249,16 +260,24 @@ def _adaptation(
     g = np.array(found["gradients"], float)
     rate = np.array(found["rate_reference"], float)
     rate = np.where(rate > 0, rate, np.nan)
-    for canvas, arm in zip(canvases, (g < 0, g > 0), strict=False):
+    alone, plane = canvases[2:]
+    for canvas in canvases[:3]:
         if not canvas.ax.lines:  # the first one says over which gradients
             canvas.ax.set_xlim(np.abs(g).min() / 2, 2 * np.abs(g).max())
-        order = np.argsort(np.abs(g[arm]))
-        canvas.line(np.abs(g[arm])[order], rate[arm][order], look, name, again)
     curve = np.array(found["curve"], float)
-    if look.name == "learned" and not again and curve.ndim == 2 and curve.shape[1] > 1:
-        place = np.sign(g) * np.log(np.abs(g) / np.abs(g).min())
-        some = slice(None, None, max(1, len(curve) // 100))
-        canvases[2].ax.scatter(curve[some, 0], curve[some, 1], c=place[some], s=10, cmap="coolwarm")
+    is_drawn = not again and curve.ndim == 2 and curve.shape[1] > 1
+    for canvas, arm, (sign, colour) in zip(canvases, (g < 0, g > 0), ARMS.items(), strict=False):
+        order = np.argsort(np.abs(g[arm]))
+        size, of_size = np.abs(g[arm])[order], rate[arm][order]
+        canvas.line(size, of_size, look, name, again)
+        if look.name != "learned":
+            continue
+        dashed = dataclasses.replace(look, dash="--") if sign == "g < 0" else look
+        known = of_size[np.isfinite(of_size)]
+        alone.line(size, of_size / known[:1] if known.size else of_size, dashed, name, again)
+        if is_drawn:
+            points = curve[arm][:: max(1, len(curve) // 100)]
+            plane.ax.scatter(points[:, 0], points[:, 1], color=colour, s=10)
 
 
 def _numbers_of_adaptation(found: Mapping[str, Any]) -> list[Any]:
@@ -274,7 +293,10 @@ def _finish_adaptation(canvases: list[Canvas]) -> None:
     for canvas, arm in zip(canvases, ("g < 0", "g > 0"), strict=False):
         canvas.labels(f"|g|, {arm}", "η_ref(g)")
         canvas.log("x", "y")
-    canvases[2].labels("S-curve: PC 1", "PC 2")
+    alone, plane = canvases[2:]
+    alone.labels("|g|, both signs", "η_ref(g) / at the least |g|")
+    alone.log("x")
+    plane.labels("S-curve: PC 1", "PC 2")
 
 
 KINDS = (
@@ -295,7 +317,8 @@ KINDS = (
         "The answer to a gradient impulse over the steps after it, relative to the first, and the "
         "eigenvalues of A in the complex plane with the unit circle.",
         "What comes after the first step is momentum: index 1 − κ[0]/Σκ. Slow modes have "
-        "eigenvalues near 1. Answers to the paper's figure on momentum.",
+        "eigenvalues near 1. An axis that is called symlog is logarithmic on both sides of a "
+        "linear stretch around 0. Answers to the paper's figure on momentum.",
     ),
     Kind(
         "clipping",
@@ -321,21 +344,31 @@ KINDS = (
     Kind(
         "schedule",
         "The learning rate along the autonomous trajectory",
-        ("effective learning rate", "autonomous trajectory"),
+        ("effective learning rate", "learned ones, relative", "autonomous trajectory"),
         _schedule,
         _finish_schedule,
         _numbers_of_schedule,
         ("peak at step", "peak / first", "last / peak", "lowest / highest"),
         "The effective learning rate along the trajectory that the state takes without a gradient, "
-        "and that trajectory in its first two principal components, coloured by step.",
+        "the same of learned optimizers alone, relative to their first, and that trajectory in its "
+        "first two principal components, coloured by step.",
         "η[t] = −D(h[t], 0). A flat line is no schedule. Rates more than twenty "
         "times those of learned optimizers leave the picture. Answers to the paper's figure on "
         "learning-rate schedules.",
+        (
+            looks.drawn(
+                "trajectory, from the first step to the last",
+                "".join(
+                    f'<rect x="{5 * i + 2}" y="2" width="5" height="8" fill="{colour}"/>'
+                    for i, colour in enumerate(PATH)
+                ),
+            ),
+        ),
     ),
     Kind(
         "adaptation",
         "The learning rate along the S-curve",
-        ("rate, g < 0", "rate, g > 0", "S-curve"),
+        ("rate, g < 0", "rate, g > 0", "learned ones, relative", "S-curve"),
         _adaptation,
         _finish_adaptation,
         _numbers_of_adaptation,
@@ -348,10 +381,15 @@ KINDS = (
             "of gradients",
         ),
         "For negative and for positive gradients, the learning rate of the state that a constant "
-        "gradient leads to, over the gradient's size, on log axes, and those states in their first "
-        "two principal components, coloured by gradient.",
-        "η_ref(g) = −D(h*(g), 0). A falling line is adaptation: −1 is RMSProp's slope. Gaps are "
-        "gradients under which the state does not settle. Answers to the paper's figure on "
-        "learning-rate adaptation.",
+        "gradient leads to, over the gradient's size, on log axes; the same of learned optimizers "
+        "alone, relative to the rate at the least gradient; and those states in their first two "
+        "principal components, coloured by the gradient's sign.",
+        "η_ref(g) = −D(h*(g), 0). A falling line is adaptation: −1 is RMSProp's slope. Among the "
+        "learned ones alone, g < 0 is dashed. Gaps are gradients under which the state does not "
+        "settle. Answers to the paper's figure on learning-rate adaptation.",
+        tuple(
+            looks.drawn(f"S-curve, {sign}", f'<circle cx="14" cy="6" r="4" fill="{colour}"/>')
+            for sign, colour in ARMS.items()
+        ),
     ),
 )

@@ -72,8 +72,8 @@ def provenance(results: Results, name: str) -> list[Part]:
             rows,
         ),
         Prose(
-            "To make this very report again, with the versions above, and the options of the run "
-            "if it had any:"
+            "To make this very report again, install the versions above, and add the options that "
+            "the run was called with:"
         ),
         Code(f"loptbench run --store {shlex.quote(name)}\nloptbench report {shlex.quote(name)}"),
         Prose("From its records alone, without computing anything, the second line is enough."),
@@ -120,8 +120,8 @@ def timings(records: Sequence[Record]) -> Table | None:
         return None
     return Table(
         "timings-table",
-        "How long the trials took, compilation included, on the machine that the provenance tells "
-        "of; beside whatever else ran there. 'loptbench perf' times parts with care.",
+        "How long the trials took, compilation included, on the machine that stands under "
+        "Provenance, whatever else was running there. 'loptbench perf' times parts with care.",
         ["trial", "implementation", "task", "trials", "seconds in all", "longest (s)"],
         [[*at, len(times), sum(times), max(times)] for at, times in sorted(groups.items())],
         3,
@@ -156,10 +156,10 @@ def tuning(rows: Sequence[Row]) -> Table | None:
     order = sorted(found.items(), key=lambda one: list(TASKS).index(one[0][0]))
     return Table(
         "tuning-table",
-        "Random search on problems of their own. Where an optimum lies is told as a share of the "
-        "range of its hyperparameter, in the logarithm: near 0 % or 100 % the range would be too "
-        "narrow. Draws that are neither complete nor diverged were dropped when the best could not "
-        "be reached any more.",
+        "Random search, on problems that nothing else is measured on. The place of an optimum in "
+        "the range of its hyperparameter is on a logarithmic scale: near 0 % or 100 % the range "
+        "would be too narrow. Draws that are neither complete nor diverged were dropped once they "
+        "could no longer be the best.",
         [
             "task",
             "baseline",

@@ -19,6 +19,7 @@ from loptbench.reports.elements import (
     Prose,
     Section,
 )
+from loptbench.reports.glossary import glossary
 from loptbench.reports.implementations import (
     errors_figure,
     implementation_sections,
@@ -27,28 +28,18 @@ from loptbench.reports.implementations import (
 from loptbench.reports.judged import (
     RULE,
     claim_sections,
-    one_line,
+    not_reproduced,
     verdict_matrix,
     verdicts_of,
     warnings,
 )
 from loptbench.reports.results import Results
 from loptbench.reports.training import meta_training, trained, zoo_table
+from loptbench.reports.verdict_words import one_line
 from loptbench.reports.writing import html
 from loptbench.tasks import TASKS
 from loptbench.verdicts import Verdict
 
-PAPER = (
-    "Reverse engineering learned optimizers reveals known and novel mechanisms (Maheswaranathan, "
-    "Sussillo, Metz, Sun, Sohl-Dickstein; arXiv 2011.02159)"
-)
-WORDS = (
-    f"The paper: {PAPER}. A learned optimizer is a small recurrent network that is meta-trained "
-    "to do what Adam does by rule; a checkpoint is one of them, from one seed. Its meta-"
-    "objective is the mean loss of a run over its first loss: 1 is no progress, and less is "
-    "better. A trial is one thing that is measured: how an implementation agrees with the "
-    "reference, how well an optimizer does on held-out problems, or what mechanisms it has."
-)
 MANY = 20
 """More failures than these are folded."""
 
@@ -85,7 +76,9 @@ def page(store: Store) -> Page:
         sections = _guarded(title, make)
         if sections:
             groups.append(Group(title, sections, beside))
-    return Page(f"loptbench: {name}", _lead(results, verdicts, evaluated), groups)
+    return Page(
+        f"Learned optimizers, put to the test: {name}", _lead(results, verdicts, evaluated), groups
+    )
 
 
 def _guarded(title: str, make: Callable[[], list[Section]]) -> list[Section]:
@@ -120,7 +113,7 @@ def _lead(
         agree = f"disagreement with the reference in {', '.join(wrong)}"
     ran = [name for name in results.names() if name not in results.absent()]
     parts = [
-        f"Claims of the paper on learned optimizers, arXiv 2011.02159, in "
+        f"The claims of arXiv 2011.02159 on learned optimizers, put to the test in "
         f"{len(results.records)} trials of {', '.join(ran)}",
         agree,
     ]
@@ -137,7 +130,10 @@ def _lead(
             better.append(f"{len(won)} of {len({r['optimizer'] for r in rows})} on {task}")
     if better:
         said = ", ".join(better)
-        parts.append(f"learned optimizers that beat the best tuned baseline: {said}")
+        parts.append(
+            f"learned optimizers that beat the best tuned baseline, in the mean loss of their "
+            f"runs: {said}"
+        )
     return "; ".join(parts) + "."
 
 
@@ -181,8 +177,9 @@ def _matrices(
     """The verdict matrix and the agreement matrix."""
     parts: list[Part] = [*doubts]
     if verdicts:
-        parts += [verdict_matrix(verdicts), Folded("How a verdict comes about", [Prose(RULE)])]
-        parts.append(Folded("What the words mean", [Prose(WORDS)]))
+        parts += [*not_reproduced(verdicts), verdict_matrix(verdicts)]
+        parts.append(Folded("How a verdict comes about", [Prose(RULE)]))
+        parts.append(glossary(trained(results.of_kind("evaluation"))))
     elif not doubts:
         parts = [Prose("This store has no verdicts: no learned optimizer has been measured yet.")]
     sections = [Section("verdicts", "What reproduces", parts)]
@@ -196,8 +193,14 @@ def _matrices(
 def _claims(results: Results, verdicts: Sequence[Verdict], command: str) -> list[Section]:
     records = results.of_kind("mechanisms")
     told = trained(results.of_kind("evaluation"))
-    made_in = {name: str(one.get("implementation", "unknown")) for (_, name), one in told.items()}
-    return claim_sections(verdicts, records, made_in, origin.points(records), command)
+    made_by = {
+        name: (
+            one.get("configuration", {}).get("preset") or "own settings",
+            str(one.get("implementation", "unknown")),
+        )
+        for (_, name), one in told.items()
+    }
+    return claim_sections(verdicts, records, made_by, origin.points(records), command)
 
 
 def _tasks(results: Results, rows: Sequence[dict[str, Any]], command: str) -> list[Section]:

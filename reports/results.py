@@ -132,13 +132,14 @@ class Results:
                 )
         return rows
 
-    def observed(self) -> dict[tuple[str, str], float]:
-        """The largest error over bound by quantity and dtype, for the table of tolerances."""
-        worst: dict[tuple[str, str], float] = {}
+    def observed(self) -> dict[tuple[str, str, str], float]:
+        """The largest error over bound by quantity, dtype and kind of device."""
+        worst: dict[tuple[str, str, str], float] = {}
         for record in self.of_kind("conformance"):
             for check in record.result["checks"]:
                 for compared in check["comparisons"]:
-                    key = (compared["quantity"], record.key["dtype"])
+                    device = record.key["device"].partition(":")[0]
+                    key = (compared["quantity"], record.key["dtype"], device)
                     worst[key] = max(worst.get(key, 0.0), or_infinite(compared["ratio"]))
         return worst
 

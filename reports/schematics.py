@@ -45,11 +45,12 @@ def _two_moons(ax: Axes) -> str:
 
 def _digits(ax: Axes) -> str:
     width = 0.0
-    for side, name in ((8, "image"), (4, "conv 3×3, tanh"), (2, "conv 3×3, tanh"), (5, "softmax")):
+    layers = ((8, "image"), (4, "convolution,\ntanh"), (2, "convolution,\ntanh"), (5, "softmax"))
+    for side, name in layers:
         wide = 0.6 if name == "softmax" else side
         ax.add_patch(Rectangle((width, -side / 2), wide, side, facecolor=LINE, edgecolor=INK))
         ax.text(width + wide / 2, side / 2 + 0.4, name, fontsize=7, ha="center")
-        width += wide + 2.4
+        width += wide + 3.4
     ax.set_xlim(-0.6, width - 1.2)
     ax.set_ylim(-6, 6.5)
     return "minibatches of handwritten digits"

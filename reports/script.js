@@ -29,8 +29,11 @@
   function show(id) {
     const target = id && document.getElementById(id);
     if (!target) return;
-    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
+    open(target);
     target.scrollIntoView();
+  }
+  function open(target) {
+    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
   }
   function element(name, properties, ...children) {
     const made = Object.assign(document.createElement(name), properties);
@@ -189,7 +192,8 @@
       for (const [k, v] of Object.entries({x, y, width, height})) copy.setAttribute(k, v);
       made.append(copy);
     };
-    let x = 8, y = 20;
+    say(8, 18, figure.querySelector("h3").textContent, 14);
+    let x = 8, y = 40;
     for (const item of figure.querySelectorAll(".legend li")) {
       const width = 44 + 7 * item.textContent.length;
       if (x + width > perRow * wide && x > 8) { x = 8; y += 18; }
@@ -242,7 +246,11 @@
   function all(move) {
     theme();
     for (const table of tables) table.apply();
-    if (move) show(anchor);
+    if (!move) return;
+    // Whoever was sent a sorted or filtered table is to see it.
+    const sent = tables.filter(({id}) => state.has(`${id}.sort`) || state.has(`${id}.filter`));
+    for (const {id} of sent) open(document.getElementById(id));
+    show(anchor || (sent.length ? sent[0].id : ""));
   }
   addEventListener("hashchange", () => {
     const found = read();

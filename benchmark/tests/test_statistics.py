@@ -100,3 +100,12 @@ def test_an_interval_stays_where_its_number_can_lie() -> None:
     assert Interval(0.7, 0.5, 0.8).within(-1.0, 1.0) == Interval(0.7, 0.5, 0.8)
     outside = Interval(1.5, 1.4, 1.6)
     assert outside.within(0.0, 1.0) == outside
+
+
+def test_an_interval_knows_of_the_odd_seed_among_equal_ones() -> None:
+    """A third of the resamples leave the odd one out: the mean may lie below what was found."""
+    found = over_seeds(np.array([1.0] * 7 + [0.3])).within(0.0, 1.0)
+    standard_error = 0.7 / 8  # of seven ones and an 0.3
+    assert found.low == pytest.approx(found.value - standard_error, rel=1e-9)
+    assert found.high == 1.0
+    assert over_seeds(np.array([0.1] * 7)).high == pytest.approx(0.1, rel=1e-12)
