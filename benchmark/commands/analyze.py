@@ -34,7 +34,7 @@ their derivatives ∂F/∂h, ∂F/∂g, ∂U/∂h, ∂U/∂g. What is told:
   momentum index      the share of the answer to a gradient that comes after its step
   effective rate      −∂U/∂g at h*: the learning rate of that step alone
   asymptotic rate     that of all steps together
-  R² of linear        how much of the runs' states the linear system at h* accounts for
+  R² of linear        how much of the runs' updates the linear system at h* accounts for
   half-saturation     the gradient at which U is half of what a straight line makes of it
   rate                −∂U/∂g along the way that the state takes without a gradient
   elasticity          d ln(rate) / d ln|g|, of the state that a steady gradient leads to:

@@ -23,6 +23,7 @@ from loptbench.mechanisms.fixed_points import (
     RELAXATION,
     SAME_POINT,
     FixedPoints,
+    beside,
     conditions,
     settle,
     stable,
@@ -58,7 +59,8 @@ class Adaptation:
         rate_reference: η_ref, (n,); NaN where there is none.
         rate_local: η_local, (n,); NaN where there is none.
         stable: whether small disturbances of h*(g) do not grow, (n,).
-        several: whether the branch that is continued from h* is at another point, (n,).
+        several: whether there is another fixed point: where the state settles from h0, or where the
+            branch is that is continued from h*, (n,).
         branch_ends: the gradients beyond which that branch cannot be followed, by arm, (2,);
             infinite where it can.
     """
@@ -157,20 +159,19 @@ def measure_adaptation(
     gradients = sweep_of(met)
     start = point.state if isinstance(point, ConvergencePoint) else h0[0].astype(np.float64)
     points = settle(optimizer, np.tile(start, (gradients.size, 1)), gradients)
-    several = np.zeros(gradients.size, bool)
+    others = [_from_start(optimizer, h0, gradients)]
     ends = np.array([np.inf, np.inf])
     if isinstance(point, ConvergencePoint):
         branch, ends = _branch(optimizer, start, gradients, points)
-        # Some may be on their way to a point that Newton's iteration did not find from there.
+        others.append(branch)
+    # Some may be on their way to a point that Newton's iteration did not find from there.
+    for others_known in (*others, _beside(optimizer, gradients, points)):
         moving = ~points.found & np.all(np.isfinite(points.last), axis=1)
-        late = np.flatnonzero(branch.found & moving)
+        late = np.flatnonzero(others_known.found & moving)
         if late.size:
-            known = branch.of(late)
+            known = others_known.of(late)
             points.put(late, settle(optimizer, points.last[late], gradients[late], known))
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(branch.state - points.state).max(axis=1, initial=0.0)
-            scale = np.maximum(1.0, np.abs(points.state).max(axis=1, initial=0.0))
-            several = points.found & branch.found & (apart > SAME_POINT * scale)
+    several = np.any([_apart(points, other) for other in others], axis=0)
     if not points.found.any():
         return NotApplicable(
             f"under no constant gradient does the state settle within {sum(RELAXATION):,} steps"
@@ -195,6 +196,28 @@ def measure_adaptation(
         several,
         ends,
     )
+
+
+def _from_start(optimizer: Optimizer, h0: Float, gradients: Float) -> FixedPoints:
+    """Where the state settles before long if it begins at h0."""
+    start = np.tile(h0.astype(np.float64), (gradients.size, 1))
+    return settle(optimizer, start, gradients, relaxation=RELAXATION[:1])
+
+
+def _beside(optimizer: Optimizer, gradients: Float, points: FixedPoints) -> FixedPoints:
+    """Fixed points next to those that are known, on each arm by itself."""
+    found = points.of(np.arange(gradients.size))
+    for arm in np.split(np.arange(gradients.size), 2):
+        found.put(arm, beside(optimizer, gradients[arm], points.of(arm)))
+    return found
+
+
+def _apart(points: FixedPoints, others: FixedPoints) -> NDArray[np.bool_]:
+    """Where both are known and are not the same."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(others.state - points.state).max(axis=1, initial=0.0)
+    scale = np.maximum(1.0, np.abs(points.state).max(axis=1, initial=0.0))
+    return np.asarray(points.found & others.found & (apart > SAME_POINT * scale))
 
 
 def _branch(

@@ -8,6 +8,7 @@ Many gradients and many starts at once. The state is first let go by itself, sin
 which gets from a distance of 1e-2 to rounding in three or four steps, however slow the modes.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ STILL = 1e-9
 NEWTON_STEPS = 50
 RESIDUAL = 1e-12
 DISTURBANCE = 1e-5
+ZERO = 1e-290
+"""What is smaller is zero that Newton's iteration came to: nothing is left of a share of it."""
 DISTURBED_STEPS = 100
 CLEARLY = 0.9
 BRANCH = 0.1
@@ -68,7 +71,11 @@ class FixedPoints(NamedTuple):
 
 
 def settle(
-    optimizer: Optimizer, start: Float, gradient: Float, known: FixedPoints | None = None
+    optimizer: Optimizer,
+    start: Float,
+    gradient: Float,
+    known: FixedPoints | None = None,
+    relaxation: Sequence[int] = RELAXATION,
 ) -> FixedPoints:
     """Where the state comes to rest under constant gradients.
 
@@ -78,11 +85,12 @@ def settle(
         gradient: the gradient of each, (n,).
         known: fixed points of the same gradients, such as those of a branch. Where Newton's
             iteration ends elsewhere, the state may be on its way to one of them.
+        relaxation: the steps that it is let go for, in stages.
     """
     n = len(gradient)
     state = np.full_like(start, np.nan)
     residual, found, last = np.full(n, np.inf), np.zeros(n, bool), start.copy()
-    for n_steps in RELAXATION:
+    for n_steps in relaxation:
         todo = np.flatnonzero(~found)
         if not todo.size:
             break
@@ -102,6 +110,23 @@ def settle(
         found[todo] = rests
         state[todo] = np.where(found[todo][:, None], point, np.nan)
     return FixedPoints(state, residual, found, last)
+
+
+def beside(optimizer: Optimizer, gradients: Float, points: FixedPoints) -> FixedPoints:
+    """The fixed points next to those that are known, where none is: Newton's iteration from there.
+
+    Args:
+        optimizer: any optimizer in float64.
+        gradients: of one sign, in order, (n,).
+        points: where the state settles under each.
+    """
+    found = points.of(np.arange(len(gradients)))
+    here, todo = np.flatnonzero(points.found), np.flatnonzero(~points.found)
+    if here.size and todo.size:
+        nearest = here[np.abs(here - todo[:, None]).argmin(axis=1)]
+        state, residual = newton(optimizer, points.state[nearest], gradients[todo])
+        found.put(todo, FixedPoints(state, residual, residual <= RESIDUAL, points.last[todo]))
+    return found
 
 
 def trace(optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints) -> FixedPoints:
@@ -164,7 +189,7 @@ def stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
     if not state.size:
         return np.ones(len(state), bool)
     rng = np.random.default_rng(0)
-    sizes = np.where(state == 0, 1.0, np.abs(state))
+    sizes = np.where(np.abs(state) < ZERO, 1.0, np.abs(state))
     h = state + DISTURBANCE * sizes * rng.choice([-1.0, 1.0], state.shape)
     largest = np.zeros((2, len(state)))
     for i in range(2):
@@ -286,14 +311,17 @@ def _comes_to(
 
     The time is cut into four windows, and the largest distance in each must be smaller than in the
     one before: that of a cycle around the point is not. In all it must fall by a hundredth: a state
-    that wanders off for ever comes nearer to a point at infinity as well. One that is near, and
-    does neither, is on its way to the point if small disturbances of that die out.
+    that wanders off for ever comes nearer to a point at infinity as well. And small disturbances of
+    the point must die out: a state comes nearer to a cycle around it, too, that it starts outside
+    of. One that is near, and does none of this, is on its way there if they do.
     """
     distance = np.stack([_distance(at, point) for at in path])
     there = distance[-1] <= SAME_POINT * _size(point)
     windows = distance.reshape(WINDOWS, SNAPSHOTS // WINDOWS, distance.shape[1]).max(axis=1)
     nearer = np.all(np.diff(windows, axis=0) < 0, axis=0) & (windows[-1] <= NEARER * windows[0])
-    comes = np.asarray(possible & (there | nearer))
-    near = np.flatnonzero(possible & ~comes & (distance[-1] <= NEAR * _size(point)))
+    comes = np.asarray(possible & there)
+    coming = np.flatnonzero(possible & nearer & ~there)
+    comes[coming] = stable(optimizer, point[coming], gradient[coming])
+    near = np.flatnonzero(possible & ~nearer & ~there & (distance[-1] <= NEAR * _size(point)))
     comes[near] = attracts(optimizer, point[near], gradient[near])
     return comes

@@ -60,6 +60,41 @@ def test_a_cycle_is_no_fixed_point_though_newton_finds_one_inside() -> None:
     assert "does not settle" in said.reason
 
 
+def test_a_state_that_nears_a_cycle_from_outside_does_not_rest_in_its_middle() -> None:
+    """A turn, and |h|' = |h| (1.0004 − 0.001 |h|²), which falls towards √0.4, slowly."""
+
+    class Turning:
+        def initial_state(self, n: int) -> Float:
+            return np.tile([1.0, 0.0], (n, 1))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            size = 1.0004 - 0.001 * np.sum(h**2, axis=1, keepdims=True)
+            turn = np.array([[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]])
+            return size * h @ turn.T, -g
+
+    found = settle(Turning(), np.array([[1.0, 0.0]]), np.zeros(1))
+    assert not found.found[0]
+    assert 0.6 < np.linalg.norm(found.last[0]) < 0.8
+
+
+def test_another_point_that_h0_leads_to_is_reported() -> None:
+    """h' = (s, q + 0.2 (q − q³ + 20 s g)) with s' = 0.9 s: gone at h*, it pushes q over from h0."""
+
+    class Pushed:
+        def initial_state(self, n: int) -> Float:
+            return np.tile([1.0, -1.0], (n, 1))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            s, q = h.T
+            return np.stack([0.9 * s, q + 0.2 * (q - q**3 + 20 * s * g)], axis=1), -g
+
+    point = find_convergence_point(Pushed())
+    found = measure_adaptation(Pushed(), point, Met(np.zeros((0, 0)), 0.1, 0.07, 0.1))
+    assert isinstance(found, Adaptation)
+    np.testing.assert_allclose(found.state[:, 1], -1, rtol=1e-9)
+    np.testing.assert_array_equal(found.several, found.gradients > 0)
+
+
 def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
     """h' = h + 0.1 (h − h³ + g): two branches, which fold at |g| = 2/(3√3)."""
     fold = 2 / (3 * np.sqrt(3))
