@@ -159,9 +159,10 @@ def test_a_strange_address_does_no_harm(page: Page, file: Path) -> None:
     assert len(column(page, "optimizer")) == 5
 
 
-def test_links_lead_to_what_is_folded(page: Page, file: Path) -> None:
+@pytest.mark.parametrize("address", ["#points-table", "#points-table.sort=3%2B"])
+def test_links_lead_to_what_is_folded(page: Page, file: Path, address: str) -> None:
     page.goto("about:blank")
-    page.goto(f"{file.as_uri()}#points-table")
+    page.goto(f"{file.as_uri()}{address}")
     assert page.locator("#points-table table").is_visible()
     box = page.locator("#points-table").bounding_box()
     assert box is not None
@@ -253,6 +254,10 @@ def test_print_is_the_page_without_its_tools(page: Page) -> None:
     assert not page.get_by_role("navigation").is_visible()
     assert not page.locator(f"{TABLE} .tools").is_visible()
     assert page.locator("#verdict-matrix table").is_visible()
+    # What is repeated on every page is words, for buttons are not painted there.
+    assert not page.locator("#verdict-matrix thead button").first.is_visible()
+    said = "getComputedStyle(document.querySelector('#verdict-matrix th'), '::before').content"
+    assert page.evaluate(said) == '"claim"'
     assert len(page.pdf()) > 10_000
     page.set_viewport_size({"width": 718, "height": 1000})  # A4 upright, less its margins
     page.evaluate(OPEN_ALL)
