@@ -137,9 +137,10 @@ def _r2_near(found: Mapping[str, Any]) -> Statistic | None:
 
 
 def _engagement(found: Mapping[str, Any]) -> Statistic | None:
-    if not found.get("engagement_by_problem"):
+    told = found.get("engagement_by_problem")
+    if not told or None in told:
         return None
-    share = np.array(found["engagement_by_problem"])
+    share = np.array(told)
     sample = Sample(share, np.ones_like(share))
     return Statistic(sample.value, sample)
 

@@ -102,9 +102,8 @@ class Adaptation:
             if g.size < FEWEST:
                 found.append(np.nan)
                 continue
-            places = DIGITS - 1 - int(np.floor(np.log10(rate.max())))
             varies = np.ptp(rate) > 10.0**-DIGITS * rate.max()
-            found.append(spearmanr(g, np.round(rate, places)).statistic if varies else 0.0)
+            found.append(spearmanr(g, np.round(np.log(rate), DIGITS)).statistic if varies else 0.0)
         return np.array(found)
 
     def as_dict(self) -> dict[str, Any]:

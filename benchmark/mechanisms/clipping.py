@@ -40,7 +40,8 @@ class UpdateFunction:
         where: which state: `h0`, `h*`, or where on a real run.
         state: h, (n_state,).
         gain: D at h, without a gradient.
-        half_saturation: g½ of the negative and of the positive arm, (2,); infinite for none.
+        half_saturation: g½ of the negative and of the positive arm, (2,); infinite for none, NaN
+            where the update is not a number any more before it is reached.
         saturation_at_largest: s at the largest gradient met, of both arms, (2,).
         update: u(g) at `Clipping.gradients`, (2, n_curve).
     """
@@ -53,12 +54,13 @@ class UpdateFunction:
     update: Float
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs; None for a half-saturation that is infinite."""
+        """For programs; None for a half-saturation that is infinite, or not known."""
         return {
             "where": self.where,
             "state": listed(self.state),
             "gain": self.gain,
             "half_saturation": listed(self.half_saturation),
+            "half_saturation_is_known": (~np.isnan(self.half_saturation)).tolist(),
             "saturation_at_largest_gradient": listed(self.saturation_at_largest),
             "update": listed(self.update),
         }
@@ -89,6 +91,8 @@ class Clipping:
         g = self.met.gradients
         low, high = one.half_saturation
         n = np.maximum(1, np.sum(g != 0, axis=1)) if g.size else np.ones(0)
+        if np.any(np.isnan(one.half_saturation)):
+            return np.full(len(n), np.nan)
         return np.asarray(np.sum((g < -low) | (g > high), axis=1) / n if g.size else n)
 
     def reach(self, one: UpdateFunction) -> float:
@@ -108,7 +112,7 @@ class Clipping:
         }
         if resting is not None and self.met.gradients.size:
             told |= {
-                "reach": self.reach(resting),
+                "reach": or_none(self.reach(resting)),
                 "engagement": or_none(float(np.mean(self.engagement(resting)))),
                 "engagement_by_problem": listed(self.engagement(resting)),
             }
@@ -226,7 +230,8 @@ class _Answers:
         below = (s <= 0.5) & np.logical_and.accumulate(np.isfinite(s), axis=2)
         first = below.argmax(axis=2)
         found = below.any(axis=2) & (first > 0)
-        half = np.where(below[:, :, 0], 10.0 ** grid[0], np.inf)
+        half = np.where(np.isnan(s).any(axis=2), np.nan, np.inf)
+        half[below[:, :, 0]] = 10.0 ** grid[0]
         state, arm = np.nonzero(found)
         if state.size:
             right = first[found]

@@ -31,6 +31,7 @@ SAME_PACE = 1e-6
 """After a billion steps a count is known to 2e-7 of its pace."""
 
 SAME = 1e-9
+NEARBY = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ def hold_clocks(
 
     The state is let go for 256 steps, and driven for 64 by gradients of all sizes: a variable
     that has moved by the same amount at every step of every component is a clock, or a constant if
-    that is zero.
+    that is zero and it stays wherever it is put: one that only rests there has dynamics.
 
     Args:
         optimizer: any optimizer in float64.
@@ -110,11 +111,14 @@ def hold_clocks(
         return optimizer, ()
     top = max(MOST, float(np.log10(2 * largest)))
     pace, values = _driven(optimizer, state, top)
+    resting = [i for i in np.flatnonzero(pace == 0) if not _stays(optimizer, values, int(i), top)]
+    pace[resting] = np.nan
     if np.any(pace > 0) or np.any(pace < 0):
         late = np.where(np.isfinite(pace) & (pace != 0), values + LATE * pace, values)
         try:
             state, _ = checked_step(optimizer, late[None], np.zeros(1))
             pace, values = _driven(optimizer, state, top)
+            pace[resting] = np.nan
         except Exception as error:
             return NotApplicable(
                 f"{_clocks(pace)} counts steps, and the optimizer cannot be put forward to see "
@@ -154,6 +158,23 @@ def _driven(optimizer: Optimizer, state: Float, top: float) -> tuple[Float, Floa
     with np.errstate(all="ignore"):
         same = np.ptp(all_, axis=0) <= SAME_PACE * np.abs(all_).max(axis=0)
     return np.where(same, all_.mean(axis=0), np.nan), h[0]
+
+
+def _stays(optimizer: Optimizer, values: Float, i: int, top: float) -> bool:
+    """Whether a variable that does not move would not either if it were somewhere else nearby."""
+    rng = np.random.default_rng(2)
+    gradient = 10.0 ** rng.uniform(-3, top, DRIVEN_COMPONENTS)
+    for share in (-NEARBY, NEARBY):
+        away = share * (abs(values[i]) or 1.0)
+        h = np.tile(values, (DRIVEN_COMPONENTS, 1))
+        h[:, i] += away
+        try:
+            moved = checked_step(optimizer, h, gradient)[0][:, i] - h[:, i]
+        except Exception:
+            return True  # it may be nowhere else
+        if not np.all(np.abs(moved) <= SAME_PACE * abs(away)):
+            return False
+    return True
 
 
 def _spent(optimizer: Optimizer, values: Float, pace: Float, top: float) -> bool:

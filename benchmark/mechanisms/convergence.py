@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.clocks import Held
-from loptbench.mechanisms.fixed_points import BELOW_ONE, RELAXATION, SAME_POINT, settle
+from loptbench.mechanisms.fixed_points import BELOW_ONE, RELAXATION, RESIDUAL, SAME_POINT, settle
 from loptbench.mechanisms.linearization import MOST_STATE, checked_step, linearize
 from loptbench.mechanisms.response import NOT_SMOOTH, usable_gain
 from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
@@ -143,7 +143,10 @@ def _few(state: Float) -> str:
 def _why_not(last: Float, residual: float) -> str:
     if not np.all(np.isfinite(last)):
         return f"without a gradient the state grows without bound within {sum(RELAXATION)} steps"
+    settles = f"without a gradient the state does not settle within {sum(RELAXATION)} steps"
+    if residual <= RESIDUAL:
+        return f"{settles}; there is a fixed point, but it does not come to rest there"
     return (
-        f"no fixed point: without a gradient the state does not settle within {sum(RELAXATION)} "
-        f"steps; Newton's iteration from there ends at a residual of {residual:.1e}"
+        f"no fixed point: {settles}; Newton's iteration from there ends at a residual of "
+        f"{residual:.1e}"
     )

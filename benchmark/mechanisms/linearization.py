@@ -99,7 +99,9 @@ def own_linearization(
     parts = []
     for start in range(0, max(n, 1), size):
         with np.errstate(all="ignore"):
-            part = optimizer.linearize(state[start : start + size], gradient[start : start + size])
+            # Copies, for it may write into them.
+            at, g = (one[start : start + size].copy() for one in (state, gradient))
+            part = optimizer.linearize(at, g)
         _require_parts("linearize", part, *"ABCD")
         parts.append(Linearization(*(np.asarray(matrix, np.float64) for matrix in part)))
     found = Linearization(*(np.concatenate(matrices) for matrices in zip(*parts, strict=True)))

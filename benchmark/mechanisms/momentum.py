@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eig
 
 from loptbench.mechanisms.convergence import ConvergencePoint
+from loptbench.mechanisms.response import NO_ANSWER
 from loptbench.mechanisms.values import NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Trajectory
 
@@ -130,11 +131,12 @@ def measure_momentum(
             f"the response to an impulse never ends: the spectral radius at the convergence "
             f"point is {point.spectral_radius:.6g}, not below 1 as far as can be told"
         )
-    if point.no_response:
-        return NotApplicable(f"at the convergence point {point.no_response}")
     A, B, C, D = point.linear
     first = float(D)
     total = first + float(C @ np.linalg.solve(np.eye(len(B)) - A, B))
+    # Without an answer at once there may be one later.
+    if point.no_response and not (point.no_response == NO_ANSWER and total):
+        return NotApplicable(f"at the convergence point {point.no_response}")
     if abs(total) <= NOTHING * abs(total - first):
         return NotApplicable("the total response to an impulse is zero")
     near = whole = None
@@ -143,7 +145,7 @@ def measure_momentum(
         near, whole = explained(point, trajectory, half), explained(point, trajectory, 0)
     return Momentum(
         index=1 - first / total,
-        effective_rate=-first,
+        effective_rate=0.0 - first,
         asymptotic_rate=-total,
         modes=modes(point.linear),
         impulse_response=impulse_response(point.linear, RESPONSE_LENGTH),

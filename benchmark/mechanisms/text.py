@@ -85,10 +85,13 @@ def _clipping(found: Clipping) -> Iterator[str]:
         yield f"  and at {len(found.states) - MOST_STATES} more states (--json has all)"
     for where, reason in found.others[:MOST_STATES]:
         yield f"  {where}: not applicable: {reason}"
+    if any(np.isnan(one.half_saturation).any() for one in found.states):
+        yield "  n/a: before it has fallen to half, the update is not a number any more"
     resting = found.at("h*")
     if resting is not None and found.met.gradients.size:
         engaged = float(np.mean(found.engagement(resting)))
-        yield f"beyond it at h*     {engaged:.2%} of the gradients met"
+        share = "n/a" if np.isnan(engaged) else f"{engaged:.2%}"
+        yield f"beyond it at h*     {share} of the gradients met"
 
 
 def _schedule(found: Schedule) -> Iterator[str]:

@@ -13,6 +13,7 @@ from loptbench.errors import ContractError
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.values import Met, NotApplicable
 from loptbench.optimizers import baseline, sgd
+from loptbench.protocol import Linearization
 from loptbench.tasks import Quadratic
 from loptbench.tests.test_mechanisms import made
 from loptbench.trajectory import run, unroll_by_steps
@@ -235,7 +236,10 @@ def test_a_warm_up_that_ends() -> None:
     )
     assert schedule["peak_step"] == 19
     assert found["momentum"]["effective_rate"] == pytest.approx(0.1, rel=1e-9)
-    assert found["convergence_point"]["held"] == [{"index": 0, "value": 19.0, "counts": False}]
+    # It is no constant: wherever it is put it goes back to 19.
+    assert found["convergence_point"]["held"] == []
+    assert found["convergence_point"]["state"] == [19.0]
+    assert found["convergence_point"]["spectral_radius"] == 0
 
 
 def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> None:
@@ -267,3 +271,88 @@ def test_a_clip_far_below_the_gradients_is_still_one() -> None:
     for optimizer, half in ((hard, 0.004), (soft, 0.01)):
         clipping = analyze(optimizer, met=met).as_dict()["clipping"]
         assert clipping["states"][0]["half_saturation"] == pytest.approx([half] * 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.5, 0.8, 0.95])
+def test_a_rate_that_has_come_to_rest_is_still_a_mode(decay: float) -> None:
+    """A rate in the state, s' = λ s + (1 − λ)/16 from ½, beside momentum 0.1: it is no constant."""
+
+    def step(h: Float, g: Float) -> Any:
+        rate, m = decay * h[0] + (1 - decay) / 16, 0.1 * h[1] + g
+        return [rate, m], -rate * m
+
+    found = told(from_functions(step, (0.5, 0.0)))
+    assert found["convergence_point"]["spectral_radius"] == pytest.approx(decay, rel=1e-9)
+    assert len(found["momentum"]["modes"]) == 2
+    assert found["momentum"]["index"] == pytest.approx(0.1, rel=1e-9)
+    rates = 1 / 16 + (0.5 - 1 / 16) * decay ** np.arange(1, 31)
+    np.testing.assert_allclose(found["schedule"]["rate"], rates, rtol=1e-9)
+
+
+def test_a_state_that_begins_on_an_unstable_point_is_no_constant() -> None:
+    """h' = 1 + 1.5 (h − 1) from 1, where it stays until something pushes it."""
+    found = told(from_functions(lambda h, g: ([1 + 1.5 * (h[0] - 1)], -0.1 * g * h[0]), (1.0,)))
+    assert found["convergence_point"]["spectral_radius"] == pytest.approx(1.5, rel=1e-9)
+    assert "never ends" in found["momentum"]["not_applicable"]
+
+
+def test_a_constant_is_held_wherever_it_is() -> None:
+    found = told(from_functions(lambda h, g: ([h[0], 0.9 * h[1] + g], -h[0] * h[1]), (0.1, 0.0)))
+    assert found["convergence_point"]["spectral_radius"] == pytest.approx(0.9, rel=1e-9)
+    assert len(found["momentum"]["modes"]) == 1
+
+
+def test_an_answer_that_comes_a_step_late_is_all_momentum() -> None:
+    """Δ = −α h, h' = β h + g: κ is 0, −α, −αβ and so on."""
+    found = told(from_functions(lambda h, g: ([0.9 * h[0] + g], -0.1 * h[0]), (0.0,)))["momentum"]
+    assert (found["index"], found["effective_rate"]) == (1.0, 0.0)
+    assert found["asymptotic_rate"] == pytest.approx(1.0, rel=1e-9)
+    assert found["impulse_response"][:3] == pytest.approx([0.0, -0.1, -0.09], rel=1e-9)
+
+
+def test_rates_that_always_fall_are_in_order_over_any_number_of_decades() -> None:
+    """h' = 0.5 h + 0.5 |g|, Δ = −g/h⁶: a rate of |g|⁻⁶, over six decades and more."""
+    optimizer = from_functions(
+        lambda h, g: ([0.5 * h[0] + 0.5 * np.abs(g)], -g * (0.001 + h[0]) ** -6), (0.0,)
+    )
+    met = Met(np.zeros((0, 0)), 1.0, 0.1, 10.0)
+    found = analyze(optimizer, met=met).as_dict()["adaptation"]
+    assert found["rank_correlation"] == pytest.approx([-1.0, -1.0], abs=1e-12)
+
+
+def test_a_half_saturation_beyond_what_is_a_number_is_not_known() -> None:
+    """Δ = −s tanh(g/s) up to |g| = 10: it falls to half at 1.915 s."""
+    half = brentq(lambda x: np.tanh(x) / x - 0.5, 1, 3)
+
+    def within_ten(s: float) -> dict[str, Any]:
+        def step(_: Float, g: Float) -> Any:
+            return [], np.where(np.abs(g) > 10, np.nan, -0.1 * s * np.tanh(g / s))
+
+        state: dict[str, Any] = told(from_functions(step, ()))["clipping"]["states"][0]
+        return state
+
+    assert within_ten(3.0)["half_saturation"] == pytest.approx([3 * half] * 2, rel=1e-9)
+    beyond = within_ten(6.0)
+    assert beyond["half_saturation"] == [None, None]
+    assert beyond["half_saturation_is_known"] == [False, False]
+
+
+def test_a_linearize_that_writes_into_its_arguments_does_no_harm() -> None:
+    class Writing:
+        def initial_state(self, n: int) -> Float:
+            return np.zeros((n, 1))
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            m = 0.9 * h[:, 0] + g
+            return m[:, None], -0.1 * m
+
+        def linearize(self, h: Float, g: Float) -> Linearization:
+            n = len(g)
+            h += 1
+            return Linearization(
+                np.full((n, 1, 1), 0.9), np.ones((n, 1)), np.full((n, 1), -0.09), np.full(n, -0.1)
+            )
+
+    found = told(Writing())
+    assert abs(found["convergence_point"]["drift"]) < 1e-12
+    assert found["momentum"]["index"] == pytest.approx(0.9, rel=1e-9)

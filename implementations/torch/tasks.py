@@ -40,7 +40,10 @@ def _quadratic(problem: Problem, x: Tensor, _: Step) -> Tensor:
 
 def _quadratic_gradient(problem: Problem, x: Tensor) -> Tensor:
     # ∇f = Hx + v
-    return _times(problem.arrays["H"], x) + problem.arrays["v"]
+    H, v = problem.arrays["H"], problem.arrays["v"]
+    if x.dim() + 1 == H.dim():
+        return torch.baddbmm(v.unsqueeze(-1), H, x.unsqueeze(-1)).squeeze(-1)
+    return _times(H, x) + v
 
 
 def _quadratic_hessian_vector(problem: Problem, x: Tensor, direction: Tensor) -> Tensor:
