@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from loptbench.mechanisms.clocks import Held
 from loptbench.mechanisms.fixed_points import BELOW_ONE, RELAXATION, RESIDUAL, SAME_POINT, settle
 from loptbench.mechanisms.linearization import MOST_STATE, checked_step, linearize
-from loptbench.mechanisms.response import NOT_SMOOTH, usable_gain
+from loptbench.mechanisms.response import NO_ANSWER, NOT_SMOOTH, usable_gain
 from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Optimizer
 
@@ -53,11 +53,14 @@ class ConvergencePoint:
         return self.spectral_radius < BELOW_ONE
 
     def as_dict(self, drift: float | None) -> dict[str, Any]:
-        """For programs.
+        """For programs; None for derivatives of an update that has none.
 
         Args:
             drift: `update` relative to a typical update, if one is known.
         """
+        A, B, C, D = self.linear
+        if self.no_response and self.no_response != NO_ANSWER:
+            C, D = (np.full_like(one, np.nan) for one in (C, D))
         return {
             "residual": self.residual,
             "spectral_radius": self.spectral_radius,
@@ -69,7 +72,10 @@ class ConvergencePoint:
             "other_starts_at_this_point": self.n_same,
             "linearization_error": or_none(self.linear_error),
             "held": [dataclasses.asdict(one) for one in self.held],
-            **{name: listed(matrix) for name, matrix in zip("ABCD", self.linear, strict=True)},
+            "A": listed(A),
+            "B": listed(B),
+            "C": listed(C),
+            "D": listed(D),
         }
 
 

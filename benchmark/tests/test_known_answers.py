@@ -64,6 +64,7 @@ def test_lion_has_no_learning_rate_where_it_rests_and_says_so() -> None:
     assert found["convergence_point"]["spectral_radius"] == pytest.approx(0.99)
     assert "not differentiable" in found["momentum"]["not_applicable"]
     assert "not differentiable" in found["schedule"]["not_applicable"]
+    assert (found["convergence_point"]["C"], found["convergence_point"]["D"]) == ([None], None)
 
 
 def test_an_update_without_a_linear_part_has_no_rate() -> None:
