@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loptbench.reports.elements import Bullets, Cell, Folded, Prose
+from loptbench.reports.training import preset_of
 from loptbench.tasks import TASKS
 
 PAPER = (
@@ -54,9 +55,8 @@ def presets(trained: Mapping[tuple[str, str], Mapping[str, Any]]) -> Sequence[st
     found: dict[str, dict[str, tuple[Any, Any]]] = {}
     for (task, _), told in trained.items():
         settings = told.get("configuration", {})
-        name = settings.get("preset") or "own settings"
         sizes = settings.get("n_units", "?"), settings.get("n_outer_steps", "?")
-        found.setdefault(name, {}).setdefault(task, sizes)
+        found.setdefault(preset_of(told), {}).setdefault(task, sizes)
     said = []
     for name, by_task in found.items():
         tasks = [task for task in TASKS if task in by_task]

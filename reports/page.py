@@ -34,7 +34,7 @@ from loptbench.reports.judged import (
     warnings,
 )
 from loptbench.reports.results import Results
-from loptbench.reports.training import meta_training, trained, zoo_table
+from loptbench.reports.training import meta_training, preset_of, trained, zoo_table
 from loptbench.reports.verdict_words import one_line
 from loptbench.reports.writing import html
 from loptbench.tasks import TASKS
@@ -194,10 +194,7 @@ def _claims(results: Results, verdicts: Sequence[Verdict], command: str) -> list
     records = results.of_kind("mechanisms")
     told = trained(results.of_kind("evaluation"))
     made_by = {
-        name: (
-            one.get("configuration", {}).get("preset") or "own settings",
-            str(one.get("implementation", "unknown")),
-        )
+        name: (preset_of(one), str(one.get("implementation", "unknown")))
         for (_, name), one in told.items()
     }
     return claim_sections(verdicts, records, made_by, origin.points(records), command)

@@ -27,6 +27,11 @@ def _place(task: str) -> int:
     return list(TASKS).index(task) if task in TASKS else len(TASKS)
 
 
+def preset_of(told: Mapping[str, Any]) -> str:
+    """The preset that a learned optimizer was meta-trained with."""
+    return told.get("configuration", {}).get("preset") or "own settings"
+
+
 def zoo_table(records: Sequence[Record]) -> Table | None:
     """Every learned optimizer: how it was made, and how it validated."""
     weights = {
@@ -41,7 +46,7 @@ def zoo_table(records: Sequence[Record]) -> Table | None:
                 name,
                 task,
                 told.get("implementation", ""),
-                settings.get("preset") or "own settings",
+                preset_of(told),
                 settings.get("seed"),
                 settings.get("n_units"),
                 settings.get("n_outer_steps"),

@@ -158,19 +158,21 @@ def measure_adaptation(
     gradients = sweep_of(met)
     start = point.state if isinstance(point, ConvergencePoint) else h0[0].astype(np.float64)
     points = settle(optimizer, np.tile(start, (gradients.size, 1)), gradients)
-    others = [_from_start(optimizer, h0, gradients)]
+    others: list[FixedPoints] = []
     ends = np.array([np.inf, np.inf])
     if isinstance(point, ConvergencePoint):
         branch, ends = _branch(optimizer, start, gradients, points)
-        others.append(branch)
+        others = [_from_start(optimizer, h0, gradients), branch]
     # Some may be on their way to a point that Newton's iteration did not find from there.
-    for others_known in (*others, _beside(optimizer, gradients, points)):
+    for candidates in (*others, _beside(optimizer, gradients, points)):
         moving = ~points.found & np.all(np.isfinite(points.last), axis=1)
-        late = np.flatnonzero(others_known.found & moving)
+        late = np.flatnonzero(candidates.found & moving)
         if late.size:
-            known = others_known.of(late)
+            known = candidates.of(late)
             points.put(late, settle(optimizer, points.last[late], gradients[late], known))
-    several = np.any([_apart(points, other) for other in others], axis=0)
+    several = np.zeros(gradients.size, bool)
+    for other in others:
+        several |= _apart(points, other)
     if not points.found.any():
         return NotApplicable(
             f"under no constant gradient does the state settle within {sum(RELAXATION):,} steps"
