@@ -72,7 +72,8 @@ def main() -> None:
         code = 2
     except (KeyboardInterrupt, click.Abort):
         click.echo(
-            "interrupted; run, tune and meta-train go on from here when called again", err=True
+            "interrupted; run, tune, meta-train and reproduce go on from here when called again",
+            err=True,
         )
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

@@ -279,7 +279,8 @@ class Sweeps(Protocol):
     ) -> tuple[Array, Sweep]:
         """Go on by `n_steps` steps with every draw on every problem, all side by side.
 
-        A run that blows up goes on with what is not finite, and touches no other.
+        A run that blows up goes on with what is not finite, and touches no other. The tuner calls
+        this from two threads at a time.
 
         Args:
             kind: a hand-designed kind.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from loptbench.errors import LoptbenchError
-from loptbench.files import write_atomically
+from loptbench.files import only_process, write_atomically
 from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
 from loptbench.provenance import machine, versions_of
 from loptbench.tasks import Task, definition
@@ -43,6 +43,10 @@ EDGE = 0.02
 
 N_SHOWN = 20
 """How many of the best draws an entry keeps: they show how flat the optimum is."""
+
+
+Search = tuple[Task, str, Settings]
+"""Task, baseline and settings of one search."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +131,15 @@ class Tuned:
         order = list(BASELINES)
         return sorted(named, key=lambda entry: order.index(entry.kind))
 
+    def is_of(self, implementation: Any, searches: Iterable[Search]) -> bool:
+        """Whether it holds what these searches in that implementation find, and no more."""
+        there = [
+            {"kind": entry.kind, "task": entry.task, "settings": entry.settings}
+            for entry in self.entries
+        ]
+        wanted: list[Any] = json.loads(json.dumps([_as_plain(one) for one in searches]))
+        return (self.provenance["implementation"], there) == (implementation.name, wanted)
+
 
 def load_tuned(path: Path | None = None) -> Tuned:
     """Read a file of tuned baselines; the shipped one if no path is given.
@@ -168,6 +181,12 @@ def shipped_path(implementation: str) -> Path:
     return Path(str(resources.files("loptbench") / "hyperparameters" / f"{implementation}.json"))
 
 
+def _as_plain(one: Search) -> dict[str, Any]:
+    """What a search looks for, and how, as JSON writes it."""
+    task, kind, settings = one
+    return {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
+
+
 def _provenance(implementation: Any) -> dict[str, Any]:
     return {
         "implementation": implementation.name,
@@ -176,26 +195,17 @@ def _provenance(implementation: Any) -> dict[str, Any]:
     }
 
 
-def _identity(
-    implementation: Any, searches: Iterable[tuple[Task, str, Settings]]
-) -> dict[str, Any]:
+def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]:
     """What decides the bytes of the file, as far as the caller chooses it."""
     return {
         "implementation": implementation.name,
         "versions": versions_of(implementation),
-        "searches": [
-            {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
-            for task, kind, settings in searches
-        ],
+        "searches": [_as_plain(one) for one in searches],
         "ranges": {
             kind: {name: dataclasses.astuple(one) for name, one in named.items()}
             for kind, named in RANGES.items()
         },
     }
-
-
-Search = tuple[Task, str, Settings]
-"""Task, baseline and settings of one search."""
 
 
 def plan_searches(
@@ -250,12 +260,23 @@ def tune(
         report: told how many draws are done in all, and a few words.
 
     Raises:
-        LoptbenchError: the file exists, the partial one belongs to another configuration, or
-            every draw of a search diverged.
+        LoptbenchError: the file exists or cannot be written, another process is searching for it,
+            the partial one belongs to another configuration, or every draw of a search diverged.
     """
+    partial = output.with_name(f"{output.name}.partial")
+    with only_process(partial, "a search"):
+        return _tune(implementation, searches, output, partial, report)
+
+
+def _tune(
+    implementation: Any,
+    searches: Sequence[Search],
+    output: Path,
+    partial: Path,
+    report: Callable[[int, str], None],
+) -> Tuned:
     if output.exists():
         raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
-    partial = output.with_name(f"{output.name}.partial")
     identity = json.loads(json.dumps(_identity(implementation, searches)))
     finished, founds = _resume(partial, identity)
     done = 0

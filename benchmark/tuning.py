@@ -17,10 +17,12 @@ each of which everything found is handed over to be saved. The composition of gr
 nothing but what stands in the blocks before: resumed, a search finds the same to the last bit.
 """
 
+import contextvars
 import dataclasses
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, EPSILON, KINDS
-from loptbench.protocol import Array, Sweep
+from loptbench.protocol import Array, Sweep, Sweeps
 from loptbench.tasks import Task
 from loptbench.trajectory import start_sweep, sweep
 
@@ -38,6 +40,8 @@ GROUP_FLOATS = 2**23
 """About how many numbers the evaluations of one group hold: what bounds the memory."""
 LARGEST_GROUP = 256
 GROUPS_PER_BLOCK = 16
+GROUPS_AT_ONCE = 2
+"""A framework computes a group mostly in one thread; two at a time leave no core idle of two."""
 LARGEST_BLOCK = 512
 CHECKS_PER_RUN = 20
 """How often during a run draws can be dropped."""
@@ -256,8 +260,8 @@ class Runner:
     def _side_by_side(self, draws: Mapping[str, Array], at: Sweep) -> tuple[Array, Sweep]:
         """A segment of all these draws, group by group; the last group is filled with repeats."""
         n = len(at.step)
-        losses, ends = [], []
-        for start in range(0, n, self.group):
+
+        def of_group(start: int) -> tuple[Array, Sweep]:
             chosen = np.minimum(np.arange(start, start + self.group), n - 1)
             loss, end = sweep(
                 self.implementation,
@@ -270,8 +274,16 @@ class Runner:
                 self.dtype,
             )
             n_here = min(self.group, n - start)
-            losses.append(loss[:, :n_here])
-            ends.append(Sweep(*(array[:n_here] for array in end)))
+            return loss[:, :n_here], Sweep(*(array[:n_here] for array in end))
+
+        n_at_once = GROUPS_AT_ONCE if isinstance(self.implementation, Sweeps) else 1
+        with ThreadPoolExecutor(n_at_once) as pool:
+            # A thread begins without the settings of this one, such as NumPy's on overflow.
+            waited = [
+                pool.submit(contextvars.copy_context().run, of_group, start)
+                for start in range(0, n, self.group)
+            ]
+            losses, ends = zip(*(one.result() for one in waited), strict=True)
         columns = zip(*ends, strict=True)
         return np.concatenate(losses, axis=1), Sweep(*(np.concatenate(c) for c in columns))
 

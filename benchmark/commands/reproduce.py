@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from loptbench.commands.options import device_option, mnist_option
 from loptbench.commands.run import QUICK, measure
@@ -14,9 +15,11 @@ from loptbench.progress import progress
 from loptbench.registry import discover, get_implementation
 from loptbench.runner import plan
 from loptbench.tasks import TASKS, get_task
-from loptbench.tuned import Tuned, load_tuned, plan_searches, tune
+from loptbench.tuned import Search, Tuned, load_tuned, plan_searches, tune
 from loptbench.weights import Checkpoint, load_checkpoint
 from loptbench.zoo import names, representatives, shipped
+
+ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws", "device")
 
 
 @click.command()
@@ -44,7 +47,9 @@ from loptbench.zoo import names, representatives, shipped
 @click.option("--draws", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
 @mnist_option
 @device_option
+@click.pass_context
 def reproduce(
+    context: click.Context,
     from_scratch: bool,
     folder: Path,
     implementation: str,
@@ -61,6 +66,8 @@ def reproduce(
     each other, as `run` does it.
     """
     tasks = [get_task(name).name for name in dict.fromkeys(task or TASKS)]
+    if not from_scratch:
+        _refuse_what_is_not_used(context)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -71,10 +78,9 @@ def reproduce(
         if outer_steps is not None:
             changes["n_outer_steps"] = outer_steps
         configs = [load_preset(preset, name, changes) for name in tasks]
-        for config in configs:
-            require_meta_training(one, config)
-        checkpoints = dict(_meta_trained(one, config, folder) for config in configs)
-        tuned = _tuned(one, tasks, draws, folder / "tuned.json")
+        fewer: dict[str, Any] = {} if draws is None else {"n_draws": draws}
+        searches = plan_searches(one, [get_task(name) for name in tasks], **fewer)
+        checkpoints, tuned = _from_scratch(one, configs, searches, folder)
     else:
         checkpoints = {name: shipped(name) for name in names()}
         tuned = load_tuned()
@@ -85,28 +91,57 @@ def reproduce(
     measure(trials, folder / "results", entries, folder / "report.html")
 
 
-def _meta_trained(
-    implementation: Any, config: MetaTraining, folder: Path
-) -> tuple[str, Checkpoint]:
-    """The checkpoint of these settings in the folder, meta-trained if it is not there yet."""
-    name = f"{config.task}-{config.preset}-{implementation.name}-{config.seed}"
-    path = folder / f"{name}.safetensors"
-    if not path.exists():
-        with progress(f"meta-training on {config.task}", config.n_outer_steps) as report:
-            return name, meta_train(implementation, config, path, report)
+def _refuse_what_is_not_used(context: click.Context) -> None:
+    for name in ONLY_FROM_SCRATCH:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} goes with --from-scratch only; without it, what is "
+                "shipped is measured"
+            )
+
+
+def _from_scratch(
+    implementation: Any, configs: list[MetaTraining], searches: list[Search], folder: Path
+) -> tuple[dict[str, Checkpoint], Tuned]:
+    """The learned optimizers and the baselines, made anew but for those in the folder already."""
+    for config in configs:
+        require_meta_training(implementation, config)
+    named = {f"{one.task}-{one.preset}-{implementation.name}-{one.seed}": one for one in configs}
+    paths = {name: folder / f"{name}.safetensors" for name in named}
+    path_of_tuned = folder / "tuned.json"
+    # What was made with other settings is refused now, not after an hour of meta-training.
+    found = {
+        name: _meta_trained_before(paths[name], config)
+        for name, config in named.items()
+        if paths[name].exists()
+    }
+    tuned = None
+    if path_of_tuned.exists():
+        tuned = _tuned_before(path_of_tuned, implementation, searches)
+    for name, config in named.items():
+        if name not in found:
+            with progress(f"meta-training on {config.task}", config.n_outer_steps) as report:
+                found[name] = meta_train(implementation, config, paths[name], report)
+    if tuned is None:
+        with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
+            tuned = tune(implementation, searches, path_of_tuned, report)
+    return {name: found[name] for name in named}, tuned
+
+
+def _meta_trained_before(path: Path, config: MetaTraining) -> Checkpoint:
     found = load_checkpoint(path)
     if found.meta_training.get("configuration") != config.model_dump():
         raise LoptbenchError(
             f"{path} was meta-trained with other settings; name another --folder, or move it"
         )
-    return name, found
+    return found
 
 
-def _tuned(implementation: Any, tasks: list[str], draws: int | None, path: Path) -> Tuned:
-    """The tuned baselines in the folder, tuned if they are not there yet."""
-    if not path.exists():
-        changes: dict[str, Any] = {} if draws is None else {"n_draws": draws}
-        searches = plan_searches(implementation, [get_task(name) for name in tasks], **changes)
-        with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
-            tune(implementation, searches, path, report)
-    return load_tuned(path)
+def _tuned_before(path: Path, implementation: Any, searches: list[Search]) -> Tuned:
+    found = load_tuned(path)
+    if not found.is_of(implementation, searches):
+        raise LoptbenchError(
+            f"{path} is of other searches: other tasks, settings or implementation; name another "
+            "--folder, or move it"
+        )
+    return found

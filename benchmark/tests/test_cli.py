@@ -265,7 +265,7 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=120)[1]
     assert process.returncode == 130, first + rest
-    assert "interrupted; run, tune and meta-train go on from here when called again" in rest
+    assert "meta-train and reproduce go on from here when called again" in rest
     assert "Traceback" not in rest
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

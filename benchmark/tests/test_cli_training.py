@@ -166,6 +166,21 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
     code, _, err = command(*arguments, "--outer-steps", "2")
     assert code == 2
     assert "was meta-trained with other settings; name another --folder, or move it" in err
+    for more in (("--draws", "31"), ("--task", "quadratic")):
+        code, _, err = command(*arguments, *more)
+        assert code == 2
+        assert "tuned.json is of other searches" in err
+    assert not list(made.glob("quadratic*"))  # it is said before anything is meta-trained
+
+
+@pytest.mark.parametrize("option", [("--preset", "paper"), ("--outer-steps", "3")])
+def test_reproduce_refuses_what_it_would_not_use(
+    command: Command, folder: Path, option: tuple[str, str]
+) -> None:
+    code, _, err = command("reproduce", *option)
+    assert code == 2
+    assert f"{option[0]} goes with --from-scratch only" in err
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from loptbench import tuning
 from loptbench.agreement import ORACLE, oracle_run
 from loptbench.errors import LoptbenchError
+from loptbench.files import only_process
 from loptbench.optimizers import BASELINES, baseline
 from loptbench.registry import get_implementation
 from loptbench.tasks import TASKS, Digits, Quadratic, Rosenbrock, TwoMoons, definition, get_task
@@ -246,6 +247,44 @@ def test_a_search_of_another_configuration_is_left_alone(folder: Path) -> None:
     partial.write_text(partial.read_text()[:100])
     with pytest.raises(LoptbenchError, match="is damaged"):
         tune(Sweeping(), SEARCHES, output)
+
+
+@pytest.mark.harness
+@pytest.mark.usefixtures("small_blocks")
+def test_a_search_in_use_is_refused(folder: Path) -> None:
+    output = folder / "tuned.json"
+    with (
+        only_process(folder / "tuned.json.partial", "a search"),
+        pytest.raises(LoptbenchError, match=r"partial is in use by a search in another process"),
+    ):
+        tune(Sweeping(), SEARCHES, output)
+    assert tune(Sweeping(), SEARCHES, output).is_of(Sweeping(), SEARCHES)
+
+
+@pytest.mark.harness
+@pytest.mark.usefixtures("small_blocks")
+def test_it_is_known_which_searches_a_file_is_of(folder: Path) -> None:
+    found = tune(Sweeping(), SEARCHES, folder / "tuned.json")
+    assert found.is_of(Sweeping(), SEARCHES)
+    assert not found.is_of(Sweeping(), SEARCHES[:-1])
+    other = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
+    assert not found.is_of(Sweeping(), other)
+
+    class Other(Sweeping):
+        name = "other"
+
+    assert not found.is_of(Other(), SEARCHES)
+
+
+@pytest.mark.harness
+@pytest.mark.usefixtures("small_blocks")
+def test_how_many_groups_are_computed_at_once_changes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in (1, 2, 5):
+        monkeypatch.setattr(tuning, "GROUPS_AT_ONCE", n)
+        tune(Sweeping(), SEARCHES, folder / f"{n}.json")
+    assert len({path.read_bytes() for path in folder.glob("*.json")}) == 1
 
 
 def test_a_result_is_not_overwritten(folder: Path) -> None:

@@ -20,6 +20,7 @@ from loptbench.tasks.base import ProblemBatch, unflatten
 Float = NDArray[np.float64]
 Complex = NDArray[Any]
 """Real, or complex in a complex step."""
+Layers = tuple[Complex, ...]
 
 COMPLEX_STEP = 1e-30
 
@@ -30,8 +31,16 @@ class _Network:
     def __init__(self, batch: ProblemBatch) -> None:
         self.layout = batch.layout
 
-    def _gradient(self, x: Complex, step: int) -> Complex:
+    def _forwards(self, p: dict[str, Complex], step: int) -> Layers:
+        """What the way back needs of each layer, from the input to q."""
         raise NotImplementedError
+
+    def _backwards(self, x: Complex, layers: Layers) -> Complex:
+        """The gradient at x, from what `_forwards` found there."""
+        raise NotImplementedError
+
+    def _gradient(self, x: Complex, step: int) -> Complex:
+        return self._backwards(x, self._forwards(unflatten(x, self.layout), step))
 
     def hessian_vector(self, parameters: Float, step: int, vector: Float) -> Float:
         """Im ∇f(x + iεy) / ε, with y scaled to a largest entry of one."""
@@ -62,22 +71,24 @@ class TwoMoonsProblems(_Network):
         self.u, self.y = batch.shared["points"], batch.shared["labels"][:, None]
         self.penalty = float(batch.shared["penalty"])
 
-    def _forwards(self, p: dict[str, Complex]) -> tuple[Complex, Complex, Complex]:
+    def _forwards(self, p: dict[str, Complex], step: int) -> Layers:
+        """h₁, h₂ and q."""
         h1 = np.tanh(self.u @ _swap(p["W_1"]) + p["b_1"][:, None])
         h2 = np.tanh(h1 @ _swap(p["W_2"]) + p["b_2"][:, None])
         return h1, h2, h2 @ _swap(p["W_3"]) + p["b_3"][:, None]
 
     def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """f = mean(log(1 + exp(q)) − y q) + penalty ‖x‖₂, and ∇f."""
-        *_, q = self._forwards(unflatten(parameters, self.layout))
+        layers = self._forwards(unflatten(parameters, self.layout), step)
+        q = layers[-1]
         data = np.mean(np.logaddexp(0, q) - self.y * q, axis=(1, 2))
         norm = np.sqrt(np.sum(parameters**2, axis=1))
-        return data + self.penalty * norm, self._gradient(parameters, step)
+        return data + self.penalty * norm, self._backwards(parameters, layers)
 
-    def _gradient(self, x: Complex, step: int) -> Complex:
+    def _backwards(self, x: Complex, layers: Layers) -> Complex:
         """∂f/∂q = (sigmoid(q) − y) / n, then backwards; the penalty's is penalty · x / ‖x‖₂."""
         p = unflatten(x, self.layout)
-        h1, h2, q = self._forwards(p)
+        h1, h2, q = layers
         to_q = (0.5 * (1 + np.tanh(q / 2)) - self.y) / len(self.u)
         to_a2 = (to_q @ p["W_3"]) * (1 - h2**2)
         to_a1 = (to_a2 @ p["W_2"]) * (1 - h1**2)
@@ -96,7 +107,7 @@ class TwoMoonsProblems(_Network):
     def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """The sizes of the terms of f and ∇f, what the layers bring along included."""
         p = unflatten(parameters, self.layout)
-        h1, h2, q = self._forwards(p)
+        h1, h2, q = self._forwards(p, step)
         a = {name: np.abs(array) for name, array in p.items()}
         e1 = np.abs(h1) + (1 - h1**2) * (np.abs(self.u) @ _swap(a["W_1"]) + a["b_1"][:, None])
         e2 = np.abs(h2) + (1 - h2**2) * (e1 @ _swap(a["W_2"]) + a["b_2"][:, None])
@@ -144,30 +155,28 @@ class DigitsProblems(_Network):
         images = self.pixels[chosen] / self.white
         return _patches(images[..., None]), self.labels[chosen][..., None] == np.arange(10)
 
-    def _forwards(
-        self, p: dict[str, Complex], u: Float
-    ) -> tuple[Complex, Complex, Complex, Complex]:
-        """h₁, the patches of h₁, h₂ and q."""
+    def _forwards(self, p: dict[str, Complex], step: int) -> Layers:
+        """The patches of the images, one-hot labels, h₁, the patches of h₁, h₂ and q."""
+        u, hot = self._minibatch(step)
         h1 = np.tanh(u @ _kernel(p["K_1"]) + p["b_1"][:, None, None])
         patches = _patches(_square(h1))
         h2 = np.tanh(patches @ _kernel(p["K_2"]) + p["b_2"][:, None, None])
         features = h2.reshape(*h2.shape[:2], -1)
-        return h1, patches, h2, features @ _swap(p["W_3"]) + p["b_3"][:, None]
+        return u, hot, h1, patches, h2, features @ _swap(p["W_3"]) + p["b_3"][:, None]
 
     def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """f = mean(log Σ exp(q) − q_label) over the minibatch, and ∇f."""
-        u, hot = self._minibatch(step)
-        *_, q = self._forwards(unflatten(parameters, self.layout), u)
+        layers = self._forwards(unflatten(parameters, self.layout), step)
+        _, hot, *_, q = layers
         top = q.max(axis=2)
         total = top + np.log(np.sum(np.exp(q - top[..., None]), axis=2))
         loss = np.mean(total - np.sum(q, axis=2, where=hot), axis=1)
-        return loss, self._gradient(parameters, step)
+        return loss, self._backwards(parameters, layers)
 
-    def _gradient(self, x: Complex, step: int) -> Complex:
+    def _backwards(self, x: Complex, layers: Layers) -> Complex:
         """∂f/∂q = (softmax(q) − [c = label]) / batch, then backwards."""
         p = unflatten(x, self.layout)
-        u, hot = self._minibatch(step)
-        h1, patches, h2, q = self._forwards(p, u)
+        u, hot, h1, patches, h2, q = layers
         grown = np.exp(q - q.real.max(axis=2, keepdims=True))
         to_q = (grown / grown.sum(axis=2, keepdims=True) - hot) / hot.shape[1]
         features = h2.reshape(*h2.shape[:2], -1)
@@ -187,8 +196,7 @@ class DigitsProblems(_Network):
     def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """The sizes of the terms of f and ∇f, what the layers bring along included."""
         p = unflatten(parameters, self.layout)
-        u, hot = self._minibatch(step)
-        h1, _, h2, q = self._forwards(p, u)
+        u, hot, h1, _, h2, q = self._forwards(p, step)
         a = {name: np.abs(array) for name, array in p.items()}
         e1 = np.abs(h1) + (1 - h1**2) * (u @ _kernel(a["K_1"]) + a["b_1"][:, None, None])
         patches = _patches(_square(e1))
