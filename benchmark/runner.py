@@ -1,15 +1,13 @@
-"""The benchmark: which trials there are, and running those whose record is not there yet."""
+"""The benchmark: which trials there are, and what each of them finds out."""
 
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from loptbench.conformance import CHECKS, Outcome, Status, Subject, run_check, subjects
 from loptbench.evaluation import Evaluation, evaluate, paired_ratio
 from loptbench.mechanism_trials import Expected, mechanism_trials
 from loptbench.optimizers import OptimizerSpec, optimal_momentum
-from loptbench.provenance import machine
-from loptbench.records import Record, Store, TrialStatus, key_hash
+from loptbench.records import TrialStatus
 from loptbench.registry import Entry
 from loptbench.tasks import TASKS, Quadratic, Task, get_task
 from loptbench.trials import Result, Trial, bind, comparison_dict, learned, trial_key
@@ -118,47 +116,6 @@ def _evaluation_trials(
             if spec.kind in one.optimizers:
                 key = trial_key(entry, "evaluation", label, spec, name, seed, "float64")
                 yield Trial(key | decides, bind(_learned_against, baselines, spec, told))
-
-
-def run_trials(
-    trials: list[Trial],
-    store: Store,
-    entries: Iterable[Entry],
-    report: Callable[[int, str], None] = lambda *_: None,
-) -> list[Record]:
-    """Run what is not in the store yet, and return the records of all trials, in order.
-
-    Each record is written as soon as its trial ends: interrupted, the next call goes on from there.
-    """
-    store.put_plan(
-        {
-            "trials": [{**trial.key, "record": key_hash(trial.key)} for trial in trials],
-            "implementations": [
-                {"name": e.name, "availability": str(e.availability), "reason": e.reason}
-                for e in entries
-            ],
-        }
-    )
-    records = []
-    for done, trial in enumerate(trials):
-        record = store.get(trial.key)
-        if record is None:
-            report(done, trial.words)
-            start = time.monotonic()
-            result = _guarded(trial)
-            seconds = round(time.monotonic() - start, 3)
-            record = Record(trial.key, *result, {**machine(), "seconds": seconds})
-            store.put(record)
-        records.append(record)
-        report(done + 1, trial.words)
-    return records
-
-
-def _guarded(trial: Trial) -> Result:
-    try:
-        return trial.run()
-    except Exception as error:
-        return TrialStatus.FAILED, f"raised {type(error).__name__}: {error}", {}
 
 
 def outcome_dict(outcome: Outcome) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from loptbench.execution import JOBS
 from loptbench.tasks import use_mnist
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,5 +36,17 @@ def device_option(command: F) -> F:
     """Add `--device`: where arrays live and are computed with."""
     option: Callable[[F], F] = click.option(
         "--device", default="cpu", show_default=True, help="Where to compute: cpu or cuda."
+    )
+    return option(command)
+
+
+def jobs_option(command: F) -> F:
+    """Add `--jobs`: in how many processes trials run."""
+    option: Callable[[F], F] = click.option(
+        "--jobs",
+        default=JOBS,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Run trials in so many processes; each may take three GB.",
     )
     return option(command)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from loptbench.commands.options import device_option, mnist_option
+from loptbench.commands.options import device_option, jobs_option, mnist_option
 from loptbench.commands.run import QUICK, measure
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import PRESETS, MetaTraining, load_preset
@@ -47,6 +47,7 @@ ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws",
 @click.option("--draws", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
 @mnist_option
 @device_option
+@jobs_option
 @click.pass_context
 def reproduce(
     context: click.Context,
@@ -59,6 +60,7 @@ def reproduce(
     outer_steps: int | None,
     draws: int | None,
     device: str,
+    jobs: int,
 ) -> None:
     """From nothing to the report: meta-train, tune, measure, judge.
 
@@ -88,7 +90,7 @@ def reproduce(
     checked = [n for n, one in checkpoints.items() if one.task in QUICK] if from_scratch else quick
     entries = discover()
     trials = plan(entries, checkpoints, tuned, 0, tasks, checked)
-    measure(trials, folder / "results", entries, folder / "report.html")
+    measure(trials, folder / "results", entries, folder / "report.html", jobs)
 
 
 def _refuse_what_is_not_used(context: click.Context) -> None:

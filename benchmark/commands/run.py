@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from loptbench.commands.options import mnist_option
+from loptbench.commands.options import jobs_option, mnist_option
 from loptbench.commands.report import write_report
 from loptbench.errors import LoptbenchError
 from loptbench.evidence import evidence_of
+from loptbench.execution import run_trials
 from loptbench.progress import progress
 from loptbench.records import Record, Store, TrialStatus
 from loptbench.registry import Availability, Entry, discover, get_implementation
-from loptbench.runner import plan, run_trials
+from loptbench.runner import plan
 from loptbench.tasks import TASKS, get_task
 from loptbench.trials import Trial
 from loptbench.tuned import load_tuned
@@ -67,6 +68,7 @@ networks a trial of it takes minutes; there, implementations are held together o
     default=None,
     help="Write the HTML report here afterwards.",
 )
+@jobs_option
 def run(
     store: Path,
     implementation: tuple[str, ...],
@@ -75,6 +77,7 @@ def run(
     tuned_path: Path | None,
     seed: int,
     report_path: Path | None,
+    jobs: int,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
     tasks = [get_task(name).name for name in task or TASKS]
@@ -83,11 +86,11 @@ def run(
     checked = checkpoints if checkpoint else representatives(t for t in tasks if t in QUICK)
     entries = _entries(implementation)
     trials = plan(entries, checkpoints, load_tuned(tuned_path), seed, tasks, checked)
-    measure(trials, store, entries, report_path)
+    measure(trials, store, entries, report_path, jobs)
 
 
 def measure(
-    trials: list[Trial], store: Path, entries: list[Entry], report_path: Path | None
+    trials: list[Trial], store: Path, entries: list[Entry], report_path: Path | None, jobs: int
 ) -> None:
     """Run trials into a store, say how they ended, and write the report.
 
@@ -95,7 +98,7 @@ def measure(
     """
     results = Store.create(store)
     with progress("loptbench", len(trials)) as tell:
-        records = run_trials(trials, results, entries, tell)
+        records = run_trials(trials, results, entries, tell, jobs)
     verdicts = judge_all(evidence_of(records))
     results.put_verdicts([verdict.as_dict() for verdict in verdicts], records)
     failed = _summarize(records, entries)

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, settings
 from loptbench import cli, mechanism_trials, runner
 from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.evidence import evidence_of
+from loptbench.execution import run_trials
 from loptbench.protocol import Level
 from loptbench.pytest_plugin import PROFILE, SELECTED, selected
 from loptbench.records import Record, Store
 from loptbench.registry import Availability, Entry, get_implementation
-from loptbench.runner import plan, run_trials
+from loptbench.runner import plan
 from loptbench.tests.fixture_types import Command, Make
 from loptbench.tests.made_records import put_plan
 from loptbench.tolerances import TABLE

@@ -1,6 +1,7 @@
 """The command: what it prints, what it refuses, and its exit codes."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -257,12 +258,13 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         # A suite that runs in the background may have been told to ignore this signal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
-    first = process.stderr.readline()
-    process.send_signal(signal.SIGINT)
+    first = process.stderr.readline() + process.stderr.readline()  # some trials are done
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all its processes
     rest = process.communicate(timeout=120)[1]
     assert process.returncode == 130, first + rest
     assert "meta-train and reproduce go on from here when called again" in rest

@@ -11,8 +11,7 @@ from loptbench.errors import StoreError
 from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.records import Record, Store, TrialStatus, key_hash
 from loptbench.registry import Availability, Entry
-from loptbench.runner import plan, run_trials
-from loptbench.trials import Result, Trial
+from loptbench.runner import plan
 from loptbench.tuned import load_tuned
 from loptbench.zoo import shipped
 
@@ -131,38 +130,6 @@ def test_half_written_files_are_not_seen(store: Store) -> None:
     store.put(record())
     (store.records_folder / ".abc.json.xyz.tmp").write_text('{"key": ')
     assert store.records() == ([record()], [])
-
-
-def trial(i: int, ran: list[int], error: BaseException | None = None) -> Trial:
-    def run() -> Result:
-        ran.append(i)
-        if error is not None:
-            raise error
-        return TrialStatus.OK, "", {"i": i}
-
-    return Trial(record(i).key, run)
-
-
-def test_an_interrupted_run_goes_on_from_what_is_there(store: Store) -> None:
-    ran: list[int] = []
-    trials = [trial(0, ran), trial(1, ran, KeyboardInterrupt()), trial(2, ran)]
-    with pytest.raises(KeyboardInterrupt):
-        run_trials(trials, store, [REFERENCE])
-    assert ran == [0, 1]
-    trials[1] = trial(1, ran)
-    records = run_trials(trials, store, [REFERENCE])
-    assert ran == [0, 1, 1, 2]
-    assert [r.result["i"] for r in records] == [0, 1, 2]
-    assert run_trials(trials, store, [REFERENCE]) == records
-    assert ran == [0, 1, 1, 2]
-
-
-def test_an_exception_in_a_trial_fails_that_trial_only(store: Store) -> None:
-    ran: list[int] = []
-    trials = [trial(0, ran, ValueError("no")), trial(1, ran)]
-    first, second = run_trials(trials, store, [REFERENCE])
-    assert (first.status, first.message) == (TrialStatus.FAILED, "raised ValueError: no")
-    assert second.status is TrialStatus.OK
 
 
 def test_the_plan_names_each_trial_once_and_what_decides_it() -> None:
