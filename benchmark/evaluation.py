@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import RunsForLosses
 from loptbench.statistics import Sample, over_problems
 from loptbench.tasks import ProblemBatch
-from loptbench.trajectory import meta_objective, run
+from loptbench.trajectory import meta_objective, run_for_losses
 
 Float = NDArray[np.float64]
 
@@ -63,7 +64,10 @@ RUN_FLOATS = 2**25
 
 
 def problems_at_once(n_state: int, batch: ProblemBatch, n_steps: int) -> int:
-    """How many problems' whole runs fit into the memory: a power of two, at least one."""
+    """How many problems' runs, with so many steps on record, fit into the memory.
+
+    Returns: a power of two, at least one.
+    """
     of_one = (n_steps + 1) * batch.n_parameters * (n_state + 3)
     return 1 << max(0, (RUN_FLOATS // of_one).bit_length() - 1)
 
@@ -77,12 +81,13 @@ def evaluate(
     device: str = "cpu",
 ) -> Evaluation:
     """Run an optimizer on a batch of problems, as many at once as fit into the memory."""
-    size = problems_at_once(spec.n_state, batch, n_steps)
+    on_record = 0 if isinstance(implementation, RunsForLosses) else n_steps
+    size = problems_at_once(spec.n_state, batch, on_record)
     losses = []
     with np.errstate(all="ignore"):  # a run that blows up is a result, not a warning
         for start in range(0, batch.n_problems, size):
             part = batch.part(range(start, min(start + size, batch.n_problems)))
-            losses.append(run(implementation, spec, part, n_steps, dtype, device).loss)
+            losses.append(run_for_losses(implementation, spec, part, n_steps, dtype, device))
     return Evaluation(np.concatenate(losses, axis=1).astype(np.float64))
 
 

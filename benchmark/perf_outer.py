@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.meta_config import MetaTraining, load_preset
+from loptbench.meta_config import MetaTraining
 from loptbench.meta_training import training_batch
 from loptbench.optimizers import fresh_gru
 from loptbench.perf import REPEATS, peak_memory, seconds
@@ -112,7 +112,9 @@ def outer_steps(
 
 
 def _textbook(name: str, spec: Any, batch: Any, config: MetaTraining) -> Any:
-    return import_object(TEXTBOOK.format(name))(spec, batch, config.n_steps, config.dtype)
+    return import_object(TEXTBOOK.format(name))(
+        spec, batch, config.n_steps, config.dtype, config.device
+    )
 
 
 def _outer_step(
@@ -146,12 +148,14 @@ def _peak(name: str, config: MetaTraining) -> float:
     return peak_memory() - before
 
 
-def growing(task: str) -> list[tuple[str, list[tuple[MetaTraining, int]]]]:
+def growing(start: MetaTraining) -> list[tuple[str, list[tuple[MetaTraining, int]]]]:
     """Settings that grow in one thing at a time: problems, units, inner steps, seeds side by side.
+
+    Args:
+        start: what they grow from.
 
     Returns: for each, its name, and settings with how many seeds.
     """
-    start = load_preset("quick", task, {})
 
     def times(name: str, factors: Iterable[int]) -> list[tuple[MetaTraining, int]]:
         return [(start.model_copy(update={name: f * getattr(start, name)}), 1) for f in factors]

@@ -3,9 +3,9 @@
 Read this module and `loptbench.optimizers`, which has the equations, and you can write one.
 
 An implementation computes component-wise optimizers and the tasks they run on, in a framework of
-its choice. The harness hands it NumPy arrays and expects NumPy arrays back; inside, it may do as
-it likes. Everything is pure: what a call needs comes in, what it leaves goes out, nothing handed
-in is changed, and nothing is remembered from one call to the next.
+its choice. NumPy arrays go in and come out; inside, it may do as it likes. Everything is pure: what
+a call needs comes in, what it leaves goes out, nothing handed in is changed, and nothing is
+remembered from one call to the next.
 
 An implementation offers the first level, and as many of the others as it can:
 
@@ -141,9 +141,8 @@ class OuterState(NamedTuple):
     def canonical(self) -> "OuterState":
         """The same with names in alphabetical order and every array laid out row by row.
 
-        A trip to the disk changes both, and with them the last bit of a sum over all arrays, or of
-        a product of a transposed one. The harness hands every outer state over in this form, so
-        that a resumed meta-training does not differ from one that never stopped.
+        A trip to the disk changes both, and with them the last bit of a sum or a product. The
+        harness hands every outer state over in this form: resuming must not show.
         """
         return OuterState(
             {name: np.array(array, order="C") for name, array in sorted(self.parameters.items())},
@@ -262,6 +261,17 @@ class Unrolls(Protocol):
 
 
 @runtime_checkable
+class RunsForLosses(Protocol):
+    """Beside the levels: runs that leave only losses on record; evaluation is faster with it."""
+
+    def losses(
+        self, optimizer: Any, problems: Any, initial_parameters: Array, n_steps: int
+    ) -> Array:
+        """f_k of the run that `unroll` describes, (n_steps, n_problems); its arguments."""
+        ...
+
+
+@runtime_checkable
 class Sweeps(Protocol):
     """Beside the levels: an implementation that runs many hyperparameters at once, for the tuner.
 
@@ -279,8 +289,7 @@ class Sweeps(Protocol):
     ) -> tuple[Array, Sweep]:
         """Go on by `n_steps` steps with every draw on every problem, all side by side.
 
-        A run that blows up goes on with what is not finite, and touches no other. The tuner calls
-        this from two threads at a time.
+        A run that blows up touches no other. The tuner calls this from two threads at a time.
 
         Args:
             kind: a hand-designed kind.

@@ -16,6 +16,7 @@ from loptbench.protocol import (
     Level,
     Optimizer,
     Problems,
+    RunsForLosses,
     Sweep,
     Sweeps,
     Trajectory,
@@ -67,13 +68,35 @@ def run(
     device: str = "cpu",
 ) -> Trajectory:
     """One inner run, natively where the implementation can, step by step where it cannot."""
+    handles = _handles(implementation, spec, batch, dtype, device)
+    if offers(implementation, Level.UNROLL):
+        trajectory: Trajectory = implementation.unroll(*handles, n_steps)
+        return trajectory
+    return unroll_by_steps(*handles, n_steps)
+
+
+def run_for_losses(
+    implementation: Any,
+    spec: OptimizerSpec,
+    batch: ProblemBatch,
+    n_steps: int,
+    dtype: str,
+    device: str,
+) -> Array:
+    """The losses of `run`, (n_steps, n_problems), and no record of the rest where possible."""
+    if isinstance(implementation, RunsForLosses):
+        handles = _handles(implementation, spec, batch, dtype, device)
+        return implementation.losses(*handles, n_steps)
+    return run(implementation, spec, batch, n_steps, dtype, device).loss
+
+
+def _handles(
+    implementation: Any, spec: OptimizerSpec, batch: ProblemBatch, dtype: str, device: str
+) -> tuple[Any, Any, Array]:
+    """The optimizer, the problems, and where a run starts."""
     optimizer = implementation.optimizer(spec, dtype, device)
     problems = implementation.problems(batch, dtype, device)
-    start = batch.initial_parameters.astype(dtype)
-    if offers(implementation, Level.UNROLL):
-        trajectory: Trajectory = implementation.unroll(optimizer, problems, start, n_steps)
-        return trajectory
-    return unroll_by_steps(optimizer, problems, start, n_steps)
+    return optimizer, problems, batch.initial_parameters.astype(dtype)
 
 
 def start_sweep(batch: ProblemBatch, kind: str, n_draws: int, dtype: str) -> Sweep:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from loptbench.commands.options import F
+from loptbench.commands.options import F, device_option
 from loptbench.errors import LoptbenchError
 from loptbench.meta_config import MetaTraining, load_preset
 from loptbench.optimizers import BASELINES, random_gru
@@ -17,7 +17,7 @@ from loptbench.perf_outer import OuterStep, growing, outer_steps, peak_memory_of
 from loptbench.progress import progress
 from loptbench.protocol import Sweeps
 from loptbench.provenance import machine
-from loptbench.registry import get_implementation
+from loptbench.registry import get_implementation, require_device
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuned import load_tuned
 
@@ -136,6 +136,7 @@ def tune(
     help="Also with growing components, units, steps, and seeds side by side.",
 )
 @click.option("--memory", is_flag=True, help="Also the peak memory, in processes of their own.")
+@device_option
 @click.option(
     "--repeats", type=click.IntRange(1), default=7, show_default=True, help="Timings each."
 )
@@ -145,6 +146,7 @@ def meta_train(
     units: tuple[int, ...],
     grow: bool,
     memory: bool,
+    device: str,
     repeats: int,
     as_json: bool,
 ) -> None:
@@ -153,11 +155,13 @@ def meta_train(
     The references need the jax extra; of an implementation that has no such products, (b) is left
     out.
     """
-    get_implementation("jax")  # the textbook step is there
+    require_device(get_implementation("jax"), device)  # the textbook step is there
+    if memory and device != "cpu":
+        raise click.UsageError("--memory is of the host's memory: leave out --device")
     names = list(dict.fromkeys(implementation))
     for name in names:
-        get_implementation(name)
-    presets = {name: load_preset("quick", name, {}) for name in dict.fromkeys(task)}
+        require_device(get_implementation(name), device)
+    presets = {name: load_preset("quick", name, {"device": device}) for name in dict.fromkeys(task)}
     configs = [p.model_copy(update={"n_units": n}) for p in presets.values() for n in units]
     found: list[OuterStep] = []
     with progress("timing", len(configs)) as report:
@@ -165,7 +169,7 @@ def meta_train(
             report(done, f"{config.task} with {config.n_units} units")
             found += outer_steps(names, config, repeats)
         report(len(configs), "done")
-    grown = list(_growing(names, list(presets), repeats)) if grow else []
+    grown = list(_growing(names, list(presets.values()), repeats)) if grow else []
     peaks = list(_peaks(names, configs)) if memory else []
     if as_json:
         rows = [dataclasses.asdict(one) for one in found]
@@ -216,15 +220,17 @@ def _peaks(names: list[str], configs: list[MetaTraining]) -> Iterator[dict[str, 
                 }
 
 
-def _growing(names: list[str], tasks: list[str], repeats: int) -> Iterator[dict[str, Any]]:
-    for task in tasks:
-        for what, settings in growing(task):
+def _growing(
+    names: list[str], presets: list[MetaTraining], repeats: int
+) -> Iterator[dict[str, Any]]:
+    for preset in presets:
+        for what, settings in growing(preset):
             first: dict[str, OuterStep] = {}
             for config, n_seeds in settings:
                 for one in outer_steps(names, config, repeats, beside=False, n_seeds=n_seeds):
                     start = first.setdefault(one.implementation, one)
                     yield {
-                        "task": task,
+                        "task": preset.task,
                         "in": what,
                         "implementation": one.implementation,
                         "work": one.work / start.work,

@@ -1,16 +1,18 @@
 """Level 2: whole runs."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from loptbench.agreement import ORACLE, Comparison, compare, compare_trajectories
 from loptbench.conformance.cases import EXAMPLES, cases
-from loptbench.conformance.purity import SHORT, interleaved, require_pure
+from loptbench.conformance.purity import SHORT, Handles, interleaved, require_pure
 from loptbench.conformance.step_checks import exact
 from loptbench.conformance.subject import Subject, Unchanged, require_array
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
-from loptbench.protocol import Level, Sweep, Sweeps
+from loptbench.protocol import Level, RunsForLosses, Sweep, Sweeps, Trajectory
 from loptbench.tolerances import SWEEP
 from loptbench.trajectory import run_by_run, start_sweep, unroll_by_steps
 
@@ -31,6 +33,21 @@ def free_running(subject: Subject) -> list[Comparison]:
         found = subject.unroll(n_steps, *subject.handles(batch))
         compared += compare_trajectories(found, subject.spec, batch, subject.dtype, subject.device)
     return compared
+
+
+def losses(subject: Subject) -> list[Comparison]:
+    """A run that leaves only its losses on record has those of the oracle."""
+    if not isinstance(subject.implementation, RunsForLosses):
+        raise CheckSkippedError("no runs for their losses alone are offered: no method losses")
+
+    def run(n_steps: int, handles: Handles) -> Trajectory:
+        loss = subject.losses(n_steps, *handles)
+        return subject.unroll(n_steps, *handles)._replace(loss=loss)
+
+    batch = subject.full
+    whole = run(subject.case.n_steps, subject.handles(batch))
+    compared = compare_trajectories(whole, subject.spec, batch, subject.dtype, subject.device)
+    return compared + _compare_varied(subject, "losses", partial(run, SHORT))
 
 
 def sweep(subject: Subject) -> list[Comparison]:
@@ -103,9 +120,15 @@ def unroll_purity(subject: Subject) -> list[Comparison]:
         lambda: subject.unroll(n_steps, *handles),
         lambda: subject.unroll(n_steps, *handles[:2], 2 * handles[2]),
     )
+    return _compare_varied(subject, "unroll", lambda handles: subject.unroll(SHORT, *handles))
+
+
+def _compare_varied(
+    subject: Subject, what: str, run: Callable[[Handles], Trajectory]
+) -> list[Comparison]:
+    """Runs that differ in one thing each, and were made in turn, are the oracle's all the same."""
     compared = []
-    answers = interleaved(subject, "unroll", Level.UNROLL, lambda h: subject.unroll(SHORT, *h))
-    for varied, found in answers:
+    for varied, found in interleaved(subject, what, Level.UNROLL, run):
         start = varied.batch.starting_at(varied.x0)
         compared += compare_trajectories(found, varied.spec, start, subject.dtype, subject.device)
     return compared

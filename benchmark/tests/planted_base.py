@@ -8,7 +8,7 @@ from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, OuterState, Sweep
 from loptbench.tasks import ProblemBatch
-from loptbench.trajectory import run_by_run
+from loptbench.trajectory import run_by_run, unroll_by_steps
 
 
 class Small(Reference):
@@ -31,6 +31,13 @@ class Sweeping(Reference):
         n_steps: int,
     ) -> tuple[Array, Sweep]:
         return run_by_run(self, kind, hyperparameters, constants, problems, at, n_steps, "float64")
+
+
+class ForLosses(Reference):
+    """The reference with runs for their losses alone, which it makes as any other."""
+
+    def losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
+        return unroll_by_steps(optimizer, problems, x0, n_steps).loss
 
 
 class SideBySide(Reference):

@@ -177,6 +177,26 @@ class _Latest:
         return getattr(self.latest[self.n], name)
 
 
+class LateLosses(Reference):
+    """A run for its losses alone gives those after the updates."""
+
+    def losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
+        return self.unroll(optimizer, problems, x0, n_steps + 1).loss[1:]
+
+
+class LossesRemembered(Reference):
+    """A run for its losses alone is remembered by shapes and length, wherever it starts."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Array] = {}
+
+    def losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
+        key = (type(optimizer), x0.shape, n_steps)
+        if key not in self.known:
+            self.known[key] = self.unroll(optimizer, problems, x0, n_steps).loss
+        return self.known[key].copy()
+
+
 class StateLeftOnTheOptimizer(Reference):
     """A run starts where the last run of the same optimizer ended."""
 

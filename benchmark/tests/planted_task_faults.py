@@ -10,10 +10,10 @@ from loptbench.implementations.reference.implementation import Implementation as
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Sweep
 from loptbench.tasks import ProblemBatch, unflatten
-from loptbench.tests.planted_base import SideBySide, Sweeping
+from loptbench.tests.planted_base import ForLosses, SideBySide, Sweeping
 
 
-class Faultless(Sweeping, SideBySide):
+class Faultless(Sweeping, SideBySide, ForLosses):
     """No fault: what it takes to be accepted."""
 
     name = "faultless"

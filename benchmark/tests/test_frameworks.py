@@ -132,6 +132,23 @@ def test_jax_keeps_the_users_precision_setting() -> None:
     assert jax.numpy.ones(1).dtype == (np.float64 if before else np.float32)
 
 
+def test_jax_multiplies_float32_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU does it in TF32, unless told not to; the user's process keeps its setting."""
+    jax = pytest.importorskip("jax")
+    kernels = importlib.import_module("loptbench.implementations.jax.kernels")
+    seen, step = [], kernels.step
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(jax.jit(lambda a: a @ a).lower(np.ones((2, 2), np.float32)).as_text())
+        return step(*arguments)
+
+    monkeypatch.setattr(kernels, "step", watched)
+    optimizer = get_implementation("jax").optimizer(random_gru(3, 0), "float32", "cpu")
+    optimizer.step(optimizer.initial_state(2), np.ones(2, np.float32))
+    assert "precision = [HIGHEST, HIGHEST]" in seen[0]
+    assert jax.config.jax_default_matmul_precision is None
+
+
 def test_torch_keeps_the_users_default_dtype() -> None:
     torch = pytest.importorskip("torch")
     one = get_implementation("torch")

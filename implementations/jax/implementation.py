@@ -1,7 +1,8 @@
 """The protocol in JAX: NumPy at the boundary, `kernels` inside."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,13 +28,22 @@ R = TypeVar("R")
 _loss_and_gradient = compiled("task", "shapes")(loss_and_gradient)
 
 
-def _with_x64(function: Callable[P, R]) -> Callable[P, R]:
-    # JAX turns float64 into float32 unless told not to. Every array here states its dtype, so the
-    # switch is set around our own calls only, and the user's process keeps its setting.
+@contextmanager
+def precise() -> Iterator[None]:
+    """JAX computes in the precision of its arrays; the user's process keeps its own settings.
+
+    JAX turns float64 into float32 unless told not to, and multiplies float32 on a GPU in TF32,
+    which has 10 bits of its 23.
+    """
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        yield
+
+
+def _precisely(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         make_room()
-        with jax.enable_x64(True):
+        with precise():
             return function(*args, **kwargs)
 
     return wrapped
@@ -69,7 +79,7 @@ class JaxOptimizer:
     parameters: Mapping[str, jax.Array]
     placed: _Placed
 
-    @_with_x64
+    @_precisely
     def initial_state(self, n_components: int) -> Array:
         """See `loptbench.protocol.Optimizer`."""
         return np.array(KINDS[self.kind].initial_state(self.parameters, n_components))
@@ -82,7 +92,7 @@ class JaxOptimizer:
         gradient = np.concatenate([gradient, np.zeros(more, gradient.dtype)])
         return self.placed.put(state), self.placed.put(gradient)
 
-    @_with_x64
+    @_precisely
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         """See `loptbench.protocol.Optimizer`."""
         n = len(gradient)
@@ -91,7 +101,7 @@ class JaxOptimizer:
         )
         return np.array(new)[:n].copy(), np.array(update)[:n].copy()
 
-    @_with_x64
+    @_precisely
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         """See `loptbench.protocol.LinearizableOptimizer`."""
         (A, B), (C, D) = kernels.linearize(
@@ -110,7 +120,7 @@ class JaxProblems:
     arrays: Mapping[str, jax.Array]
     placed: _Placed
 
-    @_with_x64
+    @_precisely
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
         """See `loptbench.protocol.Problems`."""
         loss, gradient = _loss_and_gradient(
@@ -137,21 +147,21 @@ class Implementation:
             return ("cpu",)
         return "cpu", "cuda"
 
-    @_with_x64
+    @_precisely
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> JaxOptimizer:
         """See `loptbench.protocol.Implementation`."""
         placed = _placed(dtype, device)
         parameters = placed.put_all(spec.parameters)
         return JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
 
-    @_with_x64
+    @_precisely
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> JaxProblems:
         """See `loptbench.protocol.Implementation`."""
         placed = _placed(dtype, device)
         arrays = placed.put_all({**batch.arrays, **batch.shared})
         return JaxProblems(batch.task, tuple(batch.layout.items()), arrays, placed)
 
-    @_with_x64
+    @_precisely
     def unroll(
         self,
         optimizer: JaxOptimizer,
@@ -163,7 +173,18 @@ class Implementation:
         fields = kernels.unroll(*_run(optimizer, problems, initial_parameters, n_steps))
         return Trajectory(*(np.array(field) for field in fields))
 
-    @_with_x64
+    @_precisely
+    def losses(
+        self,
+        optimizer: JaxOptimizer,
+        problems: JaxProblems,
+        initial_parameters: Array,
+        n_steps: int,
+    ) -> Array:
+        """See `loptbench.protocol.RunsForLosses`."""
+        return np.array(kernels.losses(*_run(optimizer, problems, initial_parameters, n_steps)))
+
+    @_precisely
     def sweep(
         self,
         kind: str,
@@ -185,7 +206,7 @@ class Implementation:
         )
         return np.array(loss), Sweep(np.array(x), np.array(state), at.step + n_steps)
 
-    @_with_x64
+    @_precisely
     def meta_gradient(
         self,
         optimizer: JaxOptimizer,
@@ -197,14 +218,14 @@ class Implementation:
         objective, gradient = meta_gradient(*_run(optimizer, problems, initial_parameters, n_steps))
         return MetaGradient(np.array(objective), _to_numpy(gradient))
 
-    @_with_x64
+    @_precisely
     def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
         """See `loptbench.protocol.MetaTrains`."""
         placed = _placed(config.dtype, config.device)
         start = placed.put_all(parameters)
         return _outer_state(start, kernels.outer_optimizer(config).init(start))
 
-    @_with_x64
+    @_precisely
     def outer_step(
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
     ) -> tuple[OuterState, float]:
@@ -221,7 +242,7 @@ class Implementation:
         mean = float(np.mean(np.asarray(objective)))
         return _outer_state(new, memory), mean if finite else np.nan
 
-    @_with_x64
+    @_precisely
     def outer_steps(
         self,
         outers: Sequence[OuterState],
@@ -231,8 +252,8 @@ class Implementation:
     ) -> list[tuple[OuterState, float]]:
         """See `loptbench.protocol.MetaTrainsSideBySide`."""
         placed = _placed(config.dtype, config.device)
-        states = [_to_jax(outer, placed, config) for outer in outers]
-        parameters, memory = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+        # Stacked and taken apart in NumPy: JAX needs as long for that as a GPU for the rest.
+        parameters, memory = _to_jax(_stacked(outers), placed, config)
         batch = batches[0].followed_by(batches[1:])
         problems = self.problems(batch, config.dtype, config.device)
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
@@ -240,13 +261,10 @@ class Implementation:
             *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
             config.keep_steps,
         )
-        new = kernels.outer_updates(config, parameters, memory, gradient)
+        new, memory, finite = kernels.outer_updates(config, parameters, memory, gradient)
         means = np.asarray(objective).reshape(len(outers), -1).mean(axis=1)
-        found = []
-        for i, mean in enumerate(means.tolist()):
-            parameters, memory, finite = jax.tree.map(lambda leaf, i=i: leaf[i], new)
-            found.append((_outer_state(parameters, memory), mean if finite else np.nan))
-        return found
+        objectives = np.where(np.asarray(finite), means, np.nan).tolist()
+        return list(zip(_taken_apart(_outer_state(new, memory)), objectives, strict=True))
 
 
 def _run(
@@ -269,7 +287,7 @@ def _to_jax(
 ) -> tuple[dict[str, jax.Array], Any]:
     """Parameters and optax's state, of which the memory has the leaves."""
     parameters = placed.put_all(outer.parameters)
-    structure = jax.tree.structure(kernels.outer_optimizer(config).init(parameters))
+    structure = jax.tree.structure(jax.eval_shape(kernels.outer_optimizer(config).init, parameters))
     leaves = [placed.put(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
     return parameters, jax.tree.unflatten(structure, leaves)
 
@@ -280,3 +298,21 @@ def _outer_state(parameters: Mapping[str, jax.Array], memory: Any) -> OuterState
     return OuterState(
         _to_numpy(parameters), {f"{i:03d}": np.array(leaf) for i, leaf in enumerate(leaves)}
     )
+
+
+def _stacked(outers: Sequence[OuterState]) -> OuterState:
+    """Several states as one, whose arrays have an axis before all others."""
+    first = outers[0]
+    return OuterState(
+        {name: np.stack([outer.parameters[name] for outer in outers]) for name in first.parameters},
+        {name: np.stack([outer.memory[name] for outer in outers]) for name in first.memory},
+    )
+
+
+def _taken_apart(stacked: OuterState) -> list[OuterState]:
+    """What `_stacked` put together."""
+    n = len(next(iter(stacked.parameters.values())))
+    return [
+        OuterState(*({name: array[i, ...] for name, array in part.items()} for part in stacked))
+        for i in range(n)
+    ]

@@ -73,6 +73,13 @@ def unroll(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> tuple[
 
 
 @compiled("program")
+def losses(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> Array:
+    """The losses of a run; the compiler leaves out what is not returned."""
+    _, (loss, *_) = _from_start(program, inputs, p, x0)
+    return loss
+
+
+@compiled("program")
 def sweep(
     program: Program, inputs: Inputs, p: Parameters, state: Array, x: Array, first: Array
 ) -> tuple[Array, Array, Array]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from loptbench.implementations.jax.implementation import Implementation
+from loptbench.implementations.jax.implementation import Implementation, precise
 from loptbench.implementations.jax.optimizers import KINDS, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import LOSSES
@@ -27,28 +27,37 @@ class Textbook:
         batch: the problems.
         n_steps: inner steps.
         dtype: what to compute in.
+        device: where.
     """
 
-    def __init__(self, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str) -> None:
+    def __init__(
+        self,
+        spec: OptimizerSpec,
+        batch: ProblemBatch,
+        n_steps: int,
+        dtype: str,
+        device: str = "cpu",
+    ) -> None:
         one = Implementation()
-        optimizer, problems = one.optimizer(spec, dtype, "cpu"), one.problems(batch, dtype, "cpu")
+        optimizer = one.optimizer(spec, dtype, device)
+        problems = one.problems(batch, dtype, device)
         self.p = optimizer.parameters
         self.program = Program("gru", problems.task, problems.shapes, n_steps)
         self.inputs = Inputs(optimizer.constants, problems.arrays)
-        with jax.enable_x64(True):
+        with precise():
             self.x0 = optimizer.placed.put(batch.initial_parameters)
             self.W_zr = jnp.concatenate([self.p["W_z"], self.p["W_r"]])
             self.h = jnp.full((self.x0.size, self.p["h0"].size), 0.1, self.x0.dtype)
 
     def meta_gradient(self) -> dict[str, Any]:
         """See `meta_gradient`."""
-        with jax.enable_x64(True):
+        with precise():
             _, gradient = meta_gradient(self.program, self.inputs, self.p, self.x0)
             return {name: np.array(leaf) for name, leaf in gradient.items()}
 
     def products(self) -> Any:
         """See `products`."""
-        with jax.enable_x64(True):
+        with precise():
             return np.array(products(self.program.n_steps, self.W_zr, self.p["W_c"], self.h)[0])
 
 

@@ -142,6 +142,25 @@ class Implementation:
         xs, states = torch.cat([xs, x[None]]), torch.cat([states, state[None]])
         return Trajectory(*(_to_numpy(field) for field in (loss, xs, gradients, states, updates)))
 
+    def losses(
+        self,
+        optimizer: TorchOptimizer,
+        problems: TorchProblems,
+        initial_parameters: Array,
+        n_steps: int,
+    ) -> Array:
+        """See `loptbench.protocol.RunsForLosses`."""
+        x = optimizer.placed.put(initial_parameters)
+        state = optimizer.native_initial_state(x.numel())
+        losses = []
+        with torch.no_grad():
+            for k in range(n_steps):
+                loss, gradient = loss_and_gradient(problems.problem, x, k)
+                state, update = optimizer.native_step(state, gradient.reshape(-1))
+                x = x + update.reshape(x.shape)
+                losses.append(loss)
+        return _to_numpy(torch.stack(losses))
+
     def sweep(
         self,
         kind: str,

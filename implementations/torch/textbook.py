@@ -23,12 +23,20 @@ class Textbook:
         batch: the problems.
         n_steps: inner steps.
         dtype: what to compute in.
+        device: where.
     """
 
-    def __init__(self, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str) -> None:
+    def __init__(
+        self,
+        spec: OptimizerSpec,
+        batch: ProblemBatch,
+        n_steps: int,
+        dtype: str,
+        device: str = "cpu",
+    ) -> None:
         one = Implementation()
-        self.optimizer = one.optimizer(spec, dtype, "cpu")
-        self.problem = one.problems(batch, dtype, "cpu").problem
+        self.optimizer = one.optimizer(spec, dtype, device)
+        self.problem = one.problems(batch, dtype, device).problem
         self.x0 = self.optimizer.placed.put(batch.initial_parameters)
         self.n_steps = n_steps
         p = self.optimizer.parameters
@@ -48,7 +56,7 @@ class Textbook:
             x = x + update.reshape(x.shape)
         loss = torch.stack(losses)
         found = torch.autograd.grad((loss.mean(dim=0) / loss[0]).mean(), list(p.values()))
-        return {name: leaf.numpy() for name, leaf in zip(p, found, strict=True)}
+        return {name: leaf.cpu().numpy() for name, leaf in zip(p, found, strict=True)}
 
     def products(self) -> Tensor:
         """The matrix products of an outer step, and nothing else: none can be faster.
@@ -69,4 +77,4 @@ class Textbook:
             torch.mm(before, W_zr, out=out)
             to_W_zr.addmm_(before.T, h)
             to_W_c.addmm_(h.T, h)
-        return to_W_zr
+        return to_W_zr.cpu()  # on a GPU, to wait for it
