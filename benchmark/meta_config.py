@@ -42,8 +42,9 @@ class MetaTraining(BaseModel):
             computed twice, which takes less memory. None for all.
         validation_size: how many problems of the split `validate` choose the checkpoint to keep.
         validate_every: how often, in outer steps.
-        setback: a validation of more than this times the best so far sends the run back to where
-            that was, weights and optimizer, to go on with the next problems. None for never.
+        setback: a validation of more than this times the best so far, or a meta-gradient that is
+            not finite many times in a row, sends the run back to where that was, weights and
+            optimizer, to go on with the next problems. None for never.
         checkpoint_every: how often progress is saved, in outer steps.
     """
 

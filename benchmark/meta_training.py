@@ -283,11 +283,11 @@ def _outer_steps(
         outers = [run_.outer for run_ in runs]
         new = implementation.outer_steps(outers, spec, batches, configs[0])
     for one, run_, (outer, objective) in zip(configs, runs, new, strict=True):
-        _take(run_, outer, float(objective), one.seed)
+        _take(run_, outer, float(objective), one)
     return [float(objective) for _, objective in new]
 
 
-def _take(run_: _Run, outer: OuterState, objective: float, seed: int) -> None:
+def _take(run_: _Run, outer: OuterState, objective: float, config: MetaTraining) -> None:
     run_.step += 1
     arrays = [*outer.parameters.values(), *outer.memory.values()]
     if np.isfinite(objective) and all(np.all(np.isfinite(array)) for array in arrays):
@@ -296,12 +296,21 @@ def _take(run_: _Run, outer: OuterState, objective: float, seed: int) -> None:
         return
     run_.n_skipped += 1
     run_.skipped_in_a_row += 1
-    if run_.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+    goes_back = config.setback is not None
+    if run_.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW and goes_back:
+        _set_back(run_)
+    elif run_.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW * (1 + goes_back):
         raise LoptbenchError(
-            f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row, up to step {run_.step}, had a "
-            f"meta-gradient that is not finite with seed {seed}; lower learning_rate, "
-            "output_scale or clip"
+            f"{run_.skipped_in_a_row} outer steps in a row, up to step {run_.step}, had a "
+            f"meta-gradient that is not finite with seed {config.seed}; lower learning_rate, "
+            "output_scale or clip, or set setback"
         )
+
+
+def _set_back(run_: _Run) -> None:
+    """To where it validated best, to go on from there with the next problems."""
+    run_.outer = run_.best
+    run_.n_setbacks += 1
 
 
 def _validate(
@@ -322,5 +331,4 @@ def _validate(
         run_.best_validation, run_.best_step = validation, run_.step
         run_.best = run_.outer
     elif config.setback is not None and validation > config.setback * run_.best_validation:
-        run_.outer = run_.best
-        run_.n_setbacks += 1
+        _set_back(run_)

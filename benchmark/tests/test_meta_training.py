@@ -18,6 +18,7 @@ from loptbench.implementations.reference.implementation import Implementation as
 from loptbench.meta_config import PRESETS, MetaTraining, load_config, load_preset
 from loptbench.meta_training import MOST_SKIPPED_IN_A_ROW, meta_train, training_batch
 from loptbench.optimizers import fresh_gru
+from loptbench.protocol import OuterState
 from loptbench.tasks import TASKS
 from loptbench.trajectory import meta_objective, run
 from loptbench.weights import load_checkpoint
@@ -166,6 +167,36 @@ def test_many_in_a_row_stop_the_run(tmp_path: Path) -> None:
     bad = set(range(3, 100))
     with pytest.raises(LoptbenchError, match=f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row, up"):
         meta_train(Diverging(bad), config, tmp_path / "out.safetensors")
+
+
+class BlownUp(Reference):
+    """At some outer steps the weights go where no meta-gradient is finite, and stay there."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad, self.calls = bad, 0
+
+    def outer_step(self, outer: OuterState, *arguments: Any) -> Any:
+        self.calls += 1
+        if outer.parameters["b"] > 100:
+            return outer, float("nan")
+        new, objective = super().outer_step(outer, *arguments)
+        if self.calls in self.bad:
+            new = new._replace(parameters={**new.parameters, "b": new.parameters["b"] + 1000})
+        return new, objective
+
+
+def test_weights_that_blew_up_go_back(tmp_path: Path) -> None:
+    """A validation would come too late: one that blew up is stopped before it."""
+    settings = {"n_outer_steps": 99, "validate_every": 50, "n_steps": 3, "batch_size": 1}
+    config = CONFIG.model_copy(update=settings)
+    with pytest.raises(LoptbenchError, match=r"up to step 82, .* or set setback"):
+        meta_train(BlownUp({57}), config, tmp_path / "never.safetensors")
+    config = config.model_copy(update={"setback": 1e9})
+    told = meta_train(BlownUp({57}), config, tmp_path / "out.safetensors").meta_training
+    assert told["setbacks"] == 1
+    assert told["skipped_outer_steps"] == MOST_SKIPPED_IN_A_ROW
+    with pytest.raises(LoptbenchError, match=f"{2 * MOST_SKIPPED_IN_A_ROW} outer steps in a row"):
+        meta_train(Diverging(set(range(3, 99))), config, tmp_path / "hopeless.safetensors")
 
 
 def test_an_output_is_not_overwritten(tmp_path: Path) -> None:
