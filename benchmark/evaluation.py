@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import RunsForLosses
+from loptbench.protocol import UnrollsLosses
 from loptbench.statistics import Sample, over_problems
 from loptbench.tasks import ProblemBatch
 from loptbench.trajectory import meta_objective, run_for_losses
@@ -63,6 +63,10 @@ RUN_FLOATS = 2**25
 """About how many numbers the runs that are on record at one time hold: what bounds the memory."""
 
 
+PASSING = 7
+"""Of how many steps a run without a record holds as much as their record: gates and the like."""
+
+
 def problems_at_once(n_state: int, batch: ProblemBatch, n_steps: int) -> int:
     """How many problems' runs, with so many steps on record, fit into the memory.
 
@@ -81,7 +85,7 @@ def evaluate(
     device: str = "cpu",
 ) -> Evaluation:
     """Run an optimizer on a batch of problems, as many at once as fit into the memory."""
-    on_record = 0 if isinstance(implementation, RunsForLosses) else n_steps
+    on_record = PASSING if isinstance(implementation, UnrollsLosses) else n_steps
     size = problems_at_once(spec.n_state, batch, on_record)
     losses = []
     with np.errstate(all="ignore"):  # a run that blows up is a result, not a warning

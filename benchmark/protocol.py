@@ -261,10 +261,10 @@ class Unrolls(Protocol):
 
 
 @runtime_checkable
-class RunsForLosses(Protocol):
+class UnrollsLosses(Protocol):
     """Beside the levels: runs that leave only losses on record; evaluation is faster with it."""
 
-    def losses(
+    def unroll_losses(
         self, optimizer: Any, problems: Any, initial_parameters: Array, n_steps: int
     ) -> Array:
         """f_k of the run that `unroll` describes, (n_steps, n_problems); its arguments."""

@@ -16,10 +16,10 @@ from loptbench.protocol import (
     Level,
     Optimizer,
     Problems,
-    RunsForLosses,
     Sweep,
     Sweeps,
     Trajectory,
+    UnrollsLosses,
     offers,
 )
 from loptbench.tasks.base import ProblemBatch
@@ -84,9 +84,9 @@ def run_for_losses(
     device: str,
 ) -> Array:
     """The losses of `run`, (n_steps, n_problems), and no record of the rest where possible."""
-    if isinstance(implementation, RunsForLosses):
+    if isinstance(implementation, UnrollsLosses):
         handles = _handles(implementation, spec, batch, dtype, device)
-        return implementation.losses(*handles, n_steps)
+        return implementation.unroll_losses(*handles, n_steps)
     return run(implementation, spec, batch, n_steps, dtype, device).loss
 
 

@@ -12,7 +12,7 @@ from loptbench.conformance.purity import SHORT, Handles, interleaved, require_pu
 from loptbench.conformance.step_checks import exact
 from loptbench.conformance.subject import Subject, Unchanged, require_array
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
-from loptbench.protocol import Level, RunsForLosses, Sweep, Sweeps, Trajectory
+from loptbench.protocol import Level, Sweep, Sweeps, Trajectory, UnrollsLosses
 from loptbench.tolerances import SWEEP
 from loptbench.trajectory import run_by_run, start_sweep, unroll_by_steps
 
@@ -35,19 +35,21 @@ def free_running(subject: Subject) -> list[Comparison]:
     return compared
 
 
-def losses(subject: Subject) -> list[Comparison]:
+def unroll_losses(subject: Subject) -> list[Comparison]:
     """A run that leaves only its losses on record has those of the oracle."""
-    if not isinstance(subject.implementation, RunsForLosses):
-        raise CheckSkippedError("no runs for their losses alone are offered: no method losses")
+    if not isinstance(subject.implementation, UnrollsLosses):
+        raise CheckSkippedError(
+            "runs for their losses alone are not offered: no method unroll_losses"
+        )
 
     def run(n_steps: int, handles: Handles) -> Trajectory:
-        loss = subject.losses(n_steps, *handles)
+        loss = subject.unroll_losses(n_steps, *handles)
         return subject.unroll(n_steps, *handles)._replace(loss=loss)
 
     batch = subject.full
     whole = run(subject.case.n_steps, subject.handles(batch))
     compared = compare_trajectories(whole, subject.spec, batch, subject.dtype, subject.device)
-    return compared + _compare_varied(subject, "losses", partial(run, SHORT))
+    return compared + _compare_varied(subject, "unroll_losses", partial(run, SHORT))
 
 
 def sweep(subject: Subject) -> list[Comparison]:

@@ -69,7 +69,7 @@ CHECKS: tuple[Check, ...] = (
     Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
-    Check("losses", Level.UNROLL, run_checks.losses, needs_level=False),
+    Check("unroll-losses", Level.UNROLL, run_checks.unroll_losses, needs_level=False),
     Check("sweep", Level.UNROLL, run_checks.sweep, needs_level=False),
     Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
     Check("linearize", Level.LINEARIZE, derivative_checks.linearization, Scope.OPTIMIZER),

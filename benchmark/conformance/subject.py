@@ -245,13 +245,15 @@ class Subject:
             require_array(f"unroll's {name}", value, shape, self.dtype)
         return Trajectory(*fields)
 
-    def losses(
+    def unroll_losses(
         self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
     ) -> Array:
         """The losses of a run that leaves nothing else on record."""
-        with Unchanged("losses", x0):
-            found: Array = self.implementation.losses(optimizer.raw, problems.raw, x0, n_steps)
-        require_array("losses", found, (n_steps, len(x0)), self.dtype)
+        with Unchanged("unroll_losses", x0):
+            found: Array = self.implementation.unroll_losses(
+                optimizer.raw, problems.raw, x0, n_steps
+            )
+        require_array("unroll_losses' loss", found, (n_steps, len(x0)), self.dtype)
         return found
 
     def meta_gradient(

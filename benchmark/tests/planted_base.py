@@ -36,7 +36,7 @@ class Sweeping(Reference):
 class ForLosses(Reference):
     """The reference with runs for their losses alone, which it makes as any other."""
 
-    def losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
+    def unroll_losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
         return unroll_by_steps(optimizer, problems, x0, n_steps).loss
 
 

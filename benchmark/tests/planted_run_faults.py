@@ -180,7 +180,7 @@ class _Latest:
 class LateLosses(Reference):
     """A run for its losses alone gives those after the updates."""
 
-    def losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
+    def unroll_losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
         return self.unroll(optimizer, problems, x0, n_steps + 1).loss[1:]
 
 
@@ -190,7 +190,7 @@ class LossesRemembered(Reference):
     def __init__(self) -> None:
         self.known: dict[Any, Array] = {}
 
-    def losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
+    def unroll_losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
         key = (type(optimizer), x0.shape, n_steps)
         if key not in self.known:
             self.known[key] = self.unroll(optimizer, problems, x0, n_steps).loss

@@ -174,15 +174,16 @@ class Implementation:
         return Trajectory(*(np.array(field) for field in fields))
 
     @_precisely
-    def losses(
+    def unroll_losses(
         self,
         optimizer: JaxOptimizer,
         problems: JaxProblems,
         initial_parameters: Array,
         n_steps: int,
     ) -> Array:
-        """See `loptbench.protocol.RunsForLosses`."""
-        return np.array(kernels.losses(*_run(optimizer, problems, initial_parameters, n_steps)))
+        """See `loptbench.protocol.UnrollsLosses`."""
+        run = _run(optimizer, problems, initial_parameters, n_steps)
+        return np.array(kernels.unroll_losses(*run))
 
     @_precisely
     def sweep(

@@ -73,7 +73,7 @@ def unroll(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> tuple[
 
 
 @compiled("program")
-def losses(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> Array:
+def unroll_losses(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> Array:
     """The losses of a run; the compiler leaves out what is not returned."""
     _, (loss, *_) = _from_start(program, inputs, p, x0)
     return loss

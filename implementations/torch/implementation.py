@@ -1,7 +1,7 @@
 """The protocol in PyTorch: NumPy at the boundary, tensors inside."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,21 @@ class TorchProblems:
         return _to_numpy(loss), _to_numpy(gradient)
 
 
+@torch.no_grad()
+def _inner_steps(
+    optimizer: TorchOptimizer, problems: TorchProblems, initial_parameters: Array, n_steps: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """Each step's loss, parameters, gradient, state, update, and the state after it."""
+    x = optimizer.placed.put(initial_parameters)
+    state = optimizer.native_initial_state(x.numel())
+    for k in range(n_steps):
+        loss, gradient = loss_and_gradient(problems.problem, x, k)
+        after, update = optimizer.native_step(state, gradient.reshape(-1))
+        update = update.reshape(x.shape)
+        yield loss, x, gradient, state, update, after
+        state, x = after, x + update
+
+
 class Implementation:
     """PyTorch: all five levels."""
 
@@ -126,40 +141,22 @@ class Implementation:
         n_steps: int,
     ) -> Trajectory:
         """See `loptbench.protocol.Unrolls`."""
-        x = optimizer.placed.put(initial_parameters)
-        state = optimizer.native_initial_state(x.numel())
-        rows: list[tuple[Tensor, ...]] = []
-        with torch.no_grad():
-            for k in range(n_steps):
-                loss, gradient = loss_and_gradient(problems.problem, x, k)
-                new, update = optimizer.native_step(state, gradient.reshape(-1))
-                update = update.reshape(x.shape)
-                rows.append((loss, x, gradient, state, update))
-                state, x = new, x + update
-        loss, xs, gradients, states, updates = (
-            torch.stack(column) for column in zip(*rows, strict=True)
-        )
-        xs, states = torch.cat([xs, x[None]]), torch.cat([states, state[None]])
+        rows = list(_inner_steps(optimizer, problems, initial_parameters, n_steps))
+        *columns, after = zip(*rows, strict=True)
+        loss, xs, gradients, states, updates = (torch.stack(column) for column in columns)
+        xs, states = torch.cat([xs, xs[-1:] + updates[-1:]]), torch.cat([states, after[-1][None]])
         return Trajectory(*(_to_numpy(field) for field in (loss, xs, gradients, states, updates)))
 
-    def losses(
+    def unroll_losses(
         self,
         optimizer: TorchOptimizer,
         problems: TorchProblems,
         initial_parameters: Array,
         n_steps: int,
     ) -> Array:
-        """See `loptbench.protocol.RunsForLosses`."""
-        x = optimizer.placed.put(initial_parameters)
-        state = optimizer.native_initial_state(x.numel())
-        losses = []
-        with torch.no_grad():
-            for k in range(n_steps):
-                loss, gradient = loss_and_gradient(problems.problem, x, k)
-                state, update = optimizer.native_step(state, gradient.reshape(-1))
-                x = x + update.reshape(x.shape)
-                losses.append(loss)
-        return _to_numpy(torch.stack(losses))
+        """See `loptbench.protocol.UnrollsLosses`."""
+        steps = _inner_steps(optimizer, problems, initial_parameters, n_steps)
+        return _to_numpy(torch.stack([loss for loss, *_ in steps]))
 
     def sweep(
         self,
