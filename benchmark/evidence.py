@@ -10,7 +10,7 @@ from loptbench.mechanisms.values import NotApplicable
 from loptbench.optimizers import BASELINES, optimal_momentum
 from loptbench.records import Record
 from loptbench.statistics import Interval, Sample, over_problems
-from loptbench.tasks import Quadratic
+from loptbench.tasks import TASKS, Quadratic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +215,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "saturation_reach": _POSITIVE,
     "engagement": _SHARE,
     "peak_over_first": (1.0, np.inf),
-    "peak_step": _POSITIVE,
+    "peak_step": (0.0, max(task.n_steps for task in TASKS.values()) - 1.0),
     "last_over_peak": _SHARE,
     "lowest_over_highest": _SHARE,
     "adaptation_rank": (-1.0, 1.0),

@@ -1,6 +1,7 @@
 """Running the trials whose record is not there yet, in several processes."""
 
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -86,7 +87,7 @@ def _run_all(scopes: Sequence[Sequence[Trial]], store: Store, jobs: int) -> Iter
         # Large arrays travel as they are, not as files in memory that cannot be written to.
         pool = Parallel(return_as="generator_unordered", max_nbytes=None, pre_dispatch=jobs)
         try:
-            yield from pool(delayed(_run)(scope, store, TASKS) for scope in scopes)
+            yield from pool(delayed(_run)(scope, store, TASKS, os.getpid()) for scope in scopes)
         except BrokenProcessPool as error:
             raise LoptbenchError(
                 "a process that ran trials died, perhaps for want of memory; call again, with "
@@ -101,7 +102,12 @@ def _run_all(scopes: Sequence[Sequence[Trial]], store: Store, jobs: int) -> Iter
             ) from error
 
 
-def _run(trials: Sequence[Trial], store: Store, tasks: Mapping[str, Task]) -> list[str]:
+def _run(
+    trials: Sequence[Trial], store: Store, tasks: Mapping[str, Task], caller: int
+) -> list[str]:
+    if os.getpid() != caller:
+        # Ctrl-C goes to all processes; the caller stops the others, and none of them has to say so.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     TASKS.update(tasks)  # in another process, `digits` is not yet on the user's MNIST
     for trial in trials:
         start = time.monotonic()

@@ -1,9 +1,11 @@
 """The claims are data, and each of them can fail."""
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from loptbench.claims import PREMISE, Claim, claims
+from loptbench.evidence import RANGES
 
 pytestmark = pytest.mark.harness
 
@@ -14,6 +16,14 @@ def test_claims_have_names_of_their_own_and_the_premise_comes_first() -> None:
     names = [claim.name for claim in claims()]
     assert len(set(names)) == len(names)
     assert names[0] == PREMISE
+
+
+def test_thresholds_lie_where_their_statistics_can() -> None:
+    for claim in claims():
+        low, high = RANGES.get(claim.statistic, (-np.inf, np.inf))
+        ends = [end for end in (claim.at_least, claim.at_most) if end is not None]
+        assert all(low <= end <= high for end in ends), claim.name
+    assert RANGES["peak_step"] == (0, 200)  # the last step of the longest run
 
 
 def test_a_claim_without_a_threshold_is_refused() -> None:

@@ -263,7 +263,9 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
-    first = process.stderr.readline() + process.stderr.readline()  # some trials are done
+    first = process.stderr.readline()
+    while not [*folder.glob("*/records/*.json")] and process.poll() is None:
+        pass  # until the first trial is done
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all its processes
     rest = process.communicate(timeout=120)[1]
     assert process.returncode == 130, first + rest

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,11 @@ def told(i: int) -> Result:
     return TrialStatus.OK, "", {"i": i, "process": os.getpid()}
 
 
+def interrupts_itself(i: int) -> Result:
+    signal.raise_signal(signal.SIGINT)
+    return told(i)
+
+
 def dies(i: int) -> Result:
     os._exit(1)
 
@@ -57,6 +63,14 @@ def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
     assert [record.result["i"] for record in records] == [0, 1, 2]
     assert run_trials(trials, results, []) == records
     assert ran == [0, 1, 1, 2]
+
+
+def test_ctrl_c_is_for_the_caller_not_for_its_other_processes(results: Store) -> None:
+    """A terminal sends it to all of them: each would print a traceback, wherever it was."""
+    (record,) = run_trials([trial(0, interrupts_itself)], results, [], jobs=2)
+    assert record.result["process"] != os.getpid()
+    with pytest.raises(KeyboardInterrupt):
+        run_trials([trial(1, interrupts_itself)], results, [])
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

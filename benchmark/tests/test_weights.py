@@ -208,7 +208,8 @@ def test_the_zoo_is_whole_and_small() -> None:
         told = checkpoint.meta_training
         config = told["configuration"]
         assert (member.task, member.implementation) == (checkpoint.task, told["implementation"])
-        preset = load_preset(member.preset, member.task, {"seed": member.seed})
+        where = {"seed": member.seed, "device": config["device"]}
+        preset = load_preset(member.preset, member.task, where)
         assert MetaTraining.model_validate(config) == preset, member.name
         assert checkpoint.optimizer.n_state == config["n_units"]
         assert set(told["versions"]) >= {member.implementation}
