@@ -18,7 +18,15 @@ from loptbench.reports.elements import (
 from loptbench.reports.forms import verdict_of
 from loptbench.reports.mechanisms import mechanism_figure
 from loptbench.reports.strips import MadeBy, strips
-from loptbench.reports.verdict_words import WORDS, framework, in_words, of_most_seeds, preset, those
+from loptbench.reports.verdict_words import (
+    WORDS,
+    framework,
+    in_words,
+    of_most_seeds,
+    otherwise,
+    preset,
+    those,
+)
 from loptbench.tasks import TASKS
 from loptbench.verdicts import Outcome, Scope, Verdict
 
@@ -85,6 +93,7 @@ def not_reproduced(verdicts: Sequence[Verdict]) -> list[Part]:
         Outcome.INCONCLUSIVE: "Open, because seeds do not decide",
     }
     said = [(heading, those(verdicts, outcome)) for outcome, heading in headings.items()]
+    said.append(("Otherwise with fewer seeds of another preset", otherwise(verdicts)))
     items = [Cell(f"{heading}: {names}.") for heading, names in said if names]
     return [Bullets(items)] if items else []
 

@@ -37,13 +37,32 @@ def in_words(verdicts: Sequence[Verdict]) -> list[str]:
     ]
 
 
-def _overall(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdict on each claim and task over all seeds, of the preset that has most there."""
+def _cells(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """The verdicts over all seeds on each claim and task, one for each preset."""
     by_cell: dict[tuple[str, str], list[Verdict]] = {}
     for v in verdicts:
         if v.scope is Scope.ALL_SEEDS:
             by_cell.setdefault((v.claim, v.task), []).append(v)
-    return [of_most_seeds(presets) for presets in by_cell.values()]
+    return list(by_cell.values())
+
+
+def _overall(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Of each claim and task the verdict that stands for it."""
+    return [of_most_seeds(presets) for presets in _cells(verdicts)]
+
+
+def otherwise(verdicts: Sequence[Verdict]) -> str:
+    """What the seeds of another preset decide, and decide otherwise; empty if there is nothing."""
+    titles = {claim.name: claim.title for claim in claims()}
+    said = []
+    for presets in _cells(verdicts):
+        stands = of_most_seeds(presets)
+        said += [
+            f"{titles[v.claim]} ({v.task}) is {v.outcome} with the preset {preset(v)}"
+            for v in presets
+            if v.outcome not in (stands.outcome, Outcome.INCONCLUSIVE)
+        ]
+    return "; ".join(said)
 
 
 def one_line(verdicts: Sequence[Verdict]) -> str:

@@ -22,7 +22,7 @@ from loptbench.reports.judged import verdict_matrix, verdicts_of
 from loptbench.reports.origin import timings
 from loptbench.reports.page import page, render
 from loptbench.reports.results import Results
-from loptbench.reports.verdict_words import one_line
+from loptbench.reports.verdict_words import one_line, otherwise
 from loptbench.reports.writing import html
 from loptbench.tasks import TASKS
 from loptbench.tests.made_records import change
@@ -267,6 +267,18 @@ def test_a_claim_on_a_task_is_counted_once_whatever_presets_there_are(store: Sto
     for both in ([lone, many], [many, lone]):
         said = one_line(both)
         assert said.startswith("of 1 claims, 1 times on a task, 1 reproduced, 0 not reproduced")
+
+
+def test_what_another_preset_decides_otherwise_is_said(store: Store) -> None:
+    """And not what one of its seeds hints at."""
+    found, _ = verdicts_of(store.verdicts())
+    (one,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
+    small = dataclasses.replace(one, subject="small, x", n_seeds=8, outcome=Outcome.NOT_REPRODUCED)
+    large = dataclasses.replace(small, subject="large, x", n_seeds=5, outcome=Outcome.REPRODUCED)
+    (words,) = otherwise([small, large]).split("; ")
+    assert words == "Momentum (quadratic) is reproduced with the preset large"
+    for outcome in (Outcome.NOT_REPRODUCED, Outcome.INCONCLUSIVE):
+        assert otherwise([small, dataclasses.replace(large, outcome=outcome)]) == ""
 
 
 def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
