@@ -1,5 +1,5 @@
 """`python -m loptbench` is `loptbench`."""
 
-from loptbench.cli import main
+from loptbench.cli.main import main
 
 main()

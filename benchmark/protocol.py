@@ -34,9 +34,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks.base import ProblemBatch
+from loptbench.training.settings import MetaTraining
 
 Array = NDArray[Any]
 """An array of float32 or float64, whichever the call is made in."""

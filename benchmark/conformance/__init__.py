@@ -1,7 +1,8 @@
 """The checks that an implementation has to pass, cheapest first."""
 
 from loptbench.conformance.cases import Case, cases
-from loptbench.conformance.stages import (
+from loptbench.conformance.subject import Subject
+from loptbench.conformance.suite import (
     CHECKS,
     Check,
     Outcome,
@@ -11,7 +12,6 @@ from loptbench.conformance.stages import (
     run_check,
     subjects,
 )
-from loptbench.conformance.subject import Subject
 
 __all__ = [
     "CHECKS",

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.agreement import oracle_run
+from loptbench.agreement.comparison import oracle_run
 from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
+from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, Task, get_task
-from loptbench.weights import Checkpoint
-from loptbench.zoo import representatives, shipped
+from loptbench.zoo.catalogue import representatives, shipped
 
 N_PROBLEMS = 6
 N_FULL = 2

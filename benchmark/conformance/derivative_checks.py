@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from loptbench.agreement import (
+from loptbench.agreement.comparison import (
     ORACLE,
     Comparison,
     compare_arrays,
@@ -12,17 +12,21 @@ from loptbench.agreement import (
     oracle_run,
     scales,
 )
+from loptbench.agreement.tolerances import (
+    CENTRAL_DIFFERENCE,
+    DIRECTIONAL_DIFFERENCE,
+    meta_gradient_bound,
+)
 from loptbench.conformance.purity import SHORT, flat, interleaved, require_pure
 from loptbench.conformance.run_checks import LONGER
 from loptbench.conformance.step_checks import drawn, exact
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
-from loptbench.mechanisms.linearization import central_differences
+from loptbench.mechanisms.dynamics.linearization import central_differences
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Level, Linearization, MetaGradient
+from loptbench.rollout.trajectory import meta_objective
 from loptbench.tasks.base import ProblemBatch
-from loptbench.tolerances import CENTRAL_DIFFERENCE, DIRECTIONAL_DIFFERENCE, meta_gradient_bound
-from loptbench.trajectory import meta_objective
 
 
 def require_float64(subject: Subject) -> None:

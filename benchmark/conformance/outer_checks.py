@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import load, save
 
-from loptbench.agreement import ORACLE, Comparison, compare_arrays
+from loptbench.agreement.comparison import ORACLE, Comparison, compare_arrays
 from loptbench.conformance.purity import SHORT, flat, other_spec, require_pure
 from loptbench.conformance.step_checks import exact
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
-from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import MetaTrainsSideBySide, OuterState
 from loptbench.tasks import ProblemBatch
+from loptbench.training.settings import MetaTraining
 
 N_OUTER = 8
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.agreement import ORACLE, Comparison, compare, compare_trajectories
+from loptbench.agreement.comparison import ORACLE, Comparison, compare, compare_trajectories
+from loptbench.agreement.tolerances import SWEEP
 from loptbench.conformance.cases import EXAMPLES, cases
 from loptbench.conformance.purity import SHORT, Handles, interleaved, require_pure
 from loptbench.conformance.step_checks import exact
 from loptbench.conformance.subject import Subject, Unchanged, require_array
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.protocol import Level, Sweep, Sweeps, Trajectory, UnrollsLosses
-from loptbench.tolerances import SWEEP
-from loptbench.trajectory import run_by_run, start_sweep, unroll_by_steps
+from loptbench.rollout.trajectory import run_by_run, start_sweep, unroll_by_steps
 
 LONGER = 260
 """Longer than any task's run: a length that is built in is found."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.agreement import (
+from loptbench.agreement.comparison import (
     AXES,
     ORACLE,
     Comparison,
@@ -13,13 +13,13 @@ from loptbench.agreement import (
     compare_arrays,
     oracle_run,
 )
+from loptbench.agreement.tolerances import bound
 from loptbench.conformance.cases import in_domain
 from loptbench.conformance.purity import other_spec, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.protocol import Array
 from loptbench.tasks.base import ProblemBatch
-from loptbench.tolerances import bound
 
 SIZES = (1, 2, 33, 1100)
 MANY_CALLS = 300

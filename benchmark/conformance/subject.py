@@ -14,7 +14,6 @@ import numpy as np
 
 from loptbench.conformance.cases import Case
 from loptbench.errors import ContractError
-from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec, get_kind
 from loptbench.protocol import (
     Array,
@@ -25,8 +24,9 @@ from loptbench.protocol import (
     Trajectory,
     offers,
 )
+from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.tasks.base import ProblemBatch
-from loptbench.trajectory import unroll_by_steps
+from loptbench.training.settings import MetaTraining
 
 
 def require_array(what: str, value: Any, shape: tuple[int, ...], dtype: str) -> Array:

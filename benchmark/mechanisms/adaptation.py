@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 
 from loptbench.mechanisms.clipping import ARMS
 from loptbench.mechanisms.convergence import ConvergencePoint
-from loptbench.mechanisms.fixed_points import (
+from loptbench.mechanisms.dynamics.fixed_points import (
     RELAXATION,
     SAME_POINT,
     FixedPoints,
@@ -29,8 +29,8 @@ from loptbench.mechanisms.fixed_points import (
     stable,
     trace,
 )
-from loptbench.mechanisms.linearization import MOST_STATE
-from loptbench.mechanisms.response import NO_ANSWER, usable_gain, usable_slope
+from loptbench.mechanisms.dynamics.linearization import MOST_STATE
+from loptbench.mechanisms.dynamics.response import NO_ANSWER, usable_gain, usable_slope
 from loptbench.mechanisms.values import (
     Met,
     NotApplicable,

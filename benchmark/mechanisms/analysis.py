@@ -7,9 +7,9 @@ import numpy as np
 
 from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
 from loptbench.mechanisms.clipping import Clipping, measure_clipping
-from loptbench.mechanisms.clocks import Holding, hold_clocks, whole_state
-from loptbench.mechanisms.contract import require_optimizer
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
+from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.mechanisms.dynamics.counters import Holding, hold_clocks, whole_state
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
 from loptbench.mechanisms.schedule import Schedule, measure_schedule
 from loptbench.mechanisms.values import Float, Met, NotApplicable

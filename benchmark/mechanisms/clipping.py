@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
 
-from loptbench.mechanisms.linearization import checked_step
-from loptbench.mechanisms.response import usable_gain
+from loptbench.mechanisms.dynamics.linearization import checked_step
+from loptbench.mechanisms.dynamics.response import usable_gain
 from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
 from loptbench.protocol import Optimizer, Trajectory
 

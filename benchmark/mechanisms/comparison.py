@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from loptbench.agreement import Comparison, compare, compare_arrays
+from loptbench.agreement.comparison import Comparison, compare, compare_arrays
+from loptbench.agreement.tolerances import bound
 from loptbench.mechanisms.adaptation import Adaptation
 from loptbench.mechanisms.analysis import Analysis
 from loptbench.mechanisms.clipping import Clipping
@@ -11,7 +12,6 @@ from loptbench.mechanisms.convergence import ConvergencePoint
 from loptbench.mechanisms.momentum import Momentum
 from loptbench.mechanisms.schedule import Schedule
 from loptbench.mechanisms.values import Float, NotApplicable
-from loptbench.tolerances import bound
 
 PROBES = ("convergence_point", "momentum", "clipping", "schedule", "adaptation")
 

@@ -6,10 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.clocks import Held
-from loptbench.mechanisms.fixed_points import BELOW_ONE, RELAXATION, RESIDUAL, SAME_POINT, settle
-from loptbench.mechanisms.linearization import MOST_STATE, checked_step, linearize
-from loptbench.mechanisms.response import NO_ANSWER, NOT_SMOOTH, usable_gain
+from loptbench.mechanisms.dynamics.counters import Held
+from loptbench.mechanisms.dynamics.fixed_points import (
+    BELOW_ONE,
+    RELAXATION,
+    RESIDUAL,
+    SAME_POINT,
+    settle,
+)
+from loptbench.mechanisms.dynamics.linearization import MOST_STATE, checked_step, linearize
+from loptbench.mechanisms.dynamics.response import NO_ANSWER, NOT_SMOOTH, usable_gain
 from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Optimizer
 

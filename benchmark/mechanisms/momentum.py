@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eig
 
 from loptbench.mechanisms.convergence import ConvergencePoint
-from loptbench.mechanisms.response import NO_ANSWER
+from loptbench.mechanisms.dynamics.response import NO_ANSWER
 from loptbench.mechanisms.values import NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Trajectory
 

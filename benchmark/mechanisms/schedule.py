@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.linearization import checked_step
-from loptbench.mechanisms.response import NO_ANSWER, usable_gain
+from loptbench.mechanisms.dynamics.linearization import checked_step
+from loptbench.mechanisms.dynamics.response import NO_ANSWER, usable_gain
 from loptbench.mechanisms.values import (
     Met,
     NotApplicable,

@@ -11,22 +11,24 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from loptbench import cli, mechanism_trials, runner
+from loptbench.agreement.tolerances import TABLE
+from loptbench.claims.evidence import evidence_of
+from loptbench.claims.verdicts import judge_all
+from loptbench.cli import main as cli
 from loptbench.conformance import CHECKS, Check, Subject, pairs
-from loptbench.evidence import evidence_of
-from loptbench.execution import run_trials
+from loptbench.discovery import Availability, Entry, get_implementation
 from loptbench.protocol import Level
-from loptbench.pytest_plugin import PROFILE, SELECTED, selected
-from loptbench.records import Record, Store
-from loptbench.registry import Availability, Entry, get_implementation
-from loptbench.runner import plan
+from loptbench.pytest_plugin.plugin import PROFILE, SELECTED, selected
+from loptbench.results.store import Record, Store
+from loptbench.study import mechanisms as mechanism_trials
+from loptbench.study import plan as runner
+from loptbench.study.execution import run_trials
+from loptbench.study.plan import plan
+from loptbench.study.trials import Trial
 from loptbench.tests.fixture_types import Command, Make
-from loptbench.tests.made_records import put_plan
-from loptbench.tolerances import TABLE
-from loptbench.trials import Trial
-from loptbench.tuned import load_tuned
-from loptbench.verdicts import judge_all
-from loptbench.zoo import shipped
+from loptbench.tests.reports.made_records import put_plan
+from loptbench.tuning.tuned_file import load_tuned
+from loptbench.zoo.catalogue import shipped
 
 settings.register_profile(
     "ci",
@@ -44,7 +46,7 @@ SEED = 7
 def pytest_configure() -> None:
     """With `LOPTBENCH_REQUIRE_BROWSER=1`, tests that a browser takes part in may not be skipped."""
     if os.environ.get("LOPTBENCH_REQUIRE_BROWSER") == "1":
-        from loptbench.reports.picture import BROWSERS, find_browser
+        from loptbench.reports.page.picture import BROWSERS, find_browser
 
         needed = ("jinja2", "matplotlib", "playwright", "axe_playwright_python")
         missing = [name for name in needed if importlib.util.find_spec(name) is None]

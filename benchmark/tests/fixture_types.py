@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from loptbench.records import Store
+from loptbench.results.store import Store
 
 Command = Callable[..., tuple[int, str, str]]
 """`command`: arguments of `loptbench` to its exit code, standard output and error."""

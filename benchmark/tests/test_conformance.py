@@ -9,8 +9,8 @@ A third party runs this file on their own; `--loptbench-report` leaves a page of
 import pytest
 
 from loptbench.conformance import Check, Status, Subject, run_check
-from loptbench.pytest_report import hand_over
-from loptbench.registry import Entry
+from loptbench.discovery import Entry
+from loptbench.pytest_plugin.session import hand_over
 
 pytestmark = pytest.mark.conformance
 

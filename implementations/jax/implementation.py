@@ -17,10 +17,10 @@ from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameter
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import LOSSES, Shapes, loss_and_gradient
 from loptbench.implementations.jax.through_time import meta_gradient, meta_gradients
-from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
 from loptbench.tasks.base import ProblemBatch
+from loptbench.training.settings import MetaTraining
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -12,7 +12,7 @@ from loptbench.implementations.jax.compiled import compiled
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import loss_and_gradient
-from loptbench.meta_config import MetaTraining
+from loptbench.training.settings import MetaTraining
 
 Matrices = tuple[tuple[Array, Array], tuple[Array, Array]]
 Jacobian = Callable[[Array, Array], Matrices]

@@ -15,11 +15,11 @@ from loptbench.implementations.reference.tasks import (
     ReferenceProblems,
     RosenbrockProblems,
 )
-from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, MetaGradient, OuterState, Trajectory
+from loptbench.rollout.trajectory import meta_objective, unroll_by_steps
 from loptbench.tasks.base import ProblemBatch
-from loptbench.trajectory import meta_objective, unroll_by_steps
+from loptbench.training.settings import MetaTraining
 
 Float = NDArray[np.float64]
 ReferenceOptimizer = GRU | SGD | Momentum | Nesterov | RMSProp | Adam | Composed

@@ -12,10 +12,10 @@ from torch import Tensor
 from loptbench.implementations.torch.optimizers import KINDS
 from loptbench.implementations.torch.tasks import LOSSES, Problem, loss_and_gradient
 from loptbench.implementations.torch.through_time import meta_gradient
-from loptbench.meta_config import MetaTraining
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
 from loptbench.tasks.base import ProblemBatch
+from loptbench.training.settings import MetaTraining
 
 
 @dataclasses.dataclass(frozen=True)

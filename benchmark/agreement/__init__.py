@@ -1,0 +1,1 @@
+"""Comparison of an implementation with the oracle, and its tolerances."""

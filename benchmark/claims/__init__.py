@@ -1,0 +1,1 @@
+"""The paper's claims, the statistics they rest on, and the verdicts."""

@@ -1,0 +1,1 @@
+"""The command `loptbench`, one module per subcommand."""

@@ -1,0 +1,103 @@
+"""`loptbench check`."""
+
+import sys
+import traceback
+from itertools import groupby
+
+import click
+
+from loptbench.cli.options import device_option, mnist_option
+from loptbench.conformance import CHECKS, Outcome, Status, check_all
+from loptbench.discovery import DTYPES, get_implementation, require_device
+from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([c.name for c in CHECKS]),
+    help="Run only this check.",
+)
+@click.option("--dtype", multiple=True, type=click.Choice(DTYPES), help="Run only in this dtype.")
+@click.option(
+    "--seed",
+    default=7,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seed of problems and optimizers.",
+)
+@mnist_option
+@device_option
+@click.option("--all", "all_", is_flag=True, help="Go on after the first failure.")
+def check(
+    name: str,
+    only: tuple[str, ...],
+    dtype: tuple[str, ...],
+    seed: int,
+    device: str,
+    all_: bool,
+) -> None:
+    """Check an implementation, cheapest first, stopping at the first cause.
+
+    NAME is one that `loptbench list` knows, or package.module:Object.
+    """
+    try:
+        implementation = get_implementation(name)
+    except (BrokenImplementationError, ContractError) as error:
+        click.echo(f"import                     FAILED  {error}")
+        if error.__cause__ is not None:
+            click.echo("".join(traceback.format_exception(error.__cause__)), nl=False)
+        sys.exit(1)
+    click.echo(f"import                     passed  {implementation.name} [{name}]")
+    require_device(implementation, device)
+    failed = passed = skipped = 0
+    outcomes = check_all(implementation, seed, only, dtype or None, [device])
+    for checked, group in groupby(outcomes, key=lambda outcome: outcome.check):
+        seen: list[Outcome] = []
+        for outcome in group:
+            seen.append(outcome)
+            if outcome.status is Status.FAILED:
+                failed += 1
+                if not all_:
+                    break
+        click.echo(f"{checked.name:26} {_line(seen)}")
+        passed += any(outcome.status is Status.PASSED for outcome in seen)
+        skipped += all(outcome.status is Status.SKIPPED for outcome in seen)
+        for outcome in seen:
+            if outcome.status is Status.FAILED:
+                click.echo(f"    {outcome.message}")
+                click.echo(f"    wanted: {checked.means}")
+                click.echo(
+                    f"    repeat: loptbench check {name} --only {checked.name} --seed {seed} "
+                    f"--device {device}"
+                )
+        if failed and not all_:
+            click.echo(
+                "stopped at the first failure; the checks after it were not run (--all runs them)"
+            )
+            break
+    if failed:
+        sys.exit(1)
+    if not passed:
+        raise LoptbenchError(
+            f"nothing was checked: of what {name} offers, nothing is left by --only and --dtype"
+        )
+    click.echo(f"{passed} checks passed, {skipped} do not apply, none failed")
+    for other in sorted(set(implementation.devices) - {device}):
+        click.echo(f"device {other} was not checked: --device {other} does that")
+
+
+def _line(outcomes: list[Outcome]) -> str:
+    counts = {status: sum(o.status is status for o in outcomes) for status in Status}
+    if counts[Status.FAILED]:
+        return f"FAILED  on {counts[Status.FAILED]} of {len(outcomes)} cases"
+    if not counts[Status.PASSED]:
+        return f"skipped {outcomes[0].message}"
+    ratio = max(outcome.ratio for outcome in outcomes)
+    said = f"passed  {counts[Status.PASSED]} cases, largest error {ratio:.2g} of its bound"
+    if counts[Status.SKIPPED]:
+        reasons = sorted({o.message for o in outcomes if o.status is Status.SKIPPED})
+        said += f"; {counts[Status.SKIPPED]} skipped ({'; '.join(reasons)})"
+    return said

@@ -1,0 +1,52 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from loptbench.study.execution import JOBS
+from loptbench.tasks import use_mnist
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _use_mnist(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
+    if folder is not None:
+        use_mnist(folder)
+
+
+def mnist_option(command: F) -> F:
+    """Add `--mnist DIR`: `digits` is then on the real MNIST, instead of scikit-learn's digits."""
+    option: Callable[[F], F] = click.option(
+        "--mnist",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        default=None,
+        expose_value=False,
+        is_eager=True,
+        callback=_use_mnist,
+        help="Take MNIST's IDX files in DIR, gzipped or not, as the data of `digits`.",
+    )
+    return option(command)
+
+
+def device_option(command: F) -> F:
+    """Add `--device`: where arrays live and are computed with."""
+    option: Callable[[F], F] = click.option(
+        "--device", default="cpu", show_default=True, help="Where to compute: cpu or cuda."
+    )
+    return option(command)
+
+
+def jobs_option(command: F) -> F:
+    """Add `--jobs`: in how many processes trials run."""
+    option: Callable[[F], F] = click.option(
+        "--jobs",
+        default=JOBS,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Run trials in so many processes; each may take three GB.",
+    )
+    return option(command)

@@ -1,0 +1,274 @@
+"""`loptbench perf`."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from loptbench.cli.options import F, device_option
+from loptbench.discovery import get_implementation, require_device
+from loptbench.errors import LoptbenchError
+from loptbench.optimizers import BASELINES, random_gru
+from loptbench.progress import progress
+from loptbench.protocol import Sweeps
+from loptbench.results.provenance import machine
+from loptbench.tasks import TASKS, get_task
+from loptbench.timing.baselines import REPEATS, Throughput, peak_memory, tuning_throughput
+from loptbench.timing.fixed_points import MOST_STEPS, fixed_point_speed
+from loptbench.timing.outer_steps import OuterStep, growing, outer_steps, peak_memory_of
+from loptbench.training.settings import MetaTraining, load_preset
+from loptbench.tuning.tuned_file import load_tuned
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def perf(context: click.Context) -> None:
+    """Time parts beside references, in one process: all of them if none is named, which takes long.
+
+    Both frameworks want all cores: run nothing beside it.
+    """
+    if context.invoked_subcommand is None:
+        for command in (tune, meta_train, fixed_points):
+            context.invoke(command)
+            click.echo()
+
+
+def _what_is_timed(*tasks: str) -> Callable[[F], F]:
+    """The options of both commands; on which tasks, unless asked otherwise."""
+    options: list[Callable[[F], F]] = [
+        click.option(
+            "--implementation",
+            multiple=True,
+            default=("torch", "jax"),
+            show_default=True,
+            help="Time this one. Repeatable.",
+        ),
+        click.option(
+            "--task",
+            multiple=True,
+            type=click.Choice(list(TASKS)),
+            default=tasks,
+            show_default=True,
+            help="On this task. Repeatable.",
+        ),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Print one JSON object, for programs."
+        ),
+    ]
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@perf.command()
+@_what_is_timed("quadratic", "rosenbrock")
+@click.option(
+    "--baseline",
+    multiple=True,
+    type=click.Choice(list(BASELINES)),
+    help="With this baseline. Repeatable. [default: all]",
+)
+@click.option(
+    "--repeats", type=click.IntRange(1), default=REPEATS, show_default=True, help="Timings each."
+)
+def tune(
+    implementation: tuple[str, ...],
+    task: tuple[str, ...],
+    baseline: tuple[str, ...],
+    repeats: int,
+    as_json: bool,
+) -> None:
+    """Time the tuner beside the plain loop over torch.optim (which needs the torch extra)."""
+    get_implementation("torch")  # the plain loop is there
+    ones = [get_implementation(name) for name in dict.fromkeys(implementation)]
+    for one in ones:
+        if not isinstance(one, Sweeps):
+            raise LoptbenchError(f"{one.name} offers no sweeps: see loptbench.protocol.Sweeps")
+    tuned = load_tuned()
+    tasks = [get_task(name) for name in dict.fromkeys(task)]
+    entries = [(t, e) for t in tasks for e in tuned.of(t) if not baseline or e.kind in baseline]
+    found: list[Throughput] = []
+    with progress("timing", len(entries)) as report:
+        for done, (chosen, entry) in enumerate(entries):
+            report(done, f"{entry.kind} on {chosen.name}")
+            found += tuning_throughput(ones, chosen, entry, repeats)
+        report(len(entries), "done")
+    if as_json:
+        rows = [dataclasses.asdict(one) | {"ratio": one.ratio} for one in found]
+        about = {"peak_memory_gib": peak_memory(), "machine": machine()}
+        click.echo(json.dumps({"tuning": rows, **about}, allow_nan=False))
+        return
+    click.echo(
+        "draws · problems · steps per second, median; the plain loop over torch.optim takes one "
+        "draw and one problem at a time\n"
+    )
+    click.echo(
+        "task        baseline  implementation  first call    tuner  plain loop  times as fast"
+    )
+    for one in found:
+        click.echo(
+            f"{one.task:10}  {one.kind:8}  {one.implementation:14}  {one.first_seconds:8.2f} s"
+            f"  {one.per_second:7.2g}  {one.plain_per_second:10.3g}  {one.ratio:13,.0f}"
+        )
+    click.echo(f"\npeak memory of all this: {peak_memory():.2f} GiB")
+
+
+@perf.command("meta-train")
+@_what_is_timed("quadratic")
+@click.option(
+    "--units",
+    multiple=True,
+    type=click.IntRange(1),
+    default=(64, 256),
+    show_default=True,
+    help="With this many units. Repeatable.",
+)
+@click.option(
+    "--growing",
+    "grow",
+    is_flag=True,
+    help="Also with growing components, units, steps, and seeds side by side.",
+)
+@click.option("--memory", is_flag=True, help="Also the peak memory, in processes of their own.")
+@device_option
+@click.option(
+    "--repeats", type=click.IntRange(1), default=7, show_default=True, help="Timings each."
+)
+def meta_train(
+    implementation: tuple[str, ...],
+    task: tuple[str, ...],
+    units: tuple[int, ...],
+    grow: bool,
+    memory: bool,
+    device: str,
+    repeats: int,
+    as_json: bool,
+) -> None:
+    """Time an outer step beside the textbook step in JAX (a), and its matrix products alone (b).
+
+    The references need the jax extra; of an implementation that has no such products, (b) is left
+    out.
+    """
+    require_device(get_implementation("jax"), device)  # the textbook step is there
+    if memory and device != "cpu":
+        raise click.UsageError("--memory is of the host's memory: leave out --device")
+    names = list(dict.fromkeys(implementation))
+    for name in names:
+        require_device(get_implementation(name), device)
+    presets = {name: load_preset("quick", name, {"device": device}) for name in dict.fromkeys(task)}
+    configs = [p.model_copy(update={"n_units": n}) for p in presets.values() for n in units]
+    found: list[OuterStep] = []
+    with progress("timing", len(configs)) as report:
+        for done, config in enumerate(configs):
+            report(done, f"{config.task} with {config.n_units} units")
+            found += outer_steps(names, config, repeats)
+        report(len(configs), "done")
+    grown = list(_growing(names, list(presets.values()), repeats)) if grow else []
+    peaks = list(_peaks(names, configs)) if memory else []
+    if as_json:
+        rows = [dataclasses.asdict(one) for one in found]
+        more = {"growing": grown, "memory": peaks, "machine": machine()}
+        click.echo(json.dumps({"outer_steps": rows, **more}, allow_nan=False))
+        return
+    click.echo("one outer step, median seconds; (a) textbook in JAX, (b) matrix products alone\n")
+    click.echo(
+        "task        units  implementation  first call     step      (a)      (b)  "
+        "step/(a)  step/(b)"
+    )
+    for one in found:
+        click.echo(
+            f"{one.task:10}  {one.n_units:5}  {one.implementation:14}  {one.first_seconds:8.2f} s"
+            f"  {one.seconds:7.3f}  {_number(one.textbook_seconds)}  {_number(one.floor_seconds)}"
+            f"  {_ratio(one, one.textbook_seconds)}  {_ratio(one, one.floor_seconds)}"
+        )
+    if grown:
+        click.echo("\ngrowing        implementation   work    time  (times the first of each)")
+    for row in grown:
+        click.echo(
+            f"{row['task']:10}  {row['in']:10} {row['implementation']:10}"
+            f"  {row['work']:5.1f}  {row['time']:6.2f}"
+        )
+    for peak in peaks:
+        kept = "all steps" if peak["keep_steps"] is None else f"{peak['keep_steps']} steps"
+        click.echo(
+            f"peak memory of {peak['implementation']} on {peak['task']}, {peak['n_units']} units, "
+            f"{kept} kept: {peak['peak_memory_gib']:.2f} GiB"
+        )
+
+
+KEPT = 16
+"""Inner steps that the variant with less memory keeps, when its memory is measured."""
+
+
+def _peaks(names: list[str], configs: list[MetaTraining]) -> Iterator[dict[str, Any]]:
+    for config in configs:
+        for name in names:
+            for keep in (None, KEPT):
+                with_less = config.model_copy(update={"keep_steps": keep})
+                yield {
+                    "implementation": name,
+                    "task": config.task,
+                    "n_units": config.n_units,
+                    "keep_steps": keep,
+                    "peak_memory_gib": peak_memory_of(name, with_less),
+                }
+
+
+def _growing(
+    names: list[str], presets: list[MetaTraining], repeats: int
+) -> Iterator[dict[str, Any]]:
+    for preset in presets:
+        for what, settings in growing(preset):
+            first: dict[str, OuterStep] = {}
+            for config, n_seeds in settings:
+                for one in outer_steps(names, config, repeats, beside=False, n_seeds=n_seeds):
+                    start = first.setdefault(one.implementation, one)
+                    yield {
+                        "task": preset.task,
+                        "in": what,
+                        "implementation": one.implementation,
+                        "work": one.work / start.work,
+                        "time": one.seconds / start.seconds,
+                    }
+
+
+def _number(value: float | None) -> str:
+    return "      –" if value is None else f"{value:7.3f}"
+
+
+def _ratio(one: OuterStep, reference: float | None) -> str:
+    return "       –" if reference is None else f"{one.seconds / reference:8.2f}"
+
+
+@perf.command("fixed-points")
+@click.option(
+    "--units", multiple=True, type=click.IntRange(1), default=(64, 256), show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
+    """Time a sweep of 200 gradients beside gradient descent on the squared speed.
+
+    Of a GRU with random weights, in the reference.
+    """
+    found = [fixed_point_speed(random_gru(n, 0)) for n in units]
+    if as_json:
+        rows = [dataclasses.asdict(one) | {"ratio": one.ratio} for one in found]
+        click.echo(json.dumps({"fixed_points": rows, "machine": machine()}, allow_nan=False))
+        return
+    click.echo(
+        "200 gradients; descent: Adam at 0.01 on the squared speed, until 1e-8 or "
+        f"{MOST_STEPS:,} steps\n"
+    )
+    click.echo("units   sweep  settled  residual  descent  reached  residual  times as fast")
+    for one in found:
+        click.echo(
+            f"{one.n_units:5}  {one.seconds:4.1f} s  {one.found:7}  {one.residual:8.1e}"
+            f"  {one.descent_seconds:5.1f} s  {one.descent_reached:7}"
+            f"  {one.descent_residual:8.1e}  {one.ratio:13.1f}"
+        )

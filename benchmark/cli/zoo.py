@@ -1,0 +1,89 @@
+"""`loptbench zoo`."""
+
+import sys
+from itertools import groupby
+
+import click
+
+from loptbench.progress import progress
+from loptbench.tasks import TASKS
+from loptbench.tuning.tuned_file import load_tuned
+from loptbench.zoo.catalogue import Member, shipped, shipped_path
+from loptbench.zoo.catalogue import zoo as all_members
+from loptbench.zoo.verification import Verification
+from loptbench.zoo.verification import verify as verify_members
+
+
+@click.group()
+def zoo() -> None:
+    """The learned optimizers that are shipped: list them, or evaluate them again."""
+
+
+@zoo.command("list")
+def list_() -> None:
+    """Each learned optimizer of the zoo, and what its file says of it."""
+    click.echo(f"{'name':28} units  outer steps  best at  skipped  validation  size      sha256")
+    total = 0
+    for member in all_members():
+        checkpoint = shipped(member.name)
+        told = checkpoint.meta_training
+        size = shipped_path(member.name).stat().st_size
+        total += size
+        click.echo(
+            f"{member.name:28} {checkpoint.optimizer.n_state:5}"
+            f"  {told['configuration']['n_outer_steps']:11}  {told['best_outer_step']:7}"
+            f"  {told['skipped_outer_steps']:7}  {told['best_validation']:10.4f}"
+            f"  {size / 1000:5.0f} kB  {checkpoint.sha256[:12]}"
+        )
+    click.echo(f"{total / 1e6:.1f} MB in all")
+
+
+@zoo.command()
+@click.option("--task", multiple=True, type=click.Choice(list(TASKS)), help="Only of this task.")
+@click.option(
+    "--implementation",
+    default=None,
+    help="What computes. [default: what meta-trained each]",
+)
+def verify(task: tuple[str, ...], implementation: str | None) -> None:
+    """Evaluate every learned optimizer of the zoo again, from its bytes.
+
+    Fails if one does not validate as its file says. That one does not beat the best tuned baseline
+    is no failure: it stays in the zoo, and counts.
+    """
+    members = [member for member in all_members() if not task or member.task in task]
+    click.echo(f"{'name':28} validation (recorded)    held out  ratio to the best tuned baseline")
+    found: list[Verification] = []
+    with progress("evaluating", len(members)) as report:
+        for one in verify_members(members, load_tuned(), implementation):
+            found.append(one)
+            report(len(found), one.member.name)
+            click.echo(_line(one))
+    for (task_name, preset, trained_in), group in groupby(found, key=lambda one: _kin(one.member)):
+        seeds = list(group)
+        better = sum(one.better for one in seeds)
+        click.echo(
+            f"{task_name}, {preset}, meta-trained in {trained_in}: {better} of {len(seeds)} seeds "
+            f"beat the best tuned baseline, {seeds[0].baseline}"
+        )
+    wrong = [one.member.name for one in found if not one.as_recorded]
+    if wrong:
+        click.echo(f"not as recorded: {', '.join(wrong)}")
+        sys.exit(1)
+    click.echo(f"all {len(found)} validate as recorded")
+
+
+def _kin(member: Member) -> tuple[str, str, str]:
+    return member.task, member.preset, member.implementation
+
+
+def _line(one: Verification) -> str:
+    low, high = one.ratio["low"], one.ratio["high"]
+    interval = "no interval" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+    ratio = "not finite" if one.ratio["ratio"] is None else f"{one.ratio['ratio']:.3f}"
+    said = f"{one.n_diverged} diverged" if one.n_diverged else "better" if one.better else ""
+    return (
+        f"{one.member.name:28} {one.validation:10.4f} ({one.recorded:.4f})"
+        f"{'' if one.as_recorded else ' NOT AS RECORDED'}  {one.objective:12.4f}"
+        f"  {ratio} {interval} {said}"
+    )

@@ -1,0 +1,252 @@
+"""The checks in their order, and running them."""
+
+import dataclasses
+import enum
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loptbench.agreement.comparison import Comparison
+from loptbench.conformance import derivative_checks, outer_checks, run_checks, step_checks
+from loptbench.conformance.cases import cases
+from loptbench.conformance.subject import Scope, Subject
+from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.errors import ContractError
+from loptbench.protocol import Level
+from loptbench.storage.weights import Checkpoint
+
+
+class Status(enum.StrEnum):
+    """How a check ended; never mixed up."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One property that an implementation must have.
+
+    Attributes:
+        name: how it is called on the command line.
+        level: the level of the protocol that it belongs to.
+        run: makes the comparisons; raises if the property fails or does not apply.
+        scope: what it is about.
+        needs_level: whether it asks for the level's own methods; those of level 2 that do not run
+            the harness's loop where there is no native one.
+    """
+
+    name: str
+    level: Level
+    run: Callable[[Subject], list[Comparison]]
+    scope: Scope = Scope.RUN
+    needs_level: bool = True
+
+    @property
+    def means(self) -> str:
+        """The property in a sentence."""
+        return (self.run.__doc__ or "").strip()
+
+
+METHODS = {
+    Level.UNROLL: ("unroll",),
+    Level.LINEARIZE: ("linearize on the optimizer",),
+    Level.META_GRADIENT: ("meta_gradient",),
+    Level.META_TRAINING: ("outer_init", "outer_step"),
+}
+
+CHECKS: tuple[Check, ...] = (
+    Check("initial-state", Level.STEP, step_checks.initial_state, Scope.OPTIMIZER),
+    Check("one-step", Level.STEP, step_checks.one_step, Scope.OPTIMIZER),
+    Check("not-a-number", Level.STEP, step_checks.not_a_number, Scope.OPTIMIZER),
+    Check("step-purity", Level.STEP, step_checks.step_purity, Scope.OPTIMIZER),
+    Check("equivariance", Level.STEP, step_checks.equivariance, Scope.OPTIMIZER),
+    Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient, Scope.TASK),
+    Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
+    Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
+    Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
+    Check("unroll-losses", Level.UNROLL, run_checks.unroll_losses, needs_level=False),
+    Check("sweep", Level.UNROLL, run_checks.sweep, needs_level=False),
+    Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
+    Check("linearize", Level.LINEARIZE, derivative_checks.linearization, Scope.OPTIMIZER),
+    Check(
+        "linearize-differences",
+        Level.LINEARIZE,
+        derivative_checks.linearization_by_differences,
+        Scope.OPTIMIZER,
+    ),
+    Check("meta-gradient", Level.META_GRADIENT, derivative_checks.meta_gradient),
+    Check(
+        "meta-gradient-differences",
+        Level.META_GRADIENT,
+        derivative_checks.meta_gradient_by_differences,
+    ),
+    Check("meta-gradient-purity", Level.META_GRADIENT, derivative_checks.meta_gradient_purity),
+    Check("outer-steps", Level.META_TRAINING, outer_checks.outer_steps),
+    Check("outer-side-by-side", Level.META_TRAINING, outer_checks.outer_side_by_side),
+    Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
+    Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Attributes:
+        check: the check.
+        subject: what it was run on.
+        status: how it ended.
+        message: why it failed or was skipped; empty if it passed.
+        comparisons: every quantity compared, with errors and bounds at each step.
+    """
+
+    check: Check
+    subject: Subject
+    status: Status
+    message: str
+    comparisons: list[Comparison]
+
+    @property
+    def ratio(self) -> float:
+        """The largest observed error over its bound."""
+        return max((comparison.ratio for comparison in self.comparisons), default=0.0)
+
+
+def run_check(check: Check, subject: Subject) -> Outcome:
+    """Run one check; whatever the implementation does, an outcome comes back."""
+    comparisons: list[Comparison] = []
+    try:
+        if check.needs_level and not subject.offers(check.level):
+            _require_whole(subject, check.level)
+        on_task = check.scope is not Scope.OPTIMIZER
+        if on_task and subject.case.batch.task not in subject.implementation.tasks:
+            raise CheckSkippedError("the implementation declares no tasks of its own")
+        before = _global_state()
+        with np.errstate():
+            comparisons = check.run(subject)
+            after = _global_state()
+        if before != after:
+            raise CheckFailedError(
+                "it changed NumPy's global random state or error handling, which is the user's"
+            )
+        wrong = [comparison for comparison in comparisons if not comparison.ok]
+        if wrong:
+            # The earliest step is the nearest to the cause; later ones may only follow from it.
+            raise CheckFailedError(min(wrong, key=lambda c: c.first_exceeded).deviation)
+    except CheckSkippedError as skipped:
+        return Outcome(check, subject, Status.SKIPPED, str(skipped), comparisons)
+    except (CheckFailedError, ContractError) as failed:
+        message = f"{failed} [{subject.describe()}]"
+        return Outcome(check, subject, Status.FAILED, message, comparisons)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a Rust panic and sys.exit are no Exceptions, but failures too
+        message = f"raised {_where(error)} [{subject.describe()}]"
+        return Outcome(check, subject, Status.FAILED, message, comparisons)
+    return Outcome(check, subject, Status.PASSED, "", comparisons)
+
+
+def _require_whole(subject: Subject, level: Level) -> None:
+    """Skip a level that is not offered; fail one that is offered by half."""
+    methods = METHODS[level]
+    there = [m for m in methods if callable(getattr(subject.implementation, m, None))]
+    if there and level is not Level.LINEARIZE:
+        missing = [name for name in methods if name not in there]
+        raise CheckFailedError(
+            f"level {level} is offered by half: {', '.join(there)} without {', '.join(missing)}"
+        )
+    raise CheckSkippedError(f"level {level} is not offered: no method {' or '.join(methods)}")
+
+
+def _global_state() -> tuple[Any, ...]:
+    """What NumPy keeps for the whole process."""
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the state that must not be touched
+    return name, np.asarray(keys).tobytes(), tuple(rest), tuple(sorted(np.geterr().items()))
+
+
+def _where(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "(its message cannot be printed)"
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno}, {last.name})"
+
+
+def subjects(
+    implementation: Any,
+    seed: int,
+    dtypes: Collection[str] | None = None,
+    checkpoints: Mapping[str, Checkpoint] | None = None,
+    devices: Collection[str] = ("cpu",),
+) -> list[Subject]:
+    """Every kind on the first task that the implementation declares, and one kind on every task.
+
+    The code of an optimizer and that of a task meet in the loop of a run alone, so not every pair
+    is run: on the further tasks it is the learned optimizer, or the first kind where that is not
+    offered. Checks of an optimizer or of a task alone are for its first subject in each dtype.
+    """
+    tasks = tuple(implementation.tasks) or ("quadratic",)
+    kinds = sorted(set(implementation.optimizers))
+    chosen = [(kind, tasks[0]) for kind in kinds]
+    chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
+    found: list[Subject] = []
+    known: set[tuple[str, ...]] = set()
+    wanted = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
+    where = [
+        (dtype, device)
+        for device in devices
+        for dtype in wanted
+        if dtype in implementation.dtypes and device in implementation.devices
+    ]
+    for kind, task in chosen:
+        for case in cases(kind, task, seed, checkpoints):
+            # A GRU of other scales on another task is no new code; a checkpoint is.
+            is_new = case.label if case.label != "random gru" else "gru"
+            for dtype, device in where:
+                scopes = {Scope.RUN}
+                for scope, what in ((Scope.OPTIMIZER, is_new), (Scope.TASK, task)):
+                    if (scope.value, what, dtype, device) not in known:
+                        known.add((scope.value, what, dtype, device))
+                        scopes.add(scope)
+                found.append(Subject(implementation, case, dtype, frozenset(scopes), device))
+    return found
+
+
+def pairs(
+    implementation: Any,
+    seed: int,
+    only: Collection[str] = (),
+    dtypes: Collection[str] | None = None,
+    devices: Collection[str] = ("cpu",),
+) -> Iterator[tuple[Check, Subject]]:
+    """Each check with each subject that it is for; the arguments are those of `check_all`."""
+    on = subjects(implementation, seed, dtypes, devices=devices)
+    for check in CHECKS:
+        if not only or check.name in only:
+            yield from ((check, subject) for subject in on if check.scope in subject.scopes)
+
+
+def check_all(
+    implementation: Any,
+    seed: int = 7,
+    only: Collection[str] = (),
+    dtypes: Collection[str] | None = None,
+    devices: Collection[str] = ("cpu",),
+) -> Iterator[Outcome]:
+    """Run the checks, cheapest first, each on every case and dtype that it is for.
+
+    Args:
+        implementation: the implementation.
+        seed: the seed of the problems and of the random optimizers.
+        only: the names of the checks to run; all if empty.
+        dtypes: run in these of the dtypes that it declares; all if None.
+        devices: run on these of the devices that it declares.
+    """
+    for check, subject in pairs(implementation, seed, only, dtypes, devices):
+        yield run_check(check, subject)

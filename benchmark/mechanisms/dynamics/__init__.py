@@ -1,0 +1,1 @@
+"""The dynamical system of one component: derivatives, fixed points, step counters."""

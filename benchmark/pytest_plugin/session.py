@@ -1,0 +1,376 @@
+"""What a pytest session leaves for its report: gathered here, written by `reports/session.py`.
+
+Imported only where `--loptbench-report` is given, and by the conformance tests, which hand their
+outcomes over whether or not anybody asks for them.
+"""
+
+import dataclasses
+import functools
+import os
+import shlex
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import loptbench
+from loptbench.pytest_plugin.plugin import PROFILE, REQUIRE, SELECTED
+
+if TYPE_CHECKING:
+    from loptbench.conformance import Check, Outcome, Subject
+    from loptbench.discovery import Entry
+
+OPTION = "--loptbench-report"
+PROPERTY = "loptbench-outcome"
+FILE = "loptbench_file"
+COLLECTED = "loptbench_collected"
+ENVIRONMENT = (REQUIRE, PROFILE, "PYTEST_ADDOPTS")
+"""The variables that change what a session runs; the command that repeats it sets them."""
+FAILED, ERROR, NOT_RUN = "failed", "error", "not run"
+BAD = (FAILED, ERROR)
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """How a test ended that is not a check of an implementation, or never came so far.
+
+    Attributes:
+        name: its file, and its name there.
+        outcome: "passed", "failed", "skipped", "xfailed", "xpassed", "error" or "not run".
+        message: why, where there is something to say.
+    """
+
+    __test__ = False
+
+    name: str
+    outcome: str
+    message: str = ""
+
+    @property
+    def module(self) -> str:
+        """The file that it stands in."""
+        return self.name.partition("::")[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A test that failed or ended in an error, in the session's order.
+
+    Attributes:
+        name: its file, and its name there.
+        outcome: "failed" or "error".
+        message: what it said.
+        details: the traceback; empty for a check, whose message says all.
+        check: for a check of an implementation, the fields of its `CheckRow`.
+    """
+
+    name: str
+    outcome: str
+    message: str
+    details: str = ""
+    check: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What a session leaves.
+
+    Attributes:
+        entries: the implementations that it was to test, usable or not.
+        checks: the fields of a `CheckRow` for every check, "xfailed" being one more status.
+        tests: every other test.
+        failures: what failed, first things first.
+        n_deselected: how many tests were collected and not selected.
+        cut_short: why it ended before its end; empty if it did not.
+        command: what makes the report again.
+        folder: where that was typed.
+    """
+
+    entries: "Sequence[Entry]" = ()
+    checks: Sequence[Mapping[str, Any]] = ()
+    tests: Sequence[Test] = ()
+    failures: Sequence[Failure] = ()
+    n_deselected: int = 0
+    cut_short: str = ""
+    command: str = "pytest"
+    folder: str = "."
+
+
+def hand_over(item: pytest.Item, outcome: "Outcome") -> None:
+    """Called by the conformance test when its check has ended: its report carries the outcome.
+
+    What is handed over is plain values: pytest-xdist sends reports from one process to another.
+    """
+    row = {
+        **_identity(item.config, outcome.check, outcome.subject),
+        "status": outcome.status.value,
+        "ratio": float(outcome.ratio) if outcome.comparisons else None,
+        "message": outcome.message,
+    }
+    item.user_properties.append((PROPERTY, row))
+
+
+def _identity(config: pytest.Config, check: "Check", subject: "Subject") -> dict[str, Any]:
+    """Which check this is; the implementation by what it was asked for as, which is unambiguous."""
+    known = [e.name for e in config.stash.get(SELECTED, []) if _is(e, subject.implementation)]
+    on_device = "" if subject.device == "cpu" else f" on {subject.device}"
+    return {
+        "implementation": known[0] if known else subject.implementation.name,
+        "level": int(check.level),
+        "task": subject.case.task.name,
+        "optimizer": subject.case.label,
+        "dtype": f"{subject.dtype}{on_device}",
+        "check": check.name,
+    }
+
+
+def _is(entry: "Entry", implementation: Any) -> bool:
+    return entry.implementation is implementation
+
+
+def start(config: pytest.Config, given: str) -> None:
+    """Register what gathers the report at `given`, a path as it was typed.
+
+    Of pytest-xdist's workers, which write nothing, what tells of what they collected.
+
+    Raises:
+        pytest.UsageError: the report cannot be written there, or not at all in this environment.
+    """
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Worker(config), "loptbench-report")
+        return
+    path = config.invocation_params.dir / given
+    require_writable(path)
+    try:
+        from loptbench.reports.page.session import render  # noqa: F401  # it is there when it is needed
+    except ModuleNotFoundError as error:
+        raise pytest.UsageError(
+            f"{OPTION} needs {error.name!r}, not installed: pip install 'loptbench[report]'"
+        ) from error
+    config.pluginmanager.register(Gatherer(config, path), "loptbench-report")
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a path that a file cannot be written to.
+
+    Raises:
+        pytest.UsageError: the message says why.
+    """
+    remedy = "name a file in a folder that exists and is writable"
+    if path.is_dir():
+        raise pytest.UsageError(f"{OPTION}: {path} is a folder; {remedy}")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = f"cannot write {path}: {error.strerror}"
+        raise pytest.UsageError(f"{OPTION}: {reason}; {remedy}") from error
+
+
+class Collected:
+    """What a process collected, and is going to run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.selected: dict[str, dict[str, Any] | None] = {}
+        self.n_deselected = 0
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what `-k` and `-m` leave out."""
+        self.n_deselected += len(items)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember what is going to be run: an interruption leaves some of it unrun."""
+        from loptbench.conformance import Check, Subject
+
+        for item in getattr(session, "items", ()):  # pytest-xdist leaves them to its workers
+            match getattr(getattr(item, "callspec", None), "params", {}):
+                case {"check": Check() as check, "subject": Subject() as subject}:
+                    self.selected[self._name(item)] = _identity(self.config, check, subject)
+                case _:
+                    self.selected[self._name(item)] = None
+
+    def _name(self, one: pytest.Item | pytest.TestReport | pytest.CollectReport) -> str:
+        """The file and the name there; pytest's own identifier drops files outside its root."""
+        file, _, name = one.nodeid.partition("::")
+        location = getattr(one, FILE, "") or (one.location[0] if one.location else "")
+        if location:
+            file = _file(self.config.rootpath, location)
+        return f"{file}::{name}" if name else file
+
+
+class Worker(Collected):
+    """The plugin of one of pytest-xdist's workers: tells the session what it collected."""
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand it over."""
+        told = {"selected": self.selected, "n_deselected": self.n_deselected}
+        vars(self.config)["workeroutput"][COLLECTED] = told
+
+
+class Gatherer(Collected):
+    """The plugin of one session: hears how each test ended, and writes the page at its end."""
+
+    def __init__(self, config: pytest.Config, path: Path) -> None:
+        super().__init__(config)
+        self.path = path
+        self.checks: dict[str, dict[str, Any]] = {}
+        self.tests: dict[str, Test] = {}
+        self.failures: list[Failure] = []
+        self.cut_short = ""
+        self.said = ""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """One of pytest-xdist's workers has ended: all of them collect the same."""
+        told = getattr(node, "workeroutput", {}).get(COLLECTED)
+        if told is not None:
+            self.selected, self.n_deselected = told["selected"], told["n_deselected"]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Put the file into the report: of one outside pytest's root, it has no name."""
+        report = yield
+        vars(report)[FILE] = str(collector.path)
+        return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module that cannot be imported is an error; one that skips itself is skipped."""
+        if report.failed:
+            self._end(report, ERROR)
+        elif report.skipped:
+            self._end(report, "skipped")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how a test ended; of what is said about the same one, the worst."""
+        outcome = _outcome(report)
+        if not outcome:
+            return
+        row = dict(report.user_properties).get(PROPERTY) if report.when == "call" else None
+        if isinstance(row, Mapping):
+            self._end_check(report, outcome, dict(row))
+        else:
+            self._end(report, outcome)
+
+    def _end_check(self, report: pytest.TestReport, outcome: str, row: dict[str, Any]) -> None:
+        if outcome == "xfailed":
+            expected = _message(report)
+            row |= {"status": outcome, "message": f"expected ({expected}): {row['message']}"}
+        elif outcome == FAILED:
+            row |= {"status": outcome, "message": row["message"] or _message(report)}
+            self.failures.append(Failure(self._name(report), outcome, row["message"], check=row))
+        self.checks[self._name(report)] = row
+
+    def _end(self, report: pytest.TestReport | pytest.CollectReport, outcome: str) -> None:
+        name, message = self._name(report), _message(report)
+        if outcome in BAD:
+            self.failures.append(Failure(name, outcome, message, report.longreprtext))
+        elif name in self.tests and self.tests[name].outcome in BAD:
+            return
+        if not self._is_absent(name):
+            self.tests[name] = Test(name, outcome, message)
+
+    def _is_absent(self, name: str) -> bool:
+        """Whether this is the test that stands for an implementation that cannot be used."""
+        absent = [e.name for e in self._entries() if e.implementation is None]
+        return any(name.endswith(f"test_conformance.py::test_implementation[{a}]") for a in absent)
+
+    def _entries(self) -> "list[Entry]":
+        return self.config.stash.get(SELECTED, [])
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """The user's Ctrl-C, `pytest.exit`, or errors of collection."""
+        self.cut_short = str(excinfo.value) or "interrupted from the keyboard"
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """A plugin broke."""
+        self.cut_short = f"internal error: {_last_line(str(excrepr))}"
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the page; if that cannot be done, the session has not ended well."""
+        from loptbench.errors import LoptbenchError
+        from loptbench.reports.page.session import render
+        from loptbench.storage.files import write_atomically
+
+        page = render(self.session(str(session.shouldfail or session.shouldstop or "")))
+        try:
+            # What a test says may hold what UTF-8 cannot: half of a surrogate pair.
+            write_atomically(self.path, page.encode(errors="backslashreplace"))
+            self.said = f"loptbench report: {self.path}"
+        except LoptbenchError as error:
+            self.said = f"loptbench report: {error}"
+            session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
+
+    def session(self, stopped: str = "") -> Session:
+        """What was gathered; `stopped` says why pytest ran no further test, if it did not."""
+        ran = self.checks.keys() | self.tests.keys()
+        unrun = {
+            name: row
+            for name, row in self.selected.items()
+            if name not in ran and not self._is_absent(name)
+        }
+        missing = [{**row, "status": NOT_RUN} for row in unrun.values() if row is not None]
+        others = [Test(name, NOT_RUN) for name, row in unrun.items() if row is None]
+        if unrun or not self.selected:
+            self.cut_short = self.cut_short or stopped
+        arguments = [str(argument) for argument in self.config.invocation_params.args]
+        variables = [f"{n}={shlex.quote(os.environ[n])}" for n in ENVIRONMENT if n in os.environ]
+        return Session(
+            entries=self._entries(),
+            checks=[*self.checks.values(), *missing],
+            tests=[*self.tests.values(), *others],
+            failures=self.failures,
+            n_deselected=self.n_deselected,
+            cut_short=self.cut_short,
+            command=" ".join([*variables, "pytest", shlex.join(arguments)]).strip(),
+            folder=str(self.config.invocation_params.dir),
+        )
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name the report."""
+        terminalreporter.write_line(self.said)
+
+
+@functools.cache
+def _file(root: Path, location: str) -> str:
+    """A file as the report calls it: the same wherever loptbench and other packages lie."""
+    path = Path(os.path.normpath(root / location))
+    package = Path(loptbench.__path__[0])
+    if path.is_relative_to(package):
+        return f"loptbench/{path.relative_to(package).as_posix()}"
+    file = path.relative_to(root) if path.is_relative_to(root) else path
+    return file.as_posix().rpartition("site-packages/")[2]
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    """How the test ended, or nothing if this report does not say."""
+    expected = hasattr(report, "wasxfail")
+    if report.failed:
+        return FAILED if report.when == "call" else ERROR
+    if report.skipped:
+        return "xfailed" if expected else "skipped"
+    if report.passed and report.when == "call":
+        return "xpassed" if expected else "passed"
+    return ""
+
+
+def _message(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """What failed, or why it was skipped, in one line: the traceback has the others."""
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail).removeprefix("reason: ") or "no reason given"
+    found = report.longrepr
+    if isinstance(found, tuple):
+        return found[2].removeprefix("Skipped: ")
+    crash = getattr(found, "reprcrash", None)
+    if crash is None:
+        return _last_line(report.longreprtext)
+    return next(iter(str(crash.message).splitlines()), "")
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("E").strip() if lines else ""

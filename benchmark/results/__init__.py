@@ -1,0 +1,1 @@
+"""Results: their types, the store that keeps them, and where they come from."""

@@ -1,0 +1,92 @@
+"""Where a number comes from: code, versions, machine."""
+
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import loptbench
+import loptbench.implementations
+import loptbench.reports
+import loptbench.tasks
+
+BASE = ("numpy", "scipy", "safetensors")
+
+
+def versions_of(implementation: Any) -> dict[str, str]:
+    """The versions of what decides an implementation's numbers: its own list, NumPy and SciPy."""
+    return {name: _version(name) for name in sorted({*BASE, *implementation.versions})}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@functools.cache
+def code_hash() -> str:
+    """SHA-256 over the sources of loptbench that decide a result: its tests and reports do not."""
+    digest = hashlib.sha256()
+    roots = {
+        "loptbench": Path(loptbench.__path__[0]),
+        "loptbench/implementations": Path(loptbench.implementations.__path__[0]),
+        "loptbench/tasks": Path(loptbench.tasks.__path__[0]),
+    }
+    skipped = {Path(loptbench.__path__[0]) / "tests", Path(loptbench.reports.__path__[0])}
+    sources = {}
+    for name, root in roots.items():
+        for file in root.rglob("*.py"):
+            if not skipped & {*file.parents}:
+                sources[f"{name}/{file.relative_to(root).as_posix()}"] = file
+    for name, file in sorted(sources.items()):
+        digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@functools.cache
+def machine() -> dict[str, Any]:
+    """Python, platform, processor, git commit: what explains a number but does not decide it."""
+    return {
+        "loptbench": loptbench.__version__,
+        "code": code_hash(),
+        **_git(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    """The processor's model, where the system says it; else its architecture."""
+    told = Path("/proc/cpuinfo")
+    if told.exists():
+        for line in told.read_text().splitlines():
+            name, _, model = line.partition(":")
+            if name.strip() == "model name":
+                return model.strip()
+    return platform.processor() or platform.machine()
+
+
+def _git() -> dict[str, Any]:
+    folder = Path(loptbench.__path__[0])
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    # An installed wheel may lie inside somebody else's repository: only our own one counts.
+    if git("ls-files", "--error-unmatch", "protocol.py") is None:
+        return {"commit": None, "dirty": None}
+    return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}

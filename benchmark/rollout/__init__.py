@@ -1,0 +1,1 @@
+"""Inner runs of an optimizer on a batch of problems."""

@@ -1,0 +1,160 @@
+"""Checkpoints: a learned optimizer's weights as one safetensors file that explains itself."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from loptbench.errors import LoptbenchError, WeightsError
+from loptbench.optimizers import OptimizerSpec
+from loptbench.storage.files import write_atomically
+
+FORMAT = "loptbench-weights"
+FORMAT_VERSION = 1
+CONVENTION = "reset-before-product"
+"""Which GRU: the reset gate multiplies h *before* W_c does. `torch.nn.GRUCell`, cuDNN and flax
+apply it after, and compute another optimizer from the same weights."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A learned optimizer and where it comes from.
+
+    Attributes:
+        optimizer: the optimizer itself; its arrays are float32 or float64.
+        task: the task that it was meta-trained on.
+        meta_training: configuration, framework, versions and outcome of the meta-training.
+    """
+
+    optimizer: OptimizerSpec
+    task: str
+    meta_training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what the optimizer computes: kind, convention, constants, every array."""
+        return weights_hash(self.optimizer)
+
+
+def weights_hash(optimizer: OptimizerSpec) -> str:
+    """SHA-256 over kind, convention, constants, and each array's name, dtype, shape and bytes."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps([optimizer.kind, CONVENTION]).encode())
+    digest.update(
+        json.dumps({k: float(v) for k, v in sorted(optimizer.constants.items())}).encode()
+    )
+    for name, array in sorted(optimizer.parameters.items()):
+        digest.update(f"{name} {array.dtype.name} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint to a file that does not exist yet.
+
+    Raises:
+        WeightsError: the file is there already; nothing is overwritten.
+        LoptbenchError: the folder cannot be written.
+    """
+    refuse_to_overwrite(path)
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "convention": CONVENTION,
+        "kind": checkpoint.optimizer.kind,
+        "constants": json.dumps(dict(checkpoint.optimizer.constants), sort_keys=True),
+        "task": checkpoint.task,
+        "meta_training": json.dumps(checkpoint.meta_training, sort_keys=True),
+        "sha256": checkpoint.sha256,
+    }
+    write_atomically(path, safetensors_bytes(checkpoint.optimizer.parameters, metadata))
+
+
+def safetensors_bytes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file, in the same bytes each time: `safetensors` itself orders at random."""
+    plain = {name: np.array(array, order="C") for name, array in arrays.items()}
+    content = save(plain, dict(metadata))
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the data stay aligned
+    return len(header).to_bytes(8, "little") + header + content[end:]
+
+
+def refuse_to_overwrite(path: Path) -> None:
+    """Raise a `WeightsError` if there is something at `path`."""
+    if path.exists():
+        raise WeightsError(f"{path} exists and is not overwritten; name another file, or move it")
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read and validate a checkpoint.
+
+    Raises:
+        WeightsError: the file is missing, truncated, not ours, of a newer format, of another
+            convention, or an array is missing, extra, misshapen, of another type, not finite or
+            changed since it was written.
+    """
+    path = Path(path)
+    arrays, metadata = read_safetensors(path)
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path} is a safetensors file but not a loptbench checkpoint: its metadata has no "
+            f"'format': {FORMAT!r}; write one with loptbench.storage.weights.save_checkpoint"
+        )
+    version = metadata.get("format_version", "")
+    if version != str(FORMAT_VERSION):
+        raise WeightsError(
+            f"{path} has weights format version {version!r}; this loptbench reads "
+            f"{FORMAT_VERSION}: install the loptbench that wrote it, or a newer one"
+        )
+    convention = metadata.get("convention", "")
+    if convention != CONVENTION:
+        raise WeightsError(
+            f"{path} was made for the GRU convention {convention!r}, but loptbench computes "
+            f"{CONVENTION!r}; the same weights are another optimizer there and must not be mixed"
+        )
+    try:
+        checkpoint = Checkpoint(
+            OptimizerSpec(metadata["kind"], arrays, json.loads(metadata["constants"])),
+            metadata["task"],
+            json.loads(metadata["meta_training"]),
+        )
+        recorded = metadata["sha256"]
+    except KeyError as error:
+        raise WeightsError(f"{path} has no {error.args[0]!r} in its metadata") from error
+    except (json.JSONDecodeError, TypeError) as error:
+        raise WeightsError(f"the metadata of {path} cannot be read: {error}") from error
+    except LoptbenchError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    if checkpoint.sha256 != recorded:
+        raise WeightsError(
+            f"the arrays of {path} are not those that were saved: their hash is "
+            f"{checkpoint.sha256[:12]}, the recorded one {recorded[:12]}; get the file anew"
+        )
+    return checkpoint
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file, or a `WeightsError` that says why not."""
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise WeightsError(f"{path} {what}; give the path of a .safetensors file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = sorted(file.keys())
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (SafetensorError, TypeError, AttributeError, KeyError) as error:
+        raise WeightsError(
+            f"{path} is not a readable safetensors file; it may be truncated or of another "
+            f"format ({error})"
+        ) from error
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""The trials of a benchmark run, and their execution."""

@@ -1,0 +1,193 @@
+"""Verdicts: what holds of a checkpoint, of all seeds, and of what only looks like an optimizer."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loptbench.agreement.comparison import ORACLE
+from loptbench.claims.catalogue import PREMISE, claims
+from loptbench.claims.evidence import IN_WORDS, STATISTICS, Evidence, Statistic
+from loptbench.claims.verdicts import Outcome, Scope, Verdict, judge, judge_all
+from loptbench.conformance.cases import GRU_SCALES
+from loptbench.mechanisms.analysis import analyze
+from loptbench.mechanisms.values import NotApplicable
+from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
+from loptbench.rollout.evaluation import evaluate
+from loptbench.rollout.trajectory import run
+from loptbench.tasks import get_task
+from loptbench.tuning.tuned_file import load_tuned
+from loptbench.zoo.catalogue import representatives, shipped
+
+pytestmark = pytest.mark.harness
+
+N_PROBLEMS = 32
+CACHED: dict[str, dict[str, Any]] = {}
+
+
+def baselines(task: str) -> dict[str, Any]:
+    if task not in CACHED:
+        problem = get_task(task)
+        batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
+        CACHED[task] = {
+            one.kind: evaluate(ORACLE, one.spec, batch, problem.n_steps, "float64").as_dict()
+            | {"hyperparameters": {k: float(v) for k, v in one.spec.parameters.items()}}
+            for one in load_tuned().of(problem)
+        }
+    return {"baselines": CACHED[task]}
+
+
+def evidence(spec: OptimizerSpec, task: str, name: str = "one", seed: str = "jax") -> Evidence:
+    problem = get_task(task)
+    batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
+    ours = evaluate(ORACLE, spec, batch, problem.n_steps, "float64")
+    with np.errstate(all="ignore"):
+        trajectory = run(ORACLE, spec, batch.part(range(4)), problem.n_steps)
+    found = analyze(ORACLE.optimizer(spec, "float64", "cpu"), trajectory)
+    told = {"learned": ours.as_dict()}
+    return Evidence(name, task, ("quick", seed), told, baselines(task), found.as_dict())
+
+
+def outcomes(found: Evidence) -> dict[str, Outcome]:
+    return {name: verdict.outcome for name, (verdict, _) in judge(found).items()}
+
+
+def test_every_claim_has_its_statistic() -> None:
+    assert {claim.statistic for claim in claims()} == set(STATISTICS) == set(IN_WORDS)
+
+
+@pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("label", ["random", "fresh", "shuffled"])
+def test_nothing_is_reproduced_on_what_is_no_optimizer(label: str, task: str, seed: int) -> None:
+    scales = GRU_SCALES[task]
+    (name,) = representatives([task])
+    spec = {
+        "random": lambda: random_gru(32, seed, *scales),
+        "fresh": lambda: fresh_gru(32, seed, *scales),
+        "shuffled": lambda: shuffled(shipped(name).optimizer.rounded_to("float64"), seed),
+    }[label]()
+    found = outcomes(evidence(spec, task))
+    assert found[PREMISE] is not Outcome.REPRODUCED
+    assert Outcome.REPRODUCED not in found.values()
+
+
+@pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
+def test_a_shipped_optimizer_is_one(task: str) -> None:
+    """Of the claims it is held to the premise alone: the others are not ours to want."""
+    (name,) = representatives([task])
+    found = judge(evidence(shipped(name).optimizer.rounded_to("float64"), task))
+    assert found[PREMISE][0].outcome is Outcome.REPRODUCED
+    assert set(found) == {c.name for c in claims() if task in c.tasks}
+    for verdict, statistic in found.values():
+        if isinstance(statistic, Statistic):
+            assert verdict.low is not None
+            assert verdict.high is not None
+            assert verdict.low <= statistic.value <= verdict.high
+        else:
+            assert isinstance(statistic, NotApplicable)
+            assert statistic.reason in verdict.reason
+
+
+def made(
+    index: float | None, ratio: float = 0.5, seed: int = 0, by: str = "jax", task: str = "digits"
+) -> Evidence:
+    """Evidence with a momentum index and a ratio to all baselines of one's choice."""
+    theirs = np.random.default_rng(0).gamma(9.0, size=64)
+    ours = ratio * theirs * np.random.default_rng(seed).uniform(0.95, 1.05, 64)
+    absent = {"not_applicable": "because"}
+    mechanisms = dict.fromkeys(
+        ("convergence_point", "momentum", "clipping", "schedule", "adaptation"), absent
+    )
+    if index is not None:
+        mechanisms["momentum"] = {"index": index}  # type: ignore[dict-item]
+    objective = {"objective": theirs.tolist(), "objective_mean": float(theirs.mean())}
+    return Evidence(
+        f"{by} {seed}",
+        task,
+        ("quick", by),
+        {"learned": {"objective": ours.tolist()}},
+        {"baselines": {"sgd": objective, "adam": objective}},
+        mechanisms,
+    )
+
+
+def over(found: list[Evidence], claim: str = "momentum") -> dict[str, Verdict]:
+    return {
+        v.subject: v
+        for v in judge_all(found)
+        if v.claim == claim and v.scope is not Scope.CHECKPOINT
+    }
+
+
+def test_over_seeds_the_interval_and_four_of_five_must_agree() -> None:
+    five = [0.9, 0.88, 0.91, 0.87, 0.9]
+    (verdict,) = over([made(x, seed=i) for i, x in enumerate(five)]).values()
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert (verdict.n_seeds, verdict.n_reproduced) == (5, 5)
+    assert verdict.value == pytest.approx(np.mean(five))
+    one_off = [0.9, 0.88, 0.91, 0.87, 0.1]
+    (verdict,) = over([made(x, seed=i) for i, x in enumerate(one_off)]).values()
+    assert verdict.n_reproduced == 4
+    assert verdict.outcome is Outcome.INCONCLUSIVE  # the mean may lie below the threshold
+    (verdict,) = over([made(0.1 + x / 9, seed=i) for i, x in enumerate(five)]).values()
+    assert verdict.outcome is Outcome.NOT_REPRODUCED
+
+
+def test_the_interval_of_a_rank_correlation_is_one_of_rank_correlations() -> None:
+    """The bootstrap of five seeds, one of them the other way round, goes down to −2."""
+    found = [made(0.9, seed=i) for i in range(5)]
+    for one, rank in zip(found, (0.99, 0.9, 0.95, -0.9, 0.98), strict=True):
+        told = {"rank_correlation": [rank, rank], "elasticity": [-0.2, -0.2]}
+        one.mechanisms["adaptation"] = told  # type: ignore[index]
+    (verdict,) = over(found, "adaptation").values()
+    assert verdict.low == -1
+    assert verdict.high is not None
+    assert 0.5 < verdict.high <= 1
+
+
+def test_over_too_few_seeds_nothing_is_said() -> None:
+    (verdict,) = over([made(0.9, seed=i) for i in range(4)]).values()
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == "4 of at least 5 seeds"
+
+
+def test_frameworks_are_judged_together_and_apart() -> None:
+    found = over(
+        [made(0.9 + i / 100, seed=i) for i in range(5)]
+        + [made(0.2 + i / 100, seed=i, by="torch") for i in range(5)]
+    )
+    said = {subject: verdict.outcome for subject, verdict in found.items()}
+    assert said == {
+        "quick, meta-trained in jax or torch": Outcome.INCONCLUSIVE,
+        "quick, meta-trained in jax": Outcome.REPRODUCED,
+        "quick, meta-trained in torch": Outcome.NOT_REPRODUCED,
+    }
+
+
+def test_without_the_premise_nothing_is_reproduced() -> None:
+    verdict, _ = judge(made(0.9, ratio=1.5))["momentum"]
+    assert verdict.outcome is Outcome.NOT_REPRODUCED
+    assert verdict.reason == "it does no better than gradient descent"
+    assert verdict.value == 0.9
+    close = made(0.9, ratio=1.0)
+    assert judge(close)[PREMISE][0].outcome is Outcome.INCONCLUSIVE
+    assert judge(close)["momentum"][0].outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_diverged_run_is_worse_than_any_baseline() -> None:
+    found = made(0.9)
+    found.evaluation["learned"]["objective"][3] = None
+    verdict, statistic = judge(found)["better-than-baselines"]
+    assert verdict.outcome is Outcome.NOT_REPRODUCED
+    assert isinstance(statistic, Statistic)
+    assert statistic.value == np.inf
+
+
+def test_where_a_probe_does_not_apply_the_claim_is_open_and_says_why() -> None:
+    verdict, _ = judge(made(None))["momentum"]
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == "not applicable: because"
+    # But a convergence point that is not there is what the claim denies.
+    verdict, _ = judge(made(None))["single-convergence-point"]
+    assert verdict.outcome is Outcome.NOT_REPRODUCED

@@ -1,0 +1,276 @@
+"""The command: what it prints, what it refuses, and its exit codes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loptbench.errors import LoptbenchError
+from loptbench.optimizers import random_gru
+from loptbench.rollout.trajectory import load_trajectory
+from loptbench.storage.weights import Checkpoint, save_checkpoint
+from loptbench.tests.fixture_types import Command
+from loptbench.zoo.catalogue import shipped_path
+
+CHECKPOINT = "quadratic-quick-jax-0"
+FAULTS = "loptbench.tests.conformance.planted_faults"
+BROKEN = "loptbench.tests.conformance.broken_implementations"
+
+
+def test_help_lists_the_commands_and_exit_codes(command: Command) -> None:
+    code, out, _ = command("--help")
+    assert code == 0
+    for name in [
+        "run",
+        "reproduce",
+        "report",
+        "list",
+        "check",
+        "meta-train",
+        "tune",
+        "analyze",
+        "zoo",
+        "perf",
+        "info",
+    ]:
+        assert re.search(rf"^  {name} ", out, re.MULTILINE)
+    assert "Exit codes: 0" in out
+
+
+def test_list(command: Command) -> None:
+    code, out, _ = command("list")
+    assert code == 0
+    assert re.search(r"reference +installed", out)
+    assert re.search(r"torch +(installed|not installed)", out)
+    assert "quadratic" in out
+    assert "teacher-forced" in out
+
+
+def test_info(command: Command) -> None:
+    code, out, _ = command("info")
+    assert code == 0
+    for word in ("loptbench", "python", "numpy", "commit", f"checkpoint   {CHECKPOINT}: 64 units"):
+        assert word in out
+
+
+TUNE = ("--implementation", "reference", "--output", "t.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "tinygrad"], "unknown implementation 'tinygrad'; known are"),
+        (["check", "no_such:Thing"], "there is no module 'no_such'"),
+        (["check", f"{BROKEN}:Nobody"], "has no 'Nobody'"),
+        (["check", "reference", "--only", "luck"], "Invalid value for '--only'"),
+        (["check", f"{BROKEN}:StepOnly", "--only", "outer-steps"], "nothing was checked"),
+        (["check", "reference", "--dtype", "float32"], "nothing was checked"),
+        (["analyze", "none.safetensors"], "none.safetensors does not exist"),
+        (["analyze", "."], "is a folder, not a file"),
+        (["analyze", "momentum:alpha=0.1"], "momentum takes alpha, beta"),
+        (["analyze", "momentum:alpha=x,beta=1"], "is not of the form alpha=0.1,beta=0.1"),
+        (["analyze", "gru:a=1"], "'gru' has no hyperparameters; give a checkpoint file"),
+        (["analyze", CHECKPOINT, "--task", "cubic"], "unknown task 'cubic'"),
+        (["analyze", CHECKPOINT, "--implementation", "x"], "unknown implementation 'x'"),
+        (["analyze", f"{BROKEN}:StepOnly"], "is not an optimizer: it has no initial_state"),
+        (["report", "nowhere"], "nowhere does not exist; make one with 'loptbench run"),
+        (["run", "--implementation", "x"], "unknown implementation 'x'"),
+        (["run", "--checkpoint", "x"], "x does not exist"),
+        (["run", "--frobnicate"], "No such option"),
+        (["run", "--task", "cubic"], "unknown task 'cubic'"),
+        (["run", "--tuned", "nothing.json"], "nothing.json cannot be read"),
+        (["run", "--mnist", "nowhere"], "nowhere is not a folder"),
+        (["tune", "--task", "cubic"], "unknown task 'cubic'"),
+        (["tune", "--baseline", "lion"], "Invalid value for '--baseline'"),
+        (["tune", "--draws", "0", *TUNE], "n_draws of the tuner must be at least 1"),
+        (["tune", "--problems", "0", *TUNE], "n_problems of the tuner must be at least 1"),
+        (["tune", "--task", "digits", *TUNE], "does not compute the dtype 'float32'"),
+        (["tune", "--implementation", f"{BROKEN}:StepOnly"], "does not compute the task"),
+        (["analyze", "adam:alpha=0.1,beta1=0.9,beta2=1.5"], "beta2 of 'adam' must lie in [0, 1)"),
+        (["analyze", "sgd:alpha=-1"], "alpha of 'sgd' must be above 0"),
+        (["frobnicate"], "No such command"),
+        (["meta-train", "cubic", "--implementation", "reference"], "unknown task 'cubic'"),
+        (["meta-train", "quadratic"], "Missing option '--implementation'"),
+        (
+            ["meta-train", "quadratic", "--implementation", f"{BROKEN}:StepOnly"],
+            "does not offer level 5",
+        ),
+        (
+            ["meta-train", "quadratic", "--implementation", "reference"],
+            "reference does not compute the dtype 'float32'",
+        ),
+    ],
+)
+def test_a_wrong_call_is_one_sentence_and_exit_code_2(
+    command: Command, arguments: list[str], message: str
+) -> None:
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.harness
+def test_check_passes_the_reference(command: Command) -> None:
+    code, out, _ = command("check", "reference", "--only", "one-step", "--only", "meta-gradient")
+    assert code == 0
+    assert re.search(r"^one-step +passed  9 cases, largest error \S+ of its bound$", out, re.M)
+
+
+def test_check_stops_at_the_first_cause(command: Command) -> None:
+    code, out, _ = command("check", f"{FAULTS}:SwappedGates")
+    assert code == 1
+    assert re.search(r"^one-step +FAILED", out, re.MULTILINE)
+    assert "but should be" in out
+    assert f"repeat: loptbench check {FAULTS}:SwappedGates --only one-step --seed 7" in out
+    assert "teacher-forced" not in out
+
+
+def test_check_goes_on_when_asked(command: Command) -> None:
+    code, out, _ = command("check", f"{FAULTS}:ForgottenLeaf", "--all", "--only", "meta-gradient")
+    assert code == 1
+    assert out.count("meta-gradient of h0 is zero") == 3
+
+
+@pytest.mark.parametrize("name", ["UnknownKind", "NothingDeclared", "NeedsArguments", "Exits"])
+def test_check_of_what_is_no_implementation_fails(command: Command, name: str) -> None:
+    code, out, _ = command("check", f"{BROKEN}:{name}")
+    assert code == 1
+    assert re.match(r"import +FAILED", out)
+
+
+def test_analyze_a_baseline(command: Command) -> None:
+    code, out, _ = command("analyze", "momentum:alpha=0.1,beta=0.9")
+    assert code == 0
+    assert "momentum index      0.900000" in out
+
+
+def test_analyze_as_json(command: Command) -> None:
+    code, out, _ = command("analyze", CHECKPOINT, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["convergence_point"]["residual"] < 1e-12
+    assert 0 < found["convergence_point"]["spectral_radius"] < 1
+    assert {"index", "effective_rate", "asymptotic_rate", "modes", "impulse_response"} <= set(
+        found["momentum"]
+    )
+    assert len(found["momentum"]["modes"]) == 64
+    code, again, _ = command("analyze", str(shipped_path(CHECKPOINT)), "--json")
+    assert json.loads(again) == found
+
+
+def test_analyze_saves_the_runs(command: Command) -> None:
+    code, _, _ = command("analyze", "sgd:alpha=0.1", "--save-runs", "runs.safetensors")
+    assert code == 0
+    trajectory, provenance = load_trajectory(Path("runs.safetensors"))
+    assert trajectory.parameters.shape == (202, 64, 5)
+    assert np.array_equal(trajectory.update, -0.1 * trajectory.gradient)
+    assert (provenance["what"], provenance["split"]) == ("sgd:alpha=0.1", "evaluate")
+    code, _, err = command("analyze", "sgd:alpha=0.1", "--save-runs", "runs.safetensors")
+    assert code == 2
+    assert "exists and is not overwritten" in err
+    with pytest.raises(LoptbenchError, match="is not a trajectory"):
+        load_trajectory(shipped_path(CHECKPOINT))
+
+
+def test_analyze_an_object(command: Command, folder: Path) -> None:
+    (folder / "loptbench_test_mine.py").write_text(
+        "import numpy as np\n"
+        "class Mine:\n"
+        "    def initial_state(self, n): return np.zeros((n, 1))\n"
+        "    def step(self, h, g):\n"
+        "        h = 0.75 * h + g[:, None]\n"
+        "        return h, -0.5 * h[:, 0]\n"
+        "class Raises(Mine):\n"
+        "    def step(self, h, g): raise RuntimeError('no')\n"
+    )
+    code, out, _ = command("analyze", "loptbench_test_mine:Mine", "--json")
+    assert code == 0
+    assert json.loads(out)["momentum"]["index"] == pytest.approx(0.75, abs=1e-7)
+    code, _, err = command("analyze", "loptbench_test_mine:Raises")
+    assert code == 2
+    assert "failed while it was run: RuntimeError: no" in err
+
+
+@pytest.mark.harness
+def test_run_report_and_run_again(command: Command) -> None:
+    arguments = ("run", "--implementation", "reference", "--task", "quadratic")
+    code, out, err = command(*arguments)
+    assert code == 0, out + err
+    assert "19 ok, 0 failed, 0 diverged" in out
+    assert re.search(r"^loptbench: 19/19 ", err, re.MULTILINE)
+    records = sorted(Path("loptbench-results/records").iterdir())
+    before = [path.stat().st_mtime_ns for path in records]
+    code, out, _ = command(*arguments)
+    assert code == 0
+    assert [path.stat().st_mtime_ns for path in records] == before
+
+
+@pytest.mark.harness
+def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Command) -> None:
+    name = f"{FAULTS}:NaNForLargeGradients"
+    code, out, _ = command("run", "--implementation", name, "--task", "quadratic")
+    assert code == 1
+    assert re.search(
+        r"failed: conformance of random gru on quadratic in reference, float64: one-step", out
+    )
+    assert re.search(r"^\d+ ok, \d+ failed, 0 diverged$", out, re.MULTILINE)
+
+
+@pytest.mark.harness
+def test_run_leaves_a_folder_that_is_not_ours_alone(command: Command, folder: Path) -> None:
+    (folder / "precious").mkdir()
+    (folder / "precious" / "notes.txt").write_text("mine")
+    code, _, err = command("run", "--store", "precious", "--implementation", "reference")
+    assert code == 2
+    assert "is not empty and not a loptbench store" in err
+    assert [p.name for p in (folder / "precious").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.harness
+def test_two_of_the_same_name(command: Command, folder: Path) -> None:
+    for place in ("a", "b"):
+        (folder / place).mkdir()
+        save_checkpoint(Checkpoint(random_gru(2, 0), "quadratic"), folder / place / "x.safetensors")
+    code, _, err = command(
+        "run", "--checkpoint", "a/x.safetensors", "--checkpoint", "b/x.safetensors"
+    )
+    assert code == 2
+    assert "two checkpoints are called 'x'" in err
+    one = ("--implementation", f"{FAULTS}:Faultless")
+    code, _, err = command("run", *one, *one, "--store", "a")
+    assert "a is not empty and not a loptbench store" in err  # it came so far: twice is once
+
+
+@pytest.mark.harness
+def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
+    """A real process, a real signal: after it the store opens, and the run goes on."""
+    arguments = [sys.executable, "-m", "loptbench", "run", "--implementation", "reference"]
+    arguments += ["--task", "quadratic"]
+    process = subprocess.Popen(
+        arguments,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A suite that runs in the background may have been told to ignore this signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    while not [*folder.glob("*/records/*.json")] and process.poll() is None:
+        pass  # until the first trial is done
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all its processes
+    rest = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, first + rest
+    assert "meta-train and reproduce go on from here when called again" in rest
+    assert "Traceback" not in rest
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "19 ok, 0 failed, 0 diverged" in done.stdout

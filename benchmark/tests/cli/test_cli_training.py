@@ -1,0 +1,200 @@
+"""The command: meta-training, tuning, timing, the zoo, and all of it from nothing."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loptbench.storage.weights import load_checkpoint
+from loptbench.study.trials import Trial
+from loptbench.tests.fixture_types import Command
+from loptbench.timing.outer_steps import outer_steps, peak_memory_of
+from loptbench.training.settings import MetaTraining
+from loptbench.zoo.catalogue import shipped, zoo
+
+CHECKPOINT = "quadratic-quick-jax-0"
+FRAMEWORKS = ("torch", "jax")
+FAULTS = "loptbench.tests.conformance.planted_faults"
+TUNE = ("--implementation", "reference", "--output", "t.json")
+
+
+def test_meta_train(command: Command, folder: Path) -> None:
+    config = MetaTraining(n_units=2, n_outer_steps=3, batch_size=2, n_steps=4, dtype="float64")
+    given = config.model_dump(exclude={"task"}, exclude_none=True)
+    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
+    (folder / "tiny.toml").write_text("\n".join(lines))
+    settings = ("--config", "tiny.toml")
+    arguments = ("meta-train", "quadratic", "--implementation", "reference", *settings)
+    code, out, err = command(*arguments, "--seed", "4")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "quadratic-own-reference-4.safetensors"
+    checkpoint = load_checkpoint("quadratic-own-reference-4.safetensors")
+    assert checkpoint.meta_training["configuration"]["seed"] == 4
+    code, _, err = command(*arguments, "--seed", "4")
+    assert code == 2
+    assert "exists and is not overwritten" in err
+    arguments = ("meta-train", "quadratic", "--implementation", f"{FAULTS}:Faultless", *settings)
+    code, out, err = command(*arguments, "--seed", "6", "--seed", "5", "--seed", "6")
+    assert code == 0, err
+    made = [f"quadratic-own-faultless-{seed}.safetensors" for seed in (6, 5)]
+    assert out.splitlines()[1::2] == made
+    seeds = [load_checkpoint(name).meta_training["configuration"]["seed"] for name in made]
+    assert seeds == [6, 5]
+
+
+@pytest.mark.harness
+def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> None:
+    arguments = ["tune", "--task", "quadratic", "--draws", "30", "--problems", "3"]
+    code, out, err = command(*arguments, "--baseline", "sgd", *TUNE)
+    assert code == 0, err
+    assert re.search(r"^quadratic +sgd +0\.\d+  alpha = \S+ of 1e-05 to 100", out)
+    assert "every optimum lies inside its range" in out
+    assert out.splitlines()[-1] == "t.json"
+    code, _, err = command(*arguments, "--baseline", "sgd", *TUNE)
+    assert code == 2
+    assert "t.json exists and is not overwritten" in err
+    run = ["run", "--implementation", "reference", "--tuned", "t.json"]
+    code, _, err = command(*run, "--task", "rosenbrock")
+    assert code == 2
+    assert "t.json has no baselines tuned on 'rosenbrock'; make them with 'loptbench tune" in err
+    assert not Path("loptbench-results").exists()
+
+
+def test_perf(command: Command) -> None:
+    for name in FRAMEWORKS:
+        pytest.importorskip(name)
+    arguments = ("perf", "tune", "--task", "quadratic", "--baseline", "sgd", "--repeats", "1")
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    for name in FRAMEWORKS:
+        assert re.search(rf"^quadratic +sgd +{name} .* [\d,]+$", out, re.MULTILINE)
+    code, out, _ = command(*arguments, "--implementation", "torch", "--json")
+    (row,) = json.loads(out)["tuning"]
+    assert row["n_draws"] * row["n_problems"] > 1000
+    assert row["ratio"] == pytest.approx(row["per_second"] / row["plain_per_second"])
+
+
+def test_perf_of_what_has_no_sweeps_is_refused(command: Command) -> None:
+    pytest.importorskip("torch")
+    code, _, err = command("perf", "tune", "--implementation", "reference")
+    assert code == 2
+    assert "reference offers no sweeps" in err
+
+
+@pytest.mark.harness
+def test_perf_of_fixed_points(command: Command) -> None:
+    code, out, err = command("perf", "fixed-points", "--units", "2", "--json")
+    assert code == 0, err
+    (one,) = json.loads(out)["fixed_points"]
+    assert (one["n_units"], one["n_gradients"], one["found"]) == (2, 200, 200)
+    assert one["residual"] <= 1e-12
+    assert one["descent_residual"] > 1e6 * one["residual"]
+
+
+def test_perf_of_meta_training(command: Command) -> None:
+    for name in FRAMEWORKS:
+        pytest.importorskip(name)
+    arguments = ("perf", "meta-train", "--task", "rosenbrock", "--units", "3", "--repeats", "1")
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    for name in FRAMEWORKS:
+        assert re.search(rf"^rosenbrock +3 +{name} +[\d.]+ s( +[\d.]+){{5}}$", out, re.MULTILINE)
+    code, out, _ = command(*arguments, "--implementation", "reference", "--json")
+    (row,) = json.loads(out)["outer_steps"]
+    assert row["floor_seconds"] is None
+    assert row["n_components"] == 128
+    tiny = MetaTraining(n_units=2, batch_size=2, n_steps=3)
+    timed = outer_steps(("reference", *FRAMEWORKS), tiny, 1, beside=False, n_seeds=3)
+    assert [(one.implementation, one.n_components) for one in timed] == [
+        (name, 3 * 2 * 5)
+        for name in FRAMEWORKS  # the reference does not offer it
+    ]
+
+
+@pytest.mark.harness
+def test_peak_memory_is_that_of_the_outer_steps_not_of_who_asks() -> None:
+    config = MetaTraining(n_units=32, dtype="float64")
+    of_one_run = config.n_steps * config.batch_size * 5 * config.n_units * 8 / 2**30
+    held = np.ones(2**27)  # 1 GiB, which the process that is measured never held
+    found = peak_memory_of("reference", config)
+    assert of_one_run < found < held.nbytes / 2**30
+
+
+def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = command("zoo", "list")
+    assert code == 0
+    assert re.search(rf"^{CHECKPOINT} +64 +2500 ", out, re.MULTILINE)
+    pytest.importorskip("jax")
+    member = next(one for one in zoo() if one.task == "rosenbrock")
+    monkeypatch.setattr("loptbench.cli.zoo.all_members", lambda: [member])
+    code, out, err = command("zoo", "verify", "--task", "rosenbrock")
+    assert code == 0, err
+    assert re.search(rf"^{member.name} .* 0\.\d+ \[0\.\d+, 0\.\d+\] better$", out, re.MULTILINE)
+    assert "1 of 1 seeds beat the best tuned baseline" in out
+    # A file that says something else than it does is found out.
+    true = shipped(member.name)
+    told = {**true.meta_training, "best_validation": 0.9 * true.meta_training["best_validation"]}
+    false = dataclasses.replace(true, meta_training=told)
+    monkeypatch.setattr("loptbench.zoo.verification.shipped", lambda _: false)
+    code, out, _ = command("zoo", "verify", "--task", "rosenbrock")
+    assert code == 1
+    assert f"not as recorded: {member.name}" in out
+
+
+@pytest.mark.slow
+def test_reproduce_from_scratch_and_again(command: Command) -> None:
+    """The whole way on very little, but for the measuring; the second call finds it there."""
+    pytest.importorskip("torch")
+    arguments = ["reproduce", "--from-scratch", "--implementation", "torch"]
+    arguments += ["--task", "rosenbrock", "--outer-steps", "1", "--draws", "30"]
+    told: list[list[Trial]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        measure = "loptbench.cli.reproduce.measure"
+        patch.setattr(measure, lambda trials, *_: told.append(trials))
+        for _ in range(2):
+            code, _, err = command(*arguments)
+            assert code == 0, err
+    made = Path("loptbench-reproduction")
+    assert (made / "rosenbrock-quick-torch-0.safetensors").exists()
+    assert (made / "tuned.json").exists()
+    first, again = ([trial.key for trial in trials] for trials in told)
+    assert first == again
+    assert any(key["optimizer"] == "checkpoint rosenbrock-quick-torch-0" for key in first)
+    code, _, err = command(*arguments, "--outer-steps", "2")
+    assert code == 2
+    assert "was meta-trained with other settings; name another --folder, or move it" in err
+    for more in (("--draws", "31"), ("--task", "quadratic")):
+        code, _, err = command(*arguments, *more)
+        assert code == 2
+        assert "tuned.json is of other searches" in err
+    assert not list(made.glob("quadratic*"))  # it is said before anything is meta-trained
+
+
+@pytest.mark.parametrize("option", [("--preset", "paper"), ("--outer-steps", "3")])
+def test_reproduce_refuses_what_it_would_not_use(
+    command: Command, folder: Path, option: tuple[str, str]
+) -> None:
+    code, _, err = command("reproduce", *option)
+    assert code == 2
+    assert f"{option[0]} goes with --from-scratch only" in err
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "slow"], "unknown preset 'slow'; known are: paper, quick"),
+        (["--device", "cuda"], "reference has no device 'cuda' here, only cpu; 'cuda' needs a GPU"),
+        (["--output", "nowhere/x.safetensors"], "choose a folder that exists and is writable"),
+        (["--seed", "1", "--seed", "2"], "does not meta-train several seeds side by side"),
+        (["--seed", "1", "--seed", "2", "--output", "x"], "--output names one file, but there are"),
+    ],
+)
+def test_meta_train_with_bad_input(command: Command, arguments: list[str], message: str) -> None:
+    ours = ("meta-train", "rosenbrock", "--implementation", "reference", "--dtype", "float64")
+    code, _, err = command(*ours, *arguments)
+    assert code == 2
+    assert message in err

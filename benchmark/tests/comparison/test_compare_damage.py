@@ -1,0 +1,131 @@
+"""Two stores side by side, of which one is not as it should be."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("jinja2", reason="the report extra is not installed")
+
+from loptbench.cli.main import main
+from loptbench.comparison.stores import compare
+from loptbench.results.store import MARKER, Record, TrialStatus
+from loptbench.tests.fixture_types import Make
+from loptbench.tests.reports.made_records import (
+    CHECKPOINT,
+    IN_A,
+    IN_B,
+    conformance,
+    evaluation,
+    everything,
+    mechanisms,
+    objective,
+    page_of,
+    put_plan,
+    record,
+    verdict,
+)
+
+
+def test_of_older_versions_the_plan_says_which_is_meant(make: Make) -> None:
+    old, new = evaluation(IN_B, code="0" * 64), evaluation(IN_A)
+    a = make("a", [old, new])
+    put_plan(a, [new])
+    found = compare(a, make("b", [new]))
+    assert objective(found).identical
+    assert "1 records belong to no trial of the store's last run" in page_of(found).text
+    unplanned = make("c", [old, new], planned=False)
+    found = compare(unplanned, make("d", [new]))
+    assert not found.objectives
+    assert "2 records are of evaluation of checkpoint" in page_of(found).text
+
+
+def test_a_store_without_a_plan_is_compared_by_all_its_records(make: Make) -> None:
+    assert compare(make("a", everything(), planned=False), make("b", everything())).is_same
+
+
+def test_damaged_and_foreign_records_are_left_out_and_named(make: Make) -> None:
+    b = make("b", everything(), verdict(), {"claim": "momentum"}, planned=False)
+    (b.records_folder / "zz.json").write_text("{")
+    lacking = Record({"trial": "evaluation"}, TrialStatus.OK, "", {}, {})
+    listed = Record(evaluation().key, TrialStatus.OK, "", [], {})  # type: ignore[arg-type]
+    b.put(lacking)
+    b.put(listed)
+    page = page_of(compare(make("a", everything(), verdict()), b))
+    assert f"B: {b.records_folder / 'zz.json'} is damaged" in page.text
+    assert f"record {lacking.name}: its key lacks implementation, optimizer" in page.text
+    assert f"{listed.name}.json is not a record (its result is no object)" in page.text
+    assert "1 verdicts do not say what they are on" in page.text
+    assert "not everything could be compared" in page.text
+    assert [row["only in"] for row in page.rows("trials-in-one")] == ["A"]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"checks": [{"level": "one"}, 3, {}]},
+        {"baselines": {"sgd": None}, "learned": {"objective": ["x"]}},
+        {"momentum": 3, "clipping": {"states": [None]}, "adaptation": {"elasticity": 1}},
+    ],
+)
+@pytest.mark.parametrize("trial", ["conformance", "evaluation", "mechanisms"])
+def test_results_of_another_shape_do_no_harm(make: Make, trial: str, result: Any) -> None:
+    foreign = record(trial, CHECKPOINT, result)
+    whole = {"conformance": conformance(), "evaluation": evaluation(), "mechanisms": mechanisms()}
+    usual = dataclasses.replace(foreign, result=whole[trial].result)
+    found = compare(make("a", [usual]), make("b", [foreign]))
+    assert "1 trials differ somewhere in their results" in page_of(found).text
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"verdicts": 3}', '{"verdicts": [3]}'])
+def test_without_verdicts_it_says_so(make: Make, content: str) -> None:
+    b = make("b", everything())
+    (b.folder / "verdicts.json").write_text(content)
+    page = page_of(compare(make("a", everything(), verdict()), b))
+    assert "No verdict is in both. There are none in B" in page.text
+
+
+def test_empty_stores_say_so(make: Make) -> None:
+    empty = make("a", [], planned=False)
+    assert "Both stores are empty" in page_of(compare(empty, make("b", [], planned=False))).text
+    assert "B is empty" in page_of(compare(make("c", everything()), empty)).text
+
+
+def test_names_with_html_in_them_are_text(make: Make) -> None:
+    name = "<script>alert(1)</script>"
+    ours = [evaluation(), evaluation(implementation=name)]
+    page = page_of(compare(make("a", ours, verdict(subject=name)), make("b", [evaluation()])))
+    assert name in page.text
+    assert name not in page.html
+    assert page.tags.count("script") == 1
+
+
+@pytest.mark.parametrize("kind", ["missing", "foreign", "newer"])
+def test_what_is_no_store_is_one_line(
+    make: Make,
+    tmp_path: Path,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = tmp_path / "other"
+    wanted = "does not exist"
+    if kind != "missing":
+        other.mkdir()
+        wanted = "is not a loptbench store"
+    if kind == "newer":
+        (other / MARKER).write_text(json.dumps({"format_version": 99}))
+        wanted = "has store format version 99"
+    output = tmp_path / "page.html"
+    arguments = ["compare", str(make("a", []).folder), str(other), "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["loptbench", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {other} {wanted}")
+    assert told.count("\n") == 1
+    assert not output.exists()

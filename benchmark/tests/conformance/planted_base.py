@@ -1,0 +1,56 @@
+"""What the planted faults are made of: the reference, on as little as shows them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Array, OuterState, Sweep
+from loptbench.rollout.trajectory import run_by_run, unroll_by_steps
+from loptbench.tasks import ProblemBatch
+from loptbench.training.settings import MetaTraining
+
+
+class Small(Reference):
+    """The reference on one task and three kinds: a fault is found there, and sooner."""
+
+    optimizers: tuple[str, ...] = ("gru", "sgd", "momentum")
+    tasks = ("quadratic",)
+
+
+class Sweeping(Reference):
+    """The reference with sweeps, which it leaves to the harness otherwise."""
+
+    def sweep(
+        self,
+        kind: str,
+        hyperparameters: Mapping[str, Array],
+        constants: Mapping[str, float],
+        problems: Any,
+        at: Sweep,
+        n_steps: int,
+    ) -> tuple[Array, Sweep]:
+        return run_by_run(self, kind, hyperparameters, constants, problems, at, n_steps, "float64")
+
+
+class ForLosses(Reference):
+    """The reference with runs for their losses alone, which it makes as any other."""
+
+    def unroll_losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
+        return unroll_by_steps(optimizer, problems, x0, n_steps).loss
+
+
+class SideBySide(Reference):
+    """The reference with several seeds at once, one after another."""
+
+    def outer_steps(
+        self,
+        outers: Sequence[OuterState],
+        spec: OptimizerSpec,
+        batches: Sequence[ProblemBatch],
+        config: MetaTraining,
+    ) -> list[tuple[OuterState, float]]:
+        return [
+            self.outer_step(outer, spec, batch, config)
+            for outer, batch in zip(outers, batches, strict=True)
+        ]

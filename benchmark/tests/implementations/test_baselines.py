@@ -1,0 +1,171 @@
+"""The baselines are those of `torch.optim` and of `optax`: trajectory by trajectory, in float64."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from loptbench.agreement.comparison import ORACLE, growth, oracle_run, scales
+from loptbench.agreement.tolerances import free_running_bound
+from loptbench.conformance.cases import cases
+from loptbench.errors import LoptbenchError, UnknownNameError
+from loptbench.optimizers import BASELINES, OptimizerSpec, baseline
+from loptbench.tasks import Digits, ProblemBatch, Quadratic, Rosenbrock
+
+N_STEPS = 30
+DECAYS = st.one_of(st.just(0.0), st.floats(0.01, 0.999))
+SPECS: dict[str, st.SearchStrategy[OptimizerSpec]] = {
+    kind: st.builds(
+        lambda kind, alpha, epsilon, decays: baseline(
+            kind, epsilon, alpha=alpha, **dict(zip(BASELINES[kind][1:], decays, strict=False))
+        ),
+        st.just(kind),
+        st.floats(1e-4, 0.3),
+        st.sampled_from([1e-8, 1e-3]),
+        st.tuples(DECAYS, DECAYS),
+    )
+    for kind in BASELINES
+}
+
+
+Step = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+
+
+def hold_to(make: Callable[[], Step], spec: OptimizerSpec, batch: ProblemBatch) -> None:
+    """Hold the oracle's trajectory to theirs: on its gradients, and on their own.
+
+    Fed the same gradients, the two differ by rounding. On their own, rounding may grow, and the
+    bound is the one that the oracle's growth earns.
+    """
+    ours = oracle_run(spec, batch, N_STEPS)
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    for closed_loop in (False, True):
+        step = make()
+        xs = [batch.initial_parameters]
+        for k in range(N_STEPS):
+            gradient = ours.gradient[k]
+            if closed_loop:
+                _, gradient = problems.loss_and_gradient(xs[-1], k)
+            xs.append(step(xs[-1], gradient))
+        theirs = np.stack(xs)
+        size = np.maximum.accumulate(np.abs(theirs).max(axis=(1, 2)))[:, None, None] + 1
+        limit: Any = 1e-12 * size
+        if closed_loop:
+            within = scales(spec, batch, ours)
+            grown = growth(spec, batch, ours, within).parameters[:, :, None]
+            limit = free_running_bound(grown, "float64", "cpu") * within.parameters
+        assert np.all(np.abs(ours.parameters - theirs) <= limit)
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+@given(data=st.data(), seed=st.integers(0, 1000))
+def test_torch_optim(kind: str, data: st.DataObject, seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    spec = data.draw(SPECS[kind], label="optimizer")
+    p = {name: float(value) for name, value in spec.parameters.items()}
+    epsilon = spec.constants.get("epsilon")
+    batch = Quadratic().sample("tune", seed, range(3))
+
+    def make() -> Step:
+        x = torch.tensor(batch.initial_parameters, requires_grad=True)
+        optimizer = {
+            "sgd": lambda: torch.optim.SGD([x], lr=p["alpha"]),
+            "momentum": lambda: torch.optim.SGD([x], lr=p["alpha"], momentum=p["beta"]),
+            "nesterov": lambda: torch.optim.SGD(
+                # It refuses a momentum of zero, where the two are plain gradient descent.
+                [x],
+                lr=p["alpha"],
+                momentum=p["beta"] or 1e-300,
+                nesterov=True,
+            ),
+            "rmsprop": lambda: torch.optim.RMSprop(
+                [x], lr=p["alpha"], alpha=p["gamma"], eps=epsilon
+            ),
+            "adam": lambda: torch.optim.Adam(
+                [x], lr=p["alpha"], betas=(p["beta1"], p["beta2"]), eps=epsilon
+            ),
+        }[kind]()
+
+        def step(_: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
+            x.grad = torch.tensor(gradient)
+            optimizer.step()
+            return np.array(x.detach().numpy())
+
+        return step
+
+    hold_to(make, spec, batch)
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+@given(data=st.data(), seed=st.integers(0, 1000))
+def test_optax(kind: str, data: st.DataObject, seed: int) -> None:
+    jax = pytest.importorskip("jax")
+    optax = pytest.importorskip("optax")
+    spec = data.draw(SPECS[kind], label="optimizer")
+    p = {name: float(value) for name, value in spec.parameters.items()}
+    epsilon = spec.constants.get("epsilon")
+    batch = Quadratic().sample("tune", seed, range(3))
+
+    def make() -> Step:
+        optimizer = {
+            "sgd": lambda: optax.sgd(p["alpha"]),
+            "momentum": lambda: optax.sgd(p["alpha"], p["beta"]),
+            "nesterov": lambda: optax.sgd(p["alpha"], p["beta"], nesterov=True),
+            "rmsprop": lambda: optax.rmsprop(p["alpha"], p["gamma"], epsilon, eps_in_sqrt=False),
+            "adam": lambda: optax.adam(p["alpha"], p["beta1"], p["beta2"], epsilon),
+        }[kind]()
+        memory = optimizer.init(jax.numpy.asarray(batch.initial_parameters))
+
+        def step(x: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
+            nonlocal memory
+            update, memory = optimizer.update(jax.numpy.asarray(gradient), memory)
+            return np.asarray(x + np.asarray(update))
+
+        return step
+
+    with jax.enable_x64(True):
+        hold_to(make, spec, batch)
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize(
+    "task", [Quadratic(n_steps=20), Rosenbrock(n_steps=20), Digits(2, 4, 20)], ids=lambda t: t.name
+)
+def test_the_plain_loop_that_is_timed_is_the_same_run(kind: str, task: Any) -> None:
+    pytest.importorskip("torch")
+    from loptbench.implementations.torch.plain import run
+
+    (case,) = cases(kind, task.name, 0, {})
+    batch = task.sample("tune", 0, [3])
+    theirs = run(case.spec, batch, task.n_steps)
+    ours = oracle_run(case.spec, batch, task.n_steps).loss[:, 0]
+    np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-9 * ours[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        ("sgd", {"alpha": 0.0}, "alpha of 'sgd' must be above 0 and finite, but it is 0.0"),
+        ("sgd", {"alpha": float("inf")}, "alpha of 'sgd' must be above 0 and finite"),
+        ("momentum", {"alpha": 0.1, "beta": 1.0}, r"beta of 'momentum' must lie in \[0, 1\)"),
+        ("adam", {"alpha": 0.1, "beta1": -0.1, "beta2": 0.9}, r"beta1 of 'adam' must lie in"),
+        ("adam", {"alpha": 0.1, "beta1": 0.9, "beta2": float("nan")}, r"beta2 of 'adam' must"),
+        ("rmsprop", {"alpha": 0.1}, "found: missing gamma"),
+        ("rmsprop", {"alpha": 0.1, "gamma": 0.9, "beta": 0.9}, "found: extra beta"),
+        ("rmsprop", {"alpha": 0.1, "gamma": 0.9, "epsilon": 0.0}, "epsilon of 'rmsprop' must"),
+    ],
+)
+def test_hyperparameters_out_of_range_are_refused(
+    kind: str, values: dict[str, float], message: str
+) -> None:
+    with pytest.raises(LoptbenchError, match=message):
+        baseline(kind, **values)
+
+
+def test_an_unknown_baseline_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="unknown baseline 'gru'; known are: adam"):
+        baseline("gru", alpha=0.1)

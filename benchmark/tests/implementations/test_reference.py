@@ -1,0 +1,181 @@
+"""The oracle's hand-written derivatives, against central differences."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from loptbench.agreement.comparison import ORACLE
+from loptbench.conformance.cases import in_domain
+from loptbench.mechanisms.dynamics.linearization import by_differences
+from loptbench.optimizers import OptimizerSpec, baseline, composed, momentum, random_gru, sgd
+from loptbench.rollout.trajectory import meta_objective
+from loptbench.tasks import Digits, Quadratic, Rosenbrock, TwoMoons, get_task
+
+pytestmark = pytest.mark.harness
+
+Float = NDArray[np.float64]
+
+SPECS = st.one_of(
+    st.builds(sgd, st.floats(1e-3, 1.0)),
+    st.builds(momentum, st.floats(1e-3, 1.0), st.floats(0.0, 0.99)),
+    st.builds(
+        lambda alpha, beta: baseline("nesterov", alpha=alpha, beta=beta),
+        st.floats(1e-3, 1.0),
+        st.floats(0.0, 0.99),
+    ),
+    st.builds(
+        lambda alpha, gamma, epsilon: baseline("rmsprop", epsilon, alpha=alpha, gamma=gamma),
+        st.floats(1e-3, 1.0),
+        st.floats(0.0, 0.99),
+        st.floats(1e-3, 0.1),
+    ),
+    st.builds(
+        lambda alpha, beta1, beta2, epsilon: baseline(
+            "adam", epsilon, alpha=alpha, beta1=beta1, beta2=beta2
+        ),
+        st.floats(1e-3, 1.0),
+        st.floats(0.01, 0.95),
+        st.floats(0.01, 0.95),
+        st.floats(1e-3, 0.1),
+    ),
+    st.builds(
+        composed,
+        st.floats(1e-3, 1.0),
+        st.lists(st.floats(0.0, 0.99), min_size=1, max_size=4),
+        st.floats(0.3, 3.0),
+        st.floats(0.0, 3.0),
+        st.floats(0.0, 0.99),
+    ),
+    st.builds(
+        random_gru, st.integers(1, 9), st.integers(0, 99), st.floats(0.1, 2.0), st.floats(0.1, 2.0)
+    ),
+)
+SEEDS = st.integers(0, 10_000)
+
+
+def drawn(spec: OptimizerSpec, seed: int, n: int = 4) -> tuple[Float, Float]:
+    rng = np.random.default_rng(seed)
+    return in_domain(spec.kind, rng.uniform(-1, 1, (n, spec.n_state))), rng.standard_normal(n)
+
+
+@given(spec=SPECS, seed=SEEDS)
+def test_linearize_is_the_derivative_of_step(spec: OptimizerSpec, seed: int) -> None:
+    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
+    state, gradient = drawn(spec, seed)
+    expected, state_error, update_error = by_differences(optimizer, state, gradient)
+    assert max(state_error, update_error) < 1e-6
+    for found, wanted in zip(optimizer.linearize(state, gradient), expected, strict=True):
+        assert found.shape == wanted.shape
+        np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-8)
+
+
+@given(spec=SPECS, seed=SEEDS)
+def test_pullback_is_the_transpose_of_the_derivative(spec: OptimizerSpec, seed: int) -> None:
+    """⟨adjoints, direction⟩ is the change of ⟨outputs, their adjoints⟩ along the direction."""
+    rng = np.random.default_rng(seed)
+    state, gradient = drawn(spec, seed)
+    to_state, to_update = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
+    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
+    to_h, to_g, adjoints = optimizer.pullback(state, gradient, to_state, to_update)
+    along_h, along_g = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
+    along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
+
+    def output(epsilon: float) -> float:
+        moved = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
+        one = ORACLE.optimizer(spec.with_parameters(moved), "float64", "cpu")
+        new, update = one.step(state + epsilon * along_h, gradient + epsilon * along_g)
+        return float(np.sum(new * to_state) + update @ to_update)
+
+    epsilon = 1e-6
+    slope = (output(epsilon) - output(-epsilon)) / (2 * epsilon)
+    found = float(np.sum(to_h * along_h) + to_g @ along_g)
+    found += sum(float(np.sum(adjoint * along[name])) for name, adjoint in adjoints.items())
+    assert found == pytest.approx(slope, rel=1e-6, abs=1e-6)
+
+
+SIZES: dict[str, Any] = {
+    "quadratic": st.builds(Quadratic, st.integers(1, 7)),
+    "rosenbrock": st.builds(Rosenbrock, st.integers(2, 6), st.floats(1.0, 200.0)),
+    "two_moons": st.builds(TwoMoons, st.integers(1, 6), st.integers(1, 30), st.floats(1e-3, 0.1)),
+    "digits": st.builds(Digits, st.integers(1, 4), st.integers(1, 7), st.integers(1, 9)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+@given(data=st.data(), seed=SEEDS, step=st.integers(0, 20))
+def test_gradients_and_hessians_are_the_derivatives(
+    name: str, data: st.DataObject, seed: int, step: int
+) -> None:
+    task = data.draw(SIZES[name], label="task")
+    batch = task.sample("tune", seed, range(3))
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    rng = np.random.default_rng(seed)
+    x = batch.initial_parameters + 0.1 * rng.standard_normal(batch.initial_parameters.shape)
+    y = rng.standard_normal(x.shape)
+    loss, gradient = problems.loss_and_gradient(x, step)
+    assert loss.shape == (3,)
+    epsilon = 1e-5
+    high, low = (problems.loss_and_gradient(x + sign * epsilon * y, step) for sign in (1, -1))
+    slope = (high[0] - low[0]) / (2 * epsilon)
+    # The third derivative of Rosenbrock is large: the differences are off by its size, not we.
+    size = 1 + np.abs(high[0] - 2 * loss + low[0]) / epsilon**2
+    assert np.all(np.abs(np.sum(gradient * y, axis=1) - slope) <= 1e-6 * size)
+    curve = (high[1] - low[1]) / (2 * epsilon)
+    product = problems.hessian_vector(x, step, y)
+    assert np.all(np.abs(product - curve) <= 1e-6 * size[:, None])
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_hessian_vector_products_are_linear_whatever_the_size(name: str) -> None:
+    """A complex step must neither drown in rounding nor see its own square."""
+    batch = get_task(name).sample("tune", 0, range(2))
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    x = batch.initial_parameters
+    y = np.random.default_rng(0).standard_normal(x.shape)
+    product = problems.hessian_vector(x, 1, y)
+    for factor in (1e-12, 1e12):
+        scaled = problems.hessian_vector(x, 1, factor * y)
+        np.testing.assert_allclose(scaled, factor * product, rtol=1e-12, atol=1e-14 * factor)
+    assert not np.any(problems.hessian_vector(x, 1, 0 * y))
+
+
+@given(spec=SPECS, seed=SEEDS, n_steps=st.integers(1, 30))
+def test_meta_gradient_is_the_slope_of_the_meta_objective(
+    spec: OptimizerSpec, seed: int, n_steps: int
+) -> None:
+    batch = Quadratic().sample("tune", seed, range(3))
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    rng = np.random.default_rng(seed)
+    along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
+
+    def objective(epsilon: float) -> float:
+        moved = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
+        one = ORACLE.optimizer(spec.with_parameters(moved), "float64", "cpu")
+        run = ORACLE.unroll(one, problems, batch.initial_parameters, n_steps)
+        return float(np.mean(meta_objective(run.loss)))
+
+    found = ORACLE.meta_gradient(
+        ORACLE.optimizer(spec, "float64", "cpu"), problems, batch.initial_parameters, n_steps
+    )
+    assert np.mean(found.objective) == pytest.approx(objective(0.0), rel=1e-12)
+    epsilon = 1e-6
+    slope = (objective(epsilon) - objective(-epsilon)) / (2 * epsilon)
+    parts = [float(np.sum(found.gradient[k] * along[k])) for k in along]
+    size = sum(abs(part) for part in parts)
+    assert abs(sum(parts) - slope) <= 1e-4 * size + 1e-8
+
+
+def test_meta_gradient_needs_the_second_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without them it is another number: the test above would not pass."""
+    batch = Quadratic().sample("tune", 0, range(3))
+    spec = random_gru(5, 0)
+    problems = ORACLE.problems(batch, "float64", "cpu")
+    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
+    full = ORACLE.meta_gradient(optimizer, problems, batch.initial_parameters, 10)
+    monkeypatch.setattr(problems, "hessian_vector", lambda x, step, y: 0 * y)
+    first_order = ORACLE.meta_gradient(optimizer, problems, batch.initial_parameters, 10)
+    assert not np.allclose(full.gradient["W_c"], first_order.gradient["W_c"], rtol=1e-3)

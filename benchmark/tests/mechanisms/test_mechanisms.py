@@ -1,0 +1,247 @@
+"""The probes, on optimizers whose answers are known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from loptbench.agreement.comparison import ORACLE
+from loptbench.mechanisms.analysis import analyze
+from loptbench.mechanisms.comparison import compare_analyses
+from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
+from loptbench.mechanisms.dynamics.linearization import central_differences, linearize
+from loptbench.mechanisms.momentum import Momentum, impulse_response, measure_momentum, modes
+from loptbench.mechanisms.values import NotApplicable
+from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
+from loptbench.protocol import Linearization
+from loptbench.rollout.trajectory import run
+from loptbench.tasks import Quadratic
+
+Float = NDArray[np.float64]
+
+RATES = st.floats(1e-4, 10.0)
+DECAYS = st.floats(0.0, 0.99)
+
+
+def made(spec: OptimizerSpec) -> Any:
+    return ORACLE.optimizer(spec, "float64", "cpu")
+
+
+def measured(optimizer: Any) -> Momentum:
+    found = measure_momentum(find_convergence_point(optimizer))
+    assert isinstance(found, Momentum)
+    return found
+
+
+class Linear:
+    """h' = A h + B g, Δ = C h + D g + e: any linear optimizer, without derivatives of its own."""
+
+    def __init__(self, A: Float, B: Float, C: Float, D: float, e: float = 0.0) -> None:
+        self.A, self.B, self.C, self.D, self.e = A, B, C, D, e
+
+    def initial_state(self, n: int) -> Float:
+        return np.zeros((n, len(self.B)))
+
+    def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+        return h @ self.A.T + g[:, None] * self.B, h @ self.C + self.D * g + self.e
+
+
+@given(alpha=RATES)
+def test_sgd_has_no_momentum(alpha: float) -> None:
+    found = measured(made(sgd(alpha)))
+    assert found.index == 0
+    assert found.effective_rate == found.asymptotic_rate == alpha
+    assert found.modes == ()
+    assert np.all(found.impulse_response[1:] == 0)
+
+
+@given(alpha=RATES, beta=DECAYS)
+def test_momentum_has_index_beta(alpha: float, beta: float) -> None:
+    found = measured(made(momentum(alpha, beta)))
+    assert found.index == pytest.approx(beta, rel=1e-9, abs=1e-12)
+    assert found.effective_rate == pytest.approx(alpha, rel=1e-12)
+    assert found.asymptotic_rate == pytest.approx(alpha / (1 - beta), rel=1e-9)
+    (mode,) = found.modes
+    assert mode.eigenvalue == pytest.approx(beta, rel=1e-12)
+    assert mode.contribution == pytest.approx(alpha * beta / (1 - beta), rel=1e-9, abs=1e-12)
+    t = np.arange(201)
+    np.testing.assert_allclose(found.impulse_response, -alpha * beta**t, rtol=1e-9, atol=1e-300)
+    if beta > 0.01:
+        assert mode.timescale == pytest.approx(-1 / np.log(beta), rel=1e-9)
+
+
+@given(alpha=RATES, beta=DECAYS)
+def test_nesterov_has_index_beta_squared(alpha: float, beta: float) -> None:
+    """h' = βh + g, Δ = −α(βh' + g)."""
+    nesterov = Linear(
+        np.array([[beta]]), np.ones(1), np.array([-alpha * beta**2]), -alpha * (1 + beta)
+    )
+    found = measured(nesterov)
+    assert found.index == pytest.approx(beta**2, rel=1e-6, abs=1e-6)
+    assert found.effective_rate == pytest.approx(alpha * (1 + beta), rel=1e-6)
+
+
+@given(betas=st.lists(DECAYS, min_size=2, max_size=5, unique=True))
+def test_aggregated_momentum(betas: list[float]) -> None:
+    """m = 1 − K / Σ 1/(1 − βᵢ) for the mean of K heavy balls."""
+    b = np.array(betas)
+    k = len(b)
+    aggregated = Linear(np.diag(b), np.ones(k), -b / k, -1.0)
+    found = measured(aggregated)
+    assert found.index == pytest.approx(1 - k / np.sum(1 / (1 - b)), rel=1e-5, abs=1e-6)
+    eigenvalues = sorted(mode.eigenvalue.real for mode in found.modes)
+    np.testing.assert_allclose(eigenvalues, np.sort(b), rtol=1e-5, atol=1e-8)
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6))
+def test_a_change_of_basis_of_the_state_changes_no_statistic(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    A, B, C = rng.standard_normal((n, n)), rng.standard_normal(n), rng.standard_normal(n)
+    A *= 0.9 / max(np.abs(np.linalg.eigvals(A)).max(), 1e-3)
+    D = float(rng.standard_normal())
+    Q, _ = np.linalg.qr(rng.standard_normal((n, n)))
+    one = Linearization(A, B, C, np.asarray(D))
+    other = Linearization(Q @ A @ Q.T, Q @ B, Q @ C, np.asarray(D))
+    np.testing.assert_allclose(
+        impulse_response(one, 50), impulse_response(other, 50), rtol=1e-9, atol=1e-9
+    )
+    ours, theirs = modes(one), modes(other)
+    assume(max(mode.condition for mode in ours) < 1e4)
+    for mode in ours:
+        nearest = min(theirs, key=lambda m: abs(m.eigenvalue - mode.eigenvalue))
+        assert nearest.eigenvalue == pytest.approx(mode.eigenvalue, abs=1e-9)
+        assert nearest.contribution == pytest.approx(mode.contribution, rel=1e-6, abs=1e-6)
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6))
+def test_modes_sum_to_the_impulse_response(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    A, B, C = rng.standard_normal((n, n)), rng.standard_normal(n), rng.standard_normal(n)
+    A *= 0.8 / max(np.abs(np.linalg.eigvals(A)).max(), 1e-3)
+    found = modes(Linearization(A, B, C, np.asarray(1.0)))
+    assume(max(mode.condition for mode in found) < 1e3)
+    total = float(C @ np.linalg.solve(np.eye(n) - A, B))
+    assert sum(mode.contribution for mode in found) >= abs(total) * (1 - 1e-9)
+    assert [m.contribution for m in found] == sorted((m.contribution for m in found), reverse=True)
+
+
+@given(seed=st.integers(0, 200), n=st.integers(1, 12))
+def test_the_convergence_point_of_a_gru_is_a_fixed_point(seed: int, n: int) -> None:
+    optimizer = made(random_gru(n, seed))
+    point = find_convergence_point(optimizer)
+    if isinstance(point, NotApplicable):
+        assert "no fixed point" in point.reason
+        return
+    again, update = optimizer.step(point.state[None], np.zeros(1))
+    assert np.max(np.abs(again - point.state)) <= 1e-12
+    assert point.residual <= 1e-12
+    assert point.update == update[0]
+    expected = central_differences(optimizer, point.state[None], np.zeros(1))
+    np.testing.assert_allclose(point.linear.A, expected.A[0], atol=1e-7)
+
+
+def test_differences_stand_in_for_a_missing_linearize() -> None:
+    class Plain:
+        def __init__(self, inner: Any) -> None:
+            self.initial_state, self.step = inner.initial_state, inner.step
+
+    inner = made(random_gru(4, 1))
+    h, g = np.full((2, 4), 0.3), np.array([0.5, -2.0])
+    found, state_error, update_error = linearize(Plain(inner), h, g)
+    assert 0 < max(state_error, update_error) < 1e-9
+    for matrix, wanted in zip(found, inner.linearize(h, g), strict=True):
+        np.testing.assert_allclose(matrix, wanted, atol=1e-10)
+    plain, own = analyze(Plain(inner)), analyze(inner)
+    assert isinstance(plain.momentum, Momentum)
+    assert isinstance(own.momentum, Momentum)
+    assert plain.momentum.index == pytest.approx(own.momentum.index, rel=1e-6)
+
+
+class Wanderer:
+    """A state that grows more slowly the further it is: there is no fixed point."""
+
+    def initial_state(self, n: int) -> Float:
+        return np.ones((n, 1))
+
+    def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+        return h + 1 / h, -0.1 * g
+
+
+def test_no_fixed_point_is_a_value() -> None:
+    found = analyze(Wanderer())
+    assert isinstance(found.convergence_point, NotApplicable)
+    assert "no fixed point" in found.convergence_point.reason
+    assert found.momentum == found.convergence_point
+    assert set(found.as_dict()["momentum"]) == {"not_applicable"}
+
+
+def test_a_state_that_explodes_is_a_value() -> None:
+    explosive = Linear(np.array([[3.0]]), np.ones(1), np.ones(1), -1.0)
+    explosive.initial_state = lambda n: np.ones((n, 1))  # type: ignore[method-assign]
+    found = find_convergence_point(explosive)
+    assert isinstance(found, NotApplicable)
+    assert "grows without bound" in found.reason
+
+
+def test_an_unstable_point_has_no_momentum() -> None:
+    point = find_convergence_point(Linear(np.array([[1.1]]), np.ones(1), -np.ones(1), -1.0))
+    assert isinstance(point, ConvergencePoint)
+    assert not point.stable
+    assert point.spectral_radius == pytest.approx(1.1)
+    found = measure_momentum(point)
+    assert isinstance(found, NotApplicable)
+    assert "not below 1" in found.reason
+
+
+def test_a_fresh_gru_has_no_response_at_all() -> None:
+    found = analyze(made(fresh_gru(8, 0)))
+    assert isinstance(found.momentum, NotApplicable)
+    assert "does not depend on the gradient" in found.momentum.reason
+
+
+def test_other_starts_that_end_elsewhere_are_counted() -> None:
+    class Bistable:
+        def initial_state(self, n: int) -> Float:
+            return np.full((n, 1), 0.5)
+
+        def step(self, h: Float, g: Float) -> tuple[Float, Float]:
+            return np.tanh(2 * h) + 0 * g[:, None], -g
+
+    starts = np.array([[1.0], [0.2], [-0.2], [-1.0]])
+    point = find_convergence_point(Bistable(), starts)
+    assert isinstance(point, ConvergencePoint)
+    assert (point.n_same, point.n_starts) == (2, 4)
+
+
+def test_a_linear_optimizer_is_explained_by_its_linear_system() -> None:
+    batch = Quadratic().sample("evaluate", 0, range(8))
+    spec = momentum(0.5, 0.8)
+    found = analyze(made(spec), run(ORACLE, spec, batch, 100))
+    assert isinstance(found.momentum, Momentum)
+    assert found.momentum.whole is not None
+    assert found.momentum.near is not None
+    assert found.momentum.whole.r2 == pytest.approx(1, abs=1e-12)
+    assert found.momentum.near.r2 == pytest.approx(1, abs=1e-9)
+    assert found.drift == 0
+
+
+def test_drift_is_relative_to_the_typical_update() -> None:
+    batch = Quadratic().sample("evaluate", 0, range(8))
+    spec = sgd(0.1)
+    trajectory = run(ORACLE, spec, batch, 50)
+    drifting = Linear(np.zeros((1, 1)), np.zeros(1), np.zeros(1), -0.1, e=0.02)
+    found = analyze(drifting, trajectory._replace(state=np.zeros((51, 40, 1))))
+    assert found.typical_update is not None
+    assert found.drift == pytest.approx(0.02 / found.typical_update)
+
+
+def test_conclusions_are_compared() -> None:
+    one, other = analyze(made(momentum(0.1, 0.9))), analyze(made(momentum(0.1, 0.9001)))
+    assert all(c.ok for c in compare_analyses(one, one))
+    wrong = [c.quantity for c in compare_analyses(one, other) if not c.ok]
+    assert wrong == ["momentum index", "eigenvalue, distance from its match", "adapted state"]
+    missing = compare_analyses(one, analyze(Wanderer()))
+    assert [c.quantity for c in missing if not c.ok][:2] == ["convergence_point", "momentum"]

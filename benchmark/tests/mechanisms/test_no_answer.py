@@ -1,0 +1,346 @@
+"""Optimizers that a probe has no answer for, or that break the contract: no number is made up."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loptbench.cli import main as cli
+from loptbench.errors import ContractError
+from loptbench.mechanisms.adaptation import measure_adaptation
+from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
+from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.mechanisms.dynamics.counters import Held, hold_clocks
+from loptbench.mechanisms.dynamics.response import usable_slope
+from loptbench.mechanisms.momentum import Momentum, measure_momentum
+from loptbench.mechanisms.values import Met, NotApplicable
+from loptbench.protocol import Array, Linearization
+
+Rule = Callable[[Array, Array], tuple[Array, Array]]
+MET = Met.on(None)
+
+
+class Toy:
+    """An optimizer by its rule alone: (h, g) -> h', Δ, of which Jacobians are differences."""
+
+    def __init__(self, rule: Rule, *start: float) -> None:
+        self.rule, self.start = rule, start
+
+    def initial_state(self, n_components: int) -> Array:
+        return np.tile(np.array(self.start, np.float64), (n_components, 1))
+
+    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        return self.rule(state, gradient)
+
+
+def column(h: Array) -> Array:
+    return h[:, None]
+
+
+def of_one(new: Callable[[Array, Array], Array], rate: float = 0.1) -> Toy:
+    """h' = new(h, g) of one number, Δ = −rate h'."""
+
+    def rule(state: Array, gradient: Array) -> tuple[Array, Array]:
+        h = new(state[:, 0], gradient)
+        return column(h), -rate * h
+
+    return Toy(rule, 0.0)
+
+
+def linear(M: Array, v: Array) -> Toy:
+    """h' = M h + v g, Δ = −0.1 v·h'."""
+
+    def rule(state: Array, gradient: Array) -> tuple[Array, Array]:
+        h = state @ M.T + gradient[:, None] * v
+        return h, -0.1 * h @ v
+
+    return Toy(rule, *np.zeros(len(v)))
+
+
+KINKS = {
+    "half remembered": of_one(lambda h, g: 0.9 * h + np.maximum(g, 0)),
+    "size of the state": of_one(lambda h, g: 0.9 * np.abs(h) + g),
+    "size of the gradient": of_one(lambda h, g: 0.9 * h + np.abs(g)),
+    "the larger": of_one(lambda h, g: np.maximum(0.99 * h, np.abs(g))),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_a_kink_where_it_rests_has_no_linear_system(name: str) -> None:
+    """A central difference sees the mean of two slopes, and no error."""
+    found = find_convergence_point(KINKS[name])
+    assert isinstance(found, NotApplicable)
+    assert "is not differentiable there" in found.reason
+
+
+def test_two_slopes_of_the_update_are_no_learning_rate() -> None:
+    leaky = Toy(lambda h, g: (h, -np.where(g > 0, 0.115, 0.1) * g))
+    found = measure_momentum(find_convergence_point(leaky))
+    assert isinstance(found, NotApplicable)
+    assert "the update is not differentiable by the gradient" in found.reason
+
+
+def test_what_is_smooth_has_no_kink() -> None:
+    """Nor have curvature at rest, soft clips made of |g|, and powers that have a derivative."""
+    for new in (
+        lambda h, g: 0.9 * h + g + 100 * g**2,
+        lambda h, g: 0.9 * h + g / (1 + np.abs(g)),
+        lambda h, g: 0.9 * h + g + np.abs(g) ** 1.5,
+        lambda h, g: 0.9 * h + np.tanh(1e3 * g) / 1e3,
+    ):
+        found = measure_momentum(find_convergence_point(of_one(new)))
+        assert isinstance(found, Momentum), found
+        assert found.index == pytest.approx(0.9, abs=1e-5)
+
+
+@pytest.mark.parametrize("angle", np.linspace(0.02, 3.1, 12))
+def test_an_integrator_never_ends_however_its_coordinates_round(angle: float) -> None:
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    for M in (turn @ np.diag([1.0, 0.5]) @ turn.T, turn):
+        found = measure_momentum(find_convergence_point(linear(M, turn @ np.ones(2))))
+        assert isinstance(found, NotApplicable)
+        assert "never ends" in found.reason
+
+
+def test_a_state_that_dies_out_more_and_more_slowly_has_no_momentum() -> None:
+    cubic = Toy(lambda h, g: (h - 0.1 * h**3 + 0.1 * g[:, None], -0.1 * (h[:, 0] + g)), 0.5)
+    assert isinstance(measure_momentum(find_convergence_point(cubic)), NotApplicable)
+
+
+def test_slow_momentum_has_an_index_all_the_same() -> None:
+    found = measure_momentum(find_convergence_point(of_one(lambda h, g: 0.99999 * h + g)))
+    assert isinstance(found, Momentum)
+    assert found.index == pytest.approx(0.99999, abs=1e-9)
+
+
+@pytest.mark.parametrize("radius", [1.0, 1.001])
+def test_what_turns_for_ever_neither_reaches_the_point_nor_settles(radius: float) -> None:
+    M = radius * np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])
+    turning = linear(M, np.array([1.0, 0.0]))
+    starts = 1e-3 * np.random.default_rng(0).standard_normal((20, 2))
+    point = find_convergence_point(turning, starts)
+    assert isinstance(point, ConvergencePoint)
+    assert not point.stable
+    assert point.n_same == 0
+    assert isinstance(measure_adaptation(turning, point, MET), NotApplicable)
+
+
+def test_modes_that_cannot_be_told_apart_have_no_contributions() -> None:
+    """Two averages with the same decay, one after the other: A has one eigenvector."""
+    twice = np.array([[0.9, 0.0], [0.09, 0.9]])
+    found = measure_momentum(find_convergence_point(linear(twice, np.array([1.0, 0.1]))))
+    assert isinstance(found, Momentum)
+    assert all(np.isnan(mode.contribution) for mode in found.modes)
+    assert [mode["contribution"] for mode in found.as_dict()["modes"]] == [None, None]
+
+
+def test_at_a_corner_there_is_no_slope_and_beside_it_there_is() -> None:
+    clip = Toy(lambda h, g: (h, -0.1 * np.clip(g, -1, 1)))
+    g = np.array([-1.0, 0.5, 1.0, 3.0])
+    np.testing.assert_allclose(
+        usable_slope(clip, np.zeros((4, 0)), g), [np.nan, -0.1, np.nan, 0.0], atol=1e-9
+    )
+
+
+def test_what_only_large_gradients_move_is_no_constant() -> None:
+    """Such as are met: a thousand is not the largest of all."""
+    woken = of_one(lambda h, g: np.where(np.abs(g) > 2e3, 1.0, h))
+    assert [one.index for one in hold(woken, 1e3)] == [0]
+    assert hold(woken, 3.5e3) == ()
+
+
+def hold(optimizer: Toy, largest: float) -> tuple[Held, ...]:
+    found = hold_clocks(optimizer, largest)
+    assert not isinstance(found, NotApplicable)
+    return found[1]
+
+
+def writes(state: Array, gradient: Array) -> tuple[Array, Array]:
+    state *= 0.9
+    state += gradient[:, None]
+    return state, -0.1 * state[:, 0]
+
+
+class Remembers(Toy):
+    """Its buffer lives in the object."""
+
+    def __init__(self) -> None:
+        super().__init__(self.rule_, 0.0)
+        self.m = 0.0
+
+    def rule_(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        self.m += 1.0
+        return state, -gradient / self.m
+
+
+class EachItsOwn(Toy):
+    """Another rate for each component."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda h, g: (h, -h[:, 0] * g))
+
+    def initial_state(self, n_components: int) -> Array:
+        return np.linspace(0.1, 0.5, n_components)[:, None]
+
+
+class Swinging:
+    """A rotation that shrinks, its state driven by g; `wrong` changes what it says of itself."""
+
+    A = np.array([[0.8, -0.3], [0.3, 0.8]])
+
+    def __init__(self, wrong: str = "") -> None:
+        self.wrong = wrong
+
+    def initial_state(self, n: int) -> Array:
+        return np.zeros((n, 2))
+
+    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        new = state @ self.A.T + gradient[:, None] * [1.0, 0.0]
+        return new, -0.1 * np.tanh(new[:, 1] + gradient)
+
+    def linearize(self, state: Array, gradient: Array) -> Linearization:
+        if self.wrong == "all":
+            return None  # type: ignore[return-value]  # that is what is wrong
+        n = len(gradient)
+        new = self.step(state, gradient)[0]
+        slope = -0.1 / np.cosh(new[:, 1] + gradient) ** 2
+        A = self.A.T if self.wrong == "A" else self.A
+        B = np.array([0.0, 1.0] if self.wrong == "B" else [1.0, 0.0])
+        C = slope[:, None] * (A[0] if self.wrong == "C" else A[1])
+        D = slope * (2 if self.wrong == "D" else 1)
+        return Linearization(np.tile(A, (n, 1, 1)), np.tile(B, (n, 1)), C, D)
+
+
+class BeginsWithLists(Toy):
+    """Its state is a list at first."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda h, g: (h, -g))
+
+    def initial_state(self, n_components: int) -> Any:
+        return [[0.0] for _ in range(n_components)]
+
+
+toy_of: Any = Toy
+"""For rules that are none."""
+
+BREAKERS: dict[str, tuple[Any, str]] = {
+    "writes": (Toy(writes, 0.0), "must not change the state or the gradient"),
+    "remembers": (Remembers(), "something else for the same state and gradient"),
+    "one norm": (
+        Toy(lambda h, g: (h, -g / max(1.0, float(np.linalg.norm(g))))),
+        "every component must be treated by itself",
+    ),
+    "each its own": (EachItsOwn(), "must be the same for every component"),
+    "nothing": (
+        toy_of(lambda h, g: None, 0.0),
+        "the update, but it returned NoneType",
+    ),
+    "three": (
+        toy_of(lambda h, g: (h, g, g), 0.0),
+        "the update, but it returned 3 values",
+    ),
+    "a list": (
+        toy_of(lambda h, g: (h, list(-g)), 0.0),
+        "the update as a NumPy array, but",
+    ),
+    "a list to begin with": (BeginsWithLists(), "must return a NumPy array, but it is a list"),
+    "no derivatives": (Swinging("all"), "return A, B, C and D, but it returned NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKERS)
+def test_what_breaks_the_contract_is_refused(name: str) -> None:
+    optimizer, message = BREAKERS[name]
+    with pytest.raises(ContractError, match=message):
+        require_optimizer(optimizer)
+
+
+@pytest.mark.parametrize("wrong", "ABCD")
+def test_derivatives_that_are_none_are_refused(wrong: str) -> None:
+    require_optimizer(Swinging())
+    with pytest.raises(ContractError, match="linearize is not the derivative of step"):
+        require_optimizer(Swinging(wrong))
+
+
+class BySign(Toy):
+    """g/|g|: the update without a gradient is not a number."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda h, g: (h, -0.1 * g / np.abs(g)))
+
+
+class Talks(Toy):
+    """Prints as it steps."""
+
+    def __init__(self) -> None:
+        super().__init__(self.rule_)
+
+    def rule_(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        print("step")
+        return state, -0.1 * gradient
+
+
+class Leaves(Toy):
+    """Ends the process."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda h, g: sys.exit(3))
+
+
+def analyze(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["loptbench", "analyze", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+@pytest.mark.parametrize("what", ["sgd:alpha=100", f"{__name__}:BySign", f"{__name__}:Talks"])
+def test_json_is_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    """Whatever blows up, is not a number, or prints."""
+    code, out, err = analyze(monkeypatch, capsys, what, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert set(found) >= {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
+    if what.endswith("BySign"):
+        assert found["convergence_point"]["update"] is None
+        assert "not finite" in found["momentum"]["not_applicable"]
+
+
+@pytest.mark.parametrize(("what", "n_blown"), [("sgd:alpha=0.1", 0), ("sgd:alpha=500", 64)])
+def test_the_table_says_what_it_ran_on_and_what_blew_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, n_blown: int
+) -> None:
+    _, out, _ = analyze(monkeypatch, capsys, what, "--seed", "3")
+    _, on, *_ = out.splitlines()
+    assert on.startswith("on 64 problems of quadratic, seed 3, 201 steps each")
+    assert (f"{n_blown} of them blew up" in on) == bool(n_blown)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (f"{__name__}:Toy", "is a class, to be called without arguments, and that failed: TypeErr"),
+        (f"{__name__}:Leaves", "failed while it was run: SystemExit: 3"),
+        ("adm:alpha=0.1", "no baseline 'adm'; there are adam, momentum, nesterov, rmsprop, sgd"),
+        ("sgd:alpha=0.1,alpha=0.2", "sgd takes alpha: give sgd:alpha=0.1"),
+    ],
+)
+def test_what_cannot_be_made_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    what: str,
+    message: str,
+) -> None:
+    code, _, err = analyze(monkeypatch, capsys, what)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err

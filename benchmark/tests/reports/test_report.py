@@ -1,0 +1,319 @@
+"""The report: self-contained, the same bytes each time, and true to its records."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="the report extra is not installed")
+pytest.importorskip("jinja2", reason="the report extra is not installed")
+
+from loptbench.claims.catalogue import claims
+from loptbench.claims.verdicts import Outcome, Scope
+from loptbench.protocol import Level
+from loptbench.reports.page.elements import Cell, Figure, Table, anchor
+from loptbench.reports.page.render import html
+from loptbench.reports.page.store import page, render
+from loptbench.reports.plots import styles as looks
+from loptbench.reports.sections.agreement import agreement_matrix
+from loptbench.reports.sections.claims import verdict_matrix, verdicts_of
+from loptbench.reports.sections.glossary import LINK
+from loptbench.reports.sections.implementations import implementation_sections
+from loptbench.reports.sections.provenance import timings
+from loptbench.reports.sections.results import Results
+from loptbench.reports.sections.verdict_words import one_line, otherwise
+from loptbench.results.store import Record, Store, TrialStatus
+from loptbench.tasks import TASKS
+from loptbench.tests.reports.made_records import change
+from loptbench.tests.reports.pages import Page
+
+
+def test_the_page_is_self_contained(store: Store) -> None:
+    text = render(store)
+    found = Page(text)
+    outside = [one for one in found.references if not one.startswith(("#", "data:"))]
+    assert outside == [LINK]
+    assert f'<a href="{LINK}">' in text  # which nothing loads
+    assert found.tags.count("script") == 1
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert len(text) < 4_000_000
+
+
+def test_links_and_identifiers_are_whole(store: Store) -> None:
+    found = Page(render(store))
+    assert len(set(found.identifiers)) == len(found.identifiers)
+    inside = {reference[1:] for reference in found.references if reference.startswith("#")}
+    assert inside <= set(found.identifiers)
+
+
+def test_the_same_records_are_the_same_bytes(store: Store) -> None:
+    first = render(store)
+    assert render(store) == first
+    assert render(Store.open(store.folder)) == first
+
+
+def test_every_section_is_there(store: Store) -> None:
+    found = Page(render(store))
+    for part in ("verdicts", "agreement", "zoo", "tuning", "tolerances", "timings", "provenance"):
+        assert part in found.identifiers
+    for name in ("performance", "convergence", "momentum", "clipping", "schedule", "adaptation"):
+        assert f"subject-{name}" in found.identifiers
+    for name in ("momentum", "clipping", "schedule", "adaptation"):
+        assert f"figure-{name}" in found.identifiers
+        assert f"seeds-{name}" in found.identifiers
+    for task in TASKS:
+        assert f"curves-{task}" in found.identifiers
+    for part in ("meta-training-quadratic", "errors-float64", "implementation-tinygrad"):
+        assert part in found.identifiers
+    for claim in claims():
+        assert f"claim-{claim.name}" in found.identifiers or "quadratic" not in claim.tasks
+
+
+def test_every_figure_has_words_numbers_and_its_command(store: Store) -> None:
+    figures = [
+        part
+        for group in page(store).groups
+        for section in group.sections
+        for part in section.parts
+        if isinstance(part, Figure)
+    ]
+    assert len(figures) > 4 + len(TASKS)
+    for figure in figures:
+        assert len(figure.alternative) > 80
+        assert "paper" in figure.caption
+        assert figure.command == "loptbench report store"
+        assert all(panel.svg.startswith("<svg") for panel in figure.panels)
+        assert all(table.rows for table in figure.tables)
+        assert figure.tables
+        assert figure.legend
+
+
+def test_colours_can_be_seen_on_both_pages() -> None:
+    """A contrast of at least 3 with the background, as WCAG 2.2 asks of graphics."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(a: str, b: str) -> float:
+        low, high = sorted((luminance(a), luminance(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    for look in (*looks.OPTIMIZERS, *looks.IMPLEMENTATIONS, looks.BOUND):
+        assert contrast(look.light, "#ffffff") >= 3, look
+        assert contrast(look.dark, "#10151b") >= 3, look
+    for family in (looks.OPTIMIZERS, looks.IMPLEMENTATIONS):
+        assert len({look.marker for look in family}) == len(family)
+        assert len({look.light for look in family}) == len(family)
+
+
+def test_numbers_are_those_of_the_records(store: Store) -> None:
+    results = Results.of(store)
+    evaluations = results.of_kind("evaluation")
+    text = Page(render(store)).text
+    assert len(evaluations) == 1 + len(TASKS)
+    for evaluation in evaluations:
+        for ratio in evaluation.result.get("ratios", {}).values():
+            assert f"{ratio['ratio']:.4g}" in text
+            assert f"{ratio['low']:.4g} to {ratio['high']:.4g}" in text
+        for one in evaluation.result.get("baselines", {}).values():
+            for number in ("objective_mean", "objective_median", "final_loss_mean"):
+                assert (f"{one[number]:.4g}" if one[number] is not None else "∞") in text
+    learned = next(
+        r for r in results.of_kind("mechanisms") if r.key["optimizer"].startswith("checkpoint")
+    )
+    assert f"{learned.result['momentum']['index']:.4g}" in text
+
+
+def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store) -> None:
+    """Tuned to the edge of stability, some do on new problems; the median tells what is usual."""
+    results = Results.of(store)
+    assert {record.status for record in results.failures} <= {"diverged"}
+    one = next(
+        r for r in results.of_kind("evaluation") if r.key["optimizer"] == "baselines"
+    ).result["baselines"]["sgd"]
+
+    def diverge(record: Record) -> Record:
+        changed_one = {**one, "n_diverged": 3, "objective_mean": None}
+        result = {"baselines": {**record.result["baselines"], "sgd": changed_one}}
+        return dataclasses.replace(record, status=TrialStatus.DIVERGED, result=result)
+
+    change(store, "evaluation", diverge, "baselines")
+    found = Page(render(store))
+    assert "∞" in found.text
+    assert "diverged" in found.identifiers
+
+
+def cells(table: Table) -> Iterator[list[Cell]]:
+    """The rows, every value a cell."""
+    for row in table.rows:
+        yield [one if isinstance(one, Cell) else Cell(one) for one in row]
+
+
+def cell(store: Store, implementation: str, level: int, task: str = "quadratic") -> Cell:
+    """A cell of the agreement matrix."""
+    results = Results.of(store)
+    matrix = agreement_matrix(results.checks(), results.absent())
+    column = list(matrix.columns).index(task)
+    for row in cells(matrix):
+        if row[0].shown == implementation and row[1].shown.split(" ")[0] in (str(level), "all"):
+            return row[column]
+    raise AssertionError("no such row")
+
+
+def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> None:
+    """An error of exactly 0 is not a missing one."""
+    sections = implementation_sections(Results.of(store))
+    (table,) = (
+        part for part in sections[0].parts if getattr(part, "anchor", "") == "conclusions-reference"
+    )
+    assert isinstance(table, Table)
+    assert [row[3].status for row in cells(table)] == ["passed"] * 3
+
+
+def test_every_colour_has_one_for_dark_pages(store: Store) -> None:
+    text = render(store)
+    used = set(re.findall(r"var\(--([0-9a-f]{6}),", text))
+    assert len(used) >= 8
+    assert used <= set(re.findall(r"--([0-9a-f]{6}): light-dark", text))
+
+
+def test_states_are_not_mixed_up(store: Store) -> None:
+    passed = cell(store, "reference", Level.STEP)
+    assert passed.status == "passed"
+    assert isinstance(passed.value, float)
+    assert passed.value < 1
+    assert cell(store, "tinygrad", Level.STEP).status == "not installed"
+    assert "needs 'tinygrad': pip install it" in Page(render(store)).text
+    plan = json.loads((store.folder / "plan.json").read_text())
+    plan["implementations"][1] |= {"availability": "broken", "reason": "raised"}
+    (store.folder / "plan.json").write_text(json.dumps(plan))
+    assert cell(store, "tinygrad", Level.STEP).status == "broken"
+
+
+def test_a_level_whose_checks_are_on_other_tasks_is_not_called_passed(store: Store) -> None:
+    """Checks of an optimizer alone are on the first task only."""
+    assert cell(store, "reference", Level.LINEARIZE, "rosenbrock").status == "empty"
+    assert cell(store, "reference", Level.UNROLL, "rosenbrock").status == "passed"
+
+
+def test_names_have_identifiers_of_their_own() -> None:
+    names = ("a-b", "a b", "a/b", "a--b", "ab", "<a>", "a")
+    found = {anchor("implementation", name) for name in names}
+    assert len(found) == len(names)
+    assert all(re.fullmatch(r"implementation-[\w.:-]+", one) for one in found)
+
+
+def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
+    def diverge(record: Record) -> Record:
+        result = json.loads(json.dumps(record.result))
+        result["learned"] |= {"n_diverged": 2, "objective_mean": None}
+        result["learned"]["curve_mean"][-1] = None
+        for ratio in result["ratios"].values():
+            ratio |= {"ratio": None, "low": None, "high": None}
+        message = "2 of 128 runs diverged"
+        return dataclasses.replace(
+            record, status=TrialStatus.DIVERGED, message=message, result=result
+        )
+
+    change(store, "evaluation", diverge, "checkpoint")
+    text = render(store)
+    assert "2 of 128 runs diverged" in text
+
+
+def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
+    text = render(store)
+    verdicts = store.verdicts()
+    assert verdicts
+    for name in ("momentum", "clipping-spared", "schedule-decays", "adaptation"):
+        (claim,) = (one for one in claims() if one.name == name)
+        assert claim.title in text
+        assert claim.threshold in text
+        assert claim.sentence in text
+    over_seeds = next(v for v in verdicts if v["scope"] == Scope.ALL_SEEDS)
+    assert over_seeds["outcome"] in text
+    assert "1 of at least 5 seeds" in text
+
+
+def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) -> None:
+    def figure() -> str:
+        return html(page(store)).partition('id="figure-momentum"')[2].partition("</figure>")[0]
+
+    assert "Of learned optimizers, quadratic is drawn thick" in figure()
+    none = {"momentum": {"not_applicable": "there is none"}}
+    change(store, "mechanisms", lambda r: dataclasses.replace(r, result={**r.result, **none}))
+    assert "tuned momentum" in figure()
+    assert "Of learned optimizers" not in figure()
+
+
+def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
+    found, _ = verdicts_of(store.verdicts())
+    (momentum,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
+    title, cell = next(cells(verdict_matrix([momentum])))
+    assert (title.shown, title.note) == ("Momentum", "at least 0.5")
+    assert cell.shown == "open 1/1"
+    assert cell.note == f"mean {momentum.value:.3g}; jax"
+
+
+def test_a_claim_on_a_task_is_counted_once_whatever_presets_there_are(store: Store) -> None:
+    found, _ = verdicts_of(store.verdicts())
+    (lone,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
+    many = dataclasses.replace(lone, subject="small", n_seeds=8, outcome=Outcome.REPRODUCED)
+    assert lone.outcome is Outcome.INCONCLUSIVE
+    for both in ([lone, many], [many, lone]):
+        said = one_line(both)
+        assert said.startswith("of 1 claims, 1 times on a task, 1 reproduced, 0 not reproduced")
+
+
+def test_what_another_preset_decides_otherwise_is_said(store: Store) -> None:
+    """And not what one of its seeds hints at."""
+    found, _ = verdicts_of(store.verdicts())
+    (one,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
+    small = dataclasses.replace(one, subject="small, x", n_seeds=8, outcome=Outcome.NOT_REPRODUCED)
+    large = dataclasses.replace(small, subject="large, x", n_seeds=5, outcome=Outcome.REPRODUCED)
+    (words,) = otherwise([small, large]).split("; ")
+    assert words == "Momentum (quadratic) is reproduced with the preset large"
+    for outcome in (Outcome.NOT_REPRODUCED, Outcome.INCONCLUSIVE):
+        assert otherwise([small, dataclasses.replace(large, outcome=outcome)]) == ""
+
+
+def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
+    content = json.loads((store.folder / "plan.json").read_text())
+    content["trials"] = [t for t in content["trials"] if t["trial"] != "conformance"]
+    (store.folder / "plan.json").write_text(json.dumps(content))
+    assert "no check of agreement was run" in page(store).lead
+
+
+def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
+    """A thousand records are a readable report."""
+    content = json.loads((store.folder / "plan.json").read_text())
+    for record in store.records()[0]:
+        if record.key["trial"] in ("evaluation", "mechanisms") and record.key[
+            "optimizer"
+        ].startswith("checkpoint "):
+            for seed in range(40):
+                key = {**record.key, "optimizer": f"checkpoint copy-{seed}"}
+                copy = dataclasses.replace(record, key=key)
+                store.put(copy)
+                content["trials"].append({**key, "record": copy.name})
+    before = len(render(store))
+    (store.folder / "plan.json").write_text(json.dumps(content))
+    text = render(store)
+    assert text.count("The first 20 of each are drawn; 21 more are in the table.") == 6
+    assert text.count("copy-39") >= 6
+    assert len(text) < 3 * before
+
+
+def test_the_time_that_trials_took_is_told(store: Store) -> None:
+    results = Results.of(store)
+    evaluations = [r for r in results.of_kind("evaluation") if r.key["task"] == "digits"]
+    seconds = sum(r.provenance["seconds"] for r in evaluations)
+    assert seconds > 0
+    table = timings(results.records)
+    assert table is not None
+    row = next(r for r in table.rows if r[0] == "evaluation" and r[2] == "digits")
+    assert row[4] == pytest.approx(seconds)

@@ -1,0 +1,96 @@
+"""The page of a test session, from what a session left."""
+
+import pytest
+
+from loptbench.discovery import Availability, Entry
+from loptbench.pytest_plugin.session import Failure, Session, Test
+from loptbench.reports.page.session import lead, page, render
+from loptbench.tests.reports.pages import Page
+
+pytestmark = pytest.mark.harness
+
+CHECK = {
+    "implementation": "mine:Mine",
+    "level": 1,
+    "task": "quadratic",
+    "optimizer": "sgd",
+    "dtype": "float64",
+    "check": "one-step",
+    "status": "passed",
+    "ratio": 0.25,
+    "message": "",
+}
+ABSENT = Entry("torch", "there", Availability.MISSING, "needs 'torch'")
+BROKEN = Entry("odd", "here", Availability.BROKEN, "importing odd failed", "Traceback of odd")
+
+
+def lead_of(session: Session) -> str:
+    return page(session).lead
+
+
+def test_the_lead_says_what_was_tested_and_what_came_out() -> None:
+    failed = {**CHECK, "check": "equivariance", "status": "failed", "ratio": 3.0}
+    good = {**CHECK, "implementation": "reference"}
+    tests = [Test("t.py::a", "passed"), Test("t.py::b", "skipped", "why")]
+    assert lead_of(Session(checks=[CHECK])) == (
+        "1 conformance check of mine:Mine: none failed, 1 passed; "
+        "the largest error is 0.25 of its bound."
+    )
+    assert lead_of(Session(checks=[CHECK, failed, good], tests=tests, entries=[ABSENT])) == (
+        "3 conformance checks of mine:Mine and reference: 1 failed, 2 passed; those that failed "
+        "are of mine:Mine; torch is not installed; "
+        "of 2 other tests, none failed, 1 passed, 1 skipped."
+    )
+    assert lead(Session(), [], []) == "No conformance check was run; no test was run."
+
+
+def test_a_cut_session_says_so_first() -> None:
+    unrun = [{**CHECK, "status": "not run", "ratio": None}]
+    said = lead_of(Session(checks=unrun, cut_short="interrupted from the keyboard"))
+    assert said.startswith(
+        "The session was cut short (interrupted from the keyboard), and 1 selected test not run; "
+    )
+
+
+def test_the_matrix_leads_to_the_implementation() -> None:
+    words = Page(render(Session(checks=[CHECK])))
+    assert "#implementation-mine:Mine" in words.references
+    assert "implementation-mine:Mine" in words.identifiers
+
+
+def test_not_installed_broken_failed_and_skipped_look_different() -> None:
+    checks = [{**CHECK, "status": "failed"}, {**CHECK, "check": "sweep", "status": "skipped"}]
+    words = Page(render(Session(checks=checks, entries=[ABSENT, BROKEN])))
+    assert {"not-installed", "broken", "failed", "skipped"} <= set(words.classes)
+    assert {"implementation-torch", "implementation-odd"} <= set(words.identifiers)
+    assert "needs 'torch'" in words.text
+    assert "Traceback of odd" in words.text
+    without = Page(render(Session(entries=[ABSENT, BROKEN])))
+    assert {"not-installed", "broken"} <= set(without.classes)
+
+
+def test_a_failure_that_was_expected_is_not_one() -> None:
+    words = Page(render(Session(checks=[{**CHECK, "status": "xfailed", "ratio": 7.0}])))
+    assert "1 failed as expected" in words.text
+    assert "failed" not in words.classes
+
+
+def test_names_and_messages_are_text() -> None:
+    odd = "<script>alert(1)</script>"
+    entry = Entry(odd, odd, Availability.BROKEN, odd, odd)
+    session = Session(
+        checks=[{**CHECK, "implementation": odd, "optimizer": odd, "message": odd}],
+        tests=[Test(f"{odd}::{odd}", "skipped", odd)],
+        failures=[Failure(odd, "failed", odd, odd)],
+        entries=[entry],
+        command=odd,
+    )
+    words = Page(render(session))
+    assert words.tags.count("script") == Page(render(Session())).tags.count("script") == 1
+    assert words.text.count(odd) > 10
+
+
+def test_the_same_outcomes_give_the_same_bytes() -> None:
+    other = {**CHECK, "check": "equivariance"}
+    assert render(Session(checks=[CHECK, other])) == render(Session(checks=[other, CHECK]))
+    assert render(Session(checks=[CHECK])) != render(Session(checks=[other]))

@@ -1,0 +1,338 @@
+"""The outer loop: resuming, keeping the best, skipping, refusing."""
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loptbench.errors import LoptbenchError, WeightsError
+from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.optimizers import fresh_gru
+from loptbench.protocol import OuterState
+from loptbench.rollout.trajectory import meta_objective, run
+from loptbench.storage.files import only_process
+from loptbench.storage.weights import load_checkpoint
+from loptbench.tasks import TASKS
+from loptbench.training.loop import MOST_SKIPPED_IN_A_ROW, meta_train, training_batch
+from loptbench.training.settings import PRESETS, MetaTraining, load_config, load_preset
+
+CONFIG = MetaTraining(
+    n_units=4,
+    n_outer_steps=13,
+    batch_size=4,
+    n_steps=15,
+    learning_rate=1e-2,
+    dtype="float64",
+    validation_size=8,
+    validate_every=2,
+    checkpoint_every=3,
+)
+
+
+class Interrupted(Reference):
+    """Stops with Ctrl-C at its n-th outer step."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def outer_step(self, *arguments: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().outer_step(*arguments)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    output = tmp_path_factory.mktemp("undisturbed") / "out.safetensors"
+    meta_train(Reference(), CONFIG, output)
+    return output.read_bytes()
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 7, 12])
+def test_stopped_and_resumed_it_ends_with_the_same_bytes(
+    tmp_path: Path, undisturbed: bytes, at: int
+) -> None:
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(Interrupted(at), CONFIG, output)
+    assert not output.exists()
+    steps: list[int] = []
+    meta_train(Reference(), CONFIG, output, lambda done, _: steps.append(done))
+    assert output.read_bytes() == undisturbed
+    assert steps[0] == at - at % CONFIG.checkpoint_every + 1
+    assert not output.with_name("out.safetensors.partial").exists()
+
+
+def test_the_checkpoint_is_the_best_validated_one(tmp_path: Path) -> None:
+    found = meta_train(Reference(), CONFIG, tmp_path / "out.safetensors")
+    told = found.meta_training
+    best = min(told["log"], key=lambda row: row["validation"])
+    assert told["best_outer_step"] == best["step"]
+    assert told["best_validation"] == best["validation"]
+    assert told["configuration"] == CONFIG.model_dump()
+    assert [row["step"] for row in told["log"]] == [0, 2, 4, 6, 8, 10, 12, 13]
+    from loptbench.tasks import get_task
+
+    batch = get_task("quadratic").sample("validate", 0, range(CONFIG.validation_size))
+    trajectory = run(Reference(), found.optimizer, batch, CONFIG.n_steps)
+    assert np.mean(meta_objective(trajectory.loss)) == pytest.approx(best["validation"], rel=1e-12)
+
+
+def test_meta_training_improves_on_the_start(tmp_path: Path) -> None:
+    found = meta_train(Reference(), CONFIG, tmp_path / "out.safetensors")
+    assert found.meta_training["best_validation"] < 1  # a fresh GRU does nothing: exactly 1
+    assert np.any(load_checkpoint(tmp_path / "out.safetensors").optimizer.parameters["h0"] != 0)
+
+
+class Diverging(Reference):
+    """Has a meta-gradient that is not finite at some outer steps."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad, self.calls = bad, 0
+
+    def outer_step(self, *arguments: Any) -> Any:
+        self.calls += 1
+        outer, objective = super().outer_step(*arguments)
+        return outer, float("nan") if self.calls in self.bad else objective
+
+
+def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path: Path) -> None:
+    found = meta_train(Diverging({2, 5, 6}), CONFIG, tmp_path / "out.safetensors")
+    assert found.meta_training["skipped_outer_steps"] == 3
+
+
+class Leaving(Reference):
+    """Leaves the good region at some outer steps, as meta-training can."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad, self.calls = bad, 0
+
+    def outer_step(self, *arguments: Any) -> Any:
+        self.calls += 1
+        outer, objective = super().outer_step(*arguments)
+        if self.calls in self.bad:
+            lost = {name: value + 3.0 for name, value in outer.parameters.items()}
+            outer = outer._replace(parameters=lost)
+        return outer, objective
+
+
+@pytest.mark.parametrize("bad", [{1}, {5}, {5, 9}])
+def test_a_run_that_left_a_good_region_goes_back(tmp_path: Path, bad: set[int]) -> None:
+    never = meta_train(Leaving(bad), CONFIG, tmp_path / "never.safetensors").meta_training
+    assert never["setbacks"] == 0
+    config = CONFIG.model_copy(update={"setback": 1.2})
+    told = meta_train(Leaving(bad), config, tmp_path / "out.safetensors").meta_training
+    assert told["setbacks"] == len(bad)
+    validations = [row["validation"] for row in told["log"]]
+    lost = [v > 1.2 * min(validations[:i]) for i, v in enumerate(validations) if i]
+    assert sum(lost) == len(bad)
+    assert told["best_validation"] < never["best_validation"]
+
+
+def test_going_back_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+    class Both(Leaving):
+        def __init__(self, stop: int | None) -> None:
+            super().__init__({5})
+            self.stop = stop
+
+        def outer_step(self, *arguments: Any) -> Any:
+            if self.calls == self.stop:
+                raise KeyboardInterrupt
+            return super().outer_step(*arguments)
+
+    config = CONFIG.model_copy(update={"setback": 1.2, "checkpoint_every": 1})
+    whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
+    meta_train(Both(None), config, whole)
+    for done, at in ((0, 5), (5, 7)):
+        again = Both(at)
+        again.calls = done
+        with pytest.raises(KeyboardInterrupt):
+            meta_train(again, config, stopped)
+    rest = Both(None)
+    rest.calls = 7
+    meta_train(rest, config, stopped)
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
+def test_many_in_a_row_stop_the_run(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"n_outer_steps": 100})
+    bad = set(range(3, 100))
+    with pytest.raises(LoptbenchError, match=f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row, up"):
+        meta_train(Diverging(bad), config, tmp_path / "out.safetensors")
+
+
+class BlownUp(Reference):
+    """At some outer steps the weights go where no meta-gradient is finite, and stay there."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad, self.calls = bad, 0
+
+    def outer_step(self, outer: OuterState, *arguments: Any) -> Any:
+        self.calls += 1
+        if outer.parameters["b"] > 100:
+            return outer, float("nan")
+        new, objective = super().outer_step(outer, *arguments)
+        if self.calls in self.bad:
+            new = new._replace(parameters={**new.parameters, "b": new.parameters["b"] + 1000})
+        return new, objective
+
+
+def test_weights_that_blew_up_go_back(tmp_path: Path) -> None:
+    """A validation would come too late: one that blew up is stopped before it."""
+    settings = {"n_outer_steps": 99, "validate_every": 50, "n_steps": 3, "batch_size": 1}
+    config = CONFIG.model_copy(update=settings)
+    with pytest.raises(LoptbenchError, match=r"up to step 82, .* or set setback"):
+        meta_train(BlownUp({57}), config, tmp_path / "never.safetensors")
+    config = config.model_copy(update={"setback": 1e9})
+    told = meta_train(BlownUp({57}), config, tmp_path / "out.safetensors").meta_training
+    assert told["setbacks"] == 1
+    assert told["skipped_outer_steps"] == MOST_SKIPPED_IN_A_ROW
+    with pytest.raises(LoptbenchError, match=f"{2 * MOST_SKIPPED_IN_A_ROW} outer steps in a row"):
+        meta_train(Diverging(set(range(3, 99))), config, tmp_path / "hopeless.safetensors")
+
+
+def test_an_output_is_not_overwritten(tmp_path: Path) -> None:
+    output = tmp_path / "out.safetensors"
+    output.write_text("precious")
+    with pytest.raises(WeightsError, match="exists and is not overwritten"):
+        meta_train(Reference(), CONFIG, output)
+    assert output.read_text() == "precious"
+
+
+def test_a_partial_file_of_another_run_is_refused(tmp_path: Path) -> None:
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(Interrupted(5), CONFIG, output)
+    other = CONFIG.model_copy(update={"learning_rate": 2e-2})
+    with pytest.raises(LoptbenchError, match="holds a meta-training of another configuration"):
+        meta_train(Reference(), other, output)
+
+
+@pytest.mark.harness
+def test_killed_at_random_it_ends_with_the_same_bytes(tmp_path: Path, undisturbed: bytes) -> None:
+    """Real processes and SIGKILL, at whatever it is doing: saving, validating, stepping."""
+    given = CONFIG.model_dump(exclude={"task"}, exclude_none=True)
+    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
+    (tmp_path / "tiny.toml").write_text("\n".join(lines))
+    output = tmp_path / "out.safetensors"
+    command = [sys.executable, "-m", "loptbench", "meta-train", "quadratic"]
+    command += ["--implementation", "reference"]
+    command += ["--config", str(tmp_path / "tiny.toml"), "--output", str(output)]
+    moments = np.random.default_rng(0).uniform(0, 0.3, 3)
+    for moment in moments:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        process.stderr.readline()  # its first line of progress: it is under way
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=float(moment))
+        process.kill()
+        process.communicate()
+        if output.exists():
+            break
+    if not output.exists():
+        subprocess.run(command, check=True, capture_output=True)
+    assert output.read_bytes() == undisturbed
+
+
+def test_a_partial_file_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(Interrupted(5), CONFIG, output)
+    partial = output.with_name("out.safetensors.partial")
+    before = partial.read_bytes()
+    with (
+        only_process(partial, "a meta-training"),
+        pytest.raises(LoptbenchError, match=r"partial is in use by a meta-training in another"),
+    ):
+        meta_train(Reference(), CONFIG, output)
+    assert partial.read_bytes() == before
+    meta_train(Reference(), CONFIG, output)
+
+
+def test_a_full_disk_loses_nothing(
+    tmp_path: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once nothing more can be written, what is there stays, and the run goes on from it later."""
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(Interrupted(7), CONFIG, output)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", full)
+        with pytest.raises(LoptbenchError, match="No space left on device; what was there before"):
+            meta_train(Reference(), CONFIG, output)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
+    meta_train(Reference(), CONFIG, output)
+    assert output.read_bytes() == undisturbed
+
+
+def test_every_outer_step_has_problems_of_its_own() -> None:
+    batches = [training_batch(CONFIG, step) for step in range(3)]
+    assert [batch.indices[0] for batch in batches] == [0, 4, 8]
+    assert {batch.split for batch in batches} == {"meta_train"}
+
+
+def test_a_fresh_gru_is_initialised_as_stated() -> None:
+    spec = fresh_gru(40, 0)
+    for name in ("b_z", "b_r", "b_c", "w", "b", "h0"):
+        assert not np.any(spec.parameters[name])
+    for name in ("W_z", "W_r", "W_c"):
+        variance = np.var(spec.parameters[name]) * 41
+        assert abs(variance - 1) < 4 * np.sqrt(2 / 1600)
+    assert not np.array_equal(fresh_gru(4, 0).parameters["W_z"], fresh_gru(4, 1).parameters["W_z"])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_presets(preset: str, task: str) -> None:
+    config = load_preset(preset, task, {"seed": 3})
+    assert (config.preset, config.task, config.seed) == (preset, task, 3)
+    assert config.n_steps == TASKS[task].n_steps
+    if preset == "paper":
+        assert config.n_units == 256
+
+
+def test_a_preset_that_does_not_exist() -> None:
+    with pytest.raises(LoptbenchError, match="unknown preset 'slow'; known are: paper, quick"):
+        load_preset("slow", "quadratic", {})
+
+
+def test_settings(tmp_path: Path) -> None:
+    assert load_preset("quick", "quadratic", {}) == MetaTraining(preset="quick")
+    file = tmp_path / "mine.toml"
+    file.write_text("n_units = 8\nlearning_rate = 1e-3\n")
+    config = load_config(file, "quadratic", {"seed": 3})
+    assert (config.n_units, config.learning_rate, config.seed) == (8, 1e-3, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_unit = 8", "setting 'n_unit': Extra inputs are not permitted"),
+        ("n_units = 0", "setting 'n_units': Input should be greater than or equal to 1"),
+        ("decay = 1.5", "setting 'decay': Input should be less than or equal to 1"),
+        ("learning_rate = nan", "setting 'learning_rate': Input should be"),
+        ("n_units = ", "is not a TOML file of settings"),
+    ],
+)
+def test_bad_settings(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(LoptbenchError, match=message):
+        load_config(file, "quadratic", {})
+
+
+def test_settings_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LoptbenchError, match="no meta-training settings at"):
+        load_config(tmp_path / "none.toml", "quadratic", {})

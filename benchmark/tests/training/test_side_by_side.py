@@ -1,0 +1,136 @@
+"""Several seeds meta-trained as one batch: the same as one after another, and as robust."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loptbench.errors import LoptbenchError, WeightsError
+from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.storage.weights import save_checkpoint
+from loptbench.tests.conformance.planted_base import SideBySide
+from loptbench.tests.training.test_meta_training import CONFIG
+from loptbench.training.loop import (
+    MOST_SKIPPED_IN_A_ROW,
+    meta_train,
+    meta_train_side_by_side,
+    require_meta_training,
+)
+
+SEEDS = (4, 0, 2)
+
+
+def outputs(folder: Path) -> dict[int, Path]:
+    return {seed: folder / f"{seed}.safetensors" for seed in SEEDS}
+
+
+class Stopping(SideBySide):
+    """Stops with Ctrl-C at its n-th outer step."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def outer_steps(self, *arguments: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().outer_steps(*arguments)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, bytes]:
+    paths = outputs(tmp_path_factory.mktemp("undisturbed"))
+    meta_train_side_by_side(SideBySide(), CONFIG, paths)
+    return {seed: path.read_bytes() for seed, path in paths.items()}
+
+
+def test_each_is_what_it_is_alone(tmp_path: Path) -> None:
+    together = meta_train_side_by_side(SideBySide(), CONFIG, outputs(tmp_path))
+    for seed, found in zip(SEEDS, together, strict=True):
+        config = CONFIG.model_copy(update={"seed": seed})
+        alone = meta_train(Reference(), config, tmp_path / f"alone-{seed}.safetensors")
+        for name, value in alone.optimizer.parameters.items():
+            np.testing.assert_array_equal(found.optimizer.parameters[name], value)
+        assert found.meta_training == {**alone.meta_training, "side_by_side": list(SEEDS)}
+
+
+@pytest.mark.parametrize("at", [0, 4, 12])
+def test_stopped_and_resumed_they_end_with_the_same_bytes(
+    tmp_path: Path, undisturbed: dict[int, bytes], at: int
+) -> None:
+    paths = outputs(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        meta_train_side_by_side(Stopping(at), CONFIG, paths)
+    assert not any(path.exists() for path in paths.values())
+    meta_train_side_by_side(SideBySide(), CONFIG, paths)
+    assert {seed: path.read_bytes() for seed, path in paths.items()} == undisturbed
+    assert sorted(path.name for path in tmp_path.glob("*.partial")) == []
+
+
+def test_killed_between_two_outputs_it_writes_the_rest(
+    tmp_path: Path, undisturbed: dict[int, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = outputs(tmp_path)
+
+    def killed(checkpoint: Any, path: Path) -> None:
+        if path == paths[SEEDS[1]]:
+            raise KeyboardInterrupt
+        save_checkpoint(checkpoint, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loptbench.training.loop.save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            meta_train_side_by_side(SideBySide(), CONFIG, paths)
+    assert [path.exists() for path in paths.values()] == [True, False, False]
+    meta_train_side_by_side(SideBySide(), CONFIG, paths)
+    assert {seed: path.read_bytes() for seed, path in paths.items()} == undisturbed
+
+
+class OneBreaks(SideBySide):
+    """The second seed's meta-gradient is not finite from some step on."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.first, self.last, self.calls = first, last, 0
+
+    def outer_steps(self, *arguments: Any) -> Any:
+        self.calls += 1
+        found = super().outer_steps(*arguments)
+        if self.first <= self.calls <= self.last:
+            found[1] = found[1][0], float("nan")
+        return found
+
+
+def test_skipped_steps_are_counted_seed_by_seed(tmp_path: Path) -> None:
+    found = meta_train_side_by_side(OneBreaks(3, 5), CONFIG, outputs(tmp_path))
+    assert [one.meta_training["skipped_outer_steps"] for one in found] == [0, 3, 0]
+
+
+def test_many_in_a_row_stop_the_run_and_name_the_seed(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"n_outer_steps": 100})
+    message = f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row.* with seed {SEEDS[1]};"
+    with pytest.raises(LoptbenchError, match=message):
+        meta_train_side_by_side(OneBreaks(3, 100), config, outputs(tmp_path))
+
+
+def test_an_output_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    paths = outputs(tmp_path)
+    paths[SEEDS[2]].write_text("precious")
+    with pytest.raises(WeightsError, match="exists and is not overwritten"):
+        meta_train_side_by_side(SideBySide(), CONFIG, paths)
+    assert paths[SEEDS[2]].read_text() == "precious"
+
+
+def test_other_seeds_do_not_go_on_from_there(tmp_path: Path) -> None:
+    paths = outputs(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        meta_train_side_by_side(Stopping(5), CONFIG, paths)
+    del paths[SEEDS[2]]
+    with pytest.raises(LoptbenchError, match="holds a meta-training of another configuration"):
+        meta_train_side_by_side(SideBySide(), CONFIG, paths)
+
+
+def test_an_implementation_without_it_says_so() -> None:
+    with pytest.raises(LoptbenchError, match="does not meta-train several seeds side by side"):
+        require_meta_training(Reference(), CONFIG, side_by_side=True)
+    require_meta_training(SideBySide(), CONFIG, side_by_side=True)

@@ -1,0 +1,1 @@
+"""What `loptbench perf` times."""

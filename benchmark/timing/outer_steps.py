@@ -1,0 +1,168 @@
+"""How fast an outer step of meta-training is, beside two references timed in the same process.
+
+(a) The textbook step in JAX, as the paper's authors wrote it: a scan over the step of one
+    component, vmapped and recomputed on the way back, all derivatives by the framework.
+(b) The floor: the matrix products of an outer step alone, in the framework's own products.
+
+All are timed in turn, several times, and medians are compared; the first call, compilation
+included, is timed apart.
+"""
+
+import dataclasses
+import multiprocessing
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from loptbench.discovery import get_implementation, import_object
+from loptbench.optimizers import fresh_gru
+from loptbench.protocol import MetaTrainsSideBySide
+from loptbench.timing.baselines import REPEATS, peak_memory, seconds
+from loptbench.training.loop import training_batch
+from loptbench.training.settings import MetaTraining
+
+TEXTBOOK = "loptbench.implementations.{}.textbook:Textbook"
+
+
+@dataclasses.dataclass(frozen=True)
+class OuterStep:
+    """The speed of one outer step.
+
+    Attributes:
+        implementation: what computed it.
+        task: the task.
+        n_units: units of the GRU.
+        n_components: parameters of all problems, of all seeds.
+        n_steps: inner steps.
+        first_seconds: the first call, compilation included.
+        seconds: an outer step, median: the clipping, Adam and the way to NumPy and back included.
+        textbook_seconds: (a), the meta-gradient alone, median.
+        floor_seconds: (b), median; None if the implementation has no `textbook` module.
+    """
+
+    implementation: str
+    task: str
+    n_units: int
+    n_components: int
+    n_steps: int
+    first_seconds: float
+    seconds: float
+    textbook_seconds: float | None
+    floor_seconds: float | None
+
+    @property
+    def work(self) -> float:
+        """What the time should grow in proportion to: components · steps · units²."""
+        return float(self.n_components * self.n_steps * self.n_units**2)
+
+
+def outer_steps(
+    implementations: Iterable[str],
+    config: MetaTraining,
+    repeats: int = REPEATS,
+    beside: bool = True,
+    n_seeds: int = 1,
+) -> list[OuterStep]:
+    """Time an outer step of each implementation.
+
+    Args:
+        implementations: their names.
+        config: the settings of meta-training.
+        repeats: how often each is timed.
+        beside: time the references as well.
+        n_seeds: so many seeds side by side, with those implementations that offer it.
+    """
+    batch = training_batch(config, 0)
+    spec = fresh_gru(config.n_units, 0, config.input_scale, config.output_scale)
+    calls: dict[tuple[str, str], Callable[[], object]] = {}
+    names = [
+        name
+        for name in implementations
+        if n_seeds == 1 or isinstance(get_implementation(name), MetaTrainsSideBySide)
+    ]
+    for name in names:
+        calls[name, "step"] = _outer_step(get_implementation(name), config, n_seeds)
+    if beside:
+        calls["jax", "textbook"] = _textbook("jax", spec, batch, config).meta_gradient
+        for name in names:
+            if find_spec(TEXTBOOK.format(name).partition(":")[0]) is not None:
+                calls[name, "floor"] = _textbook(name, spec, batch, config).products
+    first = {key: seconds(call) for key, call in calls.items()}
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
+    for _ in range(repeats):
+        for key, call in calls.items():
+            times[key].append(seconds(call))
+    median = {key: float(np.median(taken)) for key, taken in times.items()}
+    return [
+        OuterStep(
+            name,
+            config.task,
+            config.n_units,
+            n_seeds * batch.initial_parameters.size,
+            config.n_steps,
+            first[name, "step"],
+            median[name, "step"],
+            median.get(("jax", "textbook")),
+            median.get((name, "floor")),
+        )
+        for name in names
+    ]
+
+
+def _textbook(name: str, spec: Any, batch: Any, config: MetaTraining) -> Any:
+    return import_object(TEXTBOOK.format(name))(
+        spec, batch, config.n_steps, config.dtype, config.device
+    )
+
+
+def _outer_step(
+    implementation: Any, config: MetaTraining, n_seeds: int = 1
+) -> Callable[[], object]:
+    configs = [config.model_copy(update={"seed": config.seed + i}) for i in range(n_seeds)]
+    batches = [training_batch(one, 0) for one in configs]
+    specs = [fresh_gru(one.n_units, one.seed, one.input_scale, one.output_scale) for one in configs]
+    outers = [implementation.outer_init(spec.parameters, config).canonical() for spec in specs]
+    if n_seeds > 1:
+        return lambda: implementation.outer_steps(outers, specs[0], batches, config)
+    return lambda: implementation.outer_step(outers[0], specs[0], batches[0], config)
+
+
+def peak_memory_of(name: str, config: MetaTraining) -> float:
+    """How much memory two outer steps take in a process of their own, in GiB.
+
+    What the framework itself takes, after an outer step of a GRU of one unit, is not counted.
+    """
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak, (name, config))
+
+
+def _peak(name: str, config: MetaTraining) -> float:
+    implementation = get_implementation(name)
+    _outer_step(implementation, config.model_copy(update={"n_units": 1, "batch_size": 1}))()
+    before = peak_memory()
+    step = _outer_step(implementation, config)
+    step()
+    step()
+    return peak_memory() - before
+
+
+def growing(start: MetaTraining) -> list[tuple[str, list[tuple[MetaTraining, int]]]]:
+    """Settings that grow in one thing at a time: problems, units, inner steps, seeds side by side.
+
+    Args:
+        start: what they grow from.
+
+    Returns: for each, its name, and settings with how many seeds.
+    """
+
+    def times(name: str, factors: Iterable[int]) -> list[tuple[MetaTraining, int]]:
+        return [(start.model_copy(update={name: f * getattr(start, name)}), 1) for f in factors]
+
+    return [
+        ("components", times("batch_size", (1, 2, 4))),
+        ("units", [(start.model_copy(update={"n_units": n}), 1) for n in (64, 128, 256)]),
+        ("steps", times("n_steps", (1, 2, 4))),
+        ("seeds", [(start, n) for n in (1, 2, 5)]),
+    ]

@@ -1,0 +1,1 @@
+"""Meta-training: settings, presets and the outer loop."""

@@ -1,0 +1,1 @@
+"""Random search for the hyperparameters of the baselines."""

@@ -1,0 +1,1 @@
+"""The learned optimizers that are shipped."""

@@ -1,0 +1,1 @@
+"""HTML pages: their elements, templates, style and script."""
