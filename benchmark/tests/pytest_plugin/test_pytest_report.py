@@ -11,6 +11,7 @@ from loptbench.pytest_plugin.session import require_writable
 from loptbench.tests.conformance.planted_faults import Faultless
 from loptbench.tests.pytest_plugin.test_pytest_plugin import CONFORMANCE, FAULTS, pytest_in
 from loptbench.tests.reports.pages import Page
+from loptbench.tests.reports.test_session_page import ABSENT
 
 pytestmark = pytest.mark.harness
 pytest_plugins = ["pytester"]
@@ -231,8 +232,8 @@ def test_without_jinja_the_error_names_the_extra(tmp_path: Path) -> None:
 LOADED = """
     import sys
     def test_loaded():
-        names = ("jinja2", "numpy", "loptbench.pytest_plugin.session")
-        names += ("matplotlib", "pandas", "seaborn")
+        names = ["jinja2", "numpy", "loptbench.pytest_plugin.session", "matplotlib"]
+        names += ["pandas", "seaborn"]
         assert [n for n in names if n in sys.modules] == {expected}
 """
 
@@ -309,8 +310,7 @@ def test_an_implementation_that_is_not_installed_is_no_test(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = Entry("small", "here", Availability.INSTALLED, implementation=Faultless())
-    absent = Entry("torch", "there", Availability.MISSING, "needs 'torch'")
-    monkeypatch.setattr("loptbench.discovery.discover", lambda: [small, absent])
+    monkeypatch.setattr("loptbench.discovery.discover", lambda: [small, ABSENT])
     monkeypatch.delenv("LOPTBENCH_REQUIRE", raising=False)
     chosen = ("-k", "torch or (small and initial-state and sgd)")
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", *CONFORMANCE, *REPORT, *chosen)
