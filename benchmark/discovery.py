@@ -35,7 +35,7 @@ class Availability(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class DiscoveredImplementation:
     """An implementation that was found, usable or not.
 
     Attributes:
@@ -55,9 +55,9 @@ class Entry:
     implementation: Any = None
 
 
-def discover() -> list[Entry]:
+def discover() -> list[DiscoveredImplementation]:
     """Every implementation under `implementations/` and in the entry-point group, by name."""
-    found: dict[str, Entry] = {}
+    found: dict[str, DiscoveredImplementation] = {}
     for module in pkgutil.iter_modules(loptbench.implementations.__path__):
         if module.ispkg:
             name = module.name
@@ -68,7 +68,7 @@ def discover() -> list[Entry]:
         if point.name in found:
             name = f"{point.name} ({point.value})"
             reason = f"the name {point.name!r} is taken; rename the entry point"
-            found[name] = Entry(name, point.value, Availability.BROKEN, reason)
+            found[name] = DiscoveredImplementation(name, point.value, Availability.BROKEN, reason)
         else:
             found[point.name] = _entry(point.name, point.value, "")
     return [found[name] for name in sorted(found)]
@@ -81,14 +81,16 @@ def _extra(package: str) -> str:
         return ""  # the package is broken, and importing its implementation says how
 
 
-def _entry(name: str, path: str, extra: str) -> Entry:
+def _entry(name: str, path: str, extra: str) -> DiscoveredImplementation:
     try:
-        return Entry(name, path, Availability.INSTALLED, implementation=load_object(path, extra))
+        return DiscoveredImplementation(
+            name, path, Availability.INSTALLED, implementation=load_object(path, extra)
+        )
     except NotInstalledError as error:
-        return Entry(name, path, Availability.MISSING, str(error))
+        return DiscoveredImplementation(name, path, Availability.MISSING, str(error))
     except LoptbenchError as error:
         details = "".join(traceback.format_exception(error.__cause__ or error))
-        return Entry(name, path, Availability.BROKEN, str(error), details)
+        return DiscoveredImplementation(name, path, Availability.BROKEN, str(error), details)
 
 
 def get_implementation(name: str) -> Any:

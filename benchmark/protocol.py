@@ -29,14 +29,13 @@ Sizes used throughout:
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks.base import ProblemBatch
-from loptbench.training.settings import MetaTraining
 
 Array = NDArray[Any]
 """An array of float32 or float64, whichever the call is made in."""
@@ -316,6 +315,40 @@ class MetaGradients(Protocol):
         ...
 
 
+class OuterSettings(Protocol):
+    """The settings that an outer step reads; `loptbench.training.settings.MetaTraining` has them.
+
+    Attributes:
+        learning_rate, decay, decay_steps: the learning rate is multiplied by `decay` every
+            `decay_steps` outer steps, exponentially.
+        beta1, beta2, epsilon: those of Adam.
+        clipping, clip: how the meta-gradient is clipped, and its bound.
+        penalty: factor of the norm of the parameters, which is added to the meta-objective.
+        n_steps: inner steps of a run; the meta-gradient goes through all of them.
+        batch_size: problems in an outer step.
+        bptt_segment: length in steps of the segments that are recomputed in the backward pass, to
+            save memory; None keeps all steps. It changes no number beyond rounding.
+        seed: seed of the initial weights and of the problem stream.
+        dtype, device: what to compute in, and where.
+    """
+
+    learning_rate: float
+    decay: float
+    decay_steps: int
+    beta1: float
+    beta2: float
+    epsilon: float
+    clipping: Literal["elementwise", "global-norm"]
+    clip: float
+    penalty: float
+    n_steps: int
+    batch_size: int
+    bptt_segment: int | None
+    seed: int
+    dtype: Literal["float32", "float64"]
+    device: str
+
+
 @runtime_checkable
 class MetaTrains(Protocol):
     """Level 5. An implementation that can take outer steps.
@@ -323,12 +356,12 @@ class MetaTrains(Protocol):
     The loop, the problem stream, validation, checkpoints and the log are the harness's.
     """
 
-    def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
+    def outer_init(self, parameters: Mapping[str, Array], config: OuterSettings) -> OuterState:
         """The state before the first outer step, in `config.dtype`."""
         ...
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: OuterSettings
     ) -> tuple[OuterState, float]:
         """One outer step: gradient, clipping, Adam.
 
@@ -365,7 +398,7 @@ class MetaTrainsSideBySide(Protocol):
         outers: Sequence[OuterState],
         spec: OptimizerSpec,
         batches: Sequence[ProblemBatch],
-        config: MetaTraining,
+        config: OuterSettings,
     ) -> list[tuple[OuterState, float]]:
         """What `outer_step` returns for each of the states, to rounding.
 

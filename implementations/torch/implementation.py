@@ -236,7 +236,7 @@ class Implementation:
             self.problems(batch, config.dtype, config.device).problem,
             placed.put(batch.initial_parameters),
             config.n_steps,
-            config.keep_steps,
+            config.bptt_segment,
         )
         means = objective.reshape(len(outers), -1).mean(dim=1).tolist()
         found = []
