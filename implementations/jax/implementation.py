@@ -232,7 +232,7 @@ class Implementation(Declaration):
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = meta_gradient(
             *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
-            config.keep_steps,
+            config.bptt_segment,
         )
         new, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
         mean = float(np.mean(np.asarray(objective)))
@@ -255,7 +255,7 @@ class Implementation(Declaration):
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = meta_gradients(
             *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
-            config.keep_steps,
+            config.bptt_segment,
         )
         new, memory, finite = kernels.outer_updates(config, parameters, memory, gradient)
         means = np.asarray(objective).reshape(len(outers), -1).mean(axis=1)

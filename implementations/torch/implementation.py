@@ -232,7 +232,7 @@ class Implementation(Declaration):
             self.problems(batch, config.dtype, config.device).problem,
             placed.put(batch.initial_parameters),
             config.n_steps,
-            config.keep_steps,
+            config.bptt_segment,
         )
         means = objective.reshape(len(outers), -1).mean(dim=1).tolist()
         found = []
