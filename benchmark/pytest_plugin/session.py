@@ -29,7 +29,7 @@ from loptbench.results.session import (
 
 if TYPE_CHECKING:
     from loptbench.conformance import Check, Outcome, Subject
-    from loptbench.discovery import Entry
+    from loptbench.discovery import DiscoveredImplementation
 
 OPTION = "--loptbench-report"
 PROPERTY = "loptbench-outcome"
@@ -67,7 +67,7 @@ def _identity(config: pytest.Config, check: "Check", subject: "Subject") -> dict
     }
 
 
-def _is(entry: "Entry", implementation: Any) -> bool:
+def _is(entry: "DiscoveredImplementation", implementation: Any) -> bool:
     return entry.implementation is implementation
 
 
@@ -220,7 +220,7 @@ class Gatherer(Collected):
         absent = [e.name for e in self._entries() if e.implementation is None]
         return any(name.endswith(f"test_conformance.py::test_implementation[{a}]") for a in absent)
 
-    def _entries(self) -> "list[Entry]":
+    def _entries(self) -> "list[DiscoveredImplementation]":
         return self.config.stash.get(SELECTED, [])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -285,7 +285,7 @@ class Gatherer(Collected):
         terminalreporter.write_line(self.said)
 
 
-def tested(entry: "Entry") -> TestedImplementation:
+def tested(entry: "DiscoveredImplementation") -> TestedImplementation:
     """What the page says of an implementation, as plain values."""
     from loptbench.results.provenance import versions_of
 
