@@ -175,7 +175,8 @@ def measure_adaptation(
         several |= _apart(points, other)
     if not points.converged.any():
         return NotApplicable(
-            f"under no constant gradient does the state settle within {sum(RELAXATION_STEPS):,} steps"
+            "under no constant gradient does the state settle within "
+            f"{sum(RELAXATION_STEPS):,} steps"
         )
     reference, local, condition = np.full((3, gradients.size), np.nan)
     steady = np.zeros(gradients.size, bool)

@@ -214,7 +214,7 @@ def trace_branch(
 def _continue(
     optimizer: Optimizer, state: Float, gradient: Float, next_gradient: Float, reach: Float
 ) -> tuple[Float, Float, Bool]:
-    """Fixed points under the next gradients, their residuals, and whether they are continuations."""
+    """Fixed points under the next gradients, their residuals, and whether they continue it."""
     A, B, *_ = approximate_linearization(optimizer, state, gradient)
     tangent = _solve(np.eye(state.shape[1]) - A, B[:, :, None])[:, :, 0]
     prediction = state + (next_gradient - gradient)[:, None] * tangent

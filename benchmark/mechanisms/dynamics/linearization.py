@@ -149,7 +149,7 @@ def checked_linearization(
 
 
 def approximate_linearization(optimizer: Optimizer, state: Array, gradient: Array) -> Linearization:
-    """Jacobians accurate enough for Newton's iteration: the optimizer's own, or central differences.
+    """Jacobians for Newton's iteration: the optimizer's own, or central differences.
 
     Each number is varied on its own scale, so that a small squared quantity stays positive.
 
