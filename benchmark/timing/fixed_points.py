@@ -9,11 +9,12 @@ gradients, in the reference, whose backward pass is written by hand.
 
 import dataclasses
 import time
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.implementations.reference.gru import GRU
+from loptbench.discovery import oracle
 from loptbench.mechanisms.adaptation import sweep_of
 from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace
 from loptbench.mechanisms.values import Met
@@ -60,7 +61,7 @@ class FixedPointSpeed:
 
 def fixed_point_speed(spec: OptimizerSpec) -> FixedPointSpeed:
     """Time a sweep over 200 gradients, from 0.01 to 10 in both signs, of a GRU."""
-    optimizer = GRU(spec)
+    optimizer = oracle().optimizer(spec, "float64", "cpu")
     gradients = sweep_of(Met.on(None))
     start = np.tile(optimizer.initial_state(1), (gradients.size, 1))
     before = time.perf_counter()
@@ -83,7 +84,7 @@ def fixed_point_speed(spec: OptimizerSpec) -> FixedPointSpeed:
     )
 
 
-def _sweep(optimizer: GRU, gradients: Float) -> FixedPoints:
+def _sweep(optimizer: Any, gradients: Float) -> FixedPoints:
     """What the adaptation probe does to get its curve."""
     resting = settle(optimizer, optimizer.initial_state(1), np.zeros(1)).state
     found = settle(optimizer, np.tile(resting, (gradients.size, 1)), gradients)
@@ -93,7 +94,7 @@ def _sweep(optimizer: GRU, gradients: Float) -> FixedPoints:
     return found
 
 
-def _descend(optimizer: GRU, h: Float, gradient: Float) -> tuple[Float, Float, int]:
+def _descend(optimizer: Any, h: Float, gradient: Float) -> tuple[Float, Float, int]:
     """Adam on q of each gradient by itself: where it ends, q there, and after how many steps."""
     h = h.copy()
     m, v, q = np.zeros_like(h), np.zeros_like(h), np.full(len(h), np.inf)
