@@ -89,7 +89,7 @@ def test_what_perf_times_ours_beside_is_the_same_meta_gradient(name: str, task: 
     pytest.importorskip(name)
     batch = get_task(task).sample("meta_train", 0, range(2))
     spec = random_gru(5, 0, 0.5, 0.1)
-    textbook = import_object(TEXTBOOK.format(name))(spec, batch, 6, "float64")
+    textbook = import_object(TEXTBOOK.format(name))(spec, batch, 6, "float64", "cpu")
     one = get_implementation(name)
     ours = one.meta_gradient(
         one.optimizer(spec, "float64", "cpu"),

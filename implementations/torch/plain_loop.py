@@ -1,6 +1,6 @@
-"""The plain loop over `torch.optim`, as anybody would write it: what the tuner's speed is beside.
+"""The plain loop over `torch.optim`: one optimizer, one problem, one step at a time.
 
-One optimizer, one problem, one step at a time. `loptbench perf` times it; nothing else uses it.
+`loptbench perf` compares the speed of a sweep with it.
 """
 
 from collections.abc import Callable
@@ -32,16 +32,16 @@ def optimizer_of(spec: OptimizerSpec, x: Tensor) -> torch.optim.Optimizer:
 
 def loss_of(batch: ProblemBatch) -> Loss:
     """The loss of the first problem of a batch, as a function of its parameters and the step."""
-    one = batch.part([0])
-    arrays = {name: torch.tensor(array) for name, array in {**one.arrays, **one.shared}.items()}
+    first = batch.part([0])
+    arrays = {name: torch.tensor(array) for name, array in {**first.arrays, **first.shared}.items()}
     if batch.task == "quadratic":
         H, v, c = (arrays[name][0] for name in ("H", "v", "c"))
         return lambda x, _: 0.5 * x @ H @ x + v @ x + c
     if batch.task == "rosenbrock":
         a = float(arrays["a"][0])
         return lambda x, _: ((1 - x[:-1]) ** 2 + a * (x[1:] - x[:-1] ** 2) ** 2).sum()
-    problem = Problem(one.task, one.layout, arrays)
-    return lambda x, step: LOSSES[one.task](problem, x[None], step)[0]
+    problem = Problem(first.task, first.layout, arrays)
+    return lambda x, step: LOSSES[first.task](problem, x[None], step)[0]
 
 
 def run(spec: OptimizerSpec, batch: ProblemBatch, n_steps: int) -> NDArray[Any]:
