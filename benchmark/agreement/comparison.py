@@ -163,9 +163,9 @@ def scales(spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory) -> Scales:
     problems = ORACLE.problems(batch, "float64", "cpu")
     rows: list[tuple[Float, ...]] = []
     for k in range(run.loss.shape[0]):
-        loss, gradient = problems.magnitude(run.parameters[k], k)
+        loss, gradient = problems.rounding_scale(run.parameters[k], k)
         # A gradient is known to within the size of its terms, and so is all that is made of it.
-        state, update = optimizer.magnitude(run.state[k], gradient.reshape(-1))
+        state, update = optimizer.rounding_scale(run.state[k], gradient.reshape(-1))
         rows.append((loss, gradient, state, update.reshape(gradient.shape)))
     loss, gradient, state, update = (np.stack(column) for column in zip(*rows, strict=True))
     x = np.abs(run.parameters)
@@ -197,17 +197,17 @@ class _Disturbed:
 
     def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
         loss, gradient = self.problems.loss_and_gradient(parameters, step)
-        loss_scale, gradient_scale = self.problems.magnitude(parameters, step)
+        loss_scale, gradient_scale = self.problems.rounding_scale(parameters, step)
         return self.disturb(loss, loss_scale), self.disturb(gradient, gradient_scale)
 
     def initial_state(self, n_components: int) -> Float:
         state = self.optimizer.initial_state(n_components)
-        scale, _ = self.optimizer.magnitude(state, np.zeros(n_components))
+        scale, _ = self.optimizer.rounding_scale(state, np.zeros(n_components))
         return self.disturb(state, scale)
 
     def step(self, state: Float, gradient: Float) -> tuple[Float, Float]:
         new, update = self.optimizer.step(state, gradient)
-        state_scale, update_scale = self.optimizer.magnitude(state, gradient)
+        state_scale, update_scale = self.optimizer.rounding_scale(state, gradient)
         return self.disturb(new, state_scale), self.disturb(update, update_scale)
 
 

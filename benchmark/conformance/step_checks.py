@@ -48,7 +48,7 @@ def compare_steps(
 ) -> list[Comparison]:
     """Compare one step of many components with what it should be."""
     reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
-    sizes = reference.magnitude(exact(state), exact(gradient))
+    sizes = reference.rounding_scale(exact(state), exact(gradient))
     compared = []
     for name, found, wanted, size in zip(("state", "update"), actual, expected, sizes, strict=True):
         limit = bound(name, subject.dtype, subject.device)
@@ -149,7 +149,7 @@ def compare_evaluation(
     """Compare loss and gradient with the oracle's."""
     reference = ORACLE.problems(batch, "float64", subject.device)
     expected = reference.loss_and_gradient(exact(x), k)
-    sizes = reference.magnitude(exact(x), k)
+    sizes = reference.rounding_scale(exact(x), k)
     compared = []
     for name, found, wanted, size in zip(
         ("loss", "gradient"), actual, expected, sizes, strict=True
@@ -200,10 +200,10 @@ def teacher_forced(subject: Subject) -> list[Comparison]:
         h = subject.cast(run.state[k])
         loss, gradient = problems.loss_and_gradient(x, k)
         right_loss, right_gradient = oracle_problems.loss_and_gradient(exact(x), k)
-        loss_size, gradient_size = oracle_problems.magnitude(exact(x), k)
+        loss_size, gradient_size = oracle_problems.rounding_scale(exact(x), k)
         new, update = optimizer.step(h, g.reshape(-1))
         right_new, right_update = reference.step(exact(h), exact(g).reshape(-1))
-        state_size, update_size = reference.magnitude(exact(h), exact(g).reshape(-1))
+        state_size, update_size = reference.rounding_scale(exact(h), exact(g).reshape(-1))
         update, right_update, update_size = (
             flat.reshape(x.shape) for flat in (update, right_update, update_size)
         )

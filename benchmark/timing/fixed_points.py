@@ -13,7 +13,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.implementations.reference.gru import GRU
+from loptbench.implementations.reference.optimizers import GRU
 from loptbench.mechanisms.adaptation import sweep_of
 from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace
 from loptbench.mechanisms.values import Met

@@ -19,9 +19,10 @@ from loptbench.implementations.jax.arrays import (
 )
 from loptbench.implementations.jax.bptt import meta_gradient, meta_gradients
 from loptbench.implementations.jax.compiled import compiled
+from loptbench.implementations.jax.declaration import Declaration
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
-from loptbench.implementations.jax.tasks import LOSSES, Arrays, Shapes, loss_and_gradient
+from loptbench.implementations.jax.tasks import Arrays, Shapes, loss_and_gradient
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import (
     Array,
@@ -92,14 +93,8 @@ class JaxProblems:
         return np.array(loss), np.array(gradient)
 
 
-class Implementation:
+class Implementation(Declaration):
     """JAX, compiled: all five levels."""
-
-    name = "jax"
-    optimizers = tuple(KINDS)
-    tasks = tuple(LOSSES)
-    dtypes = ("float32", "float64")
-    versions = ("jax", "jaxlib", "optax")
 
     @property
     def devices(self) -> tuple[str, ...]:

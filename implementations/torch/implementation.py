@@ -14,10 +14,11 @@ from torch import Tensor
 from loptbench.implementations.torch import rollout
 from loptbench.implementations.torch.arrays import Placement, placement, to_numpy
 from loptbench.implementations.torch.bptt import meta_gradient
+from loptbench.implementations.torch.declaration import Declaration
 from loptbench.implementations.torch.derivatives import loss_and_gradient
 from loptbench.implementations.torch.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.torch.outer_step import initial_outer_state, outer_update
-from loptbench.implementations.torch.tasks import LOSSES, Problem
+from loptbench.implementations.torch.tasks import Problem
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import (
     Array,
@@ -79,15 +80,10 @@ class TorchProblems:
         return to_numpy(loss), to_numpy(gradient)
 
 
-class Implementation:
+class Implementation(Declaration):
     """PyTorch, eager: all five levels."""
 
-    name = "torch"
-    optimizers = tuple(KINDS)
-    tasks = tuple(LOSSES)
-    dtypes = ("float32", "float64")
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-    versions = ("torch",)
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> TorchOptimizer:
         placed = placement(dtype, device)

@@ -146,7 +146,7 @@ def test_a_scale_covers_the_rounding_of_its_quantity() -> None:
     gradient = np.einsum("pij,pj->pi", H, x) + v
     loss = 0.5 * np.sum(x * np.einsum("pij,pj->pi", H, x), 1) + np.sum(v * x, 1) + c
     right_loss, right_gradient = problems.loss_and_gradient(x.astype(np.float64), 0)
-    loss_size, gradient_size = problems.magnitude(x.astype(np.float64), 0)
+    loss_size, gradient_size = problems.rounding_scale(x.astype(np.float64), 0)
     assert compare("loss", loss, right_loss, loss_size, bound("loss", "float32")).ok
     found = compare(
         "gradient", gradient, right_gradient, gradient_size, bound("gradient", "float32")

@@ -1,0 +1,85 @@
+"""Results as tables: `frame(store, name)` makes a pandas DataFrame with documented columns."""
+
+from typing import TYPE_CHECKING, Any
+
+from loptbench.errors import StoreError
+from loptbench.results.frames import checks, evaluation, mechanisms, trials
+from loptbench.results.frames.columns import Block, Column, Frame
+from loptbench.results.frames.contents import Contents
+from loptbench.results.frames.evaluation import best_baselines
+from loptbench.results.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pandas import DataFrame
+
+__all__ = ["FRAMES", "Column", "Contents", "Frame", "best_baselines", "frame", "frame_of"]
+
+FRAMES: dict[str, Frame] = {
+    "trials": trials.TRIALS,
+    "evaluations": evaluation.EVALUATIONS,
+    "ratios": evaluation.RATIOS,
+    "curves": evaluation.CURVES,
+    "problems": mechanisms.PROBLEMS,
+    "checks": checks.CHECKS,
+    "comparisons": checks.COMPARISONS,
+    "check_steps": checks.CHECK_STEPS,
+    "mechanisms": mechanisms.MECHANISMS,
+    "modes": mechanisms.MODES,
+    "impulse_responses": mechanisms.IMPULSE_RESPONSES,
+    "update_functions": mechanisms.UPDATE_FUNCTIONS,
+    "gradient_density": mechanisms.GRADIENT_DENSITY,
+    "schedules": mechanisms.SCHEDULES,
+    "adaptation": mechanisms.ADAPTATION,
+    "meta_training": evaluation.META_TRAINING,
+    "tuning": evaluation.TUNING,
+    "verdicts": trials.VERDICTS,
+    "timings": trials.TIMINGS,
+    "provenance": trials.PROVENANCE,
+}
+"""All frames by name. Except for `trials`, they hold the records of the last run's plan only."""
+
+
+def frame(store: Store, name: str) -> "DataFrame":
+    """One of the frames of a store.
+
+    Raises:
+        StoreError: there is no frame of this name.
+    """
+    _known(name)
+    return frame_of(Contents.of(store), name)
+
+
+def frame_of(contents: Contents, name: str) -> "DataFrame":
+    """One of the frames of what has been read from a store, or of a list of records.
+
+    Raises:
+        StoreError: there is no frame of this name.
+
+    >>> frame_of(Contents(records=[]), "ratios").columns[-4:].tolist()
+    ['ratio', 'low', 'high', 'record']
+    """
+    wanted = _known(name)
+    return _assemble(wanted.columns, wanted.blocks(contents))
+
+
+def _known(name: str) -> Frame:
+    if name not in FRAMES:
+        raise StoreError(f"there is no frame {name!r}; the frames are {', '.join(FRAMES)}")
+    return FRAMES[name]
+
+
+def _assemble(columns: "Mapping[str, Column]", blocks: "Iterable[Block]") -> "DataFrame":
+    import pandas as pd
+
+    values: dict[str, list[Any]] = {name: [] for name in columns}
+    for block in blocks:
+        lengths = {len(value) for value in block.values() if isinstance(value, list)}
+        (n_rows,) = lengths or {1}
+        for name, column in values.items():
+            value = block[name]
+            column.extend(value if isinstance(value, list) else [value] * n_rows)
+    return pd.DataFrame(
+        {name: pd.Series(values[name], dtype=column.dtype) for name, column in columns.items()}
+    )

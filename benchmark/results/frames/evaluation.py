@@ -1,0 +1,204 @@
+"""Frames of the evaluation trials: meta-objectives, loss curves, meta-training, tuning."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loptbench.optimizers import BASELINES
+from loptbench.results.frames.columns import (
+    OPTIMIZER,
+    RECORD,
+    TRAINING,
+    Block,
+    Column,
+    Frame,
+    count,
+    flag,
+    number,
+)
+from loptbench.results.frames.contents import Contents, optimizer_columns
+from loptbench.results.store import Record
+
+
+def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Mapping[str, Any]]]:
+    """Every optimizer that was evaluated: the record, its identifying columns, its evaluation."""
+    for record in contents.of_kind("evaluation"):
+        key = optimizer_columns(record.key)
+        for name, evaluation in record.result.get("baselines", {}).items():
+            # The momentum that theory gives is not tuned, and no competitor.
+            role = "tuned" if name in BASELINES else "control"
+            columns = key | {"role": role, "optimizer": name}
+            yield record, columns | contents.training_columns(key["task"], role, name), evaluation
+        if "learned" in record.result:
+            training = contents.training_columns(key["task"], key["role"], key["optimizer"])
+            yield record, key | training, record.result["learned"]
+
+
+def or_infinite(value: float | None) -> float:
+    """A number of a record; a mean that is not finite stands as None in JSON."""
+    return math.inf if value is None else value
+
+
+MEANS = ("objective_mean", "objective_median", "final_loss_mean", "final_loss_median")
+
+
+def _evaluations(contents: Contents) -> Iterator[Block]:
+    for record, columns, evaluation in evaluated(contents):
+        yield {
+            **columns,
+            "n_problems": evaluation["n_problems"],
+            "n_diverged": evaluation["n_diverged"],
+            "objective_standard_error": evaluation["objective_standard_error"],
+            **{name: or_infinite(evaluation[name]) for name in MEANS},
+            "record": record.name,
+        }
+
+
+EVALUATIONS = Frame(
+    "one optimizer on the held-out problems of a task",
+    {
+        **OPTIMIZER,
+        **TRAINING,
+        "n_problems": count("the number of held-out problems"),
+        "n_diverged": count("the number of runs with a loss that is not finite"),
+        "objective_mean": number("the mean meta-objective; infinite if a run diverged"),
+        "objective_standard_error": number("the standard error of that mean over problems"),
+        "objective_median": number("the median meta-objective"),
+        "final_loss_mean": number("the mean loss after the last step", "loss"),
+        "final_loss_median": number("the median loss after the last step", "loss"),
+        **RECORD,
+    },
+    _evaluations,
+)
+
+
+def _ratios(contents: Contents) -> Iterator[Block]:
+    for record, columns, _ in evaluated(contents):
+        if columns["role"] == "checkpoint":
+            for baseline, ratio in record.result["ratios"].items():
+                numbers = {name: ratio[name] for name in ("ratio", "low", "high")}
+                yield {**columns, "baseline": baseline, **numbers, "record": record.name}
+
+
+RATIOS = Frame(
+    "a learned optimizer against one baseline, on the same problems",
+    {
+        **OPTIMIZER,
+        **TRAINING,
+        "baseline": Column("the baseline"),
+        "ratio": number("mean meta-objective over that of the baseline; below 1 is better"),
+        "low": number("the lower end of its paired 95 % interval over problems"),
+        "high": number("the upper end of its paired 95 % interval over problems"),
+        **RECORD,
+    },
+    _ratios,
+)
+
+
+def _curves(contents: Contents) -> Iterator[Block]:
+    for record, columns, evaluation in evaluated(contents):
+        yield {
+            **columns,
+            "step": list(range(len(evaluation["curve_mean"]))),
+            "loss_mean": evaluation["curve_mean"],
+            "loss_standard_error": evaluation["curve_standard_error"],
+            "record": record.name,
+        }
+
+
+CURVES = Frame(
+    "the loss after one inner step",
+    {
+        **OPTIMIZER,
+        **TRAINING,
+        "step": count("the inner step", "steps"),
+        "loss_mean": number("the mean loss over problems", "first losses"),
+        "loss_standard_error": number("the standard error of that mean", "first losses"),
+        **RECORD,
+    },
+    _curves,
+)
+
+
+def _meta_training(contents: Contents) -> Iterator[Block]:
+    for (task, name), about in contents.meta_training.items():
+        log = about.get("log", [])
+        yield {
+            "implementation": about.get("implementation", ""),
+            "task": task,
+            "role": "checkpoint",
+            "optimizer": name,
+            "dtype": about.get("configuration", {}).get("dtype", ""),
+            **contents.training_columns(task, "checkpoint", name),
+            "outer_step": [line["step"] for line in log],
+            "objective": [line.get("objective") for line in log],
+            "validation": [line["validation"] for line in log],
+        }
+
+
+META_TRAINING = Frame(
+    "one line of the log of a meta-training",
+    {
+        **OPTIMIZER,
+        **TRAINING,
+        "outer_step": count("the outer step", "steps"),
+        "objective": number("the mean meta-objective since the last line, on training problems"),
+        "validation": number("the mean meta-objective on validation problems"),
+    },
+    _meta_training,
+)
+
+
+def _tuning(contents: Contents) -> Iterator[Block]:
+    for record, columns, evaluation in evaluated(contents):
+        hyperparameters = evaluation.get("hyperparameters", {})
+        search = evaluation.get("tuning", {})
+        known = bool(search)
+        for name, value in hyperparameters.items():
+            yield {
+                **{column: columns[column] for column in OPTIMIZER},
+                "baseline": columns["optimizer"],
+                "hyperparameter": name,
+                "value": value,
+                "place": search.get("places", {}).get(name),
+                "on_edge": name in search.get("on_edge", ()) if known else None,
+                **{column: search.get(column) for column in SEARCH},
+                "record": record.name,
+            }
+
+
+SEARCH = ("score", "draw", "n_draws", "n_complete", "n_diverged")
+
+TUNING = Frame(
+    "one hyperparameter of one baseline",
+    {
+        **OPTIMIZER,
+        "baseline": Column("the baseline, which is the optimizer"),
+        "hyperparameter": Column("the hyperparameter"),
+        "value": number("its value"),
+        "place": number("its place in the range of the search, from 0 to 1"),
+        "on_edge": flag("whether it lies on an edge of the range"),
+        "score": number("the mean meta-objective of the best draw on the tuning problems"),
+        "draw": count("the number of the best draw"),
+        "n_draws": count("the number of draws"),
+        "n_complete": count("the number of draws that were run on all problems"),
+        "n_diverged": count("the number of draws that diverged"),
+        **RECORD,
+    },
+    _tuning,
+)
+
+
+def best_baselines(evaluations: Any) -> Any:
+    """The best tuned baseline of each task in each implementation.
+
+    Args:
+        evaluations: the frame `evaluations`, or any part of it.
+
+    Returns: the rows of `evaluations` with the lowest mean meta-objective; one for each pair of
+        implementation and task that has a tuned baseline whose mean is finite.
+    """
+    finite = evaluations[
+        (evaluations["role"] == "tuned") & (evaluations["objective_mean"] < math.inf)
+    ]
+    return finite.loc[finite.groupby(["implementation", "task"])["objective_mean"].idxmin()]

@@ -1,0 +1,153 @@
+"""Frames of the trials: how they ended, how long they took, where they come from; verdicts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loptbench.results.frames.columns import (
+    OPTIMIZER,
+    RECORD,
+    Block,
+    Column,
+    Frame,
+    count,
+    flag,
+    number,
+)
+from loptbench.results.frames.contents import Contents, optimizer_columns
+from loptbench.results.store import Record
+
+NOT_RUN = "not run"
+
+
+def _trials(contents: Contents) -> Iterator[Block]:
+    by_name = {record.name: record for record in contents.records}
+    if not contents.planned:
+        yield from (_trial(record.key, record, False) for record in contents.records)
+    for key in contents.planned:
+        yield _trial(key, by_name.get(key["record"]), True, key["record"])
+    yield from (_trial(record.key, record, False) for record in contents.others)
+
+
+def _trial(
+    key: Mapping[str, Any], record: Record | None, planned: bool, name: str = ""
+) -> dict[str, Any]:
+    return {
+        **optimizer_columns(key),
+        "trial": key["trial"],
+        "seed": key["seed"],
+        "device": key["device"],
+        "status": str(record.status) if record else NOT_RUN,
+        "message": record.message if record else "",
+        "seconds": record.provenance.get("seconds") if record else None,
+        "planned": planned,
+        "record": record.name if record else name,
+    }
+
+
+TRIALS = Frame(
+    "one trial, with or without a record",
+    {
+        **OPTIMIZER,
+        "trial": Column("the kind of trial: evaluation, mechanisms or conformance"),
+        "seed": count("the seed of the problems"),
+        "device": Column("the device of the computation"),
+        "status": Column(f"ok, failed or diverged; '{NOT_RUN}' without a record"),
+        "message": Column("why it failed or diverged; empty otherwise"),
+        "seconds": number("the time that the trial took", "s"),
+        "planned": flag("whether the trial belongs to the last run's plan"),
+        **RECORD,
+    },
+    _trials,
+)
+
+
+def _timings(contents: Contents) -> Iterator[Block]:
+    for record in contents.records:
+        yield {
+            **optimizer_columns(record.key),
+            "trial": record.key["trial"],
+            "seconds": record.provenance.get("seconds"),
+            "record": record.name,
+        }
+
+
+TIMINGS = Frame(
+    "the time that one trial took",
+    {
+        **OPTIMIZER,
+        "trial": Column("the kind of trial"),
+        "seconds": number("the time that the trial took", "s"),
+        **RECORD,
+    },
+    _timings,
+)
+
+IDENTITY = ("trial", "implementation", "optimizer", "task", "dtype", "seed", "device")
+"""The parts of a key that say which trial it is; all others decide its result."""
+
+
+def _provenance(contents: Contents) -> Iterator[Block]:
+    for record in contents.records:
+        facts: dict[str, Any] = {"code": record.key.get("code"), **record.provenance}
+        for name, value in record.key.items():
+            if name == "versions":
+                facts |= {f"version of {package}": number for package, number in value.items()}
+            elif name == "baselines":
+                facts |= {f"hyperparameters of {kind}": digest for kind, digest in value.items()}
+            elif name not in IDENTITY:
+                facts[name] = value
+        facts.pop("seconds", None)
+        texts = {
+            name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            for name, value in facts.items()
+            if value is not None
+        }
+        yield {"record": record.name, "fact": list(texts), "value": list(texts.values())}
+
+
+PROVENANCE = Frame(
+    "one fact that decides or explains a record",
+    {
+        **RECORD,
+        "fact": Column("its name, such as code, commit, weights or 'version of numpy'"),
+        "value": Column("its value: text, or JSON"),
+    },
+    _provenance,
+)
+
+
+def _verdicts(contents: Contents) -> Iterator[Block]:
+    for verdict in contents.verdicts:
+        yield {name: verdict.get(name, default) for name, default in _VERDICT_DEFAULTS.items()} | {
+            "implementations": " ".join(verdict.get("implementations") or ())
+        }
+
+
+VERDICTS = Frame(
+    "the verdict on one claim, for one checkpoint or for several seeds",
+    {
+        "task": Column("the task"),
+        "claim": Column("the claim's name"),
+        "title": Column("the claim's title"),
+        "statistic": Column("the name of the statistic that the claim is about"),
+        "scope": Column("checkpoint, all seeds, or one framework's seeds"),
+        "checkpoint": Column("the checkpoint; empty for a verdict on seeds"),
+        "preset": Column("the preset of the seeds; empty for a verdict on one checkpoint"),
+        "implementations": Column("the implementations that meta-trained the seeds, by spaces"),
+        "outcome": Column("reproduced, not reproduced or inconclusive"),
+        "reason": Column("why, where the number does not say it"),
+        "value": number("the statistic, or its mean over seeds"),
+        "low": number("the lower end of its 95 % interval"),
+        "high": number("the upper end of its 95 % interval"),
+        "at_least": number("the claim's lower threshold; NaN if it has none"),
+        "at_most": number("the claim's upper threshold; NaN if it has none"),
+        "n_seeds": count("the number of checkpoints"),
+        "n_reproduced": count("the number of checkpoints on which the claim is reproduced"),
+        "n_against": count("the number of checkpoints on which it is not reproduced"),
+    },
+    _verdicts,
+)
+_VERDICT_DEFAULTS: dict[str, Any] = {
+    name: "" if column.dtype == "str" else None for name, column in VERDICTS.columns.items()
+}
