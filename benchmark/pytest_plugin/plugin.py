@@ -5,11 +5,10 @@ the harness until a test of `loptbench.tests` asks for an implementation or the 
 """
 
 import os
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-import loptbench
 
 if TYPE_CHECKING:
     from loptbench.discovery import DiscoveredImplementation
@@ -118,7 +117,7 @@ def _shared(nodeid: str) -> str:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which loptbench this is; for the suite itself, also what it is about to test."""
-    lines = [f"loptbench: {loptbench.__version__}"]
+    lines = [f"loptbench: {version('loptbench')}"]
     if SELECTED in config.stash:
         from loptbench.results.provenance import versions_of
 
