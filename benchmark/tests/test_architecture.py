@@ -91,14 +91,6 @@ KNOWN: dict[tuple[str, str], str] = {
         "loptbench.implementations.torch.implementation",
         "loptbench.training.settings",
     ): "what it shares is going to move down",
-    (
-        "loptbench.reports.page.session",
-        "loptbench.pytest_plugin.plugin",
-    ): "the session is going to move down",
-    (
-        "loptbench.reports.page.session",
-        "loptbench.pytest_plugin.session",
-    ): "the session is going to move down",
 }
 """Imports that point up all the same, and why."""
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.discovery import oracle
-from loptbench.mechanisms.adaptation import sweep_of
-from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace
-from loptbench.mechanisms.values import Met
+from loptbench.mechanisms.adaptation import gradient_grid
+from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace_branch
+from loptbench.mechanisms.values import GradientStatistics
 from loptbench.optimizers import OptimizerSpec
 
 Float = NDArray[np.float64]
@@ -62,7 +62,7 @@ class FixedPointSpeed:
 def fixed_point_speed(spec: OptimizerSpec) -> FixedPointSpeed:
     """Time a sweep over 200 gradients, from 0.01 to 10 in both signs, of a GRU."""
     optimizer = oracle().optimizer(spec, "float64", "cpu")
-    gradients = sweep_of(Met.on(None))
+    gradients = gradient_grid(GradientStatistics.from_run(None))
     start = np.tile(optimizer.initial_state(1), (gradients.size, 1))
     before = time.perf_counter()
     fixed_points = _sweep(optimizer, gradients)
@@ -75,8 +75,8 @@ def fixed_point_speed(spec: OptimizerSpec) -> FixedPointSpeed:
         spec.n_state,
         gradients.size,
         seconds,
-        int(fixed_points.found.sum()),
-        float(fixed_points.residual[fixed_points.found].max(initial=0.0)),
+        int(fixed_points.converged.sum()),
+        float(fixed_points.residual[fixed_points.converged].max(initial=0.0)),
         descent_seconds,
         int(np.sum(q <= TOLERANCE)),
         float(np.median(speed)),
@@ -90,7 +90,7 @@ def _sweep(optimizer: Any, gradients: Float) -> FixedPoints:
     fixed_points = settle(optimizer, np.tile(resting, (gradients.size, 1)), gradients)
     half = gradients.size // 2
     for arm in (np.arange(half)[::-1], np.arange(half, gradients.size)):
-        trace(optimizer, resting[0], gradients[arm], fixed_points.of(arm))
+        trace_branch(optimizer, resting[0], gradients[arm], fixed_points.subset(arm))
     return fixed_points
 
 
