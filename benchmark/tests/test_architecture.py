@@ -48,14 +48,6 @@ IMPLEMENTATIONS_IMPORT = ("errors", "tasks", "optimizers", "protocol", "implemen
 
 KNOWN: dict[tuple[str, str], str] = {
     (
-        "loptbench.agreement.comparison",
-        "loptbench.implementations.reference.implementation",
-    ): "the oracle is going to be handed down",
-    (
-        "loptbench.agreement.comparison",
-        "loptbench.implementations.reference.tasks",
-    ): "the oracle is going to be handed down",
-    (
         "loptbench.conformance.cases",
         "loptbench.zoo.catalogue",
     ): "what it shares is going to move down",
