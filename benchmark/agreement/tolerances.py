@@ -132,9 +132,9 @@ _CPU: dict[str, Tolerance] = {
 
 GPU_ROUNDING_FACTOR = 4
 """Factor of the CPU's bounds on a GPU, whose exponentials are accurate to 2 units in the last
-place, where a CPU's are to ½ to 1, and whose sums are parallel, in another order. It was set before a
-GPU was available; both frameworks then passed every check on one (NVIDIA H100). TF32, which keeps 10 of
-23 bits, must be off."""
+place, where a CPU's are to ½ to 1, and whose sums are parallel, in another order. It was set
+before a GPU was available; both frameworks then passed every check on one (NVIDIA H100). TF32,
+which keeps 10 of 23 bits, must be off."""
 
 _GPU = {
     quantity: dataclasses.replace(
