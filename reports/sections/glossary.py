@@ -16,8 +16,9 @@ PAPER = (
 LINK = "https://arxiv.org/abs/2011.02159"
 TERMS = (
     "A learned optimizer is a small recurrent network, meta-trained to do what Adam does by rule. "
-    "It works on each parameter separately: a state h and that parameter's gradient g give the next "
-    "state F(h, g) and the update U(h, g). A, B, C, D are the derivatives of F and U by h and g.",
+    "It works on each parameter separately: a state h and the parameter's gradient g give the "
+    "next state F(h, g) and the update U(h, g). A, B, C, D are the derivatives of F and U by h and "
+    "g.",
     "A checkpoint is one learned optimizer, from one seed of its meta-training.",
     "The meta-objective is the mean loss of a run over its first loss. 1 is no progress; less is "
     "better. It measures the whole run, not its end.",

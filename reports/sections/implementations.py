@@ -57,7 +57,9 @@ def _checks(report: Report, name: str) -> list[Part]:
     rows = rows.join(worst[["ratio", "where"]]).fillna({"where": ""})
     failed = own[own.status == FAILED].drop_duplicates(key).set_index(key)
     notes = rows.join(failed.message).message.fillna("")
-    status = pd.Series("", rows.index).mask(rows[NOT_RUN] > 0, NOT_RUN).mask(rows[FAILED] > 0, FAILED)
+    status = (
+        pd.Series("", rows.index).mask(rows[NOT_RUN] > 0, NOT_RUN).mask(rows[FAILED] > 0, FAILED)
+    )
     frame = rows.reset_index()
     frame["level"] = frame.level.map(level_text)
     return [
@@ -116,9 +118,7 @@ def tolerances_table(report: Report) -> list[Part]:
         for quantity, bound in bounds.items():
             own = compared[(compared.device == device) & _covers(quantity, compared.quantity)]
             worst = own.groupby("dtype").ratio.max().reindex(report.dtypes)
-            rows.append(
-                [quantity, device, bound.multiple, *worst, bound.scale, bound.derivation]
-            )
+            rows.append([quantity, device, bound.multiple, *worst, bound.scale, bound.derivation])
     observed = [f"observed / bound, {dtype}" for dtype in report.dtypes]
     columns = ["quantity", "device", "bound (epsilons)", *observed, "relative to", "derivation"]
     return [

@@ -36,7 +36,9 @@ def better_counts(report: Report) -> list[str]:
     rows = against_best(report)
     better = rows[rows.high < 1].groupby("task").optimizer.nunique()
     total = rows.groupby("task").optimizer.nunique()
-    return [f"{better.get(task, 0)} of {total[task]} on {task}" for task in tasks_in_order(rows.task)]
+    return [
+        f"{better.get(task, 0)} of {total[task]} on {task}" for task in tasks_in_order(rows.task)
+    ]
 
 
 def task_sections(report: Report) -> list[Section]:
@@ -97,7 +99,9 @@ def _numbers(report: Report, task: str) -> list[Part]:
     evaluations = report.frame("evaluations")
     rows = evaluations[evaluations.task == task]
     learned = rows[rows.role == "checkpoint"].drop_duplicates("implementation")
-    ratios = report.frame("ratios")[["implementation", "optimizer", "baseline", "ratio", "low", "high"]]
+    ratios = report.frame("ratios")[
+        ["implementation", "optimizer", "baseline", "ratio", "low", "high"]
+    ]
     first = ratios.merge(learned[["implementation", "optimizer"]]).rename(
         columns={"optimizer": "first", "baseline": "optimizer"}
     )
@@ -163,7 +167,9 @@ def checkpoints_table(report: Report) -> list[Part]:
             "Learned optimizers, with the mean meta-objective on validation problems at the outer "
             "step whose weights were kept, and at the last one. All seeds are listed, also those "
             "that did badly.",
-            rows.assign(weights=rows.weights.str[:12])[[*columns, "setbacks", "weights", "versions"]],
+            rows.assign(weights=rows.weights.str[:12])[
+                [*columns, "setbacks", "weights", "versions"]
+            ],
             headings={
                 "optimizer": "name",
                 "trained_by": "meta-trained in",

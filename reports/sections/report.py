@@ -69,7 +69,8 @@ class Report:
     @functools.cache  # noqa: B019  # a report lives as long as it is written
     def frame(self, name: str) -> "pd.DataFrame":
         """One of the frames of the store; see `loptbench.results.frames`."""
-        return frame_of(self.contents, name)
+        frame = frame_of(self.contents, name)
+        return _with_subjects(frame, self.contents.verdicts) if name == "verdicts" else frame
 
     @functools.cached_property
     def trials(self) -> "pd.DataFrame":
@@ -123,6 +124,23 @@ class Report:
     def dtypes(self) -> list[str]:
         """The dtypes of the conformance trials, float64 first."""
         return sorted(set(self.trials.dtype[self.trials.trial == "conformance"]), reverse=True)
+
+
+def _with_subjects(verdicts: "pd.DataFrame", stored: Any) -> "pd.DataFrame":
+    """Verdicts whose subject is prose, until they are stored with a checkpoint or a preset."""
+    if not any("subject" in one for one in stored):
+        return verdicts
+    subjects = [str(one.get("subject", "")) for one in stored]
+    parts = [subject.partition(", meta-trained in ") for subject in subjects]
+    single = verdicts.scope == "checkpoint"
+    names = [subject.removeprefix("checkpoint ") for subject in subjects]
+    return verdicts.assign(
+        checkpoint=[n if one else "" for n, one in zip(names, single, strict=True)],
+        preset=["" if one else p[0] for p, one in zip(parts, single, strict=True)],
+        implementations=[
+            "" if one else p[2].replace(" or ", " ") for p, one in zip(parts, single, strict=True)
+        ],
+    )
 
 
 def about(name: str) -> dict[str, tuple[str, str]]:

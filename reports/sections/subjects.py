@@ -44,9 +44,8 @@ def subject_sections(report: Report, verdicts: "pd.DataFrame") -> list[Section]:
             words = f"Verdicts over seeds: {in_words(of_subject) or 'there are none'}."
             parts += figures.mechanism(report, anchor, words)
             parts += _numbers(report, anchor)
-        parts += figures.seeds(report, anchor, own)
+        parts += figures.seeds(report, anchor, own, _by_checkpoint(anchor, of_subject))
         parts += [_claim(claim, of_subject) for claim in own if _over_seeds(claim, of_subject)]
-        parts += _by_checkpoint(anchor, of_subject)
         if anchor == "convergence":
             parts += _convergence_points(report)
         if parts:
@@ -84,7 +83,7 @@ def _claim(claim: Claim, verdicts: "pd.DataFrame") -> Table:
     )
 
 
-def _by_checkpoint(anchor: str, verdicts: "pd.DataFrame") -> list[Part]:
+def _by_checkpoint(anchor: str, verdicts: "pd.DataFrame") -> list[Table]:
     """The verdicts on single checkpoints."""
     single = verdicts[verdicts.scope == Scope.CHECKPOINT]
     if single.empty:
@@ -102,7 +101,7 @@ def _by_checkpoint(anchor: str, verdicts: "pd.DataFrame") -> list[Part]:
         status=single[["outcome"]],
         note={"outcome": single.reason},
     )
-    return [Folded("The verdict on each learned optimizer", [table])]
+    return [table]
 
 
 def _wide(report: Report) -> "pd.DataFrame":
@@ -123,7 +122,9 @@ def _numbers(report: Report, probe: str) -> list[Part]:
     if not (numbers.probe == probe).any():
         return []
     wide = _wide(report)
-    names = {name: name.removeprefix(f"{probe}: ") for name in wide if name.startswith(f"{probe}: ")}
+    names = {
+        name: name.removeprefix(f"{probe}: ") for name in wide if name.startswith(f"{probe}: ")
+    }
     frame = wide.dropna(subset=list(names), how="all")
     if frame.empty:
         return []

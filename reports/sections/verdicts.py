@@ -140,9 +140,7 @@ def preset_disagreements(verdicts: "pd.DataFrame") -> str:
     overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
     stands = standing(verdicts)[["claim", "task", "outcome"]]
     both = overall.merge(stands, on=["claim", "task"], suffixes=("", "_standing"))
-    others = both[
-        (both.outcome != both.outcome_standing) & (both.outcome != Outcome.INCONCLUSIVE)
-    ]
+    others = both[(both.outcome != both.outcome_standing) & (both.outcome != Outcome.INCONCLUSIVE)]
     return "; ".join(
         f"{titles[one.claim]} ({one.task}) is {one.outcome} with the preset {one.preset}"
         for one in others.itertuples()

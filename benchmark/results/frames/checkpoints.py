@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loptbench.results.frames.columns import OPTIMIZER, TRAINING, Block, Column, Frame, count, number
+from loptbench.results.frames.columns import (
+    OPTIMIZER,
+    TRAINING,
+    Block,
+    Column,
+    Frame,
+    count,
+    number,
+)
 from loptbench.results.frames.contents import Contents
 from loptbench.results.frames.evaluation import evaluated
 
@@ -32,7 +40,7 @@ def _checkpoints(contents: Contents) -> Iterator[Block]:
             "best_validation": training.get("best_validation"),
             "last_validation": log[-1].get("validation"),
             "skipped_outer_steps": training.get("skipped_outer_steps"),
-            "setbacks": training.get("setbacks"),
+            "setbacks": training.get("setbacks") or 0,
             "weights": weights.get((task, name), ""),
             "versions": ", ".join(f"{package} {version}" for package, version in versions.items()),
         }

@@ -41,6 +41,8 @@ class Contents:
             verdicts = store.verdicts()
         except StoreError as error:
             problems.append(str(error))
+        if not all(isinstance(trial, Mapping) and "record" in trial for trial in planned):
+            planned = ()
         if not planned:
             return cls(records, (), (), verdicts, problems)
         by_name = {record.name: record for record in records}

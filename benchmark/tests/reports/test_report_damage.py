@@ -14,7 +14,7 @@ from loptbench.comparison.views import read
 from loptbench.protocol import Level
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render
-from loptbench.reports.sections.results import Results
+from loptbench.reports.sections.report import Report
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.tests.reports.made_records import change
 from loptbench.tests.reports.pages import Page
@@ -64,7 +64,7 @@ def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
     change(store, "evaluation", lambda _: None, "checkpoint quadratic")
     text = render(store)
     assert "2 planned trials are missing: this report is partial" in text
-    n = len(Results.of(store).planned)
+    n = len(Report(store).trials)
     assert f"2 of {n} planned trials have no record" in text
     assert cell(store, "reference", Level.STEP).status == "not run"
     assert 'id="best-quadratic"' not in text
@@ -174,7 +174,7 @@ def test_one_bad_record_is_named_and_takes_nothing_along(
         and r.key["task"] == "quadratic"
     )
     store.put(dataclasses.replace(record, result=at(record.result, *path)))
-    (sentence,) = Results.of(store).damaged
+    (sentence,) = Report(store).damaged
     assert sentence.startswith(f"record {record.name}.json: ")
     found = page(store)
     titles = {section.title for group in found.groups for section in group.sections}
@@ -193,7 +193,7 @@ def test_damaged_verdicts_are_named(store: Store, content: str) -> None:
 @pytest.mark.parametrize("content", ["{", '{"trials": [1], "implementations": []}'])
 def test_with_a_damaged_plan_nobody_knows_what_is_missing(store: Store, content: str) -> None:
     (store.folder / "plan.json").write_text(content)
-    (sentence,) = Results.of(store).damaged
+    (sentence,) = Report(store).damaged
     assert sentence.startswith("plan.json: ")
     assert "whether anything is missing is not known" in sentence
 
