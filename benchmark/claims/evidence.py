@@ -8,7 +8,7 @@ import numpy as np
 
 from loptbench.mechanisms.values import NotApplicable
 from loptbench.optimizers import BASELINES, optimal_momentum
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.statistics.bootstrap import Interval, Sample, over_problems
 from loptbench.tasks import TASKS, Quadratic
 

@@ -22,7 +22,9 @@ from loptbench.comparison.views import (
     number,
     read,
 )
-from loptbench.results.store import Record, Store
+from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.plain import plain_plan, plain_records, plain_verdict
+from loptbench.results.store import Store
 
 T = TypeVar("T")
 

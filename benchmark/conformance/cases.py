@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.agreement.comparison import oracle_run
+from loptbench.agreement.trajectories import oracle_run
+from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
 from loptbench.storage.weights import Checkpoint
 from loptbench.results.schema.keys import OptimizerId, Role
@@ -163,7 +164,7 @@ def _rosenbrock_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
 def _trained(batch: ProblemBatch) -> NDArray[np.float64]:
     # No formula for the minimum of a network: the end of a run of Adam is low enough.
     spec = baseline("adam", alpha=0.03, beta1=0.9, beta2=0.99)
-    return np.asarray(oracle_run(spec, batch, 150).parameters[-1])
+    return np.asarray(oracle_run(oracle(), spec, batch, 150).parameters[-1])
 
 
 NEAR_MINIMUM: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {

@@ -4,24 +4,19 @@ import dataclasses
 
 import numpy as np
 
-from loptbench.agreement.comparison import (
-    ORACLE,
-    Comparison,
-    compare_arrays,
-    growth,
-    oracle_run,
-    scales,
-)
+from loptbench.agreement.comparison import Comparison, compare_arrays
 from loptbench.agreement.tolerances import (
     CENTRAL_DIFFERENCE,
     DIRECTIONAL_DIFFERENCE,
     meta_gradient_bound,
 )
+from loptbench.agreement.trajectories import error_amplification, oracle_run, rounding_scales
 from loptbench.conformance.purity import SHORT, flat, interleaved, require_pure
 from loptbench.conformance.run_checks import LONGER
 from loptbench.conformance.step_checks import drawn, exact
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.discovery import oracle
 from loptbench.mechanisms.dynamics.linearization import central_differences
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Level, Linearization, MetaGradient
@@ -47,7 +42,7 @@ def _compare_linearizations(
 def linearization(subject: Subject) -> list[Comparison]:
     """A, B, C, D are the oracle's hand-derived ones."""
     optimizer = subject.optimizer()
-    reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
     compared = []
     for n in (1, 24, 70):
         state, gradient = drawn(subject, n)
@@ -85,9 +80,9 @@ def linearization_by_differences(subject: Subject) -> list[Comparison]:
 def _compare_meta_gradients(
     subject: Subject, found: MetaGradient, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int
 ) -> list[Comparison]:
-    expected = ORACLE.meta_gradient(
-        ORACLE.optimizer(spec, "float64", subject.device),
-        ORACLE.problems(batch, "float64", subject.device),
+    expected = oracle().meta_gradient(
+        oracle().optimizer(spec, "float64", subject.device),
+        oracle().problems(batch, "float64", subject.device),
         batch.initial_parameters,
         n_steps,
     )
@@ -98,8 +93,10 @@ def _compare_meta_gradients(
             raise CheckFailedError(f"the meta-gradient of {name} is zero, but should not be")
         pairs[f"meta-gradient of {name}"] = (leaf, wanted)
     # Errors enter at each of the n steps there and back, and grow as the oracle says they do.
-    run = oracle_run(spec, batch, n_steps)
-    grown = growth(spec, batch, run, scales(spec, batch, run)).parameters.max()
+    run = oracle_run(oracle(), spec, batch, n_steps)
+    grown = error_amplification(
+        oracle(), spec, batch, run, rounding_scales(oracle(), spec, batch, run)
+    ).parameters.max()
     limit = meta_gradient_bound(float(grown), n_steps, subject.dtype, subject.device)
     compared = []
     for label, (leaf, wanted) in pairs.items():

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import load, save
 
-from loptbench.agreement.comparison import ORACLE, Comparison, compare_arrays
+from loptbench.agreement.comparison import Comparison, compare_arrays
 from loptbench.conformance.purity import SHORT, flat, other_spec, require_pure
 from loptbench.conformance.step_checks import exact
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import MetaTrainsSideBySide, OuterState
 from loptbench.tasks import ProblemBatch
@@ -62,9 +63,9 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
         )
         for i in range(N_OUTER)
     ]
-    first = ORACLE.meta_gradient(
-        ORACLE.optimizer(spec, "float64", subject.device),
-        ORACLE.problems(batches[0], "float64", subject.device),
+    first = oracle().meta_gradient(
+        oracle().optimizer(spec, "float64", subject.device),
+        oracle().problems(batches[0], "float64", subject.device),
         batches[0].initial_parameters,
         config.n_steps,
     )
@@ -103,10 +104,10 @@ def outer_steps(subject: Subject) -> list[Comparison]:
     compared = []
     for spec, config, batches in _outer_problems(subject):
         found = subject.outer_init(spec, config)
-        expected = ORACLE.outer_init(spec.parameters, config)
+        expected = oracle().outer_init(spec.parameters, config)
         for batch in batches:
             found, objective = subject.outer_step(found, spec, batch, config)
-            expected, wanted = ORACLE.outer_step(expected, spec, batch, config)
+            expected, wanted = oracle().outer_step(expected, spec, batch, config)
             compared += _compare(subject, spec, (found, objective), (expected, wanted))
     return compared
 
@@ -141,7 +142,7 @@ def outer_side_by_side(subject: Subject) -> list[Comparison]:
     # The second one's problems start at NaN, which must not be seen in the others.
     starts = [spec, spec, spec.with_parameters(halves).rounded_to(subject.dtype)]
     found = [subject.outer_init(start, config) for start in starts]
-    expected = [ORACLE.outer_init(start.parameters, config) for start in starts]
+    expected = [oracle().outer_init(start.parameters, config) for start in starts]
     compared = []
     for k in range(2):
         own = batches[3 * k : 3 * k + 3]
@@ -154,7 +155,7 @@ def outer_side_by_side(subject: Subject) -> list[Comparison]:
                 "problems start at NaN; it must be NaN"
             )
         for i in (0, 2):
-            right = ORACLE.outer_step(expected[i], starts[i], own[i], config)
+            right = oracle().outer_step(expected[i], starts[i], own[i], config)
             compared += _compare(subject, starts[i], new[i], right)
             found[i], expected[i] = new[i][0], right[0]
     return compared

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.agreement.comparison import ORACLE, Comparison, compare, compare_trajectories
+from loptbench.agreement.comparison import Comparison, compare
 from loptbench.agreement.tolerances import SWEEP
+from loptbench.agreement.trajectories import compare_trajectories
 from loptbench.conformance.cases import EXAMPLES, cases
 from loptbench.conformance.purity import SHORT, Handles, interleaved, require_pure
 from loptbench.conformance.step_checks import exact
 from loptbench.conformance.subject import Subject, Unchanged, require_array
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.discovery import oracle
 from loptbench.protocol import Level, Sweep, Sweeps, Trajectory, UnrollsLosses
 from loptbench.rollout.trajectory import run_by_run, start_sweep, unroll_by_steps
 
@@ -31,7 +33,9 @@ def free_running(subject: Subject) -> list[Comparison]:
         (LONGER, subject.other),
     ):
         found = subject.unroll(n_steps, *subject.handles(batch))
-        compared += compare_trajectories(found, subject.spec, batch, subject.dtype, subject.device)
+        compared += compare_trajectories(
+            oracle(), found, subject.spec, batch, subject.dtype, subject.device
+        )
     return compared
 
 
@@ -48,7 +52,9 @@ def unroll_losses(subject: Subject) -> list[Comparison]:
 
     batch = subject.full
     whole = run(subject.case.n_steps, subject.handles(batch))
-    compared = compare_trajectories(whole, subject.spec, batch, subject.dtype, subject.device)
+    compared = compare_trajectories(
+        oracle(), whole, subject.spec, batch, subject.dtype, subject.device
+    )
     return compared + _compare_varied(subject, "unroll_losses", partial(run, SHORT))
 
 
@@ -62,7 +68,7 @@ def sweep(subject: Subject) -> list[Comparison]:
     if kind not in offered.optimizers:
         raise CheckSkippedError(f"sweeps are of hand-designed kinds, and {kind!r} is not offered")
     batch, problems = subject.batch, subject.problems().raw
-    oracle_problems = ORACLE.problems(batch, "float64", subject.device)
+    oracle_problems = oracle().problems(batch, "float64", subject.device)
     (example,) = cases(kind, batch.task, batch.seed, {})
     spec = example.spec.rounded_to(dtype)
     # The third draw blows up, or nearly so, and must not be seen in the others.
@@ -82,7 +88,7 @@ def sweep(subject: Subject) -> list[Comparison]:
         require_array("sweep's loss", loss, (n_steps, factors.size, batch.n_problems), dtype)
         some = {name: values[sane] for name, values in draws.items()}
         right, expected = run_by_run(
-            ORACLE, kind, some, spec.constants, oracle_problems, expected, n_steps, "float64"
+            oracle(), kind, some, spec.constants, oracle_problems, expected, n_steps, "float64"
         )
         scale = np.maximum(np.abs(right), np.abs(right[0]))
         limit = SWEEP * float(np.finfo(dtype).eps)
@@ -104,6 +110,7 @@ def native_unroll(subject: Subject) -> list[Comparison]:
     """The native unroll is the loop over the implementation's own level 1."""
     n_steps = subject.case.n_steps
     return compare_trajectories(
+        oracle(),
         subject.unroll(n_steps, *subject.handles()),
         subject.spec,
         subject.batch,
@@ -132,5 +139,7 @@ def _compare_varied(
     compared = []
     for varied, found in interleaved(subject, what, Level.UNROLL, run):
         start = varied.batch.starting_at(varied.x0)
-        compared += compare_trajectories(found, varied.spec, start, subject.dtype, subject.device)
+        compared += compare_trajectories(
+            oracle(), found, varied.spec, start, subject.dtype, subject.device
+        )
     return compared

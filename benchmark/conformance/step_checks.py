@@ -4,20 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.agreement.comparison import (
-    AXES,
-    ORACLE,
-    Comparison,
-    above_underflow,
-    compare,
-    compare_arrays,
-    oracle_run,
-)
+from loptbench.agreement.comparison import Comparison, compare, compare_arrays
 from loptbench.agreement.tolerances import bound
+from loptbench.agreement.trajectories import AXES, above_underflow, oracle_run
 from loptbench.conformance.cases import in_domain
 from loptbench.conformance.purity import other_spec, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
+from loptbench.discovery import oracle
 from loptbench.protocol import Array
 from loptbench.tasks.base import ProblemBatch
 
@@ -47,8 +41,8 @@ def compare_steps(
     subject: Subject, actual: tuple[Array, Array], expected: Any, state: Array, gradient: Array
 ) -> list[Comparison]:
     """Compare one step of many components with what it should be."""
-    reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
-    sizes = reference.magnitude(exact(state), exact(gradient))
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
+    sizes = reference.rounding_scale(exact(state), exact(gradient))
     compared = []
     for name, found, wanted, size in zip(("state", "update"), actual, expected, sizes, strict=True):
         limit = bound(name, subject.dtype, subject.device)
@@ -61,7 +55,7 @@ def compare_steps(
 def initial_state(subject: Subject) -> list[Comparison]:
     """The initial state is the oracle's."""
     optimizer = subject.optimizer()
-    reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
     return [
         compare_arrays(
             "initial state",
@@ -78,7 +72,7 @@ def initial_state(subject: Subject) -> list[Comparison]:
 def one_step(subject: Subject) -> list[Comparison]:
     """Two steps from drawn states with drawn gradients are the oracle's."""
     optimizer = subject.optimizer()
-    reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
     compared = []
     for n in SIZES:
         state, gradient = drawn(subject, n)
@@ -137,8 +131,10 @@ def step_purity(subject: Subject) -> list[Comparison]:
     require_pure("step", lambda: optimizer.step(state, gradient), disturb)
     require_pure("initial_state", lambda: (optimizer.initial_state(12),), disturb)
     # A second optimizer of the same kind is another optimizer.
-    expected = ORACLE.optimizer(other_spec(subject.spec), "float64", subject.device).step(
-        exact(state), exact(gradient)
+    expected = (
+        oracle()
+        .optimizer(other_spec(subject.spec), "float64", subject.device)
+        .step(exact(state), exact(gradient))
     )
     return compare_steps(subject, elsewhere.step(state, gradient), expected, state, gradient)
 
@@ -147,9 +143,9 @@ def compare_evaluation(
     subject: Subject, actual: tuple[Array, Array], batch: ProblemBatch, x: Array, k: int
 ) -> list[Comparison]:
     """Compare loss and gradient with the oracle's."""
-    reference = ORACLE.problems(batch, "float64", subject.device)
+    reference = oracle().problems(batch, "float64", subject.device)
     expected = reference.loss_and_gradient(exact(x), k)
-    sizes = reference.magnitude(exact(x), k)
+    sizes = reference.rounding_scale(exact(x), k)
     compared = []
     for name, found, wanted, size in zip(
         ("loss", "gradient"), actual, expected, sizes, strict=True
@@ -164,7 +160,7 @@ def loss_and_gradient(subject: Subject) -> list[Comparison]:
     """Loss and gradient are the oracle's: at the start, far out, and near the minimum."""
     batch = subject.batch
     problems = subject.problems()
-    end = oracle_run(subject.spec, batch, subject.case.n_steps).parameters[-1]
+    end = oracle_run(oracle(), subject.spec, batch, subject.case.n_steps).parameters[-1]
     compared = []
     far = 100 * batch.initial_parameters
     for x in (batch.initial_parameters, far, end, subject.case.near_minimum):
@@ -189,10 +185,10 @@ def loss_and_gradient(subject: Subject) -> list[Comparison]:
 def teacher_forced(subject: Subject) -> list[Comparison]:
     """From the oracle's state at every step, the implementation makes the oracle's next step."""
     batch, spec = subject.full, subject.spec
-    run = oracle_run(spec, batch, subject.case.n_steps)
+    run = oracle_run(oracle(), spec, batch, subject.case.n_steps)
     optimizer, problems = subject.optimizer(), subject.problems(batch)
-    reference = ORACLE.optimizer(spec, "float64", subject.device)
-    oracle_problems = ORACLE.problems(batch, "float64", subject.device)
+    reference = oracle().optimizer(spec, "float64", subject.device)
+    oracle_problems = oracle().problems(batch, "float64", subject.device)
     names = ("loss", "gradient", "state", "update", "parameters")
     rows: list[list[tuple[Any, Any, Any]]] = []
     for k in range(subject.case.n_steps):
@@ -200,10 +196,10 @@ def teacher_forced(subject: Subject) -> list[Comparison]:
         h = subject.cast(run.state[k])
         loss, gradient = problems.loss_and_gradient(x, k)
         right_loss, right_gradient = oracle_problems.loss_and_gradient(exact(x), k)
-        loss_size, gradient_size = oracle_problems.magnitude(exact(x), k)
+        loss_size, gradient_size = oracle_problems.rounding_scale(exact(x), k)
         new, update = optimizer.step(h, g.reshape(-1))
         right_new, right_update = reference.step(exact(h), exact(g).reshape(-1))
-        state_size, update_size = reference.magnitude(exact(h), exact(g).reshape(-1))
+        state_size, update_size = reference.rounding_scale(exact(h), exact(g).reshape(-1))
         update, right_update, update_size = (
             flat.reshape(x.shape) for flat in (update, right_update, update_size)
         )

@@ -64,3 +64,15 @@ def plain_verdict(verdict: Verdict) -> dict[str, Any]:
     if verdict.scope is not Scope.CHECKPOINT:
         subject = f"{preset}, meta-trained in {' or '.join(implementations)}"
     return values | {"subject": subject}
+
+
+def typed_verdict(values: Mapping[str, Any]) -> Verdict:
+    """The opposite of `plain_verdict`."""
+    others = {name: value for name, value in values.items() if name != "subject"}
+    subject = str(values["subject"])
+    if values["scope"] == Scope.CHECKPOINT:
+        return Verdict(**others, checkpoint=subject.removeprefix("checkpoint "))
+    preset, _, implementations = subject.rpartition(", meta-trained in ")
+    return Verdict(
+        **others, preset=preset, implementations=tuple(implementations.split(" or "))
+    )

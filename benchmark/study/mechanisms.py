@@ -4,8 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from loptbench.agreement.comparison import ORACLE
-from loptbench.discovery import DiscoveredImplementation
+from loptbench.discovery import DiscoveredImplementation, oracle
 from loptbench.mechanisms.analysis import Analysis, analyze
 from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.optimizers import OptimizerSpec, momentum, sgd
@@ -43,7 +42,7 @@ class OracleAnalyses:
         """The oracle's analysis of an optimizer on a task."""
         key = (weights_hash(spec), task, seed)
         if key not in self._analyses:
-            self._analyses[key] = _analyze(ORACLE, spec, task, seed)
+            self._analyses[key] = _analyze(oracle(), spec, task, seed)
         return self._analyses[key]
 
 

@@ -73,8 +73,8 @@ class RMSProp(OneState):
         }
         return self.gamma * to_v[:, None], to_gradient, adjoints
 
-    def magnitude(self, state: Float, gradient: Float) -> tuple[Float, Float]:
-        """The sizes of the terms that are added; see `GRU.magnitude`."""
+    def rounding_scale(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        """The sizes of the terms that are added; see `GRU.rounding_scale`."""
         terms = np.abs(self.gamma * state) + np.abs(1 - self.gamma) * gradient[:, None] ** 2
         with np.errstate(invalid="ignore"):
             d = np.sqrt(self._squares(state, gradient)) + self.epsilon
@@ -168,8 +168,8 @@ class Adam:
         """The initial state depends on no parameter."""
         return {}
 
-    def magnitude(self, state: Float, gradient: Float) -> tuple[Float, Float]:
-        """The sizes of the terms that are added; see `GRU.magnitude`.
+    def rounding_scale(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        """The sizes of the terms that are added; see `GRU.rounding_scale`.
 
         1 − beta^t' cancels for small t': its error is relative to 1 / (1 − beta^t').
         """

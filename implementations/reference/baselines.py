@@ -39,8 +39,8 @@ class SGD:
         """The initial state depends on no parameter."""
         return {}
 
-    def magnitude(self, state: Float, gradient: Float) -> tuple[Float, Float]:
-        """The sizes of the terms that are added; see `GRU.magnitude`."""
+    def rounding_scale(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        """The sizes of the terms that are added; see `GRU.rounding_scale`."""
         return np.zeros_like(state), np.abs(self.alpha * gradient)
 
 
@@ -84,8 +84,8 @@ class Momentum(OneState):
         adjoints = {"alpha": np.asarray(-to_update @ new), "beta": np.asarray(to_new @ state[:, 0])}
         return self.beta * to_new[:, None], to_new, adjoints
 
-    def magnitude(self, state: Float, gradient: Float) -> tuple[Float, Float]:
-        """The sizes of the terms that are added; see `GRU.magnitude`."""
+    def rounding_scale(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        """The sizes of the terms that are added; see `GRU.rounding_scale`."""
         terms = np.abs(self.beta * state) + np.abs(gradient)[:, None]
         return terms, np.abs(self.alpha) * terms[:, 0]
 
@@ -124,8 +124,8 @@ class Nesterov(OneState):
         }
         return self.beta * to_new[:, None], to_new - self.alpha * to_update, adjoints
 
-    def magnitude(self, state: Float, gradient: Float) -> tuple[Float, Float]:
-        """The sizes of the terms that are added; see `GRU.magnitude`."""
+    def rounding_scale(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        """The sizes of the terms that are added; see `GRU.rounding_scale`."""
         beta, g = np.abs(self.beta), np.abs(gradient)
         terms = beta * np.abs(state) + g[:, None]
         return terms, np.abs(self.alpha) * (g + beta * terms[:, 0])

@@ -74,8 +74,8 @@ class Composed:
         """The adjoint of start: ρ_0 = start."""
         return {"start": np.asarray(to_state[:, -1].sum())}
 
-    def magnitude(self, state: Float, gradient: Float) -> tuple[Float, Float]:
-        """The sizes of the terms that are added; see `GRU.magnitude`."""
+    def rounding_scale(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        """The sizes of the terms that are added; see `GRU.rounding_scale`."""
         m, rho = np.abs(state[:, :-1]), np.abs(state[:, -1])
         terms = np.abs(self.betas) * m + np.abs(self._clipped(gradient))[:, None]
         of_rho = 1 + np.abs(self.decay) * (rho[:, None] + 1)

@@ -105,7 +105,7 @@ class GRU:
         """The adjoints of the parameters that `initial_state` uses."""
         return {"h0": to_state.sum(axis=0)}
 
-    def magnitude(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+    def rounding_scale(self, state: Float, gradient: Float) -> tuple[Float, Float]:
         """What rounding errors of `step` are relative to: the sizes of the terms that are added.
 
         A unit is a mean of h and of a tanh, so 1 or |h| if that is larger; the update adds w · h'

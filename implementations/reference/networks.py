@@ -104,7 +104,7 @@ class TwoMoonsProblems(_Network):
         gradient: Complex = _flat(data, self.layout) + self.penalty * x / norm
         return gradient
 
-    def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
+    def rounding_scale(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """The sizes of the terms of f and ∇f, what the layers bring along included."""
         p = unflatten(parameters, self.layout)
         h1, h2, q = self._forwards(p, step)
@@ -193,7 +193,7 @@ class DigitsProblems(_Network):
         }
         return _flat(gradients, self.layout)
 
-    def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
+    def rounding_scale(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """The sizes of the terms of f and ∇f, what the layers bring along included."""
         p = unflatten(parameters, self.layout)
         u, hot, h1, _, h2, q = self._forwards(p, step)

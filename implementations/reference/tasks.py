@@ -21,7 +21,7 @@ class ReferenceProblems(Protocol):
         """∇²f(x) y, for a vector y of each problem, (n_problems, n_parameters)."""
         ...
 
-    def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
+    def rounding_scale(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """What rounding errors of loss and gradient are relative to: the sizes of their terms.
 
         Shapes: (n_problems,), (n_problems, n_parameters).
@@ -47,7 +47,7 @@ class QuadraticProblems:
         product: Float = np.einsum("pij,pj->pi", self.H, vector)
         return product
 
-    def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
+    def rounding_scale(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """What rounding errors of loss and gradient are relative to.
 
         Near the minimum both are small differences of large terms, and their rounding error is
@@ -87,7 +87,7 @@ class RosenbrockProblems:
         product[:, 1:] += 2 * self.a * along_r
         return product
 
-    def magnitude(self, parameters: Float, step: int) -> tuple[Float, Float]:
+    def rounding_scale(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """The error of r is relative to |x_{i+1}| + x_i², and r² magnifies it by 2 |r|."""
         u, w = np.abs(parameters[:, :-1]), np.abs(parameters[:, 1:])
         r = np.abs(parameters[:, 1:] - parameters[:, :-1] ** 2)

@@ -1,14 +1,40 @@
 """The records of a store, arranged as the report shows them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loptbench.errors import StoreError
 from loptbench.protocol import Level
-from loptbench.reports.sections.agreement import FAILED, NOT_RUN, CheckRow
+from loptbench.reports.sections.agreement import CHECK_COLUMNS, FAILED, NOT_RUN
 from loptbench.reports.sections.forms import problem_of_plan, problem_of_record
-from loptbench.results.store import Record, Store
+from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.plain import plain_plan, plain_records, plain_verdict
+from loptbench.results.store import Store
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckRow:
+    """How one check of one implementation ended."""
+
+    implementation: str
+    level: int
+    task: str
+    optimizer: str
+    dtype: str
+    check: str
+    status: str
+    ratio: float | None = None
+    message: str = ""
+
+
+def frame_of_checks(rows: Sequence[CheckRow]) -> Any:
+    """The checks as a data frame."""
+    import pandas as pd
+
+    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=CHECK_COLUMNS)
+    return frame.assign(ratio=frame.ratio.astype(float))
+
 
 KEY = ("trial", "implementation", "optimizer", "task", "dtype")
 
@@ -36,7 +62,8 @@ class Results:
     @classmethod
     def of(cls, store: Store) -> "Results":
         """Read a store."""
-        found, damaged = store.records()
+        stored, damaged = store.records()
+        found = plain_records(stored)
         understood = []
         for record in found:
             problem = problem_of_record(record)
@@ -45,7 +72,7 @@ class Results:
             else:
                 understood.append(record)
         try:
-            plan = store.plan()
+            plan = plain_plan(store.plan())
             problem = problem_of_plan(plan) if plan else ""
         except StoreError as error:
             plan, problem = {}, str(error)

@@ -14,7 +14,7 @@ from loptbench.results.frames.columns import (
     number,
 )
 from loptbench.results.frames.contents import Contents, optimizer_columns
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 
 CHECKED = {
     **OPTIMIZER,

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from loptbench.errors import StoreError
-from loptbench.results.store import Record, Store
+from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.plain import plain_plan, plain_records
+from loptbench.results.store import Store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Contents:
     verdicts: Sequence[Mapping[str, Any]] = ()
     problems: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "records", plain_records(self.records))
+        object.__setattr__(self, "others", plain_records(self.others))
+
     @classmethod
     def of(cls, store: Store) -> "Contents":
         """Read a store. A file that cannot be read is left out, with a sentence in `problems`."""
@@ -34,11 +40,11 @@ class Contents:
         planned: Sequence[Mapping[str, Any]] = ()
         verdicts: Sequence[Mapping[str, Any]] = ()
         try:
-            planned = store.plan().get("trials", ())
+            planned = plain_plan(store.plan()).get("trials", ())
         except StoreError as error:
             problems.append(str(error))
         try:
-            verdicts = store.verdicts()
+            verdicts = [v.model_dump(mode="json") for v in store.verdicts()]
         except StoreError as error:
             problems.append(str(error))
         if not planned:

@@ -17,7 +17,7 @@ from loptbench.results.frames.columns import (
     number,
 )
 from loptbench.results.frames.contents import Contents, optimizer_columns
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 
 
 def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Mapping[str, Any]]]:

@@ -17,7 +17,7 @@ from loptbench.results.frames.columns import (
 )
 from loptbench.results.frames.contents import Contents, optimizer_columns
 from loptbench.results.frames.evaluation import evaluated, or_infinite
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 
 ARMS = ("negative", "positive")
 """The signs of the gradient, in the order in which pairs of numbers are stored."""

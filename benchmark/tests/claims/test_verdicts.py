@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loptbench.agreement.comparison import ORACLE
 from loptbench.claims.catalogue import PREMISE, claims
 from loptbench.claims.evidence import IN_WORDS, STATISTICS, Evidence, Statistic
 from loptbench.claims.verdicts import Outcome, Scope, Verdict, judge, judge_all
 from loptbench.conformance.cases import GRU_SCALES
+from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.values import NotApplicable
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
@@ -30,7 +30,7 @@ def baselines(task: str) -> dict[str, Any]:
         problem = get_task(task)
         batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
         CACHED[task] = {
-            one.kind: evaluate(ORACLE, one.spec, batch, problem.n_steps, "float64").as_dict()
+            one.kind: evaluate(oracle(), one.spec, batch, problem.n_steps, "float64").as_dict()
             | {"hyperparameters": {k: float(v) for k, v in one.spec.parameters.items()}}
             for one in load_tuned().of(problem)
         }
@@ -40,10 +40,10 @@ def baselines(task: str) -> dict[str, Any]:
 def evidence(spec: OptimizerSpec, task: str, name: str = "one", seed: str = "jax") -> Evidence:
     problem = get_task(task)
     batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
-    ours = evaluate(ORACLE, spec, batch, problem.n_steps, "float64")
+    ours = evaluate(oracle(), spec, batch, problem.n_steps, "float64")
     with np.errstate(all="ignore"):
-        trajectory = run(ORACLE, spec, batch.part(range(4)), problem.n_steps)
-    found = analyze(ORACLE.optimizer(spec, "float64", "cpu"), trajectory)
+        trajectory = run(oracle(), spec, batch.part(range(4)), problem.n_steps)
+    found = analyze(oracle().optimizer(spec, "float64", "cpu"), trajectory)
     told = {"learned": ours.as_dict()}
     return Evidence(name, task, ("quick", seed), told, baselines(task), found.as_dict())
 
