@@ -23,7 +23,6 @@ from loptbench.comparison.views import (
     read,
 )
 from loptbench.results.plain import PlainRecord as Record
-from loptbench.results.plain import plain_plan, plain_records, plain_verdict
 from loptbench.results.store import Store
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
-from loptbench.storage.weights import Checkpoint
 from loptbench.results.schema.keys import OptimizerId, Role
+from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, Task, get_task
 from loptbench.zoo.catalogue import representatives, shipped
 

@@ -73,6 +73,4 @@ def typed_verdict(values: Mapping[str, Any]) -> Verdict:
     if values["scope"] == Scope.CHECKPOINT:
         return Verdict(**others, checkpoint=subject.removeprefix("checkpoint "))
     preset, _, implementations = subject.rpartition(", meta-trained in ")
-    return Verdict(
-        **others, preset=preset, implementations=tuple(implementations.split(" or "))
-    )
+    return Verdict(**others, preset=preset, implementations=tuple(implementations.split(" or ")))

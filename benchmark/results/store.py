@@ -225,10 +225,10 @@ class Store:
 
 
 def to_bytes(value: BaseModel) -> bytes:
-    """A model as JSON: equal models give equal bytes.
+    r"""A model as JSON: equal models give equal bytes.
 
     >>> to_bytes(Marker(format_version=2))
-    b'{"format_version":2}\\n'
+    b'{"format_version":2}\n'
     """
     content = value.model_dump(mode="json")
     text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pickle import PicklingError
-from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
@@ -35,7 +34,7 @@ def run_trials(
 ) -> list[Record]:
     """Run the trials without a record, and return the records of all trials, in order.
 
-    Each record is written as soon as its trial ends. After an interruption, the next call continues.
+    Each record is written as soon as its trial ends: an interrupted run is continued.
 
     Args:
         trials: the trials.

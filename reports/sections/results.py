@@ -9,7 +9,7 @@ from loptbench.protocol import Level
 from loptbench.reports.sections.agreement import CHECK_COLUMNS, FAILED, NOT_RUN
 from loptbench.reports.sections.forms import problem_of_plan, problem_of_record
 from loptbench.results.plain import PlainRecord as Record
-from loptbench.results.plain import plain_plan, plain_records, plain_verdict
+from loptbench.results.plain import plain_plan, plain_records
 from loptbench.results.store import Store
 
 
