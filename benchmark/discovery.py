@@ -1,17 +1,25 @@
-"""Finding implementations: by folder, by entry point, by `package.module:Object`."""
+"""Find implementations: by entry point, or by `package.module:Object`.
+
+A package registers an implementation under the entry-point group `loptbench.implementations`:
+
+    [project.entry-points."loptbench.implementations"]
+    mine = "my_package.my_module:Implementation [my-extra]"
+
+The extra, if there is one, is what a user has to install for it. loptbench's own implementations
+register in the same way.
+"""
 
 import dataclasses
 import enum
+import functools
 import importlib
-import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Collection
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
-import loptbench.implementations
 from loptbench.errors import (
     BrokenImplementationError,
     ContractError,
@@ -23,11 +31,15 @@ from loptbench.optimizers import KINDS
 from loptbench.tasks import TASKS
 
 GROUP = "loptbench.implementations"
+DECLARATIONS = "loptbench.declarations"
+"""Entry points of classes that declare what an implementation offers without importing its
+framework. They are optional, and only make `loptbench list` and `loptbench info` faster."""
+ORACLE = "reference"
 DTYPES = ("float32", "float64")
 
 
 class Availability(enum.StrEnum):
-    """Whether an implementation can be used; never mixed up."""
+    """Whether an implementation can be used."""
 
     INSTALLED = "installed"
     MISSING = "not installed"
@@ -35,16 +47,16 @@ class Availability(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-    """An implementation that was found, usable or not.
+class DiscoveredImplementation:
+    """A registered implementation, usable or not.
 
     Attributes:
-        name: what it is called on the command line.
-        source: where it was found.
+        name: its name on the command line.
+        source: its import path, `package.module:Object`.
         availability: whether it can be used.
-        reason: if it cannot, why, and what to do.
-        details: for a broken one, the traceback.
-        implementation: if it can, the implementation.
+        reason: why it cannot be used, and the remedy; empty if it can.
+        details: the traceback of a broken one.
+        implementation: the implementation; None if it cannot be used.
     """
 
     name: str
@@ -55,76 +67,152 @@ class Entry:
     implementation: Any = None
 
 
-def discover() -> list[Entry]:
-    """Every implementation under `implementations/` and in the entry-point group, by name."""
-    found: dict[str, Entry] = {}
-    for module in pkgutil.iter_modules(loptbench.implementations.__path__):
-        if module.ispkg:
-            name = module.name
-            path = f"loptbench.implementations.{name}.implementation:Implementation"
-            extra = _extra(f"loptbench.implementations.{name}")
-            found[name] = _entry(name, path, extra)
-    for point in entry_points(group=GROUP):
-        if point.name in found:
-            name = f"{point.name} ({point.value})"
-            reason = f"the name {point.name!r} is taken; rename the entry point"
-            found[name] = Entry(name, point.value, Availability.BROKEN, reason)
+_NOT_REINSTALLED = [
+    EntryPoint(
+        name, f"loptbench.implementations.{name}.implementation:Implementation{extra}", GROUP
+    )
+    for name, extra in {"reference": "", "torch": " [torch]", "jax": " [jax]"}.items()
+]
+"""For environments that were made before the entry points were declared."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Registration:
+    """An entry point: its name, its import path, and what `pip install` needs for it."""
+
+    name: str
+    path: str
+    requirement: str = ""
+
+    @classmethod
+    def of(cls, point: EntryPoint) -> "_Registration":
+        path, _, extra = point.value.partition("[")
+        package = point.dist.name if point.dist is not None else "loptbench"
+        extra = extra.strip("] ")
+        return cls(point.name, path.strip(), f"{package}[{extra}]" if extra else "")
+
+    def load(self) -> DiscoveredImplementation:
+        try:
+            implementation = load_object(self.path, self.requirement)
+        except NotInstalledError as error:
+            return DiscoveredImplementation(self.name, self.path, Availability.MISSING, str(error))
+        except LoptbenchError as error:
+            details = "".join(traceback.format_exception(error.__cause__ or error))
+            return DiscoveredImplementation(
+                self.name, self.path, Availability.BROKEN, str(error), details
+            )
+        return _installed(self, implementation)
+
+
+def _installed(registration: _Registration, implementation: Any) -> DiscoveredImplementation:
+    return DiscoveredImplementation(
+        registration.name,
+        registration.path,
+        Availability.INSTALLED,
+        implementation=implementation,
+    )
+
+
+def _registrations() -> tuple[dict[str, _Registration], list[DiscoveredImplementation]]:
+    """The registrations by name, and those whose name is taken: loptbench's own come first."""
+    points = [*entry_points(group=GROUP)]
+    if not any(point.value.startswith("loptbench.implementations.") for point in points):
+        points += _NOT_REINSTALLED
+    points.sort(key=lambda point: not point.value.startswith("loptbench.implementations."))
+    by_name: dict[str, _Registration] = {}
+    taken = []
+    for registration in dict.fromkeys(map(_Registration.of, points)):
+        name, path = registration.name, registration.path
+        if by_name.setdefault(name, registration) is not registration:
+            reason = f"the name {name!r} is taken; rename the entry point"
+            taken.append(
+                DiscoveredImplementation(f"{name} ({path})", path, Availability.BROKEN, reason)
+            )
+    return by_name, taken
+
+
+def discover() -> list[DiscoveredImplementation]:
+    """Load every registered implementation, in the order of their names.
+
+    >>> [discovered.name for discovered in discover() if discovered.name == "reference"]
+    ['reference']
+    """
+    registrations, taken = _registrations()
+    loaded = [registration.load() for registration in registrations.values()]
+    return sorted([*loaded, *taken], key=lambda discovered: discovered.name)
+
+
+def discover_declarations() -> list[DiscoveredImplementation]:
+    """The same, but without importing a framework where a declaration is registered.
+
+    `implementation` is then only the declaration: `name`, `optimizers`, `tasks`, `dtypes` and
+    `versions`. That the distributions in `versions` are installed is checked, not that they work.
+    """
+    registrations, described = _registrations()
+    paths = {point.name: point.value for point in entry_points(group=DECLARATIONS)}
+    for name, registration in registrations.items():
+        declaration = import_object(paths[name]) if name in paths else None
+        if declaration is not None and all(map(_is_installed, declaration.versions)):
+            described.append(_installed(registration, declaration))
         else:
-            found[point.name] = _entry(point.name, point.value, "")
-    return [found[name] for name in sorted(found)]
+            described.append(registration.load())
+    return sorted(described, key=lambda discovered: discovered.name)
 
 
-def _extra(package: str) -> str:
+def _is_installed(distribution: str) -> bool:
     try:
-        return str(getattr(importlib.import_module(package), "EXTRA", ""))
-    except Exception:
-        return ""  # the package is broken, and importing its implementation says how
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
-def _entry(name: str, path: str, extra: str) -> Entry:
-    try:
-        return Entry(name, path, Availability.INSTALLED, implementation=load_object(path, extra))
-    except NotInstalledError as error:
-        return Entry(name, path, Availability.MISSING, str(error))
-    except LoptbenchError as error:
-        details = "".join(traceback.format_exception(error.__cause__ or error))
-        return Entry(name, path, Availability.BROKEN, str(error), details)
+@functools.cache
+def oracle() -> Any:
+    """The reference implementation, with which every other is compared.
+
+    >>> oracle().name
+    'reference'
+    """
+    return get_implementation(ORACLE)
 
 
 def get_implementation(name: str) -> Any:
-    """The implementation of that name, or at `package.module:Object`.
+    """The implementation with that name, or at `package.module:Object`.
+
+    >>> get_implementation("reference").dtypes
+    ('float64',)
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: no implementation is registered under that name.
         NotInstalledError: what it needs is not installed.
         BrokenImplementationError: it cannot be imported or made.
         ContractError: it does not declare what the protocol asks for.
     """
     if ":" in name:
         return load_object(name)
-    entries = {entry.name: entry for entry in discover()}
-    if name not in entries:
-        known = [*entries, "or package.module:Object"]
+    registrations, _ = _registrations()
+    if name not in registrations:
+        known = [*registrations, "or package.module:Object"]
         raise UnknownNameError("implementation", name, known)
-    entry = entries[name]
-    if entry.availability is Availability.MISSING:
-        raise NotInstalledError(entry.reason)
-    if entry.availability is Availability.BROKEN:
-        raise BrokenImplementationError(entry.reason)
-    return entry.implementation
+    discovered = registrations[name].load()
+    if discovered.availability is Availability.MISSING:
+        raise NotInstalledError(discovered.reason)
+    if discovered.availability is Availability.BROKEN:
+        raise BrokenImplementationError(discovered.reason)
+    return discovered.implementation
 
 
-def load_object(path: str, extra: str = "") -> Any:
-    """Import an implementation and hold its declaration to the protocol.
+def load_object(path: str, requirement: str = "") -> Any:
+    """Import an implementation and check its declaration.
 
     Args:
         path: `package.module:Object`; modules in the current folder are found too.
-        extra: the extra of loptbench that installs what it needs, if there is one.
+        requirement: what `pip install` needs for it, such as `loptbench[torch]`, where known.
     """
-    found = import_object(path, extra)
-    implementation = found
-    if isinstance(found, type):
-        implementation = _guarded(f"{path} cannot be made without arguments", found)
+    implementation = import_object(path, requirement)
+    if isinstance(implementation, type):
+        implementation = _guarded(f"{path} cannot be made without arguments", implementation)
     _guarded(f"what {path} declares cannot be read", validate_declaration, implementation, path)
     return implementation
 
@@ -138,8 +226,15 @@ def _guarded(what: str, call: Callable[..., Any], *arguments: Any) -> Any:
         raise BrokenImplementationError(f"{what}: {type(error).__name__}: {error}") from error
 
 
-def import_object(path: str, extra: str = "") -> Any:
+def import_object(path: str, requirement: str = "") -> Any:
     """Import `package.module:Object`, looking in the current folder too.
+
+    >>> import_object("math:pi")
+    3.141592653589793
+
+    Args:
+        path: the module, and the object in it.
+        requirement: what `pip install` needs for it, such as `loptbench[torch]`, where known.
 
     Raises:
         LoptbenchError: the path is malformed, or there is no such module or object.
@@ -153,7 +248,7 @@ def import_object(path: str, extra: str = "") -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module_name)
+        imported: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(f"{missing}."):
@@ -161,7 +256,7 @@ def import_object(path: str, extra: str = "") -> Any:
                 f"there is no module {missing!r} to import {path} from; run in its folder, or "
                 "install it"
             ) from error
-        remedy = f"pip install 'loptbench[{extra}]'" if extra else f"install {missing!r}"
+        remedy = f"pip install '{requirement}'" if requirement else f"install {missing!r}"
         raise NotInstalledError(f"{path} needs {missing!r}, not installed: {remedy}") from error
     except KeyboardInterrupt:
         raise
@@ -170,19 +265,19 @@ def import_object(path: str, extra: str = "") -> Any:
             f"importing {module_name} failed: {type(error).__name__}: {error}"
         ) from error
     for part in attribute.split("."):
-        if not hasattr(found, part):
+        if not hasattr(imported, part):
             raise LoptbenchError(f"module {module_name} has no {attribute!r}; check the spelling")
-        found = getattr(found, part)
-    return found
+        imported = getattr(imported, part)
+    return imported
 
 
 def validate_declaration(implementation: Any, path: str) -> None:
-    """Hold what an implementation says of itself to the protocol.
+    """Check what an implementation declares against the protocol.
 
     Raises:
         ContractError: something is missing, of the wrong type, or unknown.
     """
-    wanted = (
+    required = (
         "name",
         "optimizers",
         "tasks",
@@ -192,7 +287,7 @@ def validate_declaration(implementation: Any, path: str) -> None:
         "optimizer",
         "problems",
     )
-    missing = [attribute for attribute in wanted if not hasattr(implementation, attribute)]
+    missing = [attribute for attribute in required if not hasattr(implementation, attribute)]
     if missing:
         raise ContractError(
             f"{path} is not an implementation: it has no {', '.join(missing)}; "
@@ -231,7 +326,7 @@ def require_device(implementation: Any, device: str) -> None:
     """Refuse a device that the implementation does not have here.
 
     Raises:
-        LoptbenchError: the message says which ones it has, and what to do.
+        LoptbenchError: the message names the devices it has, and the remedy.
     """
     if device not in implementation.devices:
         raise LoptbenchError(

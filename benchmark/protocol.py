@@ -1,13 +1,12 @@
 """What an implementation must offer, and nothing else.
 
-Read this module and `loptbench.optimizers`, which has the equations, and you can write one.
-
 An implementation computes component-wise optimizers and the tasks they run on, in a framework of
-its choice. NumPy arrays go in and come out; inside, it may do as it likes. Everything is pure: what
-a call needs comes in, what it leaves goes out, nothing handed in is changed, and nothing is
-remembered from one call to the next.
+its choice. With this module and `loptbench.optimizers`, which has the equations, you can write one.
 
-An implementation offers the first level, and as many of the others as it can:
+NumPy arrays go in and come out; inside, an implementation may do as it likes. Every call is pure:
+it depends on its arguments only, changes none of them, and remembers nothing for the next call.
+
+An implementation offers level 1, and as many of the others as it can:
 
     1  step            `optimizer(...)` with `initial_state` and `step`;
                        `problems(...)` with `loss_and_gradient`
@@ -16,34 +15,34 @@ An implementation offers the first level, and as many of the others as it can:
     4  meta-gradient   `meta_gradient(...)`
     5  meta-training   `outer_init(...)` and `outer_step(...)`
 
-A level is offered by having its methods; a level left out is reported as *not offered*, never as
-a failure. `loptbench check NAME` tells which levels hold.
+A level is offered by having its methods. A level left out is reported as *not offered*, never as a
+failure. `unroll_losses`, `sweep` and `outer_steps` are optional fast paths beside the levels.
+`loptbench check NAME` checks all that an implementation offers.
 
 Sizes used throughout:
 
-    n_components   how many scalars are optimized at once: n_problems · n_parameters in a run
+    n_components   scalars that are optimized at once: n_problems · n_parameters in a run
     n_state        state variables per component (0 for sgd, 1 for momentum, the units of a gru)
     n_problems     problems in a batch, each with n_parameters parameters
-    n_steps        inner steps in a run, numbered k = 0, 1, …, n_steps − 1
+    n_steps        inner steps of a run, numbered k = 0, 1, …, n_steps − 1
 """
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks.base import ProblemBatch
-from loptbench.training.settings import MetaTraining
 
 Array = NDArray[Any]
-"""An array of float32 or float64, whichever the call is made in."""
+"""An array of float32 or float64: the dtype that the optimizer or the problems were made for."""
 
 
 class Level(enum.IntEnum):
-    """The five levels of the protocol; each stands on those before it."""
+    """The five levels of the protocol; each builds on those before it."""
 
     STEP = 1
     UNROLL = 2
@@ -53,15 +52,15 @@ class Level(enum.IntEnum):
 
     @property
     def label(self) -> str:
-        """The level's name in messages and reports."""
+        """The level's name in messages and reports, such as `meta-gradient`."""
         return self.name.lower().replace("_", "-")
 
 
 class Linearization(NamedTuple):
-    """The state-space matrices of each component at its own state and gradient.
+    """The state-space matrices of every component, at its own state and gradient.
 
-    With δh, δg small:  F(h + δh, g + δg) ≈ F(h, g) + A δh + B δg,
-                        U(h + δh, g + δg) ≈ U(h, g) + C δh + D δg.
+    For small δh and δg:  F(h + δh, g + δg) ≈ F(h, g) + A δh + B δg,
+                          U(h + δh, g + δg) ≈ U(h, g) + C δh + D δg.
 
     Attributes:
         A: ∂F/∂h, (n_components, n_state, n_state); A[i, j, l] = ∂F_j/∂h_l of component i.
@@ -77,10 +76,9 @@ class Linearization(NamedTuple):
 
 
 class Trajectory(NamedTuple):
-    """One inner run of a batch, at every step.
+    """An inner run of a batch, at every step.
 
-    Components are ordered problem by problem: component p · n_parameters + i is parameter i of
-    problem p.
+    Component p · n_parameters + i is parameter i of problem p.
 
     Attributes:
         loss: f(x_k), *before* the update of step k, (n_steps, n_problems).
@@ -98,14 +96,13 @@ class Trajectory(NamedTuple):
 
 
 class MetaGradient(NamedTuple):
-    """The meta-objective of a batch and its gradient.
+    """The meta-objective of a batch, and its gradient.
 
     Attributes:
-        objective: one number per problem, (n_problems,):
-            (1/n_steps) Σ_k f(x_k) / f(x_0), the mean loss over the first loss.
+        objective: (1/n_steps) Σ_k f(x_k) / f(x_0) of every problem, (n_problems,).
         gradient: the derivative of the *mean of `objective` over problems* with respect to every
-            parameter of the optimizer, through the whole run (the second derivatives of the loss
-            included): the names and shapes of the spec's parameters.
+            parameter of the optimizer, through the whole run, the second derivatives of the loss
+            included; names and shapes are those of the spec's parameters.
     """
 
     objective: Array
@@ -113,12 +110,12 @@ class MetaGradient(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """Where many runs of the same problems stand, each with hyperparameters of its own.
+    """The state of many runs on the same problems, each with its own hyperparameters (a draw).
 
     Attributes:
         parameters: x, (n_draws, n_problems, n_parameters).
         state: h, (n_draws, n_problems · n_parameters, n_state).
-        step: how many steps each draw has taken, (n_draws,), integers.
+        step: the number of steps that each draw has taken, (n_draws,), integers.
     """
 
     parameters: Array
@@ -131,7 +128,7 @@ class OuterState(NamedTuple):
 
     Attributes:
         parameters: the optimizer's parameters, by name.
-        memory: what the outer optimizer remembers, by names of the implementation's choice. It is
+        memory: the state of the outer optimizer, by names of the implementation's choice. It is
             written to disk and read back: resuming must equal not stopping, to the bit.
     """
 
@@ -139,10 +136,10 @@ class OuterState(NamedTuple):
     memory: Mapping[str, NDArray[Any]]
 
     def canonical(self) -> "OuterState":
-        """The same with names in alphabetical order and every array laid out row by row.
+        """The same state with sorted names and every array in C order.
 
-        A trip to the disk changes both, and with them the last bit of a sum or a product. The
-        harness hands every outer state over in this form: resuming must not show.
+        The harness passes every outer state in this form. A file changes order and memory layout,
+        and with them the last bit of a sum; a resumed run must not differ by that.
         """
         return OuterState(
             {name: np.array(array, order="C") for name, array in sorted(self.parameters.items())},
@@ -151,55 +148,48 @@ class OuterState(NamedTuple):
 
 
 class Optimizer(Protocol):
-    """Level 1. A component-wise optimizer, ready to run in one dtype on one device."""
+    """Level 1. A component-wise optimizer, made for one dtype and one device."""
 
     def initial_state(self, n_components: int) -> Array:
-        """h_0 of that many components, called once per run.
-
-        Returns: (n_components, n_state), in the dtype the optimizer was made for.
-        """
+        """h_0, (n_components, n_state), a new array; called once per run."""
         ...
 
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         """One step of every component; called once per inner step.
 
-        Components do not see each other: permuting them permutes the answer.
+        Components are independent: permuting them permutes the result. A gradient of NaN gives an
+        update of NaN, in its own component only.
 
         Args:
             state: h_k, (n_components, n_state).
             gradient: g_k, (n_components,).
 
-        Returns: the next state h_{k+1}, (n_components, n_state), and the update Δ_k to *add* to
-            the parameters, (n_components,); both in the optimizer's dtype, both new arrays.
+        Returns: the next state h_{k+1}, (n_components, n_state), and the update Δ_k, which is
+            *added* to the parameters, (n_components,); both new arrays in the optimizer's dtype.
         """
         ...
 
 
 @runtime_checkable
 class LinearizableOptimizer(Optimizer, Protocol):
-    """Level 3. An optimizer that can differentiate its own step."""
+    """Level 3. An optimizer that differentiates its own step."""
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
-        """A, B, C, D of every component, at the state and gradient it is given.
-
-        Args:
-            state: (n_components, n_state).
-            gradient: (n_components,).
-        """
+        """A, B, C, D at states, (n_components, n_state), and gradients, (n_components,)."""
         ...
 
 
 class Problems(Protocol):
-    """Level 1. A batch of problems, ready to be evaluated in one dtype on one device."""
+    """Level 1. A batch of problems, made for one dtype and one device."""
 
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
-        """The loss and its gradient, called once per inner step.
+        """The loss of every problem and its gradient; called once per inner step.
 
-        Problems do not see each other: the gradient is each problem's own, not that of a mean.
+        Problems are independent: the gradient is that of each problem's own loss, not of a mean.
 
         Args:
             parameters: x, (n_problems, n_parameters).
-            step: the inner step k, for tasks that use another minibatch at each; others ignore it.
+            step: the inner step k; tasks with minibatches use another one at each step.
 
         Returns: the loss f(x), (n_problems,), and ∇f(x), (n_problems, n_parameters).
         """
@@ -207,18 +197,18 @@ class Problems(Protocol):
 
 
 class Implementation(Protocol):
-    """What a folder under `implementations/`, an entry point or `package.module:Object` provides.
+    """An implementation: registered by an entry point, or named as `package.module:Object`.
 
-    The object may be a class, which is then called without arguments, or an instance.
+    The object may be an instance, or a class, which is then called without arguments.
 
     Attributes:
-        name: how it is called in messages and reports.
+        name: its name in messages and reports.
         optimizers: the optimizer kinds that it computes, of those in `loptbench.optimizers.KINDS`.
         tasks: the tasks that it computes, of those in `loptbench.tasks.TASKS`.
-        dtypes: of `float32` and `float64`, those it runs in.
-        devices: where it runs, such as `cpu`.
+        dtypes: the dtypes that it computes in, of `float32` and `float64`.
+        devices: the devices that it computes on; `cpu` is one of them.
         versions: the distributions whose version decides its numbers, such as `("torch",)`;
-            records carry them.
+            records name their versions.
     """
 
     name: str
@@ -229,22 +219,22 @@ class Implementation(Protocol):
     versions: Collection[str]
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Optimizer:
-        """Make the optimizer that `spec` describes; called once, before many steps."""
+        """The optimizer that `spec` describes; called once, before many steps."""
         ...
 
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> Problems:
-        """Make the problems that `batch` holds; called once, before many evaluations."""
+        """The problems that `batch` holds; called once, before many evaluations."""
         ...
 
 
 @runtime_checkable
 class Unrolls(Protocol):
-    """Level 2. An implementation with an inner loop of its own: a scan, a compiled loop."""
+    """Level 2. An implementation with its own inner loop, such as a scan or a compiled loop."""
 
     def unroll(
         self, optimizer: Any, problems: Any, initial_parameters: Array, n_steps: int
     ) -> Trajectory:
-        """Run `n_steps` inner steps from `initial_parameters`, and leave everything on record.
+        """Run `n_steps` inner steps and record all of them.
 
             h_0 = initial_state;  x_0 = initial_parameters;  for k = 0 … n_steps − 1:
                 f_k, g_k = loss_and_gradient(x_k, k)
@@ -252,31 +242,28 @@ class Unrolls(Protocol):
                 x_{k+1} = x_k + Δ_k
 
         Args:
-            optimizer: what this implementation's own `optimizer` returned.
-            problems: what its own `problems` returned.
+            optimizer: made by this implementation's `optimizer`.
+            problems: made by its `problems`.
             initial_parameters: x_0, (n_problems, n_parameters).
-            n_steps: how many inner steps.
+            n_steps: the number of inner steps.
         """
         ...
 
 
 @runtime_checkable
 class UnrollsLosses(Protocol):
-    """Beside the levels: runs that leave only losses on record; evaluation is faster with it."""
+    """Optional. Runs that record losses only: faster evaluation, with less memory."""
 
     def unroll_losses(
         self, optimizer: Any, problems: Any, initial_parameters: Array, n_steps: int
     ) -> Array:
-        """f_k of the run that `unroll` describes, (n_steps, n_problems); its arguments."""
+        """f_k of the run that `unroll` describes, (n_steps, n_problems); the same arguments."""
         ...
 
 
 @runtime_checkable
 class Sweeps(Protocol):
-    """Beside the levels: an implementation that runs many hyperparameters at once, for the tuner.
-
-    Without it, the tuner cannot be run with the implementation; nothing else is lost.
-    """
+    """Optional. Runs many hyperparameters at once: faster tuning of baselines."""
 
     def sweep(
         self,
@@ -287,20 +274,20 @@ class Sweeps(Protocol):
         at: Sweep,
         n_steps: int,
     ) -> tuple[Array, Sweep]:
-        """Go on by `n_steps` steps with every draw on every problem, all side by side.
+        """Continue the runs of all draws by `n_steps` steps.
 
-        A run that blows up touches no other. The tuner calls this from two threads at a time.
+        Draws are independent, also where one diverges. Two threads may call this at a time.
 
         Args:
-            kind: a hand-designed kind.
+            kind: a hand-designed optimizer kind.
             hyperparameters: its parameters, by name, each (n_draws,).
-            constants: its constants, the same for all draws.
-            problems: what this implementation's own `problems` returned.
-            at: where the runs stand.
-            n_steps: how many steps.
+            constants: its constants.
+            problems: made by this implementation's `problems`.
+            at: the state of the runs.
+            n_steps: the number of steps.
 
-        Returns: f(x_k) before each step's update, (n_steps, n_draws, n_problems), and where the
-            runs stand afterwards.
+        Returns: f(x_k) before each step's update, (n_steps, n_draws, n_problems), and the state of
+            the runs afterwards.
         """
         ...
 
@@ -316,21 +303,45 @@ class MetaGradients(Protocol):
         ...
 
 
-@runtime_checkable
-class MetaTrains(Protocol):
-    """Level 5. An implementation that can take outer steps.
+class OuterSettings(Protocol):
+    """The settings that outer steps read; `loptbench.training.settings.MetaTraining` has them.
 
-    The loop, the problem stream, validation, checkpoints and the log are the harness's.
+    `bptt_segment` is the length, in inner steps, of the segments that backpropagation through time
+    may compute again in the backward pass to save memory; None keeps all steps. It must not change
+    numbers beyond rounding. The equations of `MetaTrains.outer_step` use all others.
     """
 
-    def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
+    learning_rate: float
+    decay: float
+    decay_steps: int
+    beta1: float
+    beta2: float
+    epsilon: float
+    clipping: Literal["elementwise", "global-norm"]
+    clip: float
+    penalty: float
+    n_steps: int
+    batch_size: int
+    bptt_segment: int | None
+    dtype: Literal["float32", "float64"]
+    device: str
+
+
+@runtime_checkable
+class MetaTrains(Protocol):
+    """Level 5. An implementation that takes outer steps.
+
+    The outer loop, the problem stream, validation, checkpoints and the log are the harness's.
+    """
+
+    def outer_init(self, parameters: Mapping[str, Array], config: OuterSettings) -> OuterState:
         """The state before the first outer step, in `config.dtype`."""
         ...
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: OuterSettings
     ) -> tuple[OuterState, float]:
-        """One outer step: gradient, clipping, Adam.
+        """One outer step: meta-gradient, clipping, Adam.
 
             G  = meta-gradient + config.penalty · θ/‖θ‖₂        (the norm over all parameters)
             G  = each element clipped to ±config.clip             (config.clipping "elementwise")
@@ -341,41 +352,32 @@ class MetaTrains(Protocol):
         At θ = 0 the penalty's gradient is taken as 0.
 
         Args:
-            outer: the state before the step.
-            spec: the optimizer's kind and constants; its parameters are those of `outer`.
-            batch: this step's problems, `config.batch_size` of them.
+            outer: the state before the step; it holds the optimizer's parameters.
+            spec: the optimizer's kind and constants.
+            batch: the problems of this step, `config.batch_size` of them.
             config: the settings.
 
         Returns: the state after the step, and the meta-objective before it (mean over problems,
-            without the penalty), or NaN if the meta-gradient was not finite: the harness then drops
-            the step and counts it.
+            without the penalty), a float. The objective is NaN if the meta-gradient is not finite;
+            the harness then drops the step and counts it.
         """
         ...
 
 
 @runtime_checkable
 class MetaTrainsSideBySide(Protocol):
-    """Beside the levels: an implementation that takes the outer steps of several seeds at once.
-
-    Without it, seeds are meta-trained one after another; nothing else is lost.
-    """
+    """Optional. Takes the outer steps of several seeds as one batch."""
 
     def outer_steps(
         self,
         outers: Sequence[OuterState],
         spec: OptimizerSpec,
         batches: Sequence[ProblemBatch],
-        config: MetaTraining,
+        config: OuterSettings,
     ) -> list[tuple[OuterState, float]]:
-        """What `outer_step` returns for each of the states, to rounding.
+        """What `outer_step` returns for each state with its own batch, to rounding.
 
-        One that blows up touches no other.
-
-        Args:
-            outers: the states before the step, one for each seed.
-            spec: the optimizer's kind and constants; its parameters are those of each state.
-            batches: each seed's own problems, `config.batch_size` of them.
-            config: the settings, which they share; its `seed` is not used.
+        Seeds are independent, also where one diverges. All share `spec` and `config`.
         """
         ...
 
@@ -385,14 +387,14 @@ def offers(implementation: Any, level: Level, optimizer: Any = None) -> bool:
 
     Args:
         implementation: the implementation.
-        level: the level asked about.
-        optimizer: for `LINEARIZE`, an optimizer that it made, since the method is the optimizer's.
+        level: the level.
+        optimizer: for `LINEARIZE`, whose method is the optimizer's, an optimizer that it made.
     """
     if level is Level.LINEARIZE:
         return isinstance(optimizer, LinearizableOptimizer)
-    wanted: dict[Level, type] = {
+    protocols: dict[Level, type] = {
         Level.UNROLL: Unrolls,
         Level.META_GRADIENT: MetaGradients,
         Level.META_TRAINING: MetaTrains,
     }
-    return level is Level.STEP or isinstance(implementation, wanted[level])
+    return level is Level.STEP or isinstance(implementation, protocols[level])

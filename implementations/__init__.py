@@ -1,6 +1,5 @@
-"""The implementations: one folder each, found by being here.
+"""The implementations that come with loptbench, one folder each.
 
-A folder is an implementation if its `implementation.py` has a class called `Implementation` (see
-`loptbench.protocol`). Its `__init__.py` may set `EXTRA`, the extra of loptbench that installs what
-it needs. Nothing else is edited to add one.
+Each is registered by an entry point, as an implementation of anybody else would be (see
+`loptbench.discovery`); no other part of loptbench imports them.
 """

@@ -46,7 +46,7 @@ from loptbench.training.settings import PRESETS, load_config, load_preset
 @click.option("--units", type=click.IntRange(1), default=None, help="Units of the GRU.")
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Outer steps.")
 @click.option(
-    "--keep-steps",
+    "--bptt-segment",
     type=click.IntRange(1),
     default=None,
     help="Keep what backpropagation needs of this many inner steps; compute the others twice.",
@@ -63,7 +63,7 @@ def meta_train(
     config: Path | None,
     units: int | None,
     outer_steps: int | None,
-    keep_steps: int | None,
+    bptt_segment: int | None,
     device: str,
     dtype: str | None,
 ) -> None:
@@ -76,7 +76,7 @@ def meta_train(
     options = {
         "n_units": units,
         "n_outer_steps": outer_steps,
-        "keep_steps": keep_steps,
+        "bptt_segment": bptt_segment,
         "dtype": dtype,
     }
     overrides: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
@@ -98,6 +98,6 @@ def meta_train(
         click.echo(
             f"best validated meta-objective {told['best_validation']:.4f}, at outer step "
             f"{told['best_outer_step']}; {told['skipped_outer_steps']} outer steps skipped, "
-            f"{told['setbacks']} setbacks"
+            f"{told['setbacks']} rollbacks"
         )
         click.echo(path)

@@ -195,7 +195,7 @@ def meta_train(
             f"  {row['work']:5.1f}  {row['time']:6.2f}"
         )
     for peak in peaks:
-        kept = "all steps" if peak["keep_steps"] is None else f"{peak['keep_steps']} steps"
+        kept = "all steps" if peak["bptt_segment"] is None else f"{peak['bptt_segment']} steps"
         click.echo(
             f"peak memory of {peak['implementation']} on {peak['task']}, {peak['n_units']} units, "
             f"{kept} kept: {peak['peak_memory_gib']:.2f} GiB"
@@ -210,12 +210,12 @@ def _peaks(names: list[str], configs: list[MetaTraining]) -> Iterator[dict[str, 
     for config in configs:
         for name in names:
             for keep in (None, KEPT):
-                with_less = config.model_copy(update={"keep_steps": keep})
+                with_less = config.model_copy(update={"bptt_segment": keep})
                 yield {
                     "implementation": name,
                     "task": config.task,
                     "n_units": config.n_units,
-                    "keep_steps": keep,
+                    "bptt_segment": keep,
                     "peak_memory_gib": peak_memory_of(name, with_less),
                 }
 

@@ -15,7 +15,12 @@ from loptbench.storage.weights import Checkpoint, load_checkpoint
 from loptbench.study.plan import plan
 from loptbench.tasks import TASKS, get_task
 from loptbench.training.loop import meta_train, require_meta_training
-from loptbench.training.settings import PRESETS, MetaTraining, load_preset
+from loptbench.training.settings import (
+    PRESETS,
+    MetaTraining,
+    load_preset,
+    recorded_configuration,
+)
 from loptbench.tuning.tuned_file import Search, Tuned, load_tuned, plan_searches, tune
 from loptbench.zoo.catalogue import names, representatives, shipped
 
@@ -132,7 +137,7 @@ def _from_scratch(
 
 def _meta_trained_before(path: Path, config: MetaTraining) -> Checkpoint:
     found = load_checkpoint(path)
-    if found.meta_training.get("configuration") != config.model_dump():
+    if recorded_configuration(found.meta_training) != config.model_dump():
         raise LoptbenchError(
             f"{path} was meta-trained with other settings; name another --folder, or move it"
         )

@@ -10,7 +10,7 @@ from loptbench.claims.evidence import evidence_of
 from loptbench.claims.verdicts import Scope, Verdict, judge_all
 from loptbench.cli.options import jobs_option, mnist_option
 from loptbench.cli.report import write_report
-from loptbench.discovery import Availability, Entry, discover, get_implementation
+from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
 from loptbench.results.store import Record, Store, TrialStatus
@@ -90,7 +90,11 @@ def run(
 
 
 def measure(
-    trials: list[Trial], store: Path, entries: list[Entry], report_path: Path | None, jobs: int
+    trials: list[Trial],
+    store: Path,
+    entries: list[DiscoveredImplementation],
+    report_path: Path | None,
+    jobs: int,
 ) -> None:
     """Run trials into a store, say how they ended, and write the report.
 
@@ -137,21 +141,23 @@ def _checkpoints(chosen: tuple[str, ...]) -> dict[str, Checkpoint]:
     return found
 
 
-def _entries(names: tuple[str, ...]) -> list[Entry]:
+def _entries(names: tuple[str, ...]) -> list[DiscoveredImplementation]:
     if not names:
         return discover()
-    chosen: list[Entry] = []
+    chosen: list[DiscoveredImplementation] = []
     for name in dict.fromkeys(names):
         one = get_implementation(name)
         label = one.name if ":" in name else name
         if any(entry.name == label for entry in chosen):
             raise LoptbenchError(f"two implementations are called {label!r}; rename one")
         source = name if ":" in name else f"{type(one).__module__}:{type(one).__qualname__}"
-        chosen.append(Entry(label, source, Availability.INSTALLED, implementation=one))
+        chosen.append(
+            DiscoveredImplementation(label, source, Availability.INSTALLED, implementation=one)
+        )
     return chosen
 
 
-def _summarize(records: list[Record], entries: list[Entry]) -> int:
+def _summarize(records: list[Record], entries: list[DiscoveredImplementation]) -> int:
     for entry in entries:
         if entry.availability is not Availability.INSTALLED:
             click.echo(f"{entry.name}: {entry.availability}: {entry.reason}")

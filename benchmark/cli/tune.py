@@ -11,7 +11,7 @@ from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuning.search import RANGES
-from loptbench.tuning.tuned_file import EDGE, Entry, plan_searches
+from loptbench.tuning.tuned_file import EDGE, TunedBaseline, plan_searches
 from loptbench.tuning.tuned_file import tune as tune_baselines
 
 
@@ -77,7 +77,7 @@ def tune(
     click.echo(output)
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: TunedBaseline) -> str:
     named = []
     for name, value in entry.hyperparameters.items():
         one = RANGES[entry.kind][name]

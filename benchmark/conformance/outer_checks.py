@@ -89,7 +89,7 @@ def _outer_problems(subject: Subject) -> list[OuterProblem]:
         "clipping": "global-norm",
         "clip": first.config.clip,
         "penalty": 2 * first.config.penalty,
-        "keep_steps": 4,
+        "bptt_segment": 4,
     }
     second = outer_problem(subject, **changed)
     zeros = {name: 0 * array for name, array in first.spec.parameters.items()}

@@ -12,12 +12,12 @@ import pytest
 import loptbench
 
 if TYPE_CHECKING:
-    from loptbench.discovery import Entry
+    from loptbench.discovery import DiscoveredImplementation
 
 REQUIRE = "LOPTBENCH_REQUIRE"
 PROFILE = "LOPTBENCH_HYPOTHESIS"
 SUITE = "loptbench.tests"
-SELECTED = pytest.StashKey["list[Entry]"]()
+SELECTED = pytest.StashKey["list[DiscoveredImplementation]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,14 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def selected(config: pytest.Config) -> "list[Entry]":
+def selected(config: pytest.Config) -> "list[DiscoveredImplementation]":
     """The implementations that this session tests; the same ones whenever it is asked.
 
     Raises:
         pytest.UsageError: one that `--implementation` names cannot be used, or one that
             `LOPTBENCH_REQUIRE` names is not installed.
     """
-    from loptbench.discovery import Availability, Entry, discover, get_implementation
+    from loptbench.discovery import (
+        Availability,
+        DiscoveredImplementation,
+        discover,
+        get_implementation,
+    )
     from loptbench.errors import LoptbenchError
 
     if SELECTED in config.stash:
@@ -53,7 +58,9 @@ def selected(config: pytest.Config) -> "list[Entry]":
     chosen: list[str] = config.getoption("--implementation")
     try:
         entries = [
-            Entry(name, name, Availability.INSTALLED, implementation=get_implementation(name))
+            DiscoveredImplementation(
+                name, name, Availability.INSTALLED, implementation=get_implementation(name)
+            )
             for name in chosen
         ] or discover()
     except LoptbenchError as error:

@@ -20,7 +20,7 @@ from loptbench.pytest_plugin.plugin import PROFILE, REQUIRE, SELECTED
 
 if TYPE_CHECKING:
     from loptbench.conformance import Check, Outcome, Subject
-    from loptbench.discovery import Entry
+    from loptbench.discovery import DiscoveredImplementation
 
 OPTION = "--loptbench-report"
 PROPERTY = "loptbench-outcome"
@@ -88,7 +88,7 @@ class Session:
         folder: where that was typed.
     """
 
-    entries: "Sequence[Entry]" = ()
+    entries: "Sequence[DiscoveredImplementation]" = ()
     checks: Sequence[Mapping[str, Any]] = ()
     tests: Sequence[Test] = ()
     failures: Sequence[Failure] = ()
@@ -126,7 +126,7 @@ def _identity(config: pytest.Config, check: "Check", subject: "Subject") -> dict
     }
 
 
-def _is(entry: "Entry", implementation: Any) -> bool:
+def _is(entry: "DiscoveredImplementation", implementation: Any) -> bool:
     return entry.implementation is implementation
 
 
@@ -279,7 +279,7 @@ class Gatherer(Collected):
         absent = [e.name for e in self._entries() if e.implementation is None]
         return any(name.endswith(f"test_conformance.py::test_implementation[{a}]") for a in absent)
 
-    def _entries(self) -> "list[Entry]":
+    def _entries(self) -> "list[DiscoveredImplementation]":
         return self.config.stash.get(SELECTED, [])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:

@@ -6,13 +6,9 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import loptbench
-import loptbench.implementations
-import loptbench.reports
-import loptbench.tasks
 
 BASE = ("numpy", "scipy", "safetensors")
 
@@ -29,16 +25,24 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
+def _folder(package: str) -> Path:
+    """Where a package of loptbench lies; it need not be imported for that."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"there is no package {package}; install loptbench again")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
 @functools.cache
 def code_hash() -> str:
     """SHA-256 over the sources of loptbench that decide a result: its tests and reports do not."""
     digest = hashlib.sha256()
     roots = {
-        "loptbench": Path(loptbench.__path__[0]),
-        "loptbench/implementations": Path(loptbench.implementations.__path__[0]),
-        "loptbench/tasks": Path(loptbench.tasks.__path__[0]),
+        "loptbench": _folder("loptbench"),
+        "loptbench/implementations": _folder("loptbench.implementations"),
+        "loptbench/tasks": _folder("loptbench.tasks"),
     }
-    skipped = {Path(loptbench.__path__[0]) / "tests", Path(loptbench.reports.__path__[0])}
+    skipped = {_folder("loptbench") / "tests", _folder("loptbench.reports")}
     sources = {}
     for name, root in roots.items():
         for file in root.rglob("*.py"):
@@ -53,7 +57,7 @@ def code_hash() -> str:
 def machine() -> dict[str, Any]:
     """Python, platform, processor, git commit: what explains a number but does not decide it."""
     return {
-        "loptbench": loptbench.__version__,
+        "loptbench": _version("loptbench"),
         "code": code_hash(),
         **_git(),
         "python": platform.python_version(),
@@ -75,7 +79,7 @@ def _processor() -> str:
 
 
 def _git() -> dict[str, Any]:
-    folder = Path(loptbench.__path__[0])
+    folder = _folder("loptbench")
 
     def git(*arguments: str) -> str | None:
         try:

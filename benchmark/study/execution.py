@@ -10,7 +10,7 @@ from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
-from loptbench.discovery import Entry
+from loptbench.discovery import DiscoveredImplementation
 from loptbench.errors import LoptbenchError, StoreError
 from loptbench.progress import Report
 from loptbench.results.provenance import machine
@@ -26,7 +26,7 @@ for what is large."""
 def run_trials(
     trials: Sequence[Trial],
     store: Store,
-    entries: Iterable[Entry],
+    entries: Iterable[DiscoveredImplementation],
     report: Report = lambda *_: None,
     jobs: int = 1,
 ) -> list[Record]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from loptbench.agreement.comparison import ORACLE
-from loptbench.discovery import Entry
+from loptbench.discovery import DiscoveredImplementation
 from loptbench.mechanisms.analysis import Analysis, analyze
 from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.optimizers import OptimizerSpec, momentum, sgd
@@ -37,7 +37,7 @@ class Expected:
 
 
 def mechanism_trials(
-    entry: Entry,
+    entry: DiscoveredImplementation,
     checkpoints: Mapping[str, Checkpoint],
     together: Collection[str],
     tuned: Tuned | None,

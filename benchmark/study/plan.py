@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from loptbench.conformance import CHECKS, Outcome, Status, Subject, run_check, subjects
-from loptbench.discovery import Entry
+from loptbench.discovery import DiscoveredImplementation
 from loptbench.optimizers import OptimizerSpec, optimal_momentum
 from loptbench.results.store import TrialStatus
 from loptbench.rollout.evaluation import Evaluation, evaluate, paired_ratio
@@ -19,7 +19,7 @@ BY_STEP = ("teacher-forced", "free-running")
 
 
 def plan(
-    entries: Iterable[Entry],
+    entries: Iterable[DiscoveredImplementation],
     checkpoints: Mapping[str, Checkpoint],
     tuned: Tuned,
     seed: int,
@@ -60,7 +60,7 @@ def plan(
 
 
 def _conformance_trials(
-    entry: Entry, checkpoints: Mapping[str, Checkpoint], seed: int
+    entry: DiscoveredImplementation, checkpoints: Mapping[str, Checkpoint], seed: int
 ) -> Iterator[Trial]:
     for subject in subjects(entry.implementation, seed, checkpoints=checkpoints):
         case = subject.case
@@ -99,7 +99,7 @@ class _Baselines:
 
 
 def _evaluation_trials(
-    entry: Entry,
+    entry: DiscoveredImplementation,
     checkpoints: Mapping[str, Checkpoint],
     tuned: Tuned,
     seed: int,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from loptbench.agreement.comparison import Comparison
-from loptbench.discovery import Entry
+from loptbench.discovery import DiscoveredImplementation
 from loptbench.optimizers import OptimizerSpec
 from loptbench.results.provenance import code_hash, versions_of
 from loptbench.results.store import TrialStatus
@@ -38,7 +38,7 @@ class Trial:
 
 
 def trial_key(
-    entry: Entry,
+    entry: DiscoveredImplementation,
     trial: str,
     optimizer: str,
     spec: OptimizerSpec | None,

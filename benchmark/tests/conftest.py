@@ -16,7 +16,7 @@ from loptbench.claims.evidence import evidence_of
 from loptbench.claims.verdicts import judge_all
 from loptbench.cli import main as cli
 from loptbench.conformance import CHECKS, Check, Subject, pairs
-from loptbench.discovery import Availability, Entry, get_implementation
+from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
 from loptbench.protocol import Level
 from loptbench.pytest_plugin.plugin import PROFILE, SELECTED, selected
 from loptbench.results.store import Record, Store
@@ -138,13 +138,15 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     it would take two.
     """
     entries = [
-        Entry(
+        DiscoveredImplementation(
             "reference",
             "here",
             Availability.INSTALLED,
             implementation=get_implementation("reference"),
         ),
-        Entry("tinygrad", "there", Availability.MISSING, "needs 'tinygrad': pip install it"),
+        DiscoveredImplementation(
+            "tinygrad", "there", Availability.MISSING, "needs 'tinygrad': pip install it"
+        ),
     ]
     folder = tmp_path_factory.mktemp("full") / "store"
     store = Store.create(folder)

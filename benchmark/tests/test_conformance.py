@@ -9,16 +9,16 @@ A third party runs this file on their own; `--loptbench-report` leaves a page of
 import pytest
 
 from loptbench.conformance import Check, Status, Subject, run_check
-from loptbench.discovery import Entry
+from loptbench.discovery import DiscoveredImplementation
 from loptbench.pytest_plugin.session import hand_over
 
 pytestmark = pytest.mark.conformance
 
 
 def test_implementation(
-    check: Check, subject: Subject | Entry, request: pytest.FixtureRequest
+    check: Check, subject: Subject | DiscoveredImplementation, request: pytest.FixtureRequest
 ) -> None:
-    if isinstance(subject, Entry):
+    if isinstance(subject, DiscoveredImplementation):
         pytest.fail(f"{subject.name} is broken: {subject.reason}\n{subject.details}", pytrace=False)
     outcome = run_check(check, subject)
     hand_over(request.node, outcome)

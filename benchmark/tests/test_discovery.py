@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loptbench import discovery as registry
+from loptbench import discovery
 from loptbench.conformance import Status, check_all
 from loptbench.discovery import Availability, discover, get_implementation
 from loptbench.errors import (
@@ -21,7 +21,7 @@ from loptbench.errors import (
 BROKEN = "loptbench.tests.conformance.broken_implementations"
 
 
-def test_the_folders_are_found() -> None:
+def test_the_built_in_implementations_are_registered() -> None:
     entries = {entry.name: entry for entry in discover()}
     assert {"reference", "torch", "jax"} <= set(entries)
     assert entries["reference"].availability is Availability.INSTALLED
@@ -35,11 +35,12 @@ def test_the_folders_are_found() -> None:
 
 def test_an_entry_point_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [
-        importlib.metadata.EntryPoint("mine", f"{BROKEN}:StepOnly", registry.GROUP),
-        importlib.metadata.EntryPoint("reference", f"{BROKEN}:StepOnly", registry.GROUP),
-        importlib.metadata.EntryPoint("worse", f"{BROKEN}:UnknownKind", registry.GROUP),
+        *discovery.entry_points(group=discovery.GROUP),
+        importlib.metadata.EntryPoint("mine", f"{BROKEN}:StepOnly", discovery.GROUP),
+        importlib.metadata.EntryPoint("reference", f"{BROKEN}:StepOnly", discovery.GROUP),
+        importlib.metadata.EntryPoint("worse", f"{BROKEN}:UnknownKind", discovery.GROUP),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(discovery, "entry_points", lambda group: points)
     entries = {entry.name: entry for entry in discover()}
     assert entries["mine"].implementation.name == "step only"
     assert entries["reference"].implementation.name == "reference"

@@ -19,7 +19,7 @@ import numpy as np
 from loptbench.discovery import import_object
 from loptbench.tasks import Task
 from loptbench.tuning.search import RANGES, Runner, block_size, default_settings
-from loptbench.tuning.tuned_file import Entry
+from loptbench.tuning.tuned_file import TunedBaseline
 
 PLAIN = "loptbench.implementations.torch.plain:run"
 REPEATS = 5
@@ -56,7 +56,7 @@ class Throughput:
 
 
 def tuning_throughput(
-    implementations: Iterable[Any], task: Task, entry: Entry, repeats: int = REPEATS
+    implementations: Iterable[Any], task: Task, entry: TunedBaseline, repeats: int = REPEATS
 ) -> Iterator[Throughput]:
     """Time the tuner on a block of draws near the tuned one, none of which is dropped.
 

@@ -48,12 +48,12 @@ class _Run:
     best_validation: float = float("inf")
     n_skipped: int = 0
     skipped_in_a_row: int = 0
-    n_setbacks: int = 0
+    n_rollbacks: int = 0
     log: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
     COUNTS = (
         *("step", "best_step", "best_validation", "n_skipped", "skipped_in_a_row"),
-        *("n_setbacks", "log"),
+        *("n_rollbacks", "log"),
     )
 
     def arrays(self) -> dict[str, dict[str, Any]]:
@@ -239,7 +239,7 @@ def _meta_train(
             "best_outer_step": run_.best_step,
             "best_validation": run_.best_validation,
             "skipped_outer_steps": run_.n_skipped,
-            "setbacks": run_.n_setbacks,
+            "setbacks": run_.n_rollbacks,
             "log": run_.log,
         }
         if len(runs) > 1:
@@ -296,21 +296,21 @@ def _take(run_: _Run, outer: OuterState, objective: float, config: MetaTraining)
         return
     run_.n_skipped += 1
     run_.skipped_in_a_row += 1
-    goes_back = config.setback is not None
+    goes_back = config.rollback_ratio is not None
     if run_.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW and goes_back:
-        _set_back(run_)
+        _roll_back(run_)
     elif run_.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW * (1 + goes_back):
         raise LoptbenchError(
             f"{run_.skipped_in_a_row} outer steps in a row, up to step {run_.step}, had a "
             f"meta-gradient that is not finite with seed {config.seed}; lower learning_rate, "
-            "output_scale or clip, or set setback"
+            "output_scale or clip, or set rollback_ratio"
         )
 
 
-def _set_back(run_: _Run) -> None:
+def _roll_back(run_: _Run) -> None:
     """To where it validated best, to go on from there with the next problems."""
     run_.outer = run_.best
-    run_.n_setbacks += 1
+    run_.n_rollbacks += 1
 
 
 def _validate(
@@ -330,5 +330,8 @@ def _validate(
     if validation < run_.best_validation:
         run_.best_validation, run_.best_step = validation, run_.step
         run_.best = run_.outer
-    elif config.setback is not None and validation > config.setback * run_.best_validation:
-        _set_back(run_)
+    elif (
+        config.rollback_ratio is not None
+        and validation > config.rollback_ratio * run_.best_validation
+    ):
+        _roll_back(run_)

@@ -1,10 +1,10 @@
-"""The settings of meta-training, as data."""
+"""Settings of meta-training: the schema, the presets, and TOML files of one's own."""
 
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,40 +12,44 @@ from loptbench.errors import LoptbenchError, UnknownNameError
 
 
 class MetaTraining(BaseModel):
-    """How a learned optimizer is meta-trained; `loptbench.protocol.MetaTrains` has the equations.
+    """The settings of one meta-training; `loptbench.protocol.MetaTrains` has the equations.
 
     The defaults of Adam, clipping and penalty are the authors' published configuration for the
     quadratic task.
 
+    >>> MetaTraining(task="quadratic", n_units=32).batch_size
+    64
+
     Attributes:
-        preset: the preset that the settings come from, for the record; "" if they are one's own.
-        task: the task's name.
+        preset: name of the preset that the settings come from; "" for a user's own settings.
+        task: name of the task.
         n_units: units of the GRU.
-        input_scale: what gradients are multiplied with: typical ones should come to order one.
-        output_scale: what the readout is multiplied with.
-        n_outer_steps: how many outer steps.
-        batch_size: problems in each.
-        n_steps: inner steps of each run, all of which the meta-gradient goes through.
-        learning_rate: Adam's, in the beginning.
-        decay: what it is multiplied with every `decay_steps` outer steps, exponentially.
+        input_scale: factor of the gradient; chosen so that typical gradients are of order one.
+        output_scale: factor of the readout.
+        n_outer_steps: number of outer steps.
+        batch_size: problems per outer step.
+        n_steps: inner steps of a run; the meta-gradient goes through all of them.
+        learning_rate: initial learning rate of Adam.
+        decay: the learning rate is multiplied by this every `decay_steps` outer steps,
+            exponentially.
         decay_steps: see `decay`.
-        beta1: Adam's.
-        beta2: Adam's.
-        epsilon: Adam's.
-        clipping: whether `clip` bounds each element of the meta-gradient, or its norm.
+        beta1: of Adam.
+        beta2: of Adam.
+        epsilon: of Adam.
+        clipping: whether `clip` bounds each element of the meta-gradient or its norm.
         clip: the bound.
-        penalty: of the norm of the weights.
-        seed: of the initial weights and of the problem stream.
-        dtype: what it is computed in.
-        device: where it is computed.
-        keep_steps: of how many inner steps to keep what backpropagation needs; the others are
-            computed twice, which takes less memory. None for all.
-        validation_size: how many problems of the split `validate` choose the checkpoint to keep.
-        validate_every: how often, in outer steps.
-        setback: a validation of more than this times the best so far, or a meta-gradient that is
-            not finite many times in a row, sends the run back to where that was, weights and
-            optimizer, to go on with the next problems. None for never.
-        checkpoint_every: how often progress is saved, in outer steps.
+        penalty: factor of the norm of the weights in the meta-objective.
+        seed: seed of the initial weights and of the problem stream.
+        dtype: dtype of the computation.
+        device: device of the computation.
+        bptt_segment: length, in inner steps, of the segments that backpropagation through time
+            computes again in the backward pass, which takes less memory; None keeps all steps.
+        validation_size: problems of the split `validate` that choose the checkpoint to keep.
+        validate_every: outer steps between validations.
+        rollback_ratio: a validation of more than this times the best so far, or a meta-gradient
+            that is not finite many times in a row, sends the run back to its best weights and
+            their outer-optimizer state; it goes on with the next problems. None for never.
+        checkpoint_every: outer steps between saves of the progress.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -70,19 +74,44 @@ class MetaTraining(BaseModel):
     seed: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float64"] = "float32"
     device: str = "cpu"
-    keep_steps: int | None = Field(default=None, ge=1)
+    bptt_segment: int | None = Field(default=None, ge=1)
     validation_size: int = Field(default=128, ge=1)
     validate_every: int = Field(default=50, ge=1)
-    setback: float | None = Field(default=None, gt=1)
+    rollback_ratio: float | None = Field(default=None, gt=1)
     checkpoint_every: int = Field(default=100, ge=1)
 
 
+FORMER_NAMES = {"keep_steps": "bptt_segment", "setback": "rollback_ratio"}
+"""Settings that checkpoints of earlier versions, the shipped ones included, record under a former
+name, and their names now. Checkpoint files are never rewritten; `recorded_configuration` reads
+them."""
+
+
+def recorded_configuration(meta_training: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a checkpoint's metadata record, under the names of today.
+
+    >>> recorded_configuration({"configuration": {"seed": 3, "setback": 1.2}})
+    {'seed': 3, 'rollback_ratio': 1.2}
+
+    Args:
+        meta_training: a checkpoint's `meta_training`.
+
+    Returns: the arguments of `MetaTraining`; empty if the metadata name no settings.
+    """
+    configuration = meta_training.get("configuration", {})
+    return {FORMER_NAMES.get(name, name): value for name, value in configuration.items()}
+
+
 PRESETS = ("quick", "paper")
-"""`quick`: minutes on two cores. `paper`: 256 units, and the authors' settings where they exist."""
+"""`quick` takes minutes on two cores. `paper` has 256 units and, where they exist, the authors'
+settings."""
 
 
 def load_preset(preset: str, task: str, overrides: Mapping[str, object]) -> MetaTraining:
     """The settings of a preset, with some of them replaced.
+
+    >>> load_preset("quick", "quadratic", {"seed": 3}).seed
+    3
 
     Raises:
         LoptbenchError: there is no such preset, or a setting is unknown or out of range.
@@ -94,12 +123,12 @@ def load_preset(preset: str, task: str, overrides: Mapping[str, object]) -> Meta
 
 
 def load_config(path: Path, task: str, overrides: Mapping[str, object]) -> MetaTraining:
-    """Read one's own settings from a TOML file, with some of them replaced.
+    """Settings from a TOML file, with some of them replaced.
 
     Args:
-        path: the file.
-        task: the task's name.
-        overrides: settings that win over the file's.
+        path: the TOML file.
+        task: name of the task.
+        overrides: settings that take precedence over the file's.
 
     Raises:
         LoptbenchError: the file is missing, not TOML, or a setting is unknown or out of range.
@@ -121,8 +150,8 @@ def _settings(name: str, text: str, overrides: Mapping[str, object]) -> MetaTrai
     except tomllib.TOMLDecodeError as error:
         raise LoptbenchError(f"{name} is not a TOML file of settings: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        problem = error.errors()[0]
+        setting = ".".join(str(part) for part in problem["loc"])
         raise LoptbenchError(
-            f"meta-training setting {where!r}: {first['msg']} (it is {first['input']!r})"
+            f"meta-training setting {setting!r}: {problem['msg']} (it is {problem['input']!r})"
         ) from error

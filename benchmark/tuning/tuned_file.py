@@ -50,7 +50,7 @@ Search = tuple[Task, str, Settings]
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class TunedBaseline:
     """A tuned baseline on a task.
 
     Attributes:
@@ -103,11 +103,11 @@ class Tuned:
         source: where it was read from.
     """
 
-    entries: list[Entry]
+    entries: list[TunedBaseline]
     provenance: Mapping[str, Any]
     source: str
 
-    def of(self, task: Task) -> list[Entry]:
+    def of(self, task: Task) -> list[TunedBaseline]:
         """The baselines tuned on exactly this task, in the order of `BASELINES`.
 
         Raises:
@@ -165,7 +165,7 @@ def load_tuned(path: Path | None = None) -> Tuned:
             f"{FORMAT_VERSION}: install the loptbench that wrote it, or a newer one"
         )
     try:
-        entries = [Entry(**entry) for entry in value["entries"]]
+        entries = [TunedBaseline(**entry) for entry in value["entries"]]
         provenance = value["provenance"]
         for entry in entries:
             entry.spec  # noqa: B018  # raises where a hyperparameter is out of range
@@ -309,7 +309,7 @@ def _tune(
 
 def _entry(
     task: Task, kind: str, settings: Settings, found: Found, draw: int, score: float
-) -> Entry:
+) -> TunedBaseline:
     order = np.argsort(found.score, kind="stable")
     order = order[np.isfinite(found.score[order])][:N_SHOWN]
     values = hyperparameters(kind, found.places)
@@ -318,7 +318,7 @@ def _entry(
         | {"score": float(found.score[i])}
         for i in order
     ]
-    return Entry(
+    return TunedBaseline(
         kind=kind,
         task=definition(task),
         settings=dataclasses.asdict(settings),

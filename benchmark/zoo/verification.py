@@ -11,7 +11,7 @@ from loptbench.rollout.evaluation import Evaluation, evaluate, paired_ratio
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import get_task
 from loptbench.training.loop import validation_batch
-from loptbench.training.settings import MetaTraining
+from loptbench.training.settings import MetaTraining, recorded_configuration
 from loptbench.tuning.tuned_file import Tuned
 from loptbench.zoo.catalogue import Member, shipped
 
@@ -100,7 +100,7 @@ def _held_out(implementation: Any, spec: Any, task_name: str) -> Evaluation:
 
 
 def _validation(implementation: Any, checkpoint: Checkpoint) -> float:
-    config = MetaTraining.model_validate(checkpoint.meta_training["configuration"])
+    config = MetaTraining.model_validate(recorded_configuration(checkpoint.meta_training))
     found = evaluate(
         implementation,
         checkpoint.optimizer,

@@ -1,3 +1,1 @@
 """The optimizers and tasks in JAX: pure functions, scanned and compiled."""
-
-EXTRA = "jax"

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from loptbench.implementations.jax import kernels
 from loptbench.implementations.jax.compiled import compiled, make_room
+from loptbench.implementations.jax.declaration import Declaration
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
-from loptbench.implementations.jax.tasks import LOSSES, Shapes, loss_and_gradient
+from loptbench.implementations.jax.tasks import Shapes, loss_and_gradient
 from loptbench.implementations.jax.through_time import meta_gradient, meta_gradients
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
@@ -129,14 +130,8 @@ class JaxProblems:
         return np.array(loss), np.array(gradient)
 
 
-class Implementation:
+class Implementation(Declaration):
     """JAX: all five levels."""
-
-    name = "jax"
-    optimizers = tuple(KINDS)
-    tasks = tuple(LOSSES)
-    dtypes = ("float32", "float64")
-    versions = ("jax", "jaxlib", "optax")
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -237,7 +232,7 @@ class Implementation:
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = meta_gradient(
             *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
-            config.keep_steps,
+            config.bptt_segment,
         )
         new, memory, finite = kernels.outer_update(config, parameters, memory, gradient)
         mean = float(np.mean(np.asarray(objective)))
@@ -260,7 +255,7 @@ class Implementation:
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         objective, gradient = meta_gradients(
             *_run(optimizer, problems, batch.initial_parameters, config.n_steps),
-            config.keep_steps,
+            config.bptt_segment,
         )
         new, memory, finite = kernels.outer_updates(config, parameters, memory, gradient)
         means = np.asarray(objective).reshape(len(outers), -1).mean(axis=1)

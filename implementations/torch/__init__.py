@@ -1,3 +1,1 @@
 """The optimizers and tasks in PyTorch, eager."""
-
-EXTRA = "torch"

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from loptbench.implementations.torch.declaration import Declaration
 from loptbench.implementations.torch.optimizers import KINDS
-from loptbench.implementations.torch.tasks import LOSSES, Problem, loss_and_gradient
+from loptbench.implementations.torch.tasks import Problem, loss_and_gradient
 from loptbench.implementations.torch.through_time import meta_gradient
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
@@ -111,15 +112,10 @@ def _inner_steps(
         state, x = after, x + update
 
 
-class Implementation:
+class Implementation(Declaration):
     """PyTorch: all five levels."""
 
-    name = "torch"
-    optimizers = tuple(KINDS)
-    tasks = tuple(LOSSES)
-    dtypes = ("float32", "float64")
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-    versions = ("torch",)
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> TorchOptimizer:
         """See `loptbench.protocol.Implementation`."""
@@ -236,7 +232,7 @@ class Implementation:
             self.problems(batch, config.dtype, config.device).problem,
             placed.put(batch.initial_parameters),
             config.n_steps,
-            config.keep_steps,
+            config.bptt_segment,
         )
         means = objective.reshape(len(outers), -1).mean(dim=1).tolist()
         found = []

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from loptbench.conformance import CHECKS
-from loptbench.discovery import Entry
+from loptbench.discovery import DiscoveredImplementation
 from loptbench.protocol import Level
 from loptbench.pytest_plugin.plugin import PROFILE
 from loptbench.pytest_plugin.session import BAD, Failure, Session, Test
@@ -90,7 +90,9 @@ def _names(rows: Iterable[CheckRow]) -> list[str]:
     return sorted({row.implementation for row in rows})
 
 
-def lead(session: Session, rows: Sequence[CheckRow], entries: Sequence[Entry]) -> str:
+def lead(
+    session: Session, rows: Sequence[CheckRow], entries: Sequence[DiscoveredImplementation]
+) -> str:
     """One sentence: what was tested, and what came out."""
     parts = []
     n_unrun = sum(one.status == NOT_RUN for one in rows)
@@ -156,7 +158,9 @@ def _failures(failures: Sequence[Failure]) -> list[Section]:
     return [Section("what-failed", "What failed", parts, alarm=True)]
 
 
-def _agreement(session: Session, rows: Sequence[CheckRow], entries: Sequence[Entry]) -> Section:
+def _agreement(
+    session: Session, rows: Sequence[CheckRow], entries: Sequence[DiscoveredImplementation]
+) -> Section:
     absent = {e.name: (str(e.availability), e.reason) for e in entries if e.implementation is None}
     parts: list[Part] = []
     if rows:
@@ -174,7 +178,7 @@ def _as_matrix(row: CheckRow) -> CheckRow:
     return dataclasses.replace(row, status=SKIPPED) if row.status == XFAILED else row
 
 
-def _implementation(entry: Entry, rows: Sequence[CheckRow]) -> Section:
+def _implementation(entry: DiscoveredImplementation, rows: Sequence[CheckRow]) -> Section:
     one = entry.implementation
     if one is None:
         status = str(entry.availability)

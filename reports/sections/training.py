@@ -77,7 +77,7 @@ def zoo_table(records: Sequence[Record]) -> Table | None:
             "validation",
             "at the last step",
             "steps skipped",
-            "setbacks",
+            "rollbacks",
             "weights (SHA-256)",
             "versions",
         ],

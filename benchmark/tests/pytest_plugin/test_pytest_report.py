@@ -6,7 +6,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from loptbench.discovery import Availability, Entry
+from loptbench.discovery import Availability, DiscoveredImplementation
 from loptbench.pytest_plugin.session import require_writable
 from loptbench.tests.conformance.planted_faults import Faultless
 from loptbench.tests.pytest_plugin.test_pytest_plugin import CONFORMANCE, FAULTS, pytest_in
@@ -309,7 +309,9 @@ def test_checks_that_were_not_reached_are_not_run(pytester: pytest.Pytester) -> 
 def test_an_implementation_that_is_not_installed_is_no_test(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Entry("small", "here", Availability.INSTALLED, implementation=Faultless())
+    small = DiscoveredImplementation(
+        "small", "here", Availability.INSTALLED, implementation=Faultless()
+    )
     monkeypatch.setattr("loptbench.discovery.discover", lambda: [small, ABSENT])
     monkeypatch.delenv("LOPTBENCH_REQUIRE", raising=False)
     chosen = ("-k", "torch or (small and initial-state and sgd)")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loptbench.discovery import Availability, Entry
+from loptbench.discovery import Availability, DiscoveredImplementation
 from loptbench.pytest_plugin.session import Failure, Session, Test
 from loptbench.reports.page.session import lead, page, render
 from loptbench.tests.reports.pages import Page
@@ -20,8 +20,10 @@ CHECK = {
     "ratio": 0.25,
     "message": "",
 }
-ABSENT = Entry("torch", "there", Availability.MISSING, "needs 'torch'")
-BROKEN = Entry("odd", "here", Availability.BROKEN, "importing odd failed", "Traceback of odd")
+ABSENT = DiscoveredImplementation("torch", "there", Availability.MISSING, "needs 'torch'")
+BROKEN = DiscoveredImplementation(
+    "odd", "here", Availability.BROKEN, "importing odd failed", "Traceback of odd"
+)
 
 
 def lead_of(session: Session) -> str:
@@ -77,7 +79,7 @@ def test_a_failure_that_was_expected_is_not_one() -> None:
 
 def test_names_and_messages_are_text() -> None:
     odd = "<script>alert(1)</script>"
-    entry = Entry(odd, odd, Availability.BROKEN, odd, odd)
+    entry = DiscoveredImplementation(odd, odd, Availability.BROKEN, odd, odd)
     session = Session(
         checks=[{**CHECK, "implementation": odd, "optimizer": odd, "message": odd}],
         tests=[Test(f"{odd}::{odd}", "skipped", odd)],

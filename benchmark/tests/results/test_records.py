@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loptbench.discovery import Availability, Entry
+from loptbench.discovery import Availability, DiscoveredImplementation
 from loptbench.errors import StoreError
 from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.results.store import Record, Store, TrialStatus, key_hash
@@ -15,7 +15,9 @@ from loptbench.study.plan import plan
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import shipped
 
-REFERENCE = Entry("reference", "here", Availability.INSTALLED, implementation=Reference())
+REFERENCE = DiscoveredImplementation(
+    "reference", "here", Availability.INSTALLED, implementation=Reference()
+)
 
 
 def record(i: int = 0) -> Record:

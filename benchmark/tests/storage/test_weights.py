@@ -20,7 +20,7 @@ from loptbench.storage.weights import (
     weights_hash,
 )
 from loptbench.tasks import TASKS
-from loptbench.training.settings import MetaTraining, load_preset
+from loptbench.training.settings import MetaTraining, load_preset, recorded_configuration
 from loptbench.zoo.catalogue import shipped, shipped_path, zoo
 
 
@@ -206,7 +206,7 @@ def test_the_zoo_is_whole_and_small() -> None:
     for member in zoo():
         checkpoint = shipped(member.name)
         told = checkpoint.meta_training
-        config = told["configuration"]
+        config = recorded_configuration(told)
         assert (member.task, member.implementation) == (checkpoint.task, told["implementation"])
         where = {"seed": member.seed, "device": config["device"]}
         preset = load_preset(member.preset, member.task, where)

@@ -128,7 +128,7 @@ class Leaving(Reference):
 def test_a_run_that_left_a_good_region_goes_back(tmp_path: Path, bad: set[int]) -> None:
     never = meta_train(Leaving(bad), CONFIG, tmp_path / "never.safetensors").meta_training
     assert never["setbacks"] == 0
-    config = CONFIG.model_copy(update={"setback": 1.2})
+    config = CONFIG.model_copy(update={"rollback_ratio": 1.2})
     told = meta_train(Leaving(bad), config, tmp_path / "out.safetensors").meta_training
     assert told["setbacks"] == len(bad)
     validations = [row["validation"] for row in told["log"]]
@@ -148,7 +148,7 @@ def test_going_back_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
             return super().outer_step(*arguments)
 
-    config = CONFIG.model_copy(update={"setback": 1.2, "checkpoint_every": 1})
+    config = CONFIG.model_copy(update={"rollback_ratio": 1.2, "checkpoint_every": 1})
     whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
     meta_train(Both(None), config, whole)
     for done, at in ((0, 5), (5, 7)):
@@ -189,9 +189,9 @@ def test_weights_that_blew_up_go_back(tmp_path: Path) -> None:
     """A validation would come too late: one that blew up is stopped before it."""
     settings = {"n_outer_steps": 99, "validate_every": 50, "n_steps": 3, "batch_size": 1}
     config = CONFIG.model_copy(update=settings)
-    with pytest.raises(LoptbenchError, match=r"up to step 82, .* or set setback"):
+    with pytest.raises(LoptbenchError, match=r"up to step 82, .* or set rollback_ratio"):
         meta_train(BlownUp({57}), config, tmp_path / "never.safetensors")
-    config = config.model_copy(update={"setback": 1e9})
+    config = config.model_copy(update={"rollback_ratio": 1e9})
     told = meta_train(BlownUp({57}), config, tmp_path / "out.safetensors").meta_training
     assert told["setbacks"] == 1
     assert told["skipped_outer_steps"] == MOST_SKIPPED_IN_A_ROW

@@ -1,0 +1,11 @@
+"""What the implementation in JAX offers, without importing JAX."""
+
+
+class Declaration:
+    """See `loptbench.protocol.Implementation`."""
+
+    name = "jax"
+    optimizers = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed", "gru")
+    tasks = ("quadratic", "rosenbrock", "two_moons", "digits")
+    dtypes = ("float32", "float64")
+    versions = ("jax", "jaxlib", "optax")

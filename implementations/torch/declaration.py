@@ -1,0 +1,11 @@
+"""What the implementation in PyTorch offers, without importing PyTorch."""
+
+
+class Declaration:
+    """See `loptbench.protocol.Implementation`."""
+
+    name = "torch"
+    optimizers = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed", "gru")
+    tasks = ("quadratic", "rosenbrock", "two_moons", "digits")
+    dtypes = ("float32", "float64")
+    versions = ("torch",)
