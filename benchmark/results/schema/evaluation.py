@@ -1,0 +1,123 @@
+"""Results of evaluation trials: how well optimizers do on held-out problems."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict
+
+from loptbench.results.schema.base import (
+    Array1,
+    Array1OrInfinite,
+    Number,
+    NumberOrInfinite,
+    OptionalNumber,
+    Result,
+    field,
+    optional,
+)
+from loptbench.results.schema.keys import plain_json
+
+OWN_SETTINGS = "own settings"
+"""The preset of a checkpoint that was meta-trained with none of ours."""
+
+RELATIVE = "first loss of the same problem"
+
+
+class Evaluation(Result):
+    """One optimizer on a batch of held-out problems."""
+
+    n_problems: int = field("number of problems", ge=1)
+    n_diverged: int = field("problems on which the loss became infinite or NaN", ge=0)
+    objective: Array1OrInfinite = field(
+        "meta-objective of each problem, (n_problems,); infinite where the run diverged", RELATIVE
+    )
+    objective_mean: NumberOrInfinite = field("mean meta-objective", RELATIVE)
+    objective_standard_error: Number = field(
+        "standard error of the mean meta-objective, s / √n over problems", RELATIVE
+    )
+    objective_median: NumberOrInfinite = field("median meta-objective", RELATIVE)
+    final_loss_mean: Number = field("mean loss after the last step", "loss")
+    final_loss_median: Number = field("median loss after the last step", "loss")
+    curve_mean: Array1 = field("mean over problems of the loss at each step, (n_steps,)", RELATIVE)
+    curve_standard_error: Array1 = field("standard error of curve_mean, (n_steps,)", RELATIVE)
+
+
+class Tuning(Result):
+    """How a baseline was tuned."""
+
+    score: Number = field("meta-objective of the best draw, on the tuning problems", RELATIVE)
+    draw: int = field("number of the best draw")
+    places: dict[str, Number] = field(
+        "place of each hyperparameter in its range, from 0 to 1 on the range's scale"
+    )
+    n_draws: int = field("number of draws")
+    n_complete: int = field("draws that ran to their end")
+    n_diverged: int = field("draws that diverged; all others were stopped early")
+    on_edge: tuple[str, ...] = field("hyperparameters that lie on the edge of their range")
+
+
+class BaselineEvaluation(Evaluation):
+    """A baseline on the held-out problems, and how it was tuned."""
+
+    hyperparameters: dict[str, Number] = field("its hyperparameters")
+    tuning: Tuning | None = optional("how it was tuned; absent for a baseline from theory")
+
+
+class BaselinesResult(Result):
+    """All baselines of a task."""
+
+    baselines: dict[str, BaselineEvaluation] = field("the evaluation of each baseline")
+
+
+class Ratio(Result):
+    """Mean meta-objective over that of a baseline, on the same problems."""
+
+    ratio: Number = field("ratio of mean meta-objectives; below 1, the learned one is better")
+    low: Number = field("lower end of its paired 95 % interval; null where a run diverged")
+    high: Number = field("upper end")
+
+
+class LogLine(Result):
+    """One validation during meta-training."""
+
+    model_config = ConfigDict(extra="allow")
+
+    step: int = field("outer steps done")
+    validation: Number = field("meta-objective on the validation problems", RELATIVE)
+    objective: OptionalNumber = optional("meta-objective on the last training batch", RELATIVE)
+
+
+class MetaTraining(Result):
+    """How a checkpoint was meta-trained, as far as its file says; unknown fields are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    implementation: str = field("the implementation that meta-trained it", default="")
+    versions: dict[str, str] = field("versions of what computed it", default={})
+    configuration: Annotated[dict[str, Any], BeforeValidator(plain_json)] = field(
+        "settings of the meta-training", default={}
+    )
+    best_outer_step: int | None = optional("outer step of the lowest validation objective")
+    best_validation: OptionalNumber = optional("lowest validation objective", RELATIVE)
+    skipped_outer_steps: int | None = optional("outer steps without a finite gradient")
+    setbacks: int | None = optional("times that the weights were set back to the best ones")
+    side_by_side: tuple[int, ...] | None = optional("seeds that were meta-trained together")
+    log: tuple[LogLine, ...] = field("every validation", default=())
+
+    @property
+    def preset(self) -> str:
+        """The name of the preset."""
+        return str(self.configuration.get("preset") or OWN_SETTINGS)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the meta-training; None if unknown."""
+        seed = self.configuration.get("seed")
+        return seed if isinstance(seed, int) else None
+
+
+class LearnedResult(Result):
+    """A learned optimizer against the baselines."""
+
+    learned: Evaluation = field("its evaluation")
+    ratios: dict[str, Ratio] = field("its ratio to each baseline")
+    meta_training: MetaTraining = field("how it was meta-trained")

@@ -1,0 +1,217 @@
+"""The result of a mechanisms trial: the five probes of one optimizer on one task.
+
+Where a probe has no answer, a `NotApplicable` with the reason stands in its place. Arrays with two
+arms have that of negative gradients first. MECHANISMS.md defines the quantities.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from pydantic import Discriminator, Tag, model_validator
+
+from loptbench.results.schema.base import (
+    Array1,
+    Array1OrInfinite,
+    Array2,
+    BoolArray1,
+    Number,
+    NumberOrInfinite,
+    OptionalNumber,
+    Result,
+    field,
+    optional,
+)
+from loptbench.results.schema.conformance import ComparisonResult
+
+RATE = "update / gradient"
+
+
+class NotApplicable(Result):
+    """A probe that has no answer, and why."""
+
+    not_applicable: str = field("the reason", min_length=1)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no answer."""
+        return self.not_applicable
+
+
+class HeldState(Result):
+    """A state entry that is frozen in the analysis."""
+
+    index: int = field("which entry of the state", ge=0)
+    value: Number = field("the value at which it is frozen")
+    counts: bool = field("whether it counts steps; else it is constant")
+
+
+class ConvergencePointResult(Result):
+    """The fixed point h* of the state without a gradient: F(h*, 0) = h*."""
+
+    residual: Number = field("max |F(h*, 0) − h*| / max(1, |h*|)")
+    spectral_radius: Number = field("largest |eigenvalue| of A = ∂F/∂h at h*")
+    stable: bool = field("whether small disturbances die out")
+    drift: Number = field("U(h*, 0) / root mean square of the updates of real runs; or null")
+    update: Number = field("U(h*, 0), the update without a gradient; null if not finite", "update")
+    state: Array1 = field("h*, without frozen entries, (n_state,)", "state")
+    other_starts: int = field("other states from which the iteration was started", ge=0)
+    other_starts_at_this_point: int = field("how many of them lead to h*", ge=0)
+    linearization_error: NumberOrInfinite = field("estimated absolute error of A, B, C, D")
+    held: tuple[HeldState, ...] = field("entries of the state that are frozen")
+    A: Array2 = field("∂F/∂h at h*, (n_state, n_state)")
+    B: Array1 = field("∂F/∂g at h*, (n_state,)", "state / gradient")
+    C: Array1 = field("∂U/∂h at h*, (n_state,); null without a derivative", "update / state")
+    D: Number = field("∂U/∂g at h*; null without a derivative", RATE)
+
+
+class ModeResult(Result):
+    """One eigenvalue λ of A and its part in the impulse response."""
+
+    eigenvalue: tuple[Number, Number] = field("real and imaginary part of λ")
+    timescale: NumberOrInfinite = field("−1/ln|λ|", "steps")
+    contribution: Number = field(
+        "|c / (1 − λ)|, the learning rate that the mode adds; null if ill-conditioned", RATE
+    )
+    condition: NumberOrInfinite = field("condition number of the eigenvalue")
+
+
+class ExplainedResult(Result):
+    """How well the linear system predicts the updates of real runs."""
+
+    error: Array1 = field("Σ(Δ − predicted)² of each problem, (n_problems,)", "update²")
+    variation: Array1 = field("Σ(Δ − mean Δ)² of each problem, (n_problems,)", "update²")
+
+
+class MomentumResult(Result):
+    """The impulse response κ of the update at the convergence point."""
+
+    index: Number = field("momentum index m = 1 − κ[0]/Σκ")
+    effective_rate: Number = field("−κ[0], the learning rate of a single step", RATE)
+    asymptotic_rate: Number = field("−Σκ, the learning rate for a constant gradient", RATE)
+    r2_near_convergence: Number = field("R² of the linear system, second half of real runs")
+    r2_whole_run: Number = field("R² of the linear system, whole real runs")
+    impulse_response: Array1 = field("κ[0] … κ[200], (n_lags,)", RATE)
+    modes: tuple[ModeResult, ...] = field("the modes, largest contribution first")
+    near: ExplainedResult | None = optional("errors in the second half of real runs")
+    whole: ExplainedResult | None = optional("errors in whole real runs")
+
+
+class UpdateFunctionResult(Result):
+    """The update function u(g) = U(h, g) − U(h, 0) of one state h."""
+
+    where: str = field("h0, h*, or the step and component of a real run")
+    state: Array1 = field("h, (n_state,)", "state")
+    gain: Number = field("D = ∂U/∂g at h without a gradient", RATE)
+    half_saturation: Array1 = field(
+        "smallest |g| with u(g) = D g / 2, by arm, (2,); null if infinite or unknown", "gradient"
+    )
+    half_saturation_is_known: BoolArray1 = field(
+        "by arm, (2,): if true, a null half_saturation is infinite"
+    )
+    saturation_at_largest_gradient: Array1 = field(
+        "u(g) / (D g) at the largest gradient met, by arm, (2,)"
+    )
+    update: Array2 = field("u(g) by arm at the probe's gradients, (2, n_gradients)", "update")
+
+    @model_validator(mode="after")
+    def _read_infinite(self) -> "UpdateFunctionResult":
+        """A half-saturation that is known and null is infinite."""
+        infinite = np.isnan(self.half_saturation) & self.half_saturation_is_known
+        if infinite.any():
+            values = np.where(infinite, np.inf, self.half_saturation)
+            object.__setattr__(self, "half_saturation", values)
+        return self
+
+
+class NoUpdateFunction(Result):
+    """A state without an update function."""
+
+    where: str = field("h0, h*, or the step and component of a real run")
+    reason: str = field("why there is none")
+
+
+class Density(Result):
+    """Histogram of log10 |g| of the gradients met on real runs."""
+
+    edges: Array1 = field("edges of the bins, (n_bins + 1,)", "log10 of the gradient")
+    share: Array2 = field("share of all gradients, by arm and bin, (2, n_bins); the sum is 1")
+
+
+class ClippingResult(Result):
+    """How the update saturates as the gradient grows."""
+
+    states: tuple[UpdateFunctionResult, ...] = field("the update functions", min_length=1)
+    not_applicable_at: tuple[NoUpdateFunction, ...] = field("states without one")
+    gradients: Array1 = field("|g| of the update functions, (n_gradients,)", "gradient")
+    largest_gradient: Number = field("largest |g| met on real runs", "gradient")
+    typical_gradient: Number = field("median |g| met on real runs", "gradient")
+    density: Density = field("the distribution of the gradients met")
+    reach: OptionalNumber = optional(
+        "largest gradient met / half-saturation at h*, the smaller of both arms"
+    )
+    engagement: OptionalNumber = optional(
+        "share of the gradients met beyond half-saturation at h*, mean over problems"
+    )
+    engagement_by_problem: Array1 | None = optional("the same of each problem, (n_problems,)")
+
+
+class ScheduleResult(Result):
+    """The learning rate η[t] = −D(h[t], 0) along h[t+1] = F(h[t], 0) from h0."""
+
+    rate: Array1 = field("η[0] … η[n_steps − 1], (n_steps,)", RATE)
+    peak_step: int = field("first step at which η is highest", "steps", ge=0)
+    peak_over_first: Number = field("highest η / first; null if the first is not positive")
+    last_over_peak: Number = field("last η / highest; null if that is not positive")
+    lowest_over_highest: Number = field("lowest η / highest; 1 if η never changes")
+    trajectory: Array2 = field("h[t] in principal components, (n_steps, at most 3)", "state")
+    variance: Array1 = field("share of the variance of each component, (at most 3,)")
+
+
+class AdaptationResult(Result):
+    """The learning rate at the states h*(g) to which constant gradients g lead."""
+
+    gradients: Array1 = field("g, from the most negative up, (n_gradients,)", "gradient")
+    rate_reference: Array1 = field("−D(h*(g), 0), (n_gradients,); null where there is none", RATE)
+    rate_local: Array1 = field("−D(h*(g), g), (n_gradients,); null where there is none", RATE)
+    elasticity: Array1 = field("d ln(rate_reference) / d ln|g|, by arm, (2,)")
+    rank_correlation: Array1 = field("Spearman's, of rate_reference and |g|, by arm, (2,)")
+    residual: Number = field("largest |F(h*, g) − h*| / max(1, |h*|)")
+    settled: BoolArray1 = field("whether the state settles, (n_gradients,)")
+    stable: BoolArray1 = field("whether small disturbances of h*(g) do not grow, (n_gradients,)")
+    several_fixed_points: BoolArray1 = field("whether another fixed point is known, (n_gradients,)")
+    branch_ends: Array1OrInfinite = field(
+        "gradient at which the branch of h* ends, by arm, (2,); null if it does not", "gradient"
+    )
+    curve: Array2 = field("h*(g) in principal components, (n_gradients, 3)", "state")
+    variance: Array1 = field("share of the variance of each component, (at most 3,)")
+    order: Number = field("|rank correlation| of the first component and g")
+
+
+def _kind(value: Any) -> str:
+    reason = isinstance(value, NotApplicable) or (
+        isinstance(value, Mapping) and "not_applicable" in value
+    )
+    return "<not applicable>" if reason else "<measured>"
+
+
+_Measured = TypeVar("_Measured")
+
+Probe = Annotated[
+    Annotated[_Measured, Tag("<measured>")] | Annotated[NotApplicable, Tag("<not applicable>")],
+    Discriminator(_kind),
+]
+"""The result of a probe, or why there is none."""
+
+
+class MechanismsResult(Result):
+    """The five probes of one optimizer."""
+
+    convergence_point: Probe[ConvergencePointResult] = field("where the state comes to rest")
+    momentum: Probe[MomentumResult] = field("the impulse response there")
+    clipping: Probe[ClippingResult] = field("how updates saturate")
+    schedule: Probe[ScheduleResult] = field("the learning rate over time")
+    adaptation: Probe[AdaptationResult] = field("the learning rate under constant gradients")
+    agreement: tuple[ComparisonResult, ...] | None = optional(
+        "comparison with the reference implementation's probes"
+    )

@@ -1,0 +1,19 @@
+"""What a run is going to do."""
+
+from loptbench.results.schema.base import Model, field
+from loptbench.results.schema.keys import TrialKey
+
+
+class ImplementationState(Model):
+    """Whether an implementation can be run here."""
+
+    name: str = field("the implementation's name")
+    availability: str = field("installed, not installed, or broken")
+    reason: str = field("why it cannot be run; empty if it can")
+
+
+class Plan(Model):
+    """The trials of a run, whether or not they have a record yet."""
+
+    trials: tuple[TrialKey, ...] = field("the planned trials")
+    implementations: tuple[ImplementationState, ...] = field("the known implementations")
