@@ -20,19 +20,19 @@ from scipy.stats import spearmanr
 from loptbench.mechanisms.clipping import ARMS
 from loptbench.mechanisms.convergence import ConvergencePoint
 from loptbench.mechanisms.dynamics.fixed_points import (
-    RELAXATION,
-    SAME_POINT,
+    RELAXATION_STEPS,
+    SAME_POINT_TOLERANCE,
     FixedPoints,
-    beside,
-    conditions,
+    condition_numbers,
+    extend_to_neighbours,
     settle,
     stable,
-    trace,
+    trace_branch,
 )
-from loptbench.mechanisms.dynamics.linearization import MOST_STATE
-from loptbench.mechanisms.dynamics.response import NO_ANSWER, usable_gain, usable_slope
+from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE
+from loptbench.mechanisms.dynamics.response import NO_RESPONSE, usable_gain, usable_slope
 from loptbench.mechanisms.values import (
-    Met,
+    GradientStatistics,
     NotApplicable,
     listed,
     or_none,
@@ -132,14 +132,14 @@ class Adaptation:
         }
 
 
-def sweep_of(met: Met) -> Float:
+def gradient_grid(met: GradientStatistics) -> Float:
     """The gradients of the S-curve: from the 1 % quantile of those met to the largest, twice."""
     sizes = np.geomspace(met.smallest, met.largest, N_PER_ARM)
     return np.concatenate([-sizes[::-1], sizes])
 
 
 def measure_adaptation(
-    optimizer: Optimizer, point: ConvergencePoint | NotApplicable, met: Met
+    optimizer: Optimizer, point: ConvergencePoint | NotApplicable, met: GradientStatistics
 ) -> Adaptation | NotApplicable:
     """Measure adaptation along the S-curve.
 
@@ -153,9 +153,9 @@ def measure_adaptation(
     h0 = np.asarray(optimizer.initial_state(1))
     if not np.issubdtype(h0.dtype, np.floating):
         return NotApplicable(f"the state is {h0.dtype}: it has no derivatives")
-    if h0.shape[1] > MOST_STATE:
-        return NotApplicable(f"the state has {h0.shape[1]:,} variables, over {MOST_STATE:,}")
-    gradients = sweep_of(met)
+    if h0.shape[1] > MAX_STATE_SIZE:
+        return NotApplicable(f"the state has {h0.shape[1]:,} variables, over {MAX_STATE_SIZE:,}")
+    gradients = gradient_grid(met)
     start = point.state if isinstance(point, ConvergencePoint) else h0[0].astype(np.float64)
     points = settle(optimizer, np.tile(start, (gradients.size, 1)), gradients)
     others: list[FixedPoints] = []
@@ -165,27 +165,30 @@ def measure_adaptation(
         others = [_from_start(optimizer, h0, gradients), branch]
     # Some may be on their way to a point that Newton's iteration did not find from there.
     for candidates in (*others, _beside(optimizer, gradients, points)):
-        moving = ~points.found & np.all(np.isfinite(points.last), axis=1)
-        late = np.flatnonzero(candidates.found & moving)
+        moving = ~points.converged & np.all(np.isfinite(points.last), axis=1)
+        late = np.flatnonzero(candidates.converged & moving)
         if late.size:
-            known = candidates.of(late)
-            points.put(late, settle(optimizer, points.last[late], gradients[late], known))
+            known = candidates.subset(late)
+            points.replace(late, settle(optimizer, points.last[late], gradients[late], known))
     several = np.zeros(gradients.size, bool)
     for other in others:
         several |= _apart(points, other)
-    if not points.found.any():
+    if not points.converged.any():
         return NotApplicable(
-            f"under no constant gradient does the state settle within {sum(RELAXATION):,} steps"
+            "under no constant gradient does the state settle within "
+            f"{sum(RELAXATION_STEPS):,} steps"
         )
     reference, local, condition = np.full((3, gradients.size), np.nan)
     steady = np.zeros(gradients.size, bool)
-    at = np.flatnonzero(points.found)
+    at = np.flatnonzero(points.converged)
     state, g = points.state[at], gradients[at]
     D, reasons = usable_gain(optimizer, state, np.abs(g))
-    reference[at] = np.where([not reason or reason == NO_ANSWER for reason in reasons], -D, np.nan)
+    reference[at] = np.where(
+        [not reason or reason == NO_RESPONSE for reason in reasons], -D, np.nan
+    )
     local[at] = -usable_slope(optimizer, state, g)
     steady[at] = stable(optimizer, state, g)
-    condition[at] = conditions(optimizer, state, g)
+    condition[at] = condition_numbers(optimizer, state, g)
     return Adaptation(
         gradients,
         points.state,
@@ -202,14 +205,14 @@ def measure_adaptation(
 def _from_start(optimizer: Optimizer, h0: Float, gradients: Float) -> FixedPoints:
     """Where the state settles before long if it begins at h0."""
     start = np.tile(h0.astype(np.float64), (gradients.size, 1))
-    return settle(optimizer, start, gradients, relaxation=RELAXATION[:1])
+    return settle(optimizer, start, gradients, relaxation_steps=RELAXATION_STEPS[:1])
 
 
 def _beside(optimizer: Optimizer, gradients: Float, points: FixedPoints) -> FixedPoints:
     """Fixed points next to those that are known, on each arm by itself."""
-    found = points.of(np.arange(gradients.size))
+    found = points.subset(np.arange(gradients.size))
     for arm in np.split(np.arange(gradients.size), 2):
-        found.put(arm, beside(optimizer, gradients[arm], points.of(arm)))
+        found.replace(arm, extend_to_neighbours(optimizer, gradients[arm], points.subset(arm)))
     return found
 
 
@@ -218,19 +221,19 @@ def _apart(points: FixedPoints, others: FixedPoints) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         apart = np.abs(others.state - points.state).max(axis=1, initial=0.0)
     scale = np.maximum(1.0, np.abs(points.state).max(axis=1, initial=0.0))
-    return np.asarray(points.found & others.found & (apart > SAME_POINT * scale))
+    return np.asarray(points.converged & others.converged & (apart > SAME_POINT_TOLERANCE * scale))
 
 
 def _branch(
     optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints
 ) -> tuple[FixedPoints, Float]:
     """The fixed points that h* is continued to, and where each arm's branch ends."""
-    branch = points.of(np.arange(gradients.size))
+    branch = points.subset(np.arange(gradients.size))
     ends = np.array([np.inf, np.inf])
     arms = np.arange(N_PER_ARM)[::-1], np.arange(N_PER_ARM, 2 * N_PER_ARM)
     for arm, outwards in enumerate(arms):
-        traced = trace(optimizer, start, gradients[outwards], points.of(outwards))
-        branch.put(outwards, traced)
-        if not traced.found.all():
-            ends[arm] = gradients[outwards][traced.found.argmin()]
+        traced = trace_branch(optimizer, start, gradients[outwards], points.subset(outwards))
+        branch.replace(outwards, traced)
+        if not traced.converged.all():
+            ends[arm] = gradients[outwards][traced.converged.argmin()]
     return branch, ends

@@ -9,10 +9,10 @@ from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
 from loptbench.mechanisms.clipping import Clipping, measure_clipping
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
 from loptbench.mechanisms.dynamics.contract import require_optimizer
-from loptbench.mechanisms.dynamics.counters import Holding, hold_clocks, whole_state
+from loptbench.mechanisms.dynamics.counters import FrozenStateOptimizer, freeze_counters, full_state
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
 from loptbench.mechanisms.schedule import Schedule, measure_schedule
-from loptbench.mechanisms.values import Float, Met, NotApplicable
+from loptbench.mechanisms.values import Float, GradientStatistics, NotApplicable
 from loptbench.protocol import Optimizer, Trajectory
 
 N_STARTS = 128
@@ -38,7 +38,7 @@ class Analysis:
     clipping: Clipping | NotApplicable
     schedule: Schedule | NotApplicable
     adaptation: Adaptation | NotApplicable
-    met: Met
+    met: GradientStatistics
     typical_update: float | None = None
 
     @property
@@ -71,7 +71,7 @@ def analyze(
     optimizer: Optimizer,
     run: Trajectory | None = None,
     n_steps: int | None = None,
-    met: Met | None = None,
+    met: GradientStatistics | None = None,
 ) -> Analysis:
     """Put an optimizer through every probe.
 
@@ -86,18 +86,20 @@ def analyze(
         ContractError: it does not keep to the protocol.
     """
     require_optimizer(optimizer)
-    met = met or Met.on(run)
+    met = met or GradientStatistics.from_run(run)
     n_steps = n_steps or (len(run.loss) if run is not None else N_STEPS)
     if run is not None and not _stayed_finite(run):
         run = None  # it blew up: what it met before counts, where it went does not
     typical = None if run is None else _root_mean_square(run.update)
     schedule = measure_schedule(optimizer, met, n_steps)
-    rested = hold_clocks(optimizer, met.largest) if _differentiable(optimizer) else (optimizer, ())
+    rested = (
+        freeze_counters(optimizer, met.largest) if _differentiable(optimizer) else (optimizer, ())
+    )
     if isinstance(rested, NotApplicable):
         clipping = measure_clipping(optimizer, None, met, run)
         return Analysis(rested, rested, clipping, schedule, rested, met, typical)
     still, held = rested
-    free = still.free if isinstance(still, Holding) else slice(None)
+    free = still.free if isinstance(still, FrozenStateOptimizer) else slice(None)
     seen = None if run is None else run._replace(state=run.state[:, :, free])
     starts = None
     if seen is not None and _differentiable(optimizer):
@@ -106,7 +108,7 @@ def analyze(
     point = find_convergence_point(still, starts, met, held)
     resting = None
     if isinstance(point, ConvergencePoint):
-        resting = whole_state(still, point.state[None])[0]
+        resting = full_state(still, point.state[None])[0]
     return Analysis(
         point,
         measure_momentum(point, seen),

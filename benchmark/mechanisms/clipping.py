@@ -16,7 +16,7 @@ from scipy.optimize.elementwise import find_root
 
 from loptbench.mechanisms.dynamics.linearization import checked_step
 from loptbench.mechanisms.dynamics.response import usable_gain
-from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
+from loptbench.mechanisms.values import GradientStatistics, NotApplicable, listed, or_none
 from loptbench.protocol import Optimizer, Trajectory
 
 Float = NDArray[np.float64]
@@ -80,7 +80,7 @@ class Clipping:
     states: tuple[UpdateFunction, ...]
     others: tuple[tuple[str, str], ...]
     gradients: Float
-    met: Met
+    met: GradientStatistics
 
     def at(self, where: str) -> UpdateFunction | None:
         """The update function of a state."""
@@ -135,7 +135,7 @@ class Clipping:
 def measure_clipping(
     optimizer: Optimizer,
     resting: Float | None,
-    met: Met,
+    met: GradientStatistics,
     run: Trajectory | None = None,
 ) -> Clipping | NotApplicable:
     """Measure clipping at h0, at h*, and at 16 states spread over real runs.
@@ -217,7 +217,7 @@ class _Answers:
                 self._answer(size, arm, state) / (self.gain[state] * ARMS[arm] * size)
             )
 
-    def half_saturation(self, met: Met) -> Float:
+    def half_saturation(self, met: GradientStatistics) -> Float:
         """g½: looked for on a grid of 12 points per decade, and bracketed there."""
         low, high = np.log10(NEAREST * met.typical), np.log10(FARTHEST * met.largest)
         grid = np.linspace(low, high, int(np.ceil((high - low) * PER_DECADE)) + 1)

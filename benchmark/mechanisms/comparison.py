@@ -1,4 +1,4 @@
-"""Holding one implementation's conclusions to another's."""
+"""FrozenStateOptimizer one implementation's conclusions to another's."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.dynamics.counters import Held
+from loptbench.mechanisms.dynamics.counters import FrozenVariable
 from loptbench.mechanisms.dynamics.fixed_points import (
-    BELOW_ONE,
-    RELAXATION,
-    RESIDUAL,
-    SAME_POINT,
+    MAX_RESIDUAL,
+    MAX_STABLE_EIGENVALUE,
+    RELAXATION_STEPS,
+    SAME_POINT_TOLERANCE,
     settle,
 )
-from loptbench.mechanisms.dynamics.linearization import MOST_STATE, checked_step, linearize
-from loptbench.mechanisms.dynamics.response import NO_ANSWER, NOT_SMOOTH, usable_gain
-from loptbench.mechanisms.values import Met, NotApplicable, listed, or_none
+from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE, checked_step, linearize
+from loptbench.mechanisms.dynamics.response import MAX_DERIVATIVE_ERROR, NO_RESPONSE, usable_gain
+from loptbench.mechanisms.values import GradientStatistics, NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Optimizer
 
 Float = NDArray[np.float64]
@@ -51,12 +51,12 @@ class ConvergencePoint:
     no_response: str = ""
     n_starts: int = 0
     n_same: int = 0
-    held: tuple[Held, ...] = ()
+    held: tuple[FrozenVariable, ...] = ()
 
     @property
     def stable(self) -> bool:
         """Whether small disturbances die out."""
-        return self.spectral_radius < BELOW_ONE
+        return self.spectral_radius < MAX_STABLE_EIGENVALUE
 
     def as_dict(self, drift: float | None) -> dict[str, Any]:
         """For programs; None for derivatives of an update that has none.
@@ -65,7 +65,7 @@ class ConvergencePoint:
             drift: `update` relative to a typical update, if one is known.
         """
         A, B, C, D = self.linear
-        if self.no_response and self.no_response != NO_ANSWER:
+        if self.no_response and self.no_response != NO_RESPONSE:
             C, D = (np.full_like(one, np.nan) for one in (C, D))
         return {
             "residual": self.residual,
@@ -88,8 +88,8 @@ class ConvergencePoint:
 def find_convergence_point(
     optimizer: Optimizer,
     starts: Float | None = None,
-    met: Met | None = None,
-    held: tuple[Held, ...] = (),
+    met: GradientStatistics | None = None,
+    held: tuple[FrozenVariable, ...] = (),
 ) -> ConvergencePoint | NotApplicable:
     """The fixed point that the autonomous system h ← F(h, 0) reaches from h0.
 
@@ -101,24 +101,24 @@ def find_convergence_point(
 
     Returns: the point, or why there is none.
     """
-    met = met or Met.on(None)
+    met = met or GradientStatistics.from_run(None)
     h0 = np.asarray(optimizer.initial_state(1))
     if not np.issubdtype(h0.dtype, np.floating):
         return NotApplicable(f"the state is {h0.dtype}: it has no derivatives")
-    if h0.shape[1] > MOST_STATE:
+    if h0.shape[1] > MAX_STATE_SIZE:
         return NotApplicable(
             f"the state has {h0.shape[1]:,} variables: Jacobians are formed of at most "
-            f"{MOST_STATE:,}"
+            f"{MAX_STATE_SIZE:,}"
         )
     h0, zero = h0.astype(np.float64), np.zeros(1)
     found = settle(optimizer, h0, zero)
-    if not found.found[0]:
+    if not found.converged[0]:
         return NotApplicable(_why_not(found.last, float(found.residual[0])))
     h, scale = found.state, max(1.0, float(np.abs(found.state).max(initial=0.0)))
     linear, error, update_error = linearize(optimizer, h, zero, met.typical)
     one = Linearization(*(np.asarray(matrix[0], np.float64) for matrix in linear))
     size = max(float(np.abs(one.A).max(initial=0.0)), float(np.abs(one.B).max(initial=0.0)))
-    if not np.isfinite(size) or error > NOT_SMOOTH * max(size, NOT_SMOOTH):
+    if not np.isfinite(size) or error > MAX_DERIVATIVE_ERROR * max(size, MAX_DERIVATIVE_ERROR):
         return NotApplicable(
             f"the state comes to rest at {_few(h[0])}, but is not differentiable there"
         )
@@ -128,10 +128,12 @@ def find_convergence_point(
         ends = settle(optimizer, np.asarray(starts, np.float64), np.zeros(n_starts))
         with np.errstate(invalid="ignore"):
             distance = np.abs(ends.state - h).max(axis=1, initial=0.0)
-        n_same = int(np.sum(distance <= SAME_POINT * scale))
+        n_same = int(np.sum(distance <= SAME_POINT_TOLERANCE * scale))
     update = float(checked_step(optimizer, h, zero)[1][0])
     _, (no_response,) = usable_gain(optimizer, h, met.typical)
-    if not no_response and not update_error <= NOT_SMOOTH * float(np.abs(one.C).max(initial=1.0)):
+    if not no_response and not update_error <= MAX_DERIVATIVE_ERROR * float(
+        np.abs(one.C).max(initial=1.0)
+    ):
         no_response = "the update is not differentiable by the state"
     return ConvergencePoint(
         h[0],
@@ -154,9 +156,11 @@ def _few(state: Float) -> str:
 
 def _why_not(last: Float, residual: float) -> str:
     if not np.all(np.isfinite(last)):
-        return f"without a gradient the state grows without bound within {sum(RELAXATION)} steps"
-    settles = f"without a gradient the state does not settle within {sum(RELAXATION)} steps"
-    if residual <= RESIDUAL:
+        return (
+            f"without a gradient the state grows without bound within {sum(RELAXATION_STEPS)} steps"
+        )
+    settles = f"without a gradient the state does not settle within {sum(RELAXATION_STEPS)} steps"
+    if residual <= MAX_RESIDUAL:
         return f"{settles}; there is a fixed point, but it does not come to rest there"
     return (
         f"no fixed point: {settles}; Newton's iteration from there ends at a residual of "

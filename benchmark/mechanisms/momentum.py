@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eig
 
 from loptbench.mechanisms.convergence import ConvergencePoint
-from loptbench.mechanisms.dynamics.response import NO_ANSWER
+from loptbench.mechanisms.dynamics.response import NO_RESPONSE
 from loptbench.mechanisms.values import NotApplicable, listed, or_none
 from loptbench.protocol import Linearization, Trajectory
 
@@ -135,7 +135,7 @@ def measure_momentum(
     first = float(D)
     total = first + float(C @ np.linalg.solve(np.eye(len(B)) - A, B))
     # Without an answer at once there may be one later.
-    if point.no_response and not (point.no_response == NO_ANSWER and total):
+    if point.no_response and not (point.no_response == NO_RESPONSE and total):
         return NotApplicable(f"at the convergence point {point.no_response}")
     if abs(total) <= NOTHING * abs(total - first):
         return NotApplicable("the total response to an impulse is zero")

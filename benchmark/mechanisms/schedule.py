@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.dynamics.linearization import checked_step
-from loptbench.mechanisms.dynamics.response import NO_ANSWER, usable_gain
+from loptbench.mechanisms.dynamics.response import NO_RESPONSE, usable_gain
 from loptbench.mechanisms.values import (
-    Met,
+    GradientStatistics,
     NotApplicable,
     listed,
     or_none,
@@ -75,7 +75,9 @@ class Schedule:
         }
 
 
-def measure_schedule(optimizer: Optimizer, met: Met, n_steps: int) -> Schedule | NotApplicable:
+def measure_schedule(
+    optimizer: Optimizer, met: GradientStatistics, n_steps: int
+) -> Schedule | NotApplicable:
     """Measure the schedule over a run's length.
 
     Args:
@@ -93,8 +95,8 @@ def measure_schedule(optimizer: Optimizer, met: Met, n_steps: int) -> Schedule |
     path = np.stack(states)
     D, reasons = usable_gain(optimizer, path, met.typical)
     # A rate of zero is one, unless it is all there is.
-    if any(reason != NO_ANSWER for reason in reasons):
-        reasons = [reason.replace(NO_ANSWER, "") for reason in reasons]
+    if any(reason != NO_RESPONSE for reason in reasons):
+        reasons = [reason.replace(NO_RESPONSE, "") for reason in reasons]
     for step, reason in enumerate(reasons):
         if reason:
             return NotApplicable(f"after {step} steps without a gradient {reason}")

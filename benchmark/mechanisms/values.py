@@ -26,7 +26,7 @@ class NotApplicable:
 
 
 @dataclasses.dataclass(frozen=True)
-class Met:
+class GradientStatistics:
     """The gradients that were met on real runs.
 
     Attributes:
@@ -43,7 +43,7 @@ class Met:
     largest: float
 
     @classmethod
-    def on(cls, run: Trajectory | None) -> "Met":
+    def from_run(cls, run: Trajectory | None) -> "GradientStatistics":
         """The gradients of a run; without one, or one without a gradient, those around 1."""
         if run is not None:
             by_problem = np.moveaxis(run.gradient, 1, 0).reshape(run.gradient.shape[1], -1)

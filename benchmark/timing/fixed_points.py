@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.implementations.reference.gru import GRU
-from loptbench.mechanisms.adaptation import sweep_of
-from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace
-from loptbench.mechanisms.values import Met
+from loptbench.mechanisms.adaptation import gradient_grid
+from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace_branch
+from loptbench.mechanisms.values import GradientStatistics
 from loptbench.optimizers import OptimizerSpec
 
 Float = NDArray[np.float64]
@@ -61,7 +61,7 @@ class FixedPointSpeed:
 def fixed_point_speed(spec: OptimizerSpec) -> FixedPointSpeed:
     """Time a sweep over 200 gradients, from 0.01 to 10 in both signs, of a GRU."""
     optimizer = GRU(spec)
-    gradients = sweep_of(Met.on(None))
+    gradients = gradient_grid(GradientStatistics.from_run(None))
     start = np.tile(optimizer.initial_state(1), (gradients.size, 1))
     before = time.perf_counter()
     found = _sweep(optimizer, gradients)
@@ -74,8 +74,8 @@ def fixed_point_speed(spec: OptimizerSpec) -> FixedPointSpeed:
         spec.n_state,
         gradients.size,
         ours,
-        int(found.found.sum()),
-        float(found.residual[found.found].max(initial=0.0)),
+        int(found.converged.sum()),
+        float(found.residual[found.converged].max(initial=0.0)),
         theirs,
         int(np.sum(q <= ENOUGH)),
         float(np.median(speed)),
@@ -89,7 +89,7 @@ def _sweep(optimizer: GRU, gradients: Float) -> FixedPoints:
     found = settle(optimizer, np.tile(resting, (gradients.size, 1)), gradients)
     half = gradients.size // 2
     for arm in (np.arange(half)[::-1], np.arange(half, gradients.size)):
-        trace(optimizer, resting[0], gradients[arm], found.of(arm))
+        trace_branch(optimizer, resting[0], gradients[arm], found.subset(arm))
     return found
 
 

@@ -1,10 +1,10 @@
-"""State variables that no gradient moves: step counts and constants.
+"""State variables that no gradient changes: step counters and constants.
 
-Adam counts its steps, and some optimizers carry their step size along as a state that never
-changes. Neither has anything to do with the gradient; but a count never comes to rest, and a
-constant has an eigenvalue of 1. For what is asked of an optimizer at rest both are held: a constant
-at its value, a count at a late one, where what it was there for (bias correction, warm-up) is
-spent. The schedule is measured with the clock running.
+Adam counts its steps. Some optimizers keep their step size in the state, where it never changes.
+Neither depends on the gradient. But a counter never comes to rest, and a constant has an eigenvalue
+of 1. So both are frozen for the measurements at a fixed point: a constant at its value, a counter
+at a late value, where its effect (bias correction, warm-up) has ended. The schedule is measured
+with the counters running.
 """
 
 import dataclasses
@@ -12,36 +12,44 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.dynamics.linearization import checked_step, own_linearization
+from loptbench.mechanisms.dynamics.linearization import checked_linearization, checked_step
 from loptbench.mechanisms.values import NotApplicable
 from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
 
 Float = NDArray[np.float64]
 
-BEFORE = 256
-DRIVEN_STEPS = 64
-DRIVEN_COMPONENTS = 8
-MOST = 3.0
-"""log10 of the largest gradient that they are driven by, unless larger ones are met."""
+N_FREE_STEPS = 256
+"""Steps without a gradient before the state variables are watched."""
 
-LATE = 10**9
-"""How many steps a clock is put forward: 0.9999999 to this power is nothing."""
+N_DRIVEN_STEPS = 64
+N_DRIVEN_COMPONENTS = 8
+"""Steps and components of the run under random gradients in which counters are detected."""
 
-SAME_PACE = 1e-6
-"""After a billion steps a count is known to 2e-7 of its pace."""
+MIN_LOG10_GRADIENT = -3.0
+MAX_LOG10_GRADIENT = 3.0
+"""Range of the random gradients; the upper end grows with the largest gradient of real runs."""
 
-SAME = 1e-9
-NEARBY = 1e-3
+N_LATE_STEPS = 10**9
+"""Steps by which a counter is advanced: 0.9999999 to this power is zero."""
+
+INCREMENT_TOLERANCE = 1e-6
+"""Relative tolerance for equal increments; after a billion steps a counter is known to 2e-7."""
+
+LATE_TOLERANCE = 1e-9
+"""Relative tolerance for equal steps of an optimizer with counters advanced even further."""
+
+DISPLACEMENT = 1e-3
+"""Relative displacement that shows whether a variable at rest is a constant."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
-    """A state variable that is held.
+class FrozenVariable:
+    """A state variable that is frozen.
 
     Attributes:
-        index: which.
-        value: at what.
-        counts: whether it is a clock; else it is a constant.
+        index: its index in the state.
+        value: the value at which it is frozen.
+        counts: whether it is a counter; otherwise it is a constant.
     """
 
     index: int
@@ -49,151 +57,175 @@ class Held:
     counts: bool
 
 
-class Holding:
-    """An optimizer of which some state variables are held: those that are left are its state."""
+class FrozenStateOptimizer:
+    """An optimizer with some state variables frozen; its state consists of the other ones.
 
-    def __init__(self, inner: Optimizer, held: tuple[Held, ...], n_state: int) -> None:
+    Args:
+        inner: the optimizer.
+        frozen: the state variables to freeze.
+        n_state: the number of state variables of `inner`.
+    """
+
+    def __init__(self, inner: Optimizer, frozen: tuple[FrozenVariable, ...], n_state: int) -> None:
         self.inner, self.n_state = inner, n_state
-        self.indices = np.array([one.index for one in held], int)
-        self.values = np.array([one.value for one in held])
+        self.indices = np.array([variable.index for variable in frozen], int)
+        self.values = np.array([variable.value for variable in frozen])
         self.free = np.setdiff1d(np.arange(n_state), self.indices)
 
-    def whole(self, state: Array) -> Float:
-        """States of the variables that are left, with those that are held beside them."""
-        whole = np.empty((len(state), self.n_state))
-        whole[:, self.free], whole[:, self.indices] = state, self.values
-        return whole
+    def full_state(self, state: Array) -> Float:
+        """States of the inner optimizer, (n, n_state), from those of the free variables."""
+        full = np.empty((len(state), self.n_state))
+        full[:, self.free], full[:, self.indices] = state, self.values
+        return full
 
     def initial_state(self, n_components: int) -> Array:
-        """The inner one's, of the variables that are left."""
+        """The free variables of the inner optimizer's initial state."""
         return np.asarray(self.inner.initial_state(n_components))[:, self.free]
 
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
-        """The inner one's, of the variables that are left."""
-        new, update = self.inner.step(self.whole(state), gradient)
-        return np.asarray(new)[:, self.free], update
+        """One step of the free variables, and the update."""
+        new_state, update = self.inner.step(self.full_state(state), gradient)
+        return np.asarray(new_state)[:, self.free], update
 
 
-class HoldingLinearizable(Holding):
-    """The same of an optimizer that differentiates itself."""
+class LinearizableFrozenStateOptimizer(FrozenStateOptimizer):
+    """A frozen-state optimizer whose inner optimizer differentiates itself."""
 
     inner: LinearizableOptimizer
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
-        """The inner one's, of the variables that are left."""
-        A, B, C, D = own_linearization(self.inner, self.whole(state), gradient)
+        """The rows and columns of the inner Jacobians that belong to the free variables."""
+        A, B, C, D = checked_linearization(self.inner, self.full_state(state), gradient)
         return Linearization(A[:, self.free][:, :, self.free], B[:, self.free], C[:, self.free], D)
 
 
-def hold_clocks(
+def freeze_counters(
     optimizer: Optimizer, largest: float = 1.0
-) -> tuple[Optimizer, tuple[Held, ...]] | NotApplicable:
-    """The optimizer with its clocks and constants held, and which they are.
+) -> tuple[Optimizer, tuple[FrozenVariable, ...]] | NotApplicable:
+    """Freeze the counters and constants of an optimizer.
 
-    The state is let go for 256 steps, and driven for 64 by gradients of all sizes: a variable
-    that has moved by the same amount at every step of every component is a clock, or a constant if
-    that is zero and it stays wherever it is put: one that only rests there has dynamics.
+    The state first runs for 256 steps without a gradient, then for 64 steps under random gradients
+    of all magnitudes. A variable is a counter if it changes by the same amount at every step of
+    every component. It is a constant if that amount is zero and it also stays where it is displaced
+    to. A variable that only rests there has dynamics.
 
     Args:
         optimizer: any optimizer in float64.
-        largest: the largest gradient that it meets; it is driven beyond that.
+        largest: the largest gradient of real runs; the random gradients go beyond it.
 
-    Returns: the optimizer itself where there are none; or why there is no answer: the update goes
-    on changing with the clock.
+    Returns: the optimizer with its frozen variables, or the optimizer itself if there are none; or
+        why there is no answer: the update never stops changing with the counter.
     """
     state = np.asarray(optimizer.initial_state(1), np.float64)
     with np.errstate(all="ignore"):
-        for _ in range(BEFORE):
-            before, (state, _) = state, checked_step(optimizer, state, np.zeros(1))
-            if np.array_equal(before, state) or not np.all(np.isfinite(state)):
+        for _ in range(N_FREE_STEPS):
+            previous, (state, _) = state, checked_step(optimizer, state, np.zeros(1))
+            if np.array_equal(previous, state) or not np.all(np.isfinite(state)):
                 break
     if not state.size or not np.all(np.isfinite(state)):
         return optimizer, ()
-    top = max(MOST, float(np.log10(2 * largest)))
-    pace, values = _driven(optimizer, state, top)
-    resting = [i for i in np.flatnonzero(pace == 0) if not _stays(optimizer, values, int(i), top)]
-    pace[resting] = np.nan
-    if np.any(pace > 0) or np.any(pace < 0):
-        late = np.where(np.isfinite(pace) & (pace != 0), values + LATE * pace, values)
+    max_log10 = max(MAX_LOG10_GRADIENT, float(np.log10(2 * largest)))
+    increments, values = _increments(optimizer, state, max_log10)
+    not_constant = [
+        i
+        for i in np.flatnonzero(increments == 0)
+        if not _stays_displaced(optimizer, values, int(i), max_log10)
+    ]
+    increments[not_constant] = np.nan
+    if np.any(increments > 0) or np.any(increments < 0):
+        late = np.where(_counts(increments), values + N_LATE_STEPS * increments, values)
         try:
             state, _ = checked_step(optimizer, late[None], np.zeros(1))
-            pace, values = _driven(optimizer, state, top)
-            pace[resting] = np.nan
+            increments, values = _increments(optimizer, state, max_log10)
+            increments[not_constant] = np.nan
         except Exception as error:
             return NotApplicable(
-                f"{_clocks(pace)} counts steps, and the optimizer cannot be put forward to see "
-                f"what it does in the end: {type(error).__name__}: {error}"
+                reason=f"{_counter_names(increments)} counts steps, and the optimizer cannot be "
+                f"put forward to see what it does in the end: {type(error).__name__}: {error}"
             )
-    held = tuple(
-        Held(int(i), float(values[i]), bool(pace[i] != 0))
-        for i in np.flatnonzero(np.isfinite(pace))
+    frozen = tuple(
+        FrozenVariable(index=int(i), value=float(values[i]), counts=bool(increments[i] != 0))
+        for i in np.flatnonzero(np.isfinite(increments))
     )
-    if not held:
+    if not frozen:
         return optimizer, ()
-    if any(one.counts for one in held) and not _spent(optimizer, values, pace, top):
+    if any(variable.counts for variable in frozen) and not _is_late(
+        optimizer, values, increments, max_log10
+    ):
         return NotApplicable(
-            f"{_clocks(pace)} counts steps, and the update goes on changing with it"
+            reason=f"{_counter_names(increments)} counts steps, and the update goes on changing "
+            "with it"
         )
-    kind = HoldingLinearizable if isinstance(optimizer, LinearizableOptimizer) else Holding
-    return kind(optimizer, held, len(values)), held
+    kind = (
+        LinearizableFrozenStateOptimizer
+        if isinstance(optimizer, LinearizableOptimizer)
+        else FrozenStateOptimizer
+    )
+    return kind(optimizer, frozen, len(values)), frozen
 
 
-def _clocks(pace: Float) -> str:
-    indices = np.flatnonzero(np.isfinite(pace) & (pace != 0))
+def _counts(increments: Float) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(increments) & (increments != 0))
+
+
+def _counter_names(increments: Float) -> str:
+    indices = np.flatnonzero(_counts(increments))
     return f"state variable {', '.join(str(i) for i in indices)}"
 
 
-def _driven(optimizer: Optimizer, state: Float, top: float) -> tuple[Float, Float]:
-    """By how much each variable moves at each step, NaN where that depends; and where they are."""
+def _increments(optimizer: Optimizer, state: Float, max_log10: float) -> tuple[Float, Float]:
+    """The increment of each variable per step, NaN where it is not constant; and the last state."""
     rng = np.random.default_rng(0)
-    h = np.repeat(state, DRIVEN_COMPONENTS, axis=0)
-    moves = []
-    for _ in range(DRIVEN_STEPS):
-        size = 10.0 ** rng.uniform(-3, top, DRIVEN_COMPONENTS)
-        new, _ = checked_step(optimizer, h, size * rng.choice([-1.0, 1.0], DRIVEN_COMPONENTS))
+    h = np.repeat(state, N_DRIVEN_COMPONENTS, axis=0)
+    changes = []
+    for _ in range(N_DRIVEN_STEPS):
+        size = 10.0 ** rng.uniform(MIN_LOG10_GRADIENT, max_log10, N_DRIVEN_COMPONENTS)
+        sign = rng.choice([-1.0, 1.0], N_DRIVEN_COMPONENTS)
+        new_state, _ = checked_step(optimizer, h, size * sign)
         with np.errstate(all="ignore"):
-            moves.append(new - h)
-        h = np.asarray(new, np.float64)
-    all_ = np.concatenate(moves)
+            changes.append(new_state - h)
+        h = np.asarray(new_state, np.float64)
+    change = np.concatenate(changes)
     with np.errstate(all="ignore"):
-        same = np.ptp(all_, axis=0) <= SAME_PACE * np.abs(all_).max(axis=0)
-    return np.where(same, all_.mean(axis=0), np.nan), h[0]
+        equal = np.ptp(change, axis=0) <= INCREMENT_TOLERANCE * np.abs(change).max(axis=0)
+    return np.where(equal, change.mean(axis=0), np.nan), h[0]
 
 
-def _stays(optimizer: Optimizer, values: Float, i: int, top: float) -> bool:
-    """Whether a variable that does not move would not either if it were somewhere else nearby."""
+def _stays_displaced(optimizer: Optimizer, values: Float, i: int, max_log10: float) -> bool:
+    """Whether a variable at rest also stays at other values nearby, as a constant does."""
     rng = np.random.default_rng(2)
-    gradient = 10.0 ** rng.uniform(-3, top, DRIVEN_COMPONENTS)
-    for share in (-NEARBY, NEARBY):
-        away = share * (abs(values[i]) or 1.0)
-        h = np.tile(values, (DRIVEN_COMPONENTS, 1))
-        h[:, i] += away
+    gradient = 10.0 ** rng.uniform(MIN_LOG10_GRADIENT, max_log10, N_DRIVEN_COMPONENTS)
+    for fraction in (-DISPLACEMENT, DISPLACEMENT):
+        displacement = fraction * (abs(values[i]) or 1.0)
+        h = np.tile(values, (N_DRIVEN_COMPONENTS, 1))
+        h[:, i] += displacement
         try:
-            moved = checked_step(optimizer, h, gradient)[0][:, i] - h[:, i]
+            change = checked_step(optimizer, h, gradient)[0][:, i] - h[:, i]
         except Exception:
-            return True  # it may be nowhere else
-        if not np.all(np.abs(moved) <= SAME_PACE * abs(away)):
+            return True  # other values may be invalid
+        if not np.all(np.abs(change) <= INCREMENT_TOLERANCE * abs(displacement)):
             return False
     return True
 
 
-def _spent(optimizer: Optimizer, values: Float, pace: Float, top: float) -> bool:
-    """Whether it makes no difference any more how far the clocks have gone."""
+def _is_late(optimizer: Optimizer, values: Float, increments: Float, max_log10: float) -> bool:
+    """Whether advancing the counters further makes no difference to a step any more."""
     rng = np.random.default_rng(1)
-    gradient = 10.0 ** rng.uniform(-3, top, DRIVEN_COMPONENTS)
-    counting = np.isfinite(pace) & (pace != 0)
-    answers = []
-    for further in (0, 1, 7, LATE):
-        h = np.where(counting, values + further * pace, values)
-        new, update = checked_step(optimizer, np.tile(h, (DRIVEN_COMPONENTS, 1)), gradient)
-        answers.append(np.concatenate([new[:, ~counting], update[:, None]], axis=1))
+    gradient = 10.0 ** rng.uniform(MIN_LOG10_GRADIENT, max_log10, N_DRIVEN_COMPONENTS)
+    counting = _counts(increments)
+    results = []
+    for n_steps in (0, 1, 7, N_LATE_STEPS):
+        h = np.where(counting, values + n_steps * increments, values)
+        new_state, update = checked_step(optimizer, np.tile(h, (N_DRIVEN_COMPONENTS, 1)), gradient)
+        results.append(np.concatenate([new_state[:, ~counting], update[:, None]], axis=1))
+    first = results[0]
     with np.errstate(all="ignore"):
         return all(
-            bool(np.all(np.abs(one - answers[0]) <= SAME * np.abs(answers[0]).max(axis=0)))
-            for one in answers[1:]
+            bool(np.all(np.abs(later - first) <= LATE_TOLERANCE * np.abs(first).max(axis=0)))
+            for later in results[1:]
         )
 
 
-def whole_state(optimizer: Optimizer, state: Array) -> Array:
-    """A state (n, n_state) of an optimizer in which clocks may be held, as the inner one has it."""
-    return optimizer.whole(state) if isinstance(optimizer, Holding) else state
+def full_state(optimizer: Optimizer, state: Array) -> Array:
+    """States (n, n_state) with the frozen variables of the optimizer included, if it has some."""
+    return optimizer.full_state(state) if isinstance(optimizer, FrozenStateOptimizer) else state

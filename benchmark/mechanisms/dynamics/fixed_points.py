@@ -1,11 +1,11 @@
-"""Where an optimizer's state rests under a gradient that stays: F(h*(g), g) = h*(g).
+"""Fixed points of the state under a constant gradient: F(h*(g), g) = h*(g).
 
-Many gradients and many starts at once. The state is first let go by itself, since it is where it
-*settles* that counts, and then polished by Newton's iteration with the Jacobian A,
+Many gradients and many initial states are treated at once. The state first evolves by itself,
+since the point of interest is the one where it *settles*. Then Newton's iteration refines it,
 
     h ← h − (A − I)⁻¹ (F(h, g) − h),
 
-which gets from a distance of 1e-2 to rounding in three or four steps, however slow the modes.
+which takes three or four steps from a distance of 1e-2 to rounding error, even for slow modes.
 """
 
 from collections.abc import Sequence
@@ -15,268 +15,329 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.dynamics.linearization import (
-    BLOCK_FLOATS,
+    MAX_BLOCK_ELEMENTS,
+    approximate_linearization,
     checked_step,
-    quick_linearization,
 )
 from loptbench.protocol import Optimizer
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-RELAXATION = (250, 2_000)
-"""Steps that the state is let go for: those that have not settled after the first go on."""
+RELAXATION_STEPS = (250, 2_000)
+"""Steps for which the state evolves by itself. A second stage follows for what has not settled."""
 
-SNAPSHOTS = 64
-WINDOWS = 4
-NEAR = 1e-2
-NEARER = 0.99
-STILL = 1e-9
-NEWTON_STEPS = 50
-RESIDUAL = 1e-12
+N_SNAPSHOTS = 64
+"""Number of states of a relaxation that are kept, evenly spaced in time."""
+
+N_WINDOWS = 4
+"""Number of time windows in which the distance to a fixed point must decrease."""
+
+MAX_WINDOW_RATIO = 0.99
+"""Largest ratio of the distances in the last and the first window for an approaching state."""
+
+NEIGHBOURHOOD = 1e-2
+"""Relative distance to a fixed point below which linear stability decides."""
+
+MIN_SPEED = 1e-9
+"""Relative change per step below which a state counts as at rest."""
+
+MAX_NEWTON_STEPS = 50
+
+MAX_RESIDUAL = 1e-12
+"""Largest max |F(h, g) − h|, relative to max(1, |h|), of a fixed point."""
+
 DISTURBANCE = 1e-5
-ZERO = 1e-290
-"""What is smaller is zero that Newton's iteration came to: nothing is left of a share of it."""
-DISTURBED_STEPS = 100
-CLEARLY = 0.9
-BRANCH = 0.1
-BELOW_ONE = 1 - 1e-9
-"""The largest |eigenvalue| of a point that is called stable. What is nearer to 1, or a little
-above, residuals of 1e-12 and rounding do not tell from an integrator, whose answer never ends."""
+"""Relative size of the disturbance in the test for stability."""
 
-SAME_POINT = 1e-6
+MIN_STATE_MAGNITUDE = 1e-290
+"""Below this, a state entry is treated as zero, and its disturbance is absolute."""
+
+N_DISTURBED_STEPS = 100
+"""Steps in each half of the test for stability."""
+
+MAX_DECAY_RATIO = 0.9
+"""Largest ratio of the distances in the two halves for a disturbance that clearly decays."""
+
+MAX_PREDICTION_ERROR = 0.1
+"""Largest distance between a point of a branch and its prediction, relative to the branch."""
+
+MAX_STABLE_EIGENVALUE = 1 - 1e-9
+"""The largest |eigenvalue| of a point that is called stable. Residuals of 1e-12 and rounding cannot
+distinguish a larger one from an integrator, whose response never ends."""
+
+SAME_POINT_TOLERANCE = 1e-6
+"""Largest distance of two states, relative to max(1, |h|), that count as the same point."""
 
 
 class FixedPoints(NamedTuple):
     """Fixed points, one for each gradient.
 
     Attributes:
-        state: h*(g), (n, n_state); NaN where none was reached.
+        state: h*(g), (n, n_state); NaN where there is none.
         residual: max |F(h*, g) − h*| relative to max(1, |h*|), (n,).
-        found: whether it is at most 1e-12 and the state comes to rest there, (n,).
-        last: where the state was when it was last seen moving by itself, (n, n_state).
+        converged: whether the residual is at most 1e-12 and the state comes to rest there, (n,).
+        last: the last state of the relaxation, (n, n_state).
     """
 
     state: Float
     residual: Float
-    found: Bool
+    converged: Bool
     last: Float
 
-    def of(self, which: NDArray[np.int64]) -> "FixedPoints":
-        """Some of them."""
-        return FixedPoints(
-            self.state[which], self.residual[which], self.found[which], self.last[which]
-        )
+    def subset(self, indices: NDArray[np.int64]) -> "FixedPoints":
+        """A copy of the points at these indices."""
+        return FixedPoints(*(field[indices] for field in self))
 
-    def put(self, which: NDArray[np.int64], others: "FixedPoints") -> None:
-        """Replace some of them."""
-        for field, new in zip(self, others, strict=True):
-            field[which] = new
+    def replace(self, indices: NDArray[np.int64], points: "FixedPoints") -> None:
+        """Replace the points at these indices, in place."""
+        for field, new in zip(self, points, strict=True):
+            field[indices] = new
 
 
 def settle(
     optimizer: Optimizer,
     start: Float,
     gradient: Float,
-    known: FixedPoints | None = None,
-    relaxation: Sequence[int] = RELAXATION,
+    candidates: FixedPoints | None = None,
+    relaxation_steps: Sequence[int] = RELAXATION_STEPS,
 ) -> FixedPoints:
-    """Where the state comes to rest under constant gradients.
+    """The fixed points where the state settles under constant gradients.
 
     Args:
         optimizer: any optimizer in float64.
-        start: where each begins, (n, n_state).
-        gradient: the gradient of each, (n,).
-        known: fixed points of the same gradients, such as those of a branch. Where Newton's
-            iteration ends elsewhere, the state may be on its way to one of them.
-        relaxation: the steps that it is let go for, in stages.
+        start: the initial states, (n, n_state).
+        gradient: the gradients, (n,).
+        candidates: fixed points for the same gradients, such as those of a branch. Where Newton's
+            iteration ends elsewhere, the state may be approaching one of them.
+        relaxation_steps: how long the state evolves by itself, in stages.
+
+    Returns: the n points; where the state does not settle, `converged` is false.
     """
     n = len(gradient)
     state = np.full_like(start, np.nan)
-    residual, found, last = np.full(n, np.inf), np.zeros(n, bool), start.copy()
-    for n_steps in relaxation:
-        todo = np.flatnonzero(~found)
+    residual, converged, last = np.full(n, np.inf), np.zeros(n, bool), start.copy()
+    for n_steps in relaxation_steps:
+        todo = np.flatnonzero(~converged)
         if not todo.size:
             break
         path = _relax(optimizer, last[todo], gradient[todo], n_steps)
         last[todo] = path[-1]
         finite = np.all(np.isfinite(path[-1]), axis=1)
         todo, path = todo[finite], path[:, finite]
-        point, small = newton(optimizer, last[todo], gradient[todo])
-        residual[todo] = small
-        rests = _comes_to(optimizer, path, point, gradient[todo], small <= RESIDUAL)
-        if known is not None:
-            other, its = known.state[todo], known.residual[todo]
-            possible = ~rests & known.found[todo]
-            rests_there = _comes_to(optimizer, path, other, gradient[todo], possible)
-            point[rests_there], residual[todo[rests_there]] = other[rests_there], its[rests_there]
-            rests |= rests_there
-        found[todo] = rests
-        state[todo] = np.where(found[todo][:, None], point, np.nan)
-    return FixedPoints(state, residual, found, last)
+        point, point_residual = newton(optimizer, last[todo], gradient[todo])
+        residual[todo] = point_residual
+        settled = _approaches(
+            optimizer, path, point, gradient[todo], point_residual <= MAX_RESIDUAL
+        )
+        if candidates is not None:
+            candidate = candidates.state[todo]
+            possible = ~settled & candidates.converged[todo]
+            at_candidate = _approaches(optimizer, path, candidate, gradient[todo], possible)
+            point[at_candidate] = candidate[at_candidate]
+            residual[todo[at_candidate]] = candidates.residual[todo][at_candidate]
+            settled |= at_candidate
+        converged[todo] = settled
+        state[todo] = np.where(settled[:, None], point, np.nan)
+    return FixedPoints(state, residual, converged, last)
 
 
-def beside(optimizer: Optimizer, gradients: Float, points: FixedPoints) -> FixedPoints:
-    """The fixed points next to those that are known, where none is: Newton's iteration from there.
+def extend_to_neighbours(
+    optimizer: Optimizer, gradients: Float, points: FixedPoints
+) -> FixedPoints:
+    """Fixed points for the gradients that have none, by Newton's iteration from the nearest one.
 
     Args:
         optimizer: any optimizer in float64.
         gradients: of one sign, in order, (n,).
         points: where the state settles under each.
     """
-    found = points.of(np.arange(len(gradients)))
-    here, todo = np.flatnonzero(points.found), np.flatnonzero(~points.found)
-    if here.size and todo.size:
-        nearest = here[np.abs(here - todo[:, None]).argmin(axis=1)]
+    extended = points.subset(np.arange(len(gradients)))
+    converged, todo = np.flatnonzero(points.converged), np.flatnonzero(~points.converged)
+    if converged.size and todo.size:
+        nearest = converged[np.abs(converged - todo[:, None]).argmin(axis=1)]
         state, residual = newton(optimizer, points.state[nearest], gradients[todo])
-        found.put(todo, FixedPoints(state, residual, residual <= RESIDUAL, points.last[todo]))
-    return found
+        extended.replace(
+            todo, FixedPoints(state, residual, residual <= MAX_RESIDUAL, points.last[todo])
+        )
+    return extended
 
 
-def trace(optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints) -> FixedPoints:
-    """The branch of fixed points that one without a gradient is continued to.
+def trace_branch(
+    optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints
+) -> FixedPoints:
+    """Continue a fixed point without a gradient to the branch of fixed points h*(g).
 
-    From each point the next is predicted along the tangent of the curve, dh*/dg = (I − A)⁻¹ B, and
-    corrected by Newton's iteration. Where all settle to what their neighbours predict, that is the
-    branch, and it takes one batch to see; from the first that does not, it is followed point by
-    point. A branch that ends, at a fold, is not jumped off: from there on nothing is found.
+    The tangent of the curve, dh*/dg = (I − A)⁻¹ B, predicts the next point, and Newton's iteration
+    corrects it. Where all states settle at the points that their neighbours predict, these are the
+    branch, and one batch is enough. From the first exception on, the branch is continued point by
+    point. At a fold the branch ends: there are no points beyond.
 
     Args:
         optimizer: any optimizer in float64.
         start: the fixed point without a gradient, (n_state,).
-        gradients: outwards from zero, (n,).
+        gradients: of one sign, outwards from zero, (n,).
         points: where the state settles under each.
+
+    Returns: the n points of the branch; not converged beyond its end.
     """
     n = len(gradients)
-    # A state variable may go far: what is a jump is a share of how far it goes.
-    reach = np.maximum(1.0, np.abs(points.state[points.found]).max(axis=0, initial=0.0))
-    at = np.concatenate([start[None], points.state[:-1]])
-    g = np.concatenate([[0.0], gradients[:-1]])
-    known = np.concatenate([[True], points.found[:-1]]) & points.found
-    state, residual, kept = _next(optimizer, at[known], g[known], gradients[known], reach)
-    apart = _distance(state, points.state[known])
-    known[known] = kept & (apart <= SAME_POINT * _size(state))
-    n_known = n if known.all() else int(known.argmin())
-    branch = points.of(np.arange(n))
-    branch.state[n_known:], branch.residual[n_known:] = np.nan, np.inf
-    branch.found[n_known:] = False
-    for i in range(n_known, n):
-        last, before = (branch.state[i - 1], gradients[i - 1]) if i else (start, 0.0)
-        state, residual, kept = _next(
-            optimizer, last[None], np.array([before]), gradients[i : i + 1], reach
+    # State variables may have large values: a jump is measured relative to their range.
+    reach = np.maximum(1.0, np.abs(points.state[points.converged]).max(axis=0, initial=0.0))
+    previous_state = np.concatenate([start[None], points.state[:-1]])
+    previous_gradient = np.concatenate([[0.0], gradients[:-1]])
+    on_branch = np.concatenate([[True], points.converged[:-1]]) & points.converged
+    state, _, continued = _continue(
+        optimizer,
+        previous_state[on_branch],
+        previous_gradient[on_branch],
+        gradients[on_branch],
+        reach,
+    )
+    distance = _distance(state, points.state[on_branch])
+    on_branch[on_branch] = continued & (distance <= SAME_POINT_TOLERANCE * _scale(state))
+    n_on_branch = n if on_branch.all() else int(on_branch.argmin())
+    branch = points.subset(np.arange(n))
+    branch.state[n_on_branch:], branch.residual[n_on_branch:] = np.nan, np.inf
+    branch.converged[n_on_branch:] = False
+    for i in range(n_on_branch, n):
+        h, g = (branch.state[i - 1], gradients[i - 1]) if i else (start, 0.0)
+        state, residual, continued = _continue(
+            optimizer, h[None], np.array([g]), gradients[i : i + 1], reach
         )
-        if not kept[0]:
+        if not continued[0]:
             break
-        branch.state[i], branch.residual[i], branch.found[i] = state[0], residual[0], True
+        branch.state[i], branch.residual[i], branch.converged[i] = state[0], residual[0], True
     return branch
 
 
-def _next(
-    optimizer: Optimizer, at: Float, gradient: Float, then: Float, reach: Float
+def _continue(
+    optimizer: Optimizer, state: Float, gradient: Float, next_gradient: Float, reach: Float
 ) -> tuple[Float, Float, Bool]:
-    """The fixed points beside others, under gradients a little further on; and whether they are."""
-    A, B, *_ = quick_linearization(optimizer, at, gradient)
-    tangent = _solve(np.eye(at.shape[1]) - A, B[:, :, None])[:, :, 0]
-    guess = at + (then - gradient)[:, None] * tangent
-    state, residual = newton(optimizer, guess, then)
-    near = _distance(state / reach, guess / reach) <= BRANCH
-    return state, residual, (residual <= RESIDUAL) & near
+    """Fixed points under the next gradients, their residuals, and whether they continue it."""
+    A, B, *_ = approximate_linearization(optimizer, state, gradient)
+    tangent = _solve(np.eye(state.shape[1]) - A, B[:, :, None])[:, :, 0]
+    prediction = state + (next_gradient - gradient)[:, None] * tangent
+    next_state, residual = newton(optimizer, prediction, next_gradient)
+    near = _distance(next_state / reach, prediction / reach) <= MAX_PREDICTION_ERROR
+    return next_state, residual, (residual <= MAX_RESIDUAL) & near
 
 
 def stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
-    """Whether small disturbances of fixed points die out, (n,).
+    """Whether small disturbances of fixed points decay, (n,).
 
-    Each state variable is disturbed by 1e-5 of its size. Where the largest distance in the second
-    hundred steps is not clearly smaller than in the first, and not rounding alone, the eigenvalues
-    of A decide.
+    Each state variable is disturbed by 1e-5 of its size. The largest distances in the first and in
+    the second hundred steps are compared. Where the second is not clearly smaller, and is more than
+    rounding, the eigenvalues of A decide.
+
+    Args:
+        optimizer: any optimizer in float64.
+        state: fixed points, (n, n_state).
+        gradient: their gradients, (n,).
     """
     if not state.size:
         return np.ones(len(state), bool)
     rng = np.random.default_rng(0)
-    sizes = np.where(np.abs(state) < ZERO, 1.0, np.abs(state))
-    h = state + DISTURBANCE * sizes * rng.choice([-1.0, 1.0], state.shape)
+    scale = np.where(np.abs(state) < MIN_STATE_MAGNITUDE, 1.0, np.abs(state))
+    h = state + DISTURBANCE * scale * rng.choice([-1.0, 1.0], state.shape)
     largest = np.zeros((2, len(state)))
-    for i in range(2):
-        for _ in range(DISTURBED_STEPS):
+    for half in range(2):
+        for _ in range(N_DISTURBED_STEPS):
             h = _step(optimizer, h, gradient)
             with np.errstate(invalid="ignore"):
-                largest[i] = np.maximum(largest[i], np.abs((h - state) / sizes).max(axis=1))
-    dies_out = (largest[1] < CLEARLY * largest[0]) | (largest[1] < STILL)
-    rest = np.flatnonzero(~dies_out)
-    dies_out[rest] = attracts(optimizer, state[rest], gradient[rest])
-    return np.asarray(dies_out)
+                distance = np.abs((h - state) / scale).max(axis=1)
+                largest[half] = np.maximum(largest[half], distance)
+    decays = (largest[1] < MAX_DECAY_RATIO * largest[0]) | (largest[1] < MIN_SPEED)
+    undecided = np.flatnonzero(~decays)
+    decays[undecided] = linearly_stable(optimizer, state[undecided], gradient[undecided])
+    return np.asarray(decays)
 
 
-def attracts(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
-    """Whether all eigenvalues of A at fixed points are below 1, (n,)."""
-    found = np.zeros(len(state), bool)
+def linearly_stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
+    """Whether all eigenvalues of A at fixed points are below 1, (n,); arguments as of `stable`."""
+    below_one = np.zeros(len(state), bool)
     for i in range(len(state)):
-        A = quick_linearization(optimizer, state[i : i + 1], gradient[i : i + 1]).A[0]
+        A = approximate_linearization(optimizer, state[i : i + 1], gradient[i : i + 1]).A[0]
         if np.all(np.isfinite(A)):
-            found[i] = np.abs(np.linalg.eigvals(A)).max(initial=0.0) < BELOW_ONE
-    return found
+            spectral_radius = np.abs(np.linalg.eigvals(A)).max(initial=0.0)
+            below_one[i] = spectral_radius < MAX_STABLE_EIGENVALUE
+    return below_one
 
 
-def conditions(optimizer: Optimizer, state: Float, gradient: Float) -> Float:
-    """‖(I − A)⁻¹‖∞ at each state: how far an error in F moves a fixed point, (n,)."""
+def condition_numbers(optimizer: Optimizer, state: Float, gradient: Float) -> Float:
+    """‖(I − A)⁻¹‖∞ at each state: how far an error in F moves a fixed point, (n,).
+
+    Args:
+        optimizer: any optimizer in float64.
+        state: fixed points, (n, n_state).
+        gradient: their gradients, (n,).
+    """
     n, n_state = state.shape
-    found = np.ones(n)
-    size = max(1, BLOCK_FLOATS // max(1, n_state**2))
-    for first in range(0, n if n_state else 0, size):
-        part = slice(first, first + size)
-        A = quick_linearization(optimizer, state[part], gradient[part]).A
+    condition = np.ones(n)
+    block_size = max(1, MAX_BLOCK_ELEMENTS // max(1, n_state**2))
+    for first in range(0, n if n_state else 0, block_size):
+        block = slice(first, first + block_size)
+        A = approximate_linearization(optimizer, state[block], gradient[block]).A
         with np.errstate(all="ignore"):
             inverse = _solve(np.eye(n_state) - A, np.eye(n_state))
-        found[part] = np.abs(inverse).sum(axis=2).max(axis=1)
-    return found
+        condition[block] = np.abs(inverse).sum(axis=2).max(axis=1)
+    return condition
 
 
-def newton(optimizer: Optimizer, h: Float, gradient: Float) -> tuple[Float, Float]:
-    """Newton's iteration on F(h, g) − h = 0 from every start, and the residuals, (n,).
+def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, Float]:
+    """Newton's iteration on F(h, g) − h = 0 from every initial state.
 
-    Each start keeps the best point that it has seen, and is left alone once a step does not improve
-    it.
+    Each component keeps its best point, and stops once a step does not improve it.
+
+    Args:
+        optimizer: any optimizer in float64.
+        start: the initial states, (n, n_state).
+        gradient: the gradients, (n,).
+
+    Returns: the best points, (n, n_state), and their relative residuals, (n,).
     """
-    best, smallest = h.copy(), _residual(optimizer, h, gradient)
-    going = np.flatnonzero((smallest > 0) & np.isfinite(smallest))
-    size = max(1, BLOCK_FLOATS // max(1, h.shape[1] ** 2))
-    for _ in range(NEWTON_STEPS):
-        if not going.size or not h.shape[1]:
+    best, best_residual = start.copy(), _residual(optimizer, start, gradient)
+    active = np.flatnonzero((best_residual > 0) & np.isfinite(best_residual))
+    n_state = start.shape[1]
+    block_size = max(1, MAX_BLOCK_ELEMENTS // max(1, n_state**2))
+    for _ in range(MAX_NEWTON_STEPS):
+        if not active.size or not n_state:
             break
-        better = np.zeros(going.size, bool)
-        for first in range(0, going.size, size):
-            part = going[first : first + size]
-            at, g = best[part], gradient[part]
-            A = quick_linearization(optimizer, at, g).A
-            speed = (_step(optimizer, at, g) - at)[:, :, None]
-            moved = at - _solve(A - np.eye(h.shape[1]), speed)[:, :, 0]
+        improving = np.zeros(active.size, bool)
+        for first in range(0, active.size, block_size):
+            block = active[first : first + block_size]
+            h, g = best[block], gradient[block]
+            A = approximate_linearization(optimizer, h, g).A
+            velocity = (_step(optimizer, h, g) - h)[:, :, None]
+            moved = h - _solve(A - np.eye(n_state), velocity)[:, :, 0]
             residual = _residual(optimizer, moved, g)
-            improved = residual < smallest[part]
-            best[part[improved]], smallest[part[improved]] = moved[improved], residual[improved]
-            better[first : first + size] = improved & (residual > 0)
-        going = going[better]
-    return best, smallest
+            improved = residual < best_residual[block]
+            best[block[improved]] = moved[improved]
+            best_residual[block[improved]] = residual[improved]
+            improving[first : first + block_size] = improved & (residual > 0)
+        active = active[improving]
+    return best, best_residual
 
 
-def _solve(matrix: Float, right: Float) -> Float:
-    """The solutions of linear systems; the shortest ones where a matrix is singular.
+def _solve(matrix: Float, right_side: Float) -> Float:
+    """The solutions of linear systems; the least-norm solutions where a matrix is singular.
 
     Args:
         matrix: (n, n_state, n_state).
-        right: (n, n_state, ...).
+        right_side: (n, n_state, ...).
     """
     try:
-        return np.asarray(np.linalg.solve(matrix, right))
+        return np.asarray(np.linalg.solve(matrix, right_side))
     except np.linalg.LinAlgError:
-        usable = np.where(np.isfinite(matrix), matrix, 0.0)
-        return np.asarray(np.linalg.pinv(usable) @ right)
+        finite = np.where(np.isfinite(matrix), matrix, 0.0)
+        return np.asarray(np.linalg.pinv(finite) @ right_side)
 
 
 def _step(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
     return np.asarray(checked_step(optimizer, h, gradient)[0], np.float64)
 
 
-def _size(h: Float) -> Float:
+def _scale(h: Float) -> Float:
     return np.asarray(np.maximum(1.0, np.abs(h).max(axis=1, initial=0.0)))
 
 
@@ -286,46 +347,54 @@ def _distance(a: Float, b: Float) -> Float:
 
 def _residual(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(
-            _distance(_step(optimizer, h, gradient), h) / _size(h), nan=np.inf, posinf=np.inf
-        )
+        residual = _distance(_step(optimizer, h, gradient), h) / _scale(h)
+        return np.nan_to_num(residual, nan=np.inf, posinf=np.inf)
 
 
 def _relax(optimizer: Optimizer, h: Float, gradient: Float, n_steps: int) -> Float:
-    """The state at 64 times, evenly over the steps, (64, n, n_state); who rests is left alone."""
+    """64 snapshots of the states, evenly spaced, (64, n, n_state); a state at rest stops early."""
     h = h.copy()
-    going = np.arange(len(h))
-    path: list[Float] = []
+    moving = np.arange(len(h))
+    snapshots: list[Float] = []
     for k in range(1, n_steps + 1):
-        if going.size:
-            moved = _step(optimizer, h[going], gradient[going])
+        if moving.size:
+            moved = _step(optimizer, h[moving], gradient[moving])
             with np.errstate(invalid="ignore", over="ignore"):
-                speed = _distance(moved, h[going]) / _size(moved)
-            h[going] = moved
-            going = going[np.isfinite(speed) & (speed > STILL)]
-        if k * SNAPSHOTS // n_steps > len(path):
-            path.append(h.copy())
-    return np.stack(path)
+                speed = _distance(moved, h[moving]) / _scale(moved)
+            h[moving] = moved
+            moving = moving[np.isfinite(speed) & (speed > MIN_SPEED)]
+        if k * N_SNAPSHOTS // n_steps > len(snapshots):
+            snapshots.append(h.copy())
+    return np.stack(snapshots)
 
 
-def _comes_to(
+def _approaches(
     optimizer: Optimizer, path: Float, point: Float, gradient: Float, possible: Bool
 ) -> Bool:
-    """Whether a state that was let go ends at a point, or comes nearer and nearer to it.
+    """Whether a relaxing state ends at a fixed point, or approaches it.
 
-    The time is cut into four windows, and the largest distance in each must be smaller than in the
-    one before: that of a cycle around the point is not. In all it must fall by a hundredth: a state
-    that wanders off for ever comes nearer to a point at infinity as well. And small disturbances of
-    the point must die out: a state comes nearer to a cycle around it, too, that it starts outside
-    of. One that is near, and does none of this, is on its way there if they do.
+    The time is cut into four windows, and the largest distance must decrease from each to the next:
+    on a cycle around the point it does not. In total it must fall by a hundredth, because a state
+    that diverges also approaches a point at infinity. And the point must be stable, because a state
+    also comes nearer to a point inside of a cycle that it approaches from outside. A state that is
+    near without a steady decrease is approaching if the point is linearly stable.
+
+    Args:
+        optimizer: any optimizer in float64.
+        path: the relaxing states, (n_snapshots, n, n_state).
+        point: the fixed points, (n, n_state).
+        gradient: (n,).
+        possible: which components are asked for, (n,).
     """
-    distance = np.stack([_distance(at, point) for at in path])
-    there = distance[-1] <= SAME_POINT * _size(point)
-    windows = distance.reshape(WINDOWS, SNAPSHOTS // WINDOWS, distance.shape[1]).max(axis=1)
-    nearer = np.all(np.diff(windows, axis=0) < 0, axis=0) & (windows[-1] <= NEARER * windows[0])
-    comes = np.asarray(possible & there)
-    coming = np.flatnonzero(possible & nearer & ~there)
-    comes[coming] = stable(optimizer, point[coming], gradient[coming])
-    near = np.flatnonzero(possible & ~nearer & ~there & (distance[-1] <= NEAR * _size(point)))
-    comes[near] = attracts(optimizer, point[near], gradient[near])
-    return comes
+    distance = np.stack([_distance(state, point) for state in path])
+    at_point = distance[-1] <= SAME_POINT_TOLERANCE * _scale(point)
+    windows = distance.reshape(N_WINDOWS, N_SNAPSHOTS // N_WINDOWS, distance.shape[1]).max(axis=1)
+    decreasing = np.all(np.diff(windows, axis=0) < 0, axis=0)
+    decreasing &= windows[-1] <= MAX_WINDOW_RATIO * windows[0]
+    approaches = np.asarray(possible & at_point)
+    coming = np.flatnonzero(possible & decreasing & ~at_point)
+    approaches[coming] = stable(optimizer, point[coming], gradient[coming])
+    near = distance[-1] <= NEIGHBOURHOOD * _scale(point)
+    undecided = np.flatnonzero(possible & ~decreasing & ~at_point & near)
+    approaches[undecided] = linearly_stable(optimizer, point[undecided], gradient[undecided])
+    return approaches

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from loptbench.agreement.comparison import ORACLE
 from loptbench.conformance.cases import in_domain
-from loptbench.mechanisms.dynamics.linearization import by_differences
+from loptbench.mechanisms.dynamics.linearization import linearize_by_ridders
 from loptbench.optimizers import OptimizerSpec, baseline, composed, momentum, random_gru, sgd
 from loptbench.rollout.trajectory import meta_objective
 from loptbench.tasks import Digits, Quadratic, Rosenbrock, TwoMoons, get_task
@@ -66,7 +66,7 @@ def drawn(spec: OptimizerSpec, seed: int, n: int = 4) -> tuple[Float, Float]:
 def test_linearize_is_the_derivative_of_step(spec: OptimizerSpec, seed: int) -> None:
     optimizer = ORACLE.optimizer(spec, "float64", "cpu")
     state, gradient = drawn(spec, seed)
-    expected, state_error, update_error = by_differences(optimizer, state, gradient)
+    expected, state_error, update_error = linearize_by_ridders(optimizer, state, gradient)
     assert max(state_error, update_error) < 1e-6
     for found, wanted in zip(optimizer.linearize(state, gradient), expected, strict=True):
         assert found.shape == wanted.shape

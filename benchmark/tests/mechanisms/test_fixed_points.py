@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
 from loptbench.mechanisms.convergence import find_convergence_point
-from loptbench.mechanisms.dynamics.counters import Holding, hold_clocks
-from loptbench.mechanisms.dynamics.fixed_points import newton, settle, stable, trace
-from loptbench.mechanisms.dynamics.linearization import gain, ridders
+from loptbench.mechanisms.dynamics.counters import FrozenStateOptimizer, freeze_counters
+from loptbench.mechanisms.dynamics.fixed_points import newton, settle, stable, trace_branch
+from loptbench.mechanisms.dynamics.linearization import gain, ridders_derivative
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
-from loptbench.mechanisms.values import Met, NotApplicable
+from loptbench.mechanisms.values import GradientStatistics, NotApplicable
 
 pytestmark = pytest.mark.harness
 
@@ -39,7 +39,7 @@ def test_a_slow_state_is_found_where_it_is_going(rate: float, target: float) -> 
     """h' = h + r (t − h)/1000 has come less than a fifth of the way after 250 steps."""
     slow = Scalar(lambda h, g: h + rate * (target - h) / 1000)
     found = settle(slow, np.zeros((1, 1)), np.zeros(1))
-    assert found.found[0]
+    assert found.converged[0]
     assert found.residual[0] <= 1e-12
     assert found.state[0, 0] == pytest.approx(target, rel=1e-9, abs=1e-9)
 
@@ -50,7 +50,7 @@ def test_a_cycle_is_no_fixed_point_though_newton_finds_one_inside() -> None:
 
     cycle = Scalar(turn, start=0.3)
     found = settle(cycle, np.array([[0.3]]), np.zeros(1))
-    assert not found.found[0]
+    assert not found.converged[0]
     inside, residual = newton(cycle, np.array([[0.6]]), np.zeros(1))
     assert inside[0, 0] == pytest.approx(1 - 1 / 3.2)
     assert residual[0] <= 1e-12
@@ -73,7 +73,7 @@ def test_a_state_that_nears_a_cycle_from_outside_does_not_rest_in_its_middle() -
             return size * h @ turn.T, -g
 
     found = settle(Turning(), np.array([[1.0, 0.0]]), np.zeros(1))
-    assert not found.found[0]
+    assert not found.converged[0]
     assert 0.6 < np.linalg.norm(found.last[0]) < 0.8
 
 
@@ -89,7 +89,9 @@ def test_another_point_that_h0_leads_to_is_reported() -> None:
             return np.stack([0.9 * s, q + 0.2 * (q - q**3 + 20 * s * g)], axis=1), -g
 
     point = find_convergence_point(Pushed())
-    found = measure_adaptation(Pushed(), point, Met(np.zeros((0, 0)), 0.1, 0.07, 0.1))
+    found = measure_adaptation(
+        Pushed(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.07, 0.1)
+    )
     assert isinstance(found, Adaptation)
     np.testing.assert_allclose(found.state[:, 1], -1, rtol=1e-9)
     np.testing.assert_array_equal(found.several, found.gradients > 0)
@@ -100,7 +102,7 @@ def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
     fold = 2 / (3 * np.sqrt(3))
     folded = Scalar(lambda h, g: h + 0.1 * (h - h**3 + g), start=1.0)
     point = find_convergence_point(folded)
-    found = measure_adaptation(folded, point, Met(np.zeros((0, 0)), 0.1, 0.01, 1.0))
+    found = measure_adaptation(folded, point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.01, 1.0))
     assert isinstance(found, Adaptation)
     below = found.gradients[found.gradients < 0]
     first_lost = below[below < -fold].max()
@@ -117,8 +119,8 @@ def test_a_branch_that_goes_far_does_not_end(size: float) -> None:
     square = Scalar(lambda h, g: 0.9 * h + 0.1 * g**2)
     gradients = size * np.geomspace(0.1, 10, 20)
     points = settle(square, np.zeros((20, 1)), gradients)
-    branch = trace(square, np.zeros(1), gradients, points)
-    assert branch.found.all()
+    branch = trace_branch(square, np.zeros(1), gradients, points)
+    assert branch.converged.all()
     np.testing.assert_allclose(branch.state[:, 0], gradients**2, rtol=1e-9)
 
 
@@ -138,7 +140,7 @@ class Latch:
 def test_another_fixed_point_of_the_same_gradient_is_reported() -> None:
     """Let go at once, the state overshoots into another basin than slow change leads to."""
     point = find_convergence_point(Latch())
-    found = measure_adaptation(Latch(), point, Met(np.zeros((0, 0)), 0.1, 0.1, 0.99))
+    found = measure_adaptation(Latch(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.1, 0.99))
     assert isinstance(found, Adaptation)
     q = found.state[:, 2]
     assert np.all(np.isinf(found.branch_ends))
@@ -158,7 +160,7 @@ def test_a_step_size_that_is_carried_along_is_held(beta: float) -> None:
             m = beta * h[:, 0] + g
             return np.stack([m, h[:, 1]], axis=1), -h[:, 1] * m
 
-    rested = hold_clocks(Carried())
+    rested = freeze_counters(Carried())
     assert not isinstance(rested, NotApplicable)
     optimizer, held = rested
     assert [(one.index, one.value, one.counts) for one in held] == [(1, 0.3, False)]
@@ -183,10 +185,10 @@ class Clocked:
 
 
 def test_a_count_is_held_late_where_it_makes_no_difference_any_more() -> None:
-    rested = hold_clocks(Clocked(lambda t: 0.1 * (1 - 0.999999**t)))
+    rested = freeze_counters(Clocked(lambda t: 0.1 * (1 - 0.999999**t)))
     assert not isinstance(rested, NotApplicable)
     optimizer, held = rested
-    assert isinstance(optimizer, Holding)
+    assert isinstance(optimizer, FrozenStateOptimizer)
     assert [(one.index, one.counts) for one in held] == [(1, True)]
     found = measure_momentum(find_convergence_point(optimizer))
     assert isinstance(found, Momentum)
@@ -203,7 +205,7 @@ def test_a_count_is_held_late_where_it_makes_no_difference_any_more() -> None:
     ],
 )
 def test_a_count_without_an_end_is_said(rate: Any, words: str) -> None:
-    rested = hold_clocks(Clocked(rate))
+    rested = freeze_counters(Clocked(rate))
     assert isinstance(rested, NotApplicable)
     assert words in rested.reason
     assert "state variable 1 counts steps" in rested.reason
@@ -216,7 +218,7 @@ def test_a_count_that_stops_is_a_constant() -> None:
             new[:, 1] = np.minimum(new[:, 1], 5000)
             return new, update
 
-    rested = hold_clocks(Stops(lambda t: 0.1 + 1e-5 * t))
+    rested = freeze_counters(Stops(lambda t: 0.1 + 1e-5 * t))
     assert not isinstance(rested, NotApplicable)
     assert [(one.value, one.counts) for one in rested[1]] == [(5000.0, False)]
 
@@ -224,14 +226,16 @@ def test_a_count_that_stops_is_a_constant() -> None:
 @given(at=st.floats(-3, 3), scale=st.floats(1e-3, 1e3))
 def test_ridders_is_exact_to_rounding_for_what_is_smooth(at: float, scale: float) -> None:
     x = at * scale
-    slope, error = ridders(lambda t: np.array([np.tanh((x + t * scale) / scale)]))
+    slope, error = ridders_derivative(lambda t: np.array([np.tanh((x + t * scale) / scale)]))
     exact = 1 / np.cosh(at) ** 2
     assert abs(slope[0] - exact) <= max(error[0], 1e-13)
     assert error[0] < 1e-9
 
 
 def test_the_error_says_where_there_is_no_derivative() -> None:
-    slope, error = ridders(lambda t: np.array([np.sign(t), np.abs(t), np.clip(t, -0.01, 0.01)]))
+    slope, error = ridders_derivative(
+        lambda t: np.array([np.sign(t), np.abs(t), np.clip(t, -0.01, 0.01)])
+    )
     assert error[0] > 1e-2 * abs(slope[0])
     assert slope[1] == 0  # the symmetric one, which |t| has
     assert slope[2] == pytest.approx(1, rel=1e-12)

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from loptbench.agreement.comparison import ORACLE
 from loptbench.errors import ContractError
 from loptbench.mechanisms.analysis import analyze
-from loptbench.mechanisms.values import Met, NotApplicable
+from loptbench.mechanisms.values import GradientStatistics, NotApplicable
 from loptbench.optimizers import baseline, sgd
 from loptbench.protocol import Linearization
 from loptbench.rollout.trajectory import run, unroll_by_steps
@@ -156,7 +156,7 @@ def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:
     loss, gradient = runs.loss.copy(), runs.gradient.copy()
     loss[10:, 2] = 1e7 * loss[0, 2]
     gradient[10:, 2] *= 1e30
-    met = Met.on(runs._replace(loss=loss, gradient=gradient))
+    met = GradientStatistics.from_run(runs._replace(loss=loss, gradient=gradient))
     assert met.largest == np.abs(runs.gradient).max()
     assert np.count_nonzero(met.gradients[2]) == 5
     assert np.count_nonzero(met.gradients[1]) == 150
@@ -258,7 +258,7 @@ def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> N
 
 def test_a_rate_that_only_gradients_below_epsilon_get_is_none() -> None:
     """RMSProp as tuned on two_moons: at rest its D is −α/ε = 10⁶, on gradients around 0.01."""
-    met = Met(np.zeros((0, 0)), 0.01, 1e-4, 1.0)
+    met = GradientStatistics(np.zeros((0, 0)), 0.01, 1e-4, 1.0)
     found = analyze(made(baseline("rmsprop", alpha=0.01, gamma=0.9999)), met=met)
     for absent in (found.momentum, found.schedule):
         assert isinstance(absent, NotApplicable)
@@ -266,7 +266,7 @@ def test_a_rate_that_only_gradients_below_epsilon_get_is_none() -> None:
 
 
 def test_a_clip_far_below_the_gradients_is_still_one() -> None:
-    met = Met(np.zeros((0, 0)), 1.0, 0.1, 10.0)
+    met = GradientStatistics(np.zeros((0, 0)), 1.0, 0.1, 10.0)
     hard = from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.002, 0.002)), ())
     soft = from_functions(lambda h, g: ([], -0.1 * g / (1 + np.abs(g) / 0.01)), ())
     for optimizer, half in ((hard, 0.004), (soft, 0.01)):
@@ -316,7 +316,7 @@ def test_rates_that_always_fall_are_in_order_over_any_number_of_decades() -> Non
     optimizer = from_functions(
         lambda h, g: ([0.5 * h[0] + 0.5 * np.abs(g)], -g * (0.001 + h[0]) ** -6), (0.0,)
     )
-    met = Met(np.zeros((0, 0)), 1.0, 0.1, 10.0)
+    met = GradientStatistics(np.zeros((0, 0)), 1.0, 0.1, 10.0)
     found = analyze(optimizer, met=met).as_dict()["adaptation"]
     assert found["rank_correlation"] == pytest.approx([-1.0, -1.0], abs=1e-12)
 

@@ -13,14 +13,14 @@ from loptbench.errors import ContractError
 from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
 from loptbench.mechanisms.dynamics.contract import require_optimizer
-from loptbench.mechanisms.dynamics.counters import Held, hold_clocks
+from loptbench.mechanisms.dynamics.counters import FrozenVariable, freeze_counters
 from loptbench.mechanisms.dynamics.response import usable_slope
 from loptbench.mechanisms.momentum import Momentum, measure_momentum
-from loptbench.mechanisms.values import Met, NotApplicable
+from loptbench.mechanisms.values import GradientStatistics, NotApplicable
 from loptbench.protocol import Array, Linearization
 
 Rule = Callable[[Array, Array], tuple[Array, Array]]
-MET = Met.on(None)
+MET = GradientStatistics.from_run(None)
 
 
 class Toy:
@@ -152,8 +152,8 @@ def test_what_only_large_gradients_move_is_no_constant() -> None:
     assert hold(woken, 3.5e3) == ()
 
 
-def hold(optimizer: Toy, largest: float) -> tuple[Held, ...]:
-    found = hold_clocks(optimizer, largest)
+def hold(optimizer: Toy, largest: float) -> tuple[FrozenVariable, ...]:
+    found = freeze_counters(optimizer, largest)
     assert not isinstance(found, NotApplicable)
     return found[1]
 
