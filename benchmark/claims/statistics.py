@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 
 from loptbench.claims.evidence import Evidence
-from loptbench.mechanisms.values import NotApplicable
 from loptbench.optimizers import optimal_momentum
 from loptbench.results.frames import best_baselines
+from loptbench.results.schema.mechanisms import NotApplicable
 from loptbench.statistics.bootstrap import Interval, Sample, over_problems
 from loptbench.tasks import TASKS, Quadratic
 
@@ -72,26 +72,24 @@ def _ratio_to(evidence: Evidence, baseline: str) -> Answer:
     """The mean meta-objective over that of a tuned baseline."""
     theirs = evidence.of_problems("objective", baseline)
     if not theirs.size:
-        return NotApplicable(f"{baseline} has not been tuned on {evidence.task}")
+        return NotApplicable(not_applicable=f"{baseline} has not been tuned on {evidence.task}")
     ours = evidence.of_problems("objective")
     if not np.all(np.isfinite(ours)):
         return Estimate(math.inf)
     if not np.all(np.isfinite(theirs)):
-        return NotApplicable(f"runs of tuned {baseline} diverged")
+        return NotApplicable(not_applicable=f"runs of tuned {baseline} diverged")
     return Estimate.of(Sample(ours, theirs))
 
 
 def _ratio_to_best(evidence: Evidence) -> Answer:
     best = best_baselines(evidence.evaluations)
     if best.empty:
-        return NotApplicable(f"no baseline has been tuned on {evidence.task}")
+        return NotApplicable(not_applicable=f"no baseline has been tuned on {evidence.task}")
     (baseline,) = best["optimizer"]
     return _ratio_to(evidence, baseline)
 
 
-def _number_of(
-    probe: str, quantity: str, minus: float = 0.0
-) -> Callable[[Evidence], Answer]:
+def _number_of(probe: str, quantity: str, minus: float = 0.0) -> Callable[[Evidence], Answer]:
     """A number of a probe; of both signs of the gradient, the larger one: both must be as claimed.
 
     Args:
@@ -102,7 +100,11 @@ def _number_of(
 
     def estimate(evidence: Evidence) -> Answer:
         values, reason = evidence.of_probe(probe, quantity)
-        return NotApplicable(reason) if reason else Estimate(float(values.max()) - minus)
+        return (
+            NotApplicable(not_applicable=reason)
+            if reason
+            else Estimate(float(values.max()) - minus)
+        )
 
     return estimate
 
@@ -112,7 +114,7 @@ def _starts_at_point(evidence: Evidence) -> Answer:
     if reason:
         return Estimate(0.0)  # there is no point, so no start leads there
     if n_starts == 0:
-        return NotApplicable("no other starts: its runs blew up")
+        return NotApplicable(not_applicable="no other starts: its runs blew up")
     (n_same,), _ = evidence.of_probe("convergence_point", "other_starts_at_this_point")
     return Estimate(float(n_same / n_starts))
 
@@ -122,7 +124,7 @@ def _r2_near(evidence: Evidence) -> Answer:
     _, reason = evidence.of_probe("momentum", "r2_near_convergence")
     variation = evidence.of_problems("linear_variation")
     if not variation.size:
-        return NotApplicable(reason)
+        return NotApplicable(not_applicable=reason)
     return Estimate.of(Sample(variation - evidence.of_problems("linear_error"), variation))
 
 
@@ -130,7 +132,7 @@ def _engagement(evidence: Evidence) -> Answer:
     share = evidence.of_problems("engagement")
     _, reason = evidence.of_probe("clipping", "engagement")
     if reason or not share.size:
-        return NotApplicable(reason or "engagement was not measured by problem")
+        return NotApplicable(not_applicable=reason or "engagement was not measured by problem")
     return Estimate.of(Sample(share, np.ones_like(share)))
 
 
@@ -138,7 +140,7 @@ def _index_minus_tuned(evidence: Evidence) -> Answer:
     rows = evidence.tuning
     tuned = rows[(rows["baseline"] == "momentum") & (rows["hyperparameter"] == "beta")]["value"]
     if tuned.empty:
-        return NotApplicable("momentum has not been tuned")
+        return NotApplicable(not_applicable="momentum has not been tuned")
     return _number_of("momentum", "index", minus=float(tuned.iloc[0]))(evidence)
 
 

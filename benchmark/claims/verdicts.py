@@ -20,7 +20,7 @@ import numpy as np
 from loptbench.claims.catalogue import PREMISE, Claim, claims
 from loptbench.claims.evidence import Evidence
 from loptbench.claims.statistics import STATISTICS, Answer, Estimate
-from loptbench.mechanisms.values import NotApplicable
+from loptbench.results.schema.mechanisms import NotApplicable
 from loptbench.results.schema.verdicts import Outcome, Scope, Verdict
 from loptbench.statistics.bootstrap import FEWEST_SEEDS, Interval, over_seeds
 
@@ -69,7 +69,8 @@ def _judge_checkpoint(
 
 def _about(claim: Claim) -> dict[str, Any]:
     """What a verdict repeats of its claim."""
-    return {"claim": claim.name}
+    repeated = ("title", "statistic", "at_least", "at_most")
+    return {"claim": claim.name, **{name: getattr(claim, name) for name in repeated}}
 
 
 def _possible(claim: Claim, interval: Interval) -> Interval:
