@@ -73,21 +73,20 @@ def evidence_of(contents: Contents) -> list[Evidence]:
     by_record = {
         name: dict(list(table.groupby("record", sort=False))) for name, table in tables.items()
     }
-    evaluations, mechanisms = tables["evaluations"], tables["mechanisms"]
-    learned = evaluations[evaluations["role"] == "checkpoint"]
-    others = evaluations[evaluations["role"] != "checkpoint"]
+    evaluations, mechanisms, problems = (
+        tables[name] for name in ("evaluations", "mechanisms", "problems")
+    )
+    is_learned = evaluations["role"] == "checkpoint"
     place = ["implementation", "task"]
-    of_baselines = dict(zip(zip(*(others[n] for n in place)), others["record"]))
-    place.append("optimizer")
-    measured = mechanisms[mechanisms["role"] == "checkpoint"]
-    of_mechanisms = dict(zip(zip(*(measured[n] for n in place)), measured["record"]))
+    of_baselines = evaluations[~is_learned].set_index(place)["record"].to_dict()
+    probed = mechanisms[mechanisms["role"] == "checkpoint"]
+    of_probes = probed.set_index([*place, "optimizer"])["record"].to_dict()
     evidence: dict[tuple[str, str], Evidence] = {}
-    for row in learned.itertuples():
+    for row in evaluations[is_learned].itertuples():
         baselines = of_baselines.get((row.implementation, row.task))
-        probes = of_mechanisms.get((row.implementation, row.task, row.optimizer))
+        probes = of_probes.get((row.implementation, row.task, row.optimizer))
         is_own = row.implementation == row.trained_by
         if baselines and probes and (is_own or (row.optimizer, row.task) not in evidence):
-            problems = tables["problems"]
             evidence[row.optimizer, row.task] = Evidence(
                 row.optimizer,
                 row.task,
