@@ -9,23 +9,24 @@ from loptbench.reports.sections import old_figures
 from loptbench.reports.sections.mechanisms import mechanism_figure
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import in_words, known_verdicts
+from loptbench.results.plain import PlainRecord, plain_records
 
 
 def curves(report: Report, task: str) -> list[Part]:
     """Loss curves of every optimizer on a task."""
-    rows = old_figures.comparisons(list(report.contents.of_kind("evaluation")))
+    rows = old_figures.comparisons(_records(report, "evaluation"))
     return _present([old_figures.comparison(rows, task, report.command)])
 
 
 def meta_training(report: Report, task: str) -> list[Part]:
     """The validation objective of each learned optimizer of a task over its meta-training."""
-    records = list(report.contents.of_kind("evaluation"))
+    records = _records(report, "evaluation")
     return _present([old_figures.meta_training(records, task, report.names, report.command)])
 
 
 def mechanism(report: Report, probe: str, words: str) -> list[Part]:
     """What a probe measures, task by task."""
-    records = list(report.contents.of_kind("mechanisms"))
+    records = _records(report, "mechanisms")
     return _present([mechanism_figure(records, probe, words, report.command)])
 
 
@@ -45,7 +46,7 @@ def seeds(
 
 def errors(report: Report) -> list[Part]:
     """The errors of a learned optimizer against their bounds, step by step."""
-    records = list(report.contents.of_kind("conformance"))
+    records = _records(report, "conformance")
     learned = report.frame("evaluations")
     learned = set(learned.optimizer[learned.role == "checkpoint"])
     names = sorted(learned & set(report.frame("checks").optimizer))
@@ -58,3 +59,8 @@ def errors(report: Report) -> list[Part]:
 
 def _present(figures: Iterable[Part | None]) -> list[Part]:
     return [figure for figure in figures if figure is not None]
+
+
+def _records(report: Report, trial: str) -> list[PlainRecord]:
+    records = plain_records(report.contents.records)
+    return [record for record in records if record.key["trial"] == trial and record.result]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from loptbench.agreement.tolerances import TABLE
 from loptbench.reports.page.elements import Part, Prose, Section, Table, anchor
 from loptbench.reports.sections.agreement import FAILED, NOT_RUN, PASSED, SKIPPED, level_text
-from loptbench.reports.sections.report import Report, about
+from loptbench.reports.sections.report import INSTALLED, Report, about
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,12 +18,12 @@ def implementation_sections(report: Report) -> list[Section]:
     """A section for each implementation, also for those that could not be used."""
     sections = []
     for one in report.implementations:
-        name = one["name"]
+        name = one.name
         parts: list[Part]
-        if one["availability"] == "installed":
+        if one.availability == INSTALLED:
             parts = [_facts(report, name), *_checks(report, name), *_conclusions(report, name)]
         else:
-            parts = [Prose(f"{name} is {one['availability']}: {one['reason']}")]
+            parts = [Prose(f"{name} is {one.availability}: {one.reason}")]
         sections.append(Section(anchor("implementation", name), name, parts))
     return sections
 

@@ -11,8 +11,7 @@ from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import POINTS, Canvas, few, numbers
 from loptbench.reports.plots.schematics import schematic
-from loptbench.results.frames.contents import optimizer as role_and_name
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
 HIGHEST = 10.0
@@ -251,3 +250,12 @@ def errors_figure(
         [table, *numbers(here, "Scaled error", canvases)],
         command,
     )
+
+
+def role_and_name(key: Mapping[str, Any]) -> tuple[str, str]:
+    """The role and the name of an optimizer, of a plain key."""
+    label = str(key["optimizer"])
+    for role in ("checkpoint", "tuned"):
+        if label.startswith(f"{role} "):
+            return role, label.removeprefix(f"{role} ")
+    return "", label

@@ -1,5 +1,6 @@
 """The numbers of two stores side by side, as sections of a page."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,37 @@ from loptbench.protocol import Level
 from loptbench.reports.page.cells import Cell, Value, table_of_cells
 from loptbench.reports.page.elements import Folded, Part, Prose, Section, Table
 from loptbench.reports.page.numbers import interval_text
-from loptbench.reports.sections.agreement import FAILED, PLACE, agreement_cells, level_text
-from loptbench.reports.sections.results import CheckRow, frame_of_checks
+from loptbench.reports.sections.agreement import (
+    CHECK_COLUMNS,
+    FAILED,
+    PLACE,
+    agreement_cells,
+    level_text,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckRow:
+    """How one check of one implementation ended."""
+
+    implementation: str
+    level: int
+    task: str
+    optimizer: str
+    dtype: str
+    check: str
+    status: str
+    ratio: float | None = None
+    message: str = ""
+
+
+def frame_of_checks(rows: Sequence[CheckRow]) -> Any:
+    """The checks as a data frame."""
+    import pandas as pd
+
+    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=CHECK_COLUMNS)
+    return frame.assign(ratio=frame.ratio.astype(float))
+
 
 MISSING_CELL = {"text": "–", "status": "empty", "note": ""}
 Row = Sequence[Value | Cell]

@@ -1,7 +1,6 @@
 """The frame of the checkpoints: how each learned optimizer was meta-trained."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from loptbench.results.frames.columns import (
     OPTIMIZER,
@@ -13,36 +12,35 @@ from loptbench.results.frames.columns import (
     number,
 )
 from loptbench.results.frames.contents import Contents
-from loptbench.results.frames.evaluation import evaluated
+from loptbench.results.schema.evaluation import LearnedResult
+from loptbench.results.schema.keys import Role
 
 
 def _checkpoints(contents: Contents) -> Iterator[Block]:
     weights = {
-        (columns["task"], columns["optimizer"]): record.key["weights"]
-        for record, columns, _ in evaluated(contents)
-        if columns["role"] == "checkpoint"
+        (record.key.task, record.key.optimizer.name): record.key.weights
+        for record, result in contents.evaluations()
+        if isinstance(result, LearnedResult)
     }
-    for (task, name), about in contents.meta_training.items():
-        training: Mapping[str, Any] = about if isinstance(about, Mapping) else about.model_dump()
-        settings = training.get("configuration", {})
-        log = training.get("log") or [{}]
-        versions = training.get("versions", {})
+    for (task, name), training in contents.meta_training.items():
+        settings = training.configuration
+        versions = [f"{package} {version}" for package, version in training.versions.items()]
         yield {
-            "implementation": training.get("implementation", ""),
+            "implementation": training.implementation,
             "task": task,
-            "role": "checkpoint",
+            "role": str(Role.CHECKPOINT),
             "optimizer": name,
             "dtype": settings.get("dtype", ""),
-            **contents.training_columns(task, "checkpoint", name),
+            **contents.training_columns(task, Role.CHECKPOINT, name),
             "n_units": settings.get("n_units"),
             "n_outer_steps": settings.get("n_outer_steps"),
-            "best_outer_step": training.get("best_outer_step"),
-            "best_validation": training.get("best_validation"),
-            "last_validation": log[-1].get("validation"),
-            "skipped_outer_steps": training.get("skipped_outer_steps"),
-            "setbacks": training.get("setbacks") or 0,
-            "weights": weights.get((task, name), ""),
-            "versions": ", ".join(f"{package} {version}" for package, version in versions.items()),
+            "best_outer_step": training.best_outer_step,
+            "best_validation": training.best_validation,
+            "last_validation": training.log[-1].validation if training.log else None,
+            "skipped_outer_steps": training.skipped_outer_steps,
+            "setbacks": training.setbacks or 0,
+            "weights": weights[task, name] or "",
+            "versions": ", ".join(versions),
         }
 
 
