@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from loptbench.claims.catalogue import Claim
-from loptbench.claims.evidence import IN_WORDS
-from loptbench.claims.verdicts import Scope
+from loptbench.claims.statistics import STATISTICS
 from loptbench.reports.page.elements import Figure, Key, Panel, Table
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import LINE, PAPER, Canvas
+from loptbench.results.schema.verdicts import Scope
 
 MadeBy = Mapping[str, tuple[str, str]]
 """Of each learned optimizer its preset, and what meta-trained it."""
@@ -137,4 +137,4 @@ def _finish_strip(canvas: Canvas, claim: Claim, tasks: Sequence[str]) -> None:
     )
     canvas.ticks("y", range(len(tasks)), tasks)
     ax.set_ylim(len(tasks) - 0.5, -0.5)
-    canvas.labels(IN_WORDS[claim.statistic], "")
+    canvas.labels(STATISTICS[claim.statistic].words, "")

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import Claim, claims
-from loptbench.claims.evidence import IN_WORDS
-from loptbench.claims.verdicts import Scope
+from loptbench.claims.statistics import STATISTICS
 from loptbench.reports.page.elements import Folded, Part, Section, Table
 from loptbench.reports.sections import figures
 from loptbench.reports.sections.report import Report, about
 from loptbench.reports.sections.verdicts import frameworks, in_words
+from loptbench.results.schema.verdicts import Scope
 from loptbench.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def _claim(claim: Claim, verdicts: "pd.DataFrame") -> Table:
     columns = ["task", "preset", "implementations", "outcome", "value", "low", "high"]
     return Table(
         f"claim-{claim.name}",
-        f"{claim.sentence} Measured: {IN_WORDS[claim.statistic]}; claimed: {claim.threshold}.",
+        f"{claim.sentence} Measured: {STATISTICS[claim.statistic].words}; "
+        f"claimed: {claim.threshold}.",
         own[[*columns, "n_seeds", "n_reproduced", "n_against"]],
         3,
         claim.title,

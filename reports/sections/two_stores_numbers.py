@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loptbench.claims.catalogue import claims
-from loptbench.claims.verdicts import Scope
 from loptbench.comparison.numbers import Mean, MechanismNumber, Objective
 from loptbench.comparison.stores import StoreComparison, VerdictPair
 from loptbench.comparison.views import NOT_RUN, Match, Side, VerdictMatch, number
@@ -20,6 +19,7 @@ from loptbench.reports.sections.agreement import (
     agreement_cells,
     level_text,
 )
+from loptbench.results.schema.verdicts import Scope
 
 
 @dataclasses.dataclass(frozen=True)

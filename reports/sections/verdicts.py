@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import claims
-from loptbench.claims.verdicts import Outcome, Scope
 from loptbench.reports.page.elements import Bullets, Item, Part, Prose, Table
 from loptbench.reports.page.numbers import MISSING
 from loptbench.reports.sections.agreement import tasks_in_order
+from loptbench.results.schema.verdicts import Outcome, Scope
 from loptbench.tasks import TASKS
 
 if TYPE_CHECKING:
