@@ -125,6 +125,8 @@ def _failures(report: Report) -> list[Section]:
     """Whatever failed or is missing, first of all."""
     items = _ended(report, FAILED)
     items += [Item(f"left out: {sentence}", status="damaged") for sentence in report.damaged]
+    if any("plan.json" in sentence for sentence in report.damaged):
+        items.append(Item("whether anything is missing is not known", status="missing"))
     if report.n_missing:
         sentence = (
             f"{report.n_missing} of {len(report.trials)} planned trials have no record: run "

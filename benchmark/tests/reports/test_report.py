@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,9 +15,9 @@ pytest.importorskip("matplotlib", reason="the report extra is not installed")
 pytest.importorskip("jinja2", reason="the report extra is not installed")
 
 from loptbench.claims.catalogue import claims
-from loptbench.claims.verdicts import Outcome, Scope
 from loptbench.protocol import Level
 from loptbench.reports.page.elements import Figure, Table, anchor
+from loptbench.reports.page.numbers import number_text
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render
 from loptbench.reports.plots import styles as looks
@@ -26,10 +28,13 @@ from loptbench.reports.sections.provenance import timings
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import preset_disagreements, summary, verdict_matrix
 from loptbench.results.frames import Contents
-from loptbench.results.frames.contents import optimizer
+from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult, Ratio
+from loptbench.results.schema.keys import OptimizerId, Role, TrialKind
+from loptbench.results.schema.mechanisms import MomentumResult, NotApplicable
+from loptbench.results.schema.verdicts import Outcome, Scope
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.tasks import TASKS
-from loptbench.tests.reports.made_records import change
+from loptbench.tests.reports.made_records import change, changed
 from loptbench.tests.reports.pages import Page
 
 
@@ -116,34 +121,40 @@ def test_colours_can_be_seen_on_both_pages() -> None:
 
 def test_numbers_are_those_of_the_records(store: Store) -> None:
     contents = Contents.of(store)
-    evaluations = list(contents.of_kind("evaluation"))
+    evaluations = [result for _, result in contents.evaluations()]
     text = Page(render(store)).text
     assert len(evaluations) == 1 + len(TASKS)
-    for evaluation in evaluations:
-        for ratio in evaluation.result.get("ratios", {}).values():
-            assert f"{ratio['ratio']:.4g}" in text
-            assert f"{ratio['low']:.4g} to {ratio['high']:.4g}" in text
-        for one in evaluation.result.get("baselines", {}).values():
-            for number in ("objective_mean", "objective_median", "final_loss_mean"):
-                assert (f"{one[number]:.4g}" if one[number] is not None else "∞") in text
-    learned = next(r for r in contents.of_kind("mechanisms") if optimizer(r.key)[0] == "checkpoint")
-    assert f"{learned.result['momentum']['index']:.4g}" in text
+    for result in evaluations:
+        if isinstance(result, LearnedResult):
+            for ratio in result.ratios.values():
+                assert f"{ratio.ratio:.4g}" in text
+                assert f"{ratio.low:.4g} to {ratio.high:.4g}" in text
+        else:
+            for evaluation in result.baselines.values():
+                for name in ("objective_mean", "objective_median", "final_loss_mean"):
+                    assert number_text(getattr(evaluation, name)) in text
+    learned = next(
+        result
+        for record, result in contents.mechanisms()
+        if record.key.optimizer.role is Role.CHECKPOINT
+    )
+    assert isinstance(learned.momentum, MomentumResult)
+    assert f"{learned.momentum.index:.4g}" in text
 
 
 def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store) -> None:
     """Tuned to the edge of stability, some do on new problems; the median tells what is usual."""
-    contents = Contents.of(store)
-    assert {record.status for record in contents.records} <= {"ok", "diverged"}
-    one = next(
-        r for r in contents.of_kind("evaluation") if optimizer(r.key)[0] == "baselines"
-    ).result["baselines"]["sgd"]
+    assert {record.status for record in store.records()[0]} <= {"ok", "diverged"}
 
     def diverge(record: Record) -> Record:
-        changed_one = {**one, "n_diverged": 3, "objective_mean": None}
-        result = {"baselines": {**record.result["baselines"], "sgd": changed_one}}
-        return dataclasses.replace(record, status=TrialStatus.DIVERGED, result=result)
+        assert isinstance(record.result, BaselinesResult)
+        baselines = dict(record.result.baselines)
+        update = {"n_diverged": 3, "objective_mean": math.inf}
+        baselines["sgd"] = baselines["sgd"].model_copy(update=update)
+        result = BaselinesResult(baselines=baselines)
+        return changed(record, status=TrialStatus.DIVERGED, result=result)
 
-    change(store, "evaluation", diverge, "baselines")
+    change(store, TrialKind.EVALUATION, diverge, Role.BASELINES)
     found = Page(render(store))
     assert "∞" in found.text
     assert "diverged" in found.identifiers
@@ -230,17 +241,19 @@ def test_names_have_identifiers_of_their_own() -> None:
 
 def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
     def diverge(record: Record) -> Record:
-        result = json.loads(json.dumps(record.result))
-        result["learned"] |= {"n_diverged": 2, "objective_mean": None}
-        result["learned"]["curve_mean"][-1] = None
-        for ratio in result["ratios"].values():
-            ratio |= {"ratio": None, "low": None, "high": None}
-        message = "2 of 128 runs diverged"
-        return dataclasses.replace(
-            record, status=TrialStatus.DIVERGED, message=message, result=result
+        assert isinstance(record.result, LearnedResult)
+        curve = record.result.learned.curve_mean.copy()
+        curve[-1] = np.nan
+        update = {"n_diverged": 2, "objective_mean": math.inf, "curve_mean": curve}
+        learned = record.result.learned.model_copy(update=update)
+        none = Ratio(ratio=math.nan, low=math.nan, high=math.nan)
+        ratios = dict.fromkeys(record.result.ratios, none)
+        result = record.result.model_copy(update={"learned": learned, "ratios": ratios})
+        return changed(
+            record, status=TrialStatus.DIVERGED, message="2 of 128 runs diverged", result=result
         )
 
-    change(store, "evaluation", diverge, "checkpoint")
+    change(store, TrialKind.EVALUATION, diverge)
     text = render(store)
     assert "2 of 128 runs diverged" in text
 
@@ -254,8 +267,8 @@ def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
         assert claim.title in text
         assert claim.threshold in text
         assert claim.sentence in text
-    over_seeds = next(v for v in verdicts if v["scope"] == Scope.ALL_SEEDS)
-    assert over_seeds["outcome"] in text
+    verdict = next(v for v in verdicts if v.scope is Scope.ALL_SEEDS)
+    assert verdict.outcome in text
     assert "1 of at least 5 seeds" in text
 
 
@@ -264,8 +277,13 @@ def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) 
         return html(page(store)).partition('id="figure-momentum"')[2].partition("</figure>")[0]
 
     assert "Of learned optimizers, quadratic is drawn thick" in figure()
-    none = {"momentum": {"not_applicable": "there is none"}}
-    change(store, "mechanisms", lambda r: dataclasses.replace(r, result={**r.result, **none}))
+    none = {"momentum": NotApplicable(not_applicable="there is none")}
+
+    def without_momentum(record: Record) -> Record:
+        assert record.result is not None
+        return changed(record, result=record.result.model_copy(update=none))
+
+    change(store, TrialKind.MECHANISMS, without_momentum)
     assert "tuned momentum" in figure()
     assert "Of learned optimizers" not in figure()
 
@@ -318,18 +336,17 @@ def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
 
 def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
     """A thousand records are a readable report."""
-    content = json.loads((store.folder / "plan.json").read_text())
-    for record in store.records()[0]:
-        if record.key["trial"] in ("evaluation", "mechanisms") and record.key[
-            "optimizer"
-        ].startswith("checkpoint "):
-            for seed in range(40):
-                key = {**record.key, "optimizer": f"checkpoint copy-{seed}"}
-                copy = dataclasses.replace(record, key=key)
-                store.put(copy)
-                content["trials"].append({**key, "record": copy.name})
     before = len(render(store))
-    (store.folder / "plan.json").write_text(json.dumps(content))
+    keys = list(store.plan().trials)
+    for record in store.records()[0]:
+        of_learned = record.key.optimizer.role is Role.CHECKPOINT
+        if of_learned and record.key.trial is not TrialKind.CONFORMANCE:
+            for seed in range(40):
+                name = OptimizerId(role=Role.CHECKPOINT, name=f"copy-{seed}")
+                copy = changed(record, key=record.key.model_copy(update={"optimizer": name}))
+                store.put(copy)
+                keys.append(copy.key)
+    store.put_plan(store.plan().model_copy(update={"trials": tuple(keys)}))
     text = render(store)
     assert text.count("The first 20 of each are drawn; 21 more are in the table.") == 6
     assert text.count("copy-39") >= 6
