@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import loptbench
-from loptbench.pytest_plugin.plugin import PROFILE, REQUIRE, SELECTED
+from loptbench.pytest_plugin.selection import PROFILE, REQUIRE, SELECTED
 from loptbench.results.session import (
     BAD,
     ERROR,
@@ -309,7 +308,7 @@ def tested(entry: "DiscoveredImplementation") -> TestedImplementation:
 def _file(root: Path, location: str) -> str:
     """A file as the report calls it: the same wherever loptbench and other packages lie."""
     path = Path(os.path.normpath(root / location))
-    package = Path(loptbench.__path__[0])
+    package = Path(__file__).parents[1]
     if path.is_relative_to(package):
         return f"loptbench/{path.relative_to(package).as_posix()}"
     file = path.relative_to(root) if path.is_relative_to(root) else path

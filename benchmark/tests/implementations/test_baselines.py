@@ -138,7 +138,7 @@ def test_optax(kind: str, data: st.DataObject, seed: int) -> None:
 )
 def test_the_plain_loop_that_is_timed_is_the_same_run(kind: str, task: Any) -> None:
     pytest.importorskip("torch")
-    from loptbench.implementations.torch.plain import run
+    from loptbench.implementations.torch.plain_loop import run
 
     (case,) = cases(kind, task.name, 0, {})
     batch = task.sample("tune", 0, [3])
