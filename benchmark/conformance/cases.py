@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
+from loptbench.results.schema.keys import OptimizerId, Role
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, Task, get_task
 from loptbench.zoo.catalogue import representatives, shipped
@@ -24,7 +25,7 @@ class Case:
     """An optimizer on a batch of problems.
 
     Attributes:
-        label: how messages name the optimizer.
+        optimizer: the optimizer's role and name.
         spec: the optimizer.
         task: the task, at a size at which many runs of the oracle are quick.
         batch: problems of it.
@@ -33,13 +34,18 @@ class Case:
         near_minimum: parameters at which each problem of `batch` has a low loss.
     """
 
-    label: str
+    optimizer: OptimizerId
     spec: OptimizerSpec
     task: Task
     batch: ProblemBatch
     full: ProblemBatch
     other: ProblemBatch
     near_minimum: NDArray[np.float64]
+
+    @property
+    def label(self) -> str:
+        """How messages name the optimizer."""
+        return str(self.optimizer)
 
     @property
     def n_steps(self) -> int:
@@ -94,6 +100,7 @@ def cases(
     if checkpoints is None:
         checkpoints = {name: shipped(name) for name in representatives(["quadratic"])}
     specs: dict[str, OptimizerSpec] = {}
+    learned: dict[str, OptimizerSpec] = {}
     if kind == "gru":
         specs["random gru"] = random_gru(7, seed, *GRU_SCALES[task_name])
         if task_name == "quadratic":
@@ -101,7 +108,7 @@ def cases(
             specs["random gru of 1 unit"] = one_unit
         for name, checkpoint in checkpoints.items():
             if checkpoint.task == task_name:
-                specs[f"checkpoint {name}"] = checkpoint.optimizer
+                learned[name] = checkpoint.optimizer
     elif kind == "composed" and task_name == "quadratic":
         # What it is there for is its step: one task will do.
         specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
@@ -110,7 +117,11 @@ def cases(
         specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
     task: Any = get_task(task_name)  # a frozen dataclass: it can be hashed
     problems = _problems(task, seed)
-    return [Case(label, spec, *problems) for label, spec in specs.items()]
+    return [
+        Case(OptimizerId(role=role, name=name), spec, *problems)
+        for role, named in ((Role.CASE, specs), (Role.CHECKPOINT, learned))
+        for name, spec in named.items()
+    ]
 
 
 EXAMPLES: dict[str, dict[str, float]] = {

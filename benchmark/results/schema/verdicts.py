@@ -36,6 +36,10 @@ class Verdict(Model):
     """Whether a claim holds, of one checkpoint or of the seeds of a preset."""
 
     claim: str = field("the claim's name")
+    title: str = field("the claim's title", default="")
+    statistic: str = field("the name of the statistic that the claim is about", default="")
+    at_least: float | None = field("the claim's lower threshold; null if it has none", default=None)
+    at_most: float | None = field("the claim's upper threshold; null if it has none", default=None)
     task: str = field("the task's name")
     scope: Scope = field("one checkpoint, all seeds of a preset, or one framework's seeds of it")
     checkpoint: str = field("the checkpoint's name; empty for a verdict on seeds", default="")
