@@ -55,7 +55,13 @@ class Measurement(NamedTuple):
     batch: ProblemBatch
 
 
-def measure(optimizer: Optimizer, task: str, seed: int, oracle: Implementation) -> Measurement:
+def measure(
+    optimizer: Optimizer,
+    task: str,
+    seed: int,
+    oracle: Implementation,
+    n_problems: int | None = None,
+) -> Measurement:
     """Run an optimizer on problems of a task, and put it through every probe.
 
     Args:
@@ -64,6 +70,7 @@ def measure(optimizer: Optimizer, task: str, seed: int, oracle: Implementation) 
         task: the name of the task.
         seed: the seed of the problems.
         oracle: the implementation of the problems, usually the reference.
+        n_problems: the number of problems; if None 64, or as many as fit into memory.
 
     Raises:
         ContractError: the optimizer does not keep to the protocol.
@@ -72,15 +79,16 @@ def measure(optimizer: Optimizer, task: str, seed: int, oracle: Implementation) 
     >>> from loptbench.optimizers import momentum
     >>> reference = get_implementation("reference")
     >>> optimizer = reference.optimizer(momentum(0.1, 0.9), "float64", "cpu")
-    >>> analysis = measure(optimizer, "quadratic", 0, reference).analysis
+    >>> analysis = measure(optimizer, "quadratic", 0, reference, n_problems=2).analysis
     >>> round(analysis.momentum.index, 9)
     0.9
     """
     definition = get_task(task)
     with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
         require_optimizer(optimizer)
-        n_problems = analysis_size(np.shape(optimizer.initial_state(1))[1], task)
-        batch = definition.sample("evaluate", seed, range(n_problems))
+        n_state = np.shape(optimizer.initial_state(1))[1]
+        size = n_problems or analysis_size(n_state, task)
+        batch = definition.sample("evaluate", seed, range(size))
         problems = oracle.problems(batch, "float64", "cpu")
         run = unroll_by_steps(optimizer, problems, batch.initial_parameters, definition.n_steps)
         return Measurement(analyze(optimizer, run), run, batch)
