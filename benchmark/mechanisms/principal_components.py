@@ -16,7 +16,7 @@ def principal_components(points: Float, n: int = 3) -> tuple[Float, Float]:
     Returns: (n_points, ≤ n) and (≤ n,). The sign of an axis makes its largest loading positive.
 
     >>> coordinates, share = principal_components(np.array([[0.0, 1.0], [2.0, 1.0]]), n=1)
-    >>> coordinates.tolist(), share.tolist()
+    >>> coordinates.round(9).tolist(), share.tolist()
     ([[-1.0], [1.0]], [1.0])
     """
     if not points.size:
