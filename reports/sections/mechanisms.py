@@ -11,6 +11,7 @@ from loptbench.reports.page.elements import Figure, Key
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import INK, Canvas, few, numbers
 from loptbench.reports.plots.styles import Look
+from loptbench.reports.sections.old_figures import role_and_name
 from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
@@ -393,12 +394,3 @@ KINDS = (
         ),
     ),
 )
-
-
-def role_and_name(key: Mapping[str, Any]) -> tuple[str, str]:
-    """The role and the name of an optimizer, of a plain key."""
-    label = str(key["optimizer"])
-    for role in ("checkpoint", "tuned"):
-        if label.startswith(f"{role} "):
-            return role, label.removeprefix(f"{role} ")
-    return "", label
