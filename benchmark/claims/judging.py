@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from loptbench.claims.evidence import evidence_of
-from loptbench.claims.verdicts import Verdict, judge_all
+from loptbench.claims.verdicts import judge_all
 from loptbench.results.frames import Contents
+from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Store
 
 
@@ -23,4 +24,4 @@ def judge(store: Store | Path | str) -> list[Verdict]:
         StoreError: the folder is not a store.
     """
     store = store if isinstance(store, Store) else Store.open(Path(store))
-    return judge_all(evidence_of(Contents.of(store).records))
+    return judge_all(evidence_of(Contents.of(store)))

@@ -90,9 +90,7 @@ def summarize(study: "Study", report_path: Path | None) -> None:
             click.echo(f"{discovered.name}: {discovered.availability}: {discovered.reason}")
     for record in study.records:
         if record.status is not TrialStatus.OK:
-            key = record.key
-            trial = "{trial} of {optimizer} on {task} in {implementation}, {dtype}".format_map(key)
-            click.echo(f"{record.status}: {trial}: {record.message}")
+            click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
     counts = Counter(record.status for record in study.records)
     click.echo(", ".join(f"{counts[status]} {status}" for status in TrialStatus))
     _summarize_claims(study)
@@ -109,7 +107,7 @@ def summarize(study: "Study", report_path: Path | None) -> None:
 
 def _summarize_claims(study: "Study") -> None:
     """Print one line for each claim on each task, over all seeds."""
-    from loptbench.claims.verdicts import Scope
+    from loptbench.results.schema.verdicts import Scope
 
     for verdict in study.verdicts:
         if verdict.scope is not Scope.ALL_SEEDS:
@@ -120,5 +118,6 @@ def _summarize_claims(study: "Study") -> None:
         if verdict.low is not None and verdict.high is not None:
             numbers += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
         reason = f" ({verdict.reason})" if verdict.reason else ""
-        claim = f"{verdict.claim} on {verdict.task} ({verdict.subject})"
+        seeds = f"{verdict.preset}, meta-trained in {' or '.join(verdict.implementations)}"
+        claim = f"{verdict.claim} on {verdict.task} ({seeds})"
         click.echo(f"{claim}: {verdict.outcome}: {numbers}{reason}")

@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from loptbench.claims.judging import judge
-from loptbench.claims.verdicts import Verdict
 from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
+from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.execution import JOBS, run_trials
@@ -118,7 +118,7 @@ def measure(
     with progress("loptbench", len(trials)) as report:
         records = run_trials(trials, results, implementations, report, jobs)
     verdicts = judge(results)
-    results.put_verdicts([verdict.as_dict() for verdict in verdicts], records)
+    results.put_verdicts(verdicts, records)
     return Study(results, implementations, records, verdicts)
 
 
