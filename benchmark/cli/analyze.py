@@ -58,26 +58,25 @@ def analyze(
     from loptbench.results.provenance import machine
     from loptbench.rollout.trajectory import save_trajectory
     from loptbench.storage.weights import refuse_to_overwrite
-    from loptbench.study.analyze import analyze_rollouts
+    from loptbench.study.analyze import count_diverged, measure
 
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
-    rollouts = analyze_rollouts(what, task, implementation=implementation, seed=seed)
+    analysis, run, batch = measure(what, task, implementation=implementation, seed=seed)
     if save_runs is not None:
         about = {
             "what": what,
             "implementation": implementation,
-            "task": rollouts.task,
+            "task": batch.task,
             "seed": seed,
-            "split": rollouts.split,
-            "n_problems": rollouts.n_problems,
+            "split": batch.split,
+            "n_problems": batch.n_problems,
         }
-        save_trajectory(rollouts.trajectory, {**about, **machine()}, save_runs)
+        save_trajectory(run, {**about, **machine()}, save_runs)
     if as_json:
-        click.echo(json.dumps(rollouts.analysis.as_dict(), allow_nan=False))
+        click.echo(json.dumps(analysis.model_dump(mode="json"), allow_nan=False))
         return
-    n_steps = len(rollouts.trajectory.loss)
-    on = f"on {rollouts.n_problems} problems of {rollouts.task}, seed {seed}, {n_steps} steps each"
-    if rollouts.n_diverged:
-        on += f"; {rollouts.n_diverged} of them blew up, so what takes whole runs is left out"
-    click.echo(as_text(what, rollouts.analysis, on))
+    on = f"on {batch.n_problems} problems of {batch.task}, seed {seed}, {len(run.loss)} steps each"
+    if n_diverged := count_diverged(run):
+        on += f"; {n_diverged} of them blew up, so what takes whole runs is left out"
+    click.echo(as_text(what, analysis, on))

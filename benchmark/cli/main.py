@@ -16,6 +16,7 @@ COMMANDS = {
     "analyze": ("analyze:analyze", "Measure the mechanisms of an optimizer."),
     "check": ("check:check", "Check an implementation, cheapest check first."),
     "compare": ("compare:compare", "Show the results in two stores side by side."),
+    "export": ("export:export", "Write the results in a store as tables."),
     "info": ("info:info", "Versions, machine and checkpoints, for a bug report."),
     "list": ("listing:list_", "Implementations, tasks, checkpoints and checks."),
     "meta-train": (

@@ -1,6 +1,5 @@
-"""Measure the mechanisms of one optimizer on its own rollouts."""
+"""Measure the mechanisms of an optimizer that a user names."""
 
-import dataclasses
 import sys
 from contextlib import redirect_stdout
 
@@ -8,46 +7,13 @@ import numpy as np
 
 from loptbench.discovery import oracle
 from loptbench.errors import LoptbenchError
-from loptbench.mechanisms.analysis import Analysis
-from loptbench.mechanisms.analysis import analyze as probe
-from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.mechanisms.analysis import Measurement
+from loptbench.mechanisms.analysis import measure as measure_optimizer
 from loptbench.protocol import Trajectory
-from loptbench.rollout.trajectory import unroll_by_steps
+from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.storage.weights import Checkpoint
-from loptbench.study.mechanisms import analysis_size
 from loptbench.study.resolve import AnyOptimizer, realize, resolve
 from loptbench.tasks import get_task
-
-
-@dataclasses.dataclass(frozen=True)
-class AnalyzedRollouts:
-    """An analysis, and the rollouts that it was made on.
-
-    Attributes:
-        analysis: the measurements.
-        trajectory: the rollouts.
-        task: the name of the task.
-        split: the split of the task that the problems are from.
-        seed: the seed of the problems.
-    """
-
-    analysis: Analysis
-    trajectory: Trajectory
-    task: str
-    split: str
-    seed: int
-
-    @property
-    def n_problems(self) -> int:
-        """Number of problems, one rollout each."""
-        return int(self.trajectory.loss.shape[1])
-
-    @property
-    def n_diverged(self) -> int:
-        """Number of rollouts with a loss or final parameters that are not finite."""
-        losses_are_finite = np.all(np.isfinite(self.trajectory.loss), axis=0)
-        ends_are_finite = np.all(np.isfinite(self.trajectory.parameters[-1]), axis=1)
-        return self.n_problems - int((losses_are_finite & ends_are_finite).sum())
 
 
 def analyze(
@@ -57,7 +23,7 @@ def analyze(
     implementation: str = "reference",
     seed: int = 0,
     n_problems: int | None = None,
-) -> Analysis:
+) -> MechanismsResult:
     """Measure the mechanisms of an optimizer.
 
     >>> analysis = analyze("momentum:alpha=0.1,beta=0.9", n_problems=2)
@@ -76,35 +42,27 @@ def analyze(
     Raises:
         LoptbenchError: the optimizer is unknown, breaks the protocol, or fails.
     """
-    return analyze_rollouts(
+    return measure(
         optimizer, task, implementation=implementation, seed=seed, n_problems=n_problems
     ).analysis
 
 
-def analyze_rollouts(
+def measure(
     optimizer: AnyOptimizer,
     task: str | None = None,
     *,
     implementation: str = "reference",
     seed: int = 0,
     n_problems: int | None = None,
-) -> AnalyzedRollouts:
-    """`analyze`, with the rollouts that it was made on."""
+) -> Measurement:
+    """`analyze`, with the rollouts that the analysis was made on; same arguments and errors."""
     resolved = resolve(optimizer)
     name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
-    problem = get_task(name)
+    get_task(name)
     realized = realize(resolved, implementation)
     try:
-        # A rollout that blows up is a result, not a warning; an optimizer may print.
-        with np.errstate(all="ignore"), redirect_stdout(sys.stderr):
-            require_optimizer(realized)
-            size = n_problems or analysis_size(np.shape(realized.initial_state(1))[1], name)
-            batch = problem.sample("evaluate", seed, range(size))
-            problems = oracle().problems(batch, "float64", "cpu")
-            trajectory = unroll_by_steps(
-                realized, problems, batch.initial_parameters, problem.n_steps
-            )
-            analysis = probe(realized, trajectory)
+        with redirect_stdout(sys.stderr):  # whatever the optimizer prints
+            return measure_optimizer(realized, name, seed, oracle(), n_problems)
     except LoptbenchError:
         raise
     except (Exception, SystemExit) as error:
@@ -113,4 +71,10 @@ def analyze_rollouts(
             f"{what} failed while it was run: {type(error).__name__}: {error}; see "
             "loptbench.protocol.Optimizer for what it must offer"
         ) from error
-    return AnalyzedRollouts(analysis, trajectory, name, batch.split, seed)
+
+
+def count_diverged(run: Trajectory) -> int:
+    """The number of rollouts with a loss or final parameters that are not finite."""
+    losses_are_finite = np.all(np.isfinite(run.loss), axis=0)
+    ends_are_finite = np.all(np.isfinite(run.parameters[-1]), axis=1)
+    return int(np.sum(~(losses_are_finite & ends_are_finite)))
