@@ -154,14 +154,6 @@ class Panel:
 
 
 @dataclasses.dataclass(frozen=True)
-class Key:
-    """An entry of a figure's legend: an `<svg>` element that shows line and marker, and a name."""
-
-    name: str
-    svg: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Figure:
     """Small multiples with one legend, that a page lets download, with their numbers.
 
@@ -171,7 +163,7 @@ class Figure:
         alternative: what it shows, in words, for those who do not see it.
         caption: what to look for, and which of the paper's figures it answers to.
         panels: the drawings; they stand side by side where there is room.
-        legend: what lines and markers mean.
+        legend: what lines and markers mean, as an `<svg>` element.
         tables: its numbers.
         command: what makes it again.
     """
@@ -183,7 +175,7 @@ class Figure:
     alternative: str
     caption: str
     panels: Sequence[Panel]
-    legend: Sequence[Key]
+    legend: str
     tables: Sequence[Table]
     command: str
 

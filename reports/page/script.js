@@ -184,14 +184,10 @@
       made.append(copy);
     };
     say(8, 18, figure.querySelector("h3").textContent, 14);
-    let x = 8, y = 40;
-    for (const item of figure.querySelectorAll(".legend li")) {
-      const width = 44 + 7 * item.textContent.length;
-      if (x + width > perRow * wide && x > 8) { x = 8; y += 18; }
-      place(item.querySelector("svg"), x, y - 10, 28, 12);
-      say(x + 32, y, item.textContent, 11);
-      x += width;
-    }
+    const legend = figure.querySelector(".legend svg");
+    const {width, height} = legend.viewBox.baseVal;
+    place(legend, 8, 28, width, height);
+    let y = 28 + height;
     y += 12;
     for (let i = 0; i < panels.length; i += perRow) {
       const row = sizes.slice(i, i + perRow);

@@ -1,4 +1,4 @@
-"""A picture of each task."""
+"""A sketch of each task."""
 
 from collections.abc import Callable
 
@@ -6,16 +6,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from loptbench.reports.plots.drawing import INK, LINE, Canvas
-from loptbench.reports.plots.styles import optimizer
+from loptbench.reports.plots.canvas import Canvas
+from loptbench.reports.plots.styles import INK, LINE, optimizer
 from loptbench.tasks import get_task
 
 
 def schematic(task: str) -> Canvas:
-    """The picture of a task."""
+    """The sketch of a task, as the first panel of its figure."""
     canvas = Canvas("the task")
-    canvas.labels(SCHEMATICS[task](canvas.ax), "")
-    canvas.bare()
+    canvas.axes.grid(visible=False)
+    canvas.axes.set(xticks=[], yticks=[])
+    canvas.labels(SCHEMATICS[task](canvas.axes), "")
     return canvas
 
 
@@ -38,8 +39,8 @@ def _rosenbrock(ax: Axes) -> str:
 def _two_moons(ax: Axes) -> str:
     angle = np.linspace(0, np.pi, 40)
     moons = (np.cos(angle), np.sin(angle)), (1 - np.cos(angle), 0.5 - np.sin(angle))
-    for (u, v), look in zip(moons, (optimizer("learned"), optimizer("sgd")), strict=True):
-        ax.scatter(u, v, s=14, marker=look.marker, color=look.light)
+    for (u, v), style in zip(moons, (optimizer("learned"), optimizer("sgd")), strict=True):
+        ax.scatter(u, v, s=14, marker=style.marker, color=style.light)
     return "two classes of points in a plane, without noise"
 
 
