@@ -66,9 +66,7 @@ def _s_curve(canvas: Canvas, group: Group) -> None:
 
 def _signs() -> list[Any]:
     return [
-        Line2D(
-            [], [], linestyle="", marker=arm.marker, color=arm.light, label=f"S-curve, {arm.name}"
-        )
+        Line2D([], [], linestyle="", marker=arm.marker, color=arm.light, label=arm.name)
         for arm in ARMS
     ]
 

@@ -113,7 +113,7 @@ class Canvas:
 
 
 def thinned(data: "pd.DataFrame", x: str) -> "pd.DataFrame":
-    """The rows of at most `MAX_STEPS_DRAWN` values of `x`, evenly spaced, first and last included."""
+    """The rows of at most `MAX_STEPS_DRAWN` values of `x`, evenly spaced, both ends included."""
     values = np.unique(data[x])
     if len(values) <= MAX_STEPS_DRAWN:
         return data

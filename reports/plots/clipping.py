@@ -75,7 +75,8 @@ CLIPPING = ProbeFigure(
     ("update_functions", "gradient_density"),
     {"saturation": _saturation, "gradients met": _density},
     "The update over what a linear optimizer would make of the gradient, which falls where it "
-    "saturates, with a dotted line at one half, and the gradients that the learned optimizer meets.",
+    "saturates, with a dotted line at one half, and the gradients that the learned optimizer "
+    "meets.",
     "At the convergence point; where an optimizer has no gain there, at a state from the middle of "
     "a run. Half-saturation is where the curve crosses the dotted line. An axis called symlog is "
     "logarithmic on both sides of a linear part around 0. Compare the paper's figure on gradient "
