@@ -146,7 +146,7 @@ def _meta_trained_before(path: Path, config: MetaTraining) -> Checkpoint:
 
 def _tuned_before(path: Path, implementation: Any, searches: list[Search]) -> Tuned:
     found = load_tuned(path)
-    if not found.is_of(implementation, searches):
+    if not found.matches(implementation, searches):
         raise LoptbenchError(
             f"{path} is of other searches: other tasks, settings or implementation; name another "
             "--folder, or move it"

@@ -11,7 +11,7 @@ from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuning.search import RANGES
-from loptbench.tuning.tuned_file import EDGE, TunedBaseline, plan_searches
+from loptbench.tuning.tuned_file import EDGE_FRACTION, TunedBaseline, plan_searches
 from loptbench.tuning.tuned_file import tune as tune_baselines
 
 
@@ -73,7 +73,9 @@ def tune(
     if edges:
         click.echo(f"on the edge of the range, which is too narrow: {'; '.join(edges)}")
     else:
-        click.echo(f"every optimum lies inside its range, {EDGE:.0%} of it or more from the ends")
+        click.echo(
+            f"every optimum lies inside its range, {EDGE_FRACTION:.0%} of it or more from the ends"
+        )
     click.echo(output)
 
 

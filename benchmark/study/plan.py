@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from loptbench.conformance import CHECKS, Outcome, Status, Subject, run_check, subjects
+from loptbench.conformance import CHECKS, CheckStatus, Outcome, Subject, run_check, subjects
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.optimizers import OptimizerSpec, optimal_momentum
 from loptbench.results.store import TrialStatus
@@ -136,7 +136,7 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
 
 def _conformance(subject: Subject) -> Result:
     outcomes = [run_check(check, subject) for check in CHECKS if check.scope in subject.scopes]
-    failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
+    failed = [outcome for outcome in outcomes if outcome.status is CheckStatus.FAILED]
     message = f"{failed[0].check.name}: {failed[0].message}" if failed else ""
     result = {"checks": [outcome_dict(outcome) for outcome in outcomes]}
     return TrialStatus.FAILED if failed else TrialStatus.OK, message, result
