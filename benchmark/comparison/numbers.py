@@ -10,7 +10,7 @@ import numpy as np
 
 from loptbench.comparison.views import Match, Side, mapping, number, sequence
 from loptbench.optimizers import BASELINES
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.statistics.bootstrap import Sample, over_problems
 
 SHOWN = 5e-5

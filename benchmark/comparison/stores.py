@@ -22,7 +22,8 @@ from loptbench.comparison.views import (
     number,
     read,
 )
-from loptbench.results.store import Record, Store
+from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.store import Store
 
 T = TypeVar("T")
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from loptbench.errors import StoreError
-from loptbench.results.store import Record, Store
+from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.plain import plain_plan, plain_records, plain_verdict
+from loptbench.results.store import Store
 
 NOT_RUN = "not run"
 
@@ -108,9 +110,10 @@ def number(value: Any) -> float | None:
 
 def read(store: Store) -> Side:
     """What a store holds; what cannot be read or told apart is left out, and said to be."""
-    found, left_out = store.records()
+    stored, left_out = store.records()
+    found = plain_records(stored)
     try:
-        plan = store.plan()
+        plan = plain_plan(store.plan())
     except StoreError as error:
         plan = {}
         left_out.append(str(error))
@@ -169,7 +172,7 @@ def _verdicts(
 ) -> Iterator[tuple[VerdictMatch, Mapping[str, Any]]]:
     lacking = 0
     try:
-        stored = store.verdicts()
+        stored = [plain_verdict(verdict) for verdict in store.verdicts()]
         if stored and not store.verdicts_are_of(records):
             left_out.append(
                 "the verdicts were drawn from other records than those that are compared; "

@@ -28,7 +28,8 @@ from loptbench.reports.sections.implementations import (
 from loptbench.reports.sections.results import Results, frame_of_checks
 from loptbench.reports.sections.training import meta_training, preset_of, trained, zoo_table
 from loptbench.reports.sections.verdict_words import one_line
-from loptbench.results.store import Record, Store
+from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.store import Store
 from loptbench.tasks import TASKS
 
 MANY = 20

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from loptbench.claims.verdicts import Verdict
 from loptbench.protocol import Level
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
 LARGEST = 1e300
@@ -230,7 +230,7 @@ def problem_of_plan(plan: Mapping[str, Any]) -> str:
 def verdict_of(value: Any) -> Verdict | None:
     """A verdict of a store, or None if it is of another form."""
     try:
-        found: Verdict = _VERDICT.validate_python(value)
+        found: Verdict = value
     except ValidationError:
         return None
     numbers = [one for one in (found.value, found.low, found.high) if one is not None]

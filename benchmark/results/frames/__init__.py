@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from loptbench.errors import StoreError
 from loptbench.results.frames import checks, evaluation, mechanisms, trials
 from loptbench.results.frames.columns import Block, Column, Frame
-from loptbench.results.frames.contents import Contents
+from loptbench.results.frames.contents import Contents, Readable
 from loptbench.results.frames.evaluation import best_baselines
-from loptbench.results.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +42,7 @@ FRAMES: dict[str, Frame] = {
 """All frames by name. Except for `trials`, they hold the records of the last run's plan only."""
 
 
-def frame(store: Store, name: str) -> "DataFrame":
+def frame(store: Readable, name: str) -> "DataFrame":
     """One of the frames of a store.
 
     Raises:
@@ -70,16 +71,18 @@ def _known(name: str) -> Frame:
     return FRAMES[name]
 
 
+_SEQUENCES = (list, np.ndarray)
+
+
 def _assemble(columns: "Mapping[str, Column]", blocks: "Iterable[Block]") -> "DataFrame":
     import pandas as pd
 
     values: dict[str, list[Any]] = {name: [] for name in columns}
     for block in blocks:
-        lengths = {len(value) for value in block.values() if isinstance(value, list)}
-        (n_rows,) = lengths or {1}
+        (n_rows,) = {len(value) for value in block.values() if isinstance(value, _SEQUENCES)} or {1}
         for name, column in values.items():
             value = block[name]
-            column.extend(value if isinstance(value, list) else [value] * n_rows)
+            column.extend(value if isinstance(value, _SEQUENCES) else [value] * n_rows)
     return pd.DataFrame(
         {name: pd.Series(values[name], dtype=column.dtype) for name, column in columns.items()}
     )

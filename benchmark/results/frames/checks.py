@@ -1,8 +1,10 @@
 """Frames of the checks: conformance, and the agreement of probes with the oracle."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from loptbench.results.frames.columns import (
     OPTIMIZER,
@@ -14,7 +16,8 @@ from loptbench.results.frames.columns import (
     number,
 )
 from loptbench.results.frames.contents import Contents, optimizer_columns
-from loptbench.results.store import Record
+from loptbench.results.schema.conformance import ComparisonResult
+from loptbench.results.schema.records import Record
 
 CHECKED = {
     **OPTIMIZER,
@@ -24,22 +27,18 @@ CHECKED = {
 
 
 def _columns(record: Record, check: str) -> dict[str, Any]:
-    device = record.key["device"]
-    return {**optimizer_columns(record.key), "device": device, "check": check}
+    return {**optimizer_columns(record.key), "device": record.key.device, "check": check}
 
 
 def _checks(contents: Contents) -> Iterator[Block]:
-    for record in contents.of_kind("conformance"):
-        for check in record.result["checks"]:
-            ratio = check["ratio"]
-            if ratio is None and check["status"] != "skipped" and check["comparisons"]:
-                ratio = math.inf  # a ratio that is not finite stands as None in JSON
+    for record, result in contents.conformance():
+        for check in result.checks:
             yield {
-                **_columns(record, check["check"]),
-                "level": check["level"],
-                "status": check["status"],
-                "ratio": ratio,
-                "message": check["message"],
+                **_columns(record, check.check),
+                "level": check.level,
+                "status": str(check.status),
+                "ratio": check.ratio if check.comparisons or check.ratio < math.inf else math.nan,
+                "message": check.message,
                 "record": record.name,
             }
 
@@ -58,29 +57,24 @@ CHECKS = Frame(
 )
 
 
-def compared(contents: Contents) -> Iterator[tuple[Record, str, Mapping[str, Any]]]:
+def _compared(contents: Contents) -> Iterator[tuple[Record, str, ComparisonResult]]:
     """Every comparison: its record, the name of its check, and the comparison."""
-    for record in contents.of_kind("conformance"):
-        for check in record.result["checks"]:
-            for comparison in check["comparisons"]:
-                yield record, check["check"], comparison
-    for record in contents.of_kind("mechanisms"):
-        for comparison in record.result.get("agreement") or ():
+    for record, conformance in contents.conformance():
+        for check in conformance.checks:
+            for comparison in check.comparisons:
+                yield record, check.check, comparison
+    for record, mechanisms in contents.mechanisms():
+        for comparison in mechanisms.agreement or ():
             yield record, "mechanisms", comparison
 
 
+NUMBERS = ("quantity", "error", "bound", "ratio", "deviation")
+
+
 def _comparisons(contents: Contents) -> Iterator[Block]:
-    for record, check, comparison in compared(contents):
-        ratio = comparison["ratio"]
-        yield {
-            **_columns(record, check),
-            "quantity": comparison["quantity"],
-            "error": comparison["error"],
-            "bound": comparison["bound"],
-            "ratio": math.inf if ratio is None else ratio,
-            "deviation": comparison["deviation"],
-            "record": record.name,
-        }
+    for record, check, comparison in _compared(contents):
+        numbers = {name: getattr(comparison, name) for name in NUMBERS}
+        yield {**_columns(record, check), **numbers, "record": record.name}
 
 
 COMPARISONS = Frame(
@@ -99,15 +93,14 @@ COMPARISONS = Frame(
 
 
 def _check_steps(contents: Contents) -> Iterator[Block]:
-    for record, check, comparison in compared(contents):
-        errors = comparison.get("error_by_step")
-        if errors is not None:
+    for record, check, comparison in _compared(contents):
+        if comparison.error_by_step is not None:
             yield {
                 **_columns(record, check),
-                "quantity": comparison["quantity"],
-                "step": list(range(len(errors))),
-                "error": errors,
-                "bound": comparison["bound_by_step"],
+                "quantity": comparison.quantity,
+                "step": np.arange(len(comparison.error_by_step)),
+                "error": comparison.error_by_step,
+                "bound": comparison.bound_by_step,
                 "record": record.name,
             }
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from loptbench.results.frames.contents import Contents
 
 Block = Mapping[str, Any]
-"""Some rows of a frame: for each column a list of values, or a single value for all of them."""
+"""Some rows of a frame: for each column a list or an array, or a single value for all of them."""
 
 
 class Column(NamedTuple):

@@ -2,11 +2,30 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from loptbench.errors import StoreError
-from loptbench.results.store import Record, Store
+from loptbench.results.schema.conformance import ConformanceResult
+from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult, MetaTraining
+from loptbench.results.schema.keys import Role, TrialKey
+from loptbench.results.schema.mechanisms import MechanismsResult
+from loptbench.results.schema.plan import Plan
+from loptbench.results.schema.records import Record
+from loptbench.results.schema.verdicts import Verdict
+
+
+class Readable(Protocol):
+    """What frames read: a `loptbench.results.store.Store`, which makes frames and stands above."""
+
+    def records(self) -> tuple[list[Record], list[str]]:
+        """Every record, and a sentence for each file that holds none."""
+
+    def plan(self) -> Plan | None:
+        """What the last run was going to do."""
+
+    def verdicts(self) -> Sequence[Verdict]:
+        """The verdicts of the last run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,91 +33,95 @@ class Contents:
     """What a store holds.
 
     Attributes:
-        records: the records of the last run's plan; all records where there is no plan.
-        planned: the trials of that plan: their keys, with the names of their records.
+        records: the records of the last run's plan; all records if there is no plan.
+        plan: that plan; None if there is none.
         others: records of no trial of the plan, such as those of an earlier version.
         verdicts: the verdicts of the last run.
         problems: a sentence for each file that cannot be read.
     """
 
     records: Sequence[Record]
-    planned: Sequence[Mapping[str, Any]] = ()
+    plan: Plan | None = None
     others: Sequence[Record] = ()
-    verdicts: Sequence[Mapping[str, Any]] = ()
+    verdicts: Sequence[Verdict] = ()
     problems: Sequence[str] = ()
 
     @classmethod
-    def of(cls, store: Store) -> "Contents":
+    def of(cls, store: Readable) -> "Contents":
         """Read a store. A file that cannot be read is left out, with a sentence in `problems`."""
         records, problems = store.records()
-        planned: Sequence[Mapping[str, Any]] = ()
-        verdicts: Sequence[Mapping[str, Any]] = ()
+        plan, verdicts = None, ()
         try:
-            planned = store.plan().get("trials", ())
+            plan = store.plan()
         except StoreError as error:
             problems.append(str(error))
         try:
             verdicts = store.verdicts()
         except StoreError as error:
             problems.append(str(error))
-        if not planned:
-            return cls(records, (), (), verdicts, problems)
+        if plan is None:
+            return cls(records, None, (), verdicts, problems)
         by_name = {record.name: record for record in records}
-        names = dict.fromkeys(trial["record"] for trial in planned)
+        names = dict.fromkeys(key.name for key in plan.trials)
         return cls(
             [by_name[name] for name in names if name in by_name],
-            planned,
+            plan,
             [record for name, record in by_name.items() if name not in names],
             verdicts,
             problems,
         )
 
-    def of_kind(self, trial: str) -> Iterator[Record]:
-        """The records of one kind of trial that have a result."""
-        return (r for r in self.records if r.key["trial"] == trial and r.result)
+    def conformance(self) -> Iterator[tuple[Record, ConformanceResult]]:
+        """The conformance trials that have a result."""
+        for record in self.records:
+            if isinstance(record.result, ConformanceResult):
+                yield record, record.result
+
+    def evaluations(self) -> Iterator[tuple[Record, BaselinesResult | LearnedResult]]:
+        """The evaluation trials that have a result."""
+        for record in self.records:
+            if isinstance(record.result, BaselinesResult | LearnedResult):
+                yield record, record.result
+
+    def mechanisms(self) -> Iterator[tuple[Record, MechanismsResult]]:
+        """The mechanisms trials that have a result."""
+        for record in self.records:
+            if isinstance(record.result, MechanismsResult):
+                yield record, record.result
 
     @functools.cached_property
-    def meta_training(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+    def meta_training(self) -> dict[tuple[str, str], MetaTraining]:
         """How each learned optimizer was meta-trained, by task and name."""
         return {
-            (record.key["task"], optimizer(record.key)[1]): record.result["meta_training"]
-            for record in self.of_kind("evaluation")
-            if record.result.get("meta_training")
+            (record.key.task, record.key.optimizer.name): result.meta_training
+            for record, result in self.evaluations()
+            if isinstance(result, LearnedResult)
         }
 
-    def training_columns(self, task: str, role: str, name: str) -> dict[str, Any]:
+    def optimizer_columns(self, key: TrialKey) -> dict[str, Any]:
+        """The columns `OPTIMIZER` and `TRAINING` of a trial."""
+        return optimizer_columns(key) | self.training_columns(
+            key.task, key.optimizer.role, key.optimizer.name
+        )
+
+    def training_columns(self, task: str, role: Role, name: str) -> dict[str, Any]:
         """The columns `TRAINING` of an optimizer."""
-        about = self.meta_training.get((task, name)) if role == "checkpoint" else None
+        about = self.meta_training.get((task, name)) if role is Role.CHECKPOINT else None
         if about is None:
             return {"preset": "", "trained_by": "", "meta_seed": None}
-        configuration = about.get("configuration", {})
         return {
-            "preset": configuration.get("preset") or "own settings",
-            "trained_by": about.get("implementation", ""),
-            "meta_seed": configuration.get("seed"),
+            "preset": about.preset,
+            "trained_by": about.implementation,
+            "meta_seed": about.seed,
         }
 
 
-def optimizer(key: Mapping[str, Any]) -> tuple[str, str]:
-    """The role and the name of a trial's optimizer."""
-    about = key["optimizer"]
-    if isinstance(about, Mapping):
-        return about["role"], about["name"]
-    for role in ("checkpoint", "tuned"):
-        if about.startswith(f"{role} "):
-            return role, about.removeprefix(f"{role} ")
-    if about == "baselines":
-        return about, about
-    return "case" if key["trial"] == "conformance" else "control", about
-
-
-def optimizer_columns(key: Mapping[str, Any]) -> dict[str, Any]:
+def optimizer_columns(key: TrialKey) -> dict[str, Any]:
     """The columns `OPTIMIZER` of a trial."""
-    role, name = optimizer(key)
     return {
-        "implementation": key["implementation"],
-        "task": key["task"],
-        "role": role,
-        "optimizer": name,
-        "dtype": key["dtype"],
+        "implementation": key.implementation,
+        "task": key.task,
+        "role": str(key.optimizer.role),
+        "optimizer": key.optimizer.name,
+        "dtype": key.dtype,
     }

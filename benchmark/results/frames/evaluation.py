@@ -1,8 +1,10 @@
 """Frames of the evaluation trials: meta-objectives, loss curves, meta-training, tuning."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from loptbench.optimizers import BASELINES
 from loptbench.results.frames.columns import (
@@ -16,42 +18,39 @@ from loptbench.results.frames.columns import (
     flag,
     number,
 )
-from loptbench.results.frames.contents import Contents, optimizer_columns
-from loptbench.results.store import Record
+from loptbench.results.frames.contents import Contents
+from loptbench.results.schema.evaluation import (
+    BaselineEvaluation,
+    Evaluation,
+    LearnedResult,
+)
+from loptbench.results.schema.keys import Role
+from loptbench.results.schema.records import Record
 
 
-def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Mapping[str, Any]]]:
+def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Evaluation]]:
     """Every optimizer that was evaluated: the record, its identifying columns, its evaluation."""
-    for record in contents.of_kind("evaluation"):
-        key = optimizer_columns(record.key)
-        for name, evaluation in record.result.get("baselines", {}).items():
-            # The momentum that theory gives is not tuned, and no competitor.
-            role = "tuned" if name in BASELINES else "control"
-            columns = key | {"role": role, "optimizer": name}
-            yield record, columns | contents.training_columns(key["task"], role, name), evaluation
-        if "learned" in record.result:
-            training = contents.training_columns(key["task"], key["role"], key["optimizer"])
-            yield record, key | training, record.result["learned"]
+    for record, result in contents.evaluations():
+        columns = contents.optimizer_columns(record.key)
+        if isinstance(result, LearnedResult):
+            yield record, columns, result.learned
+        else:
+            for name, evaluation in result.baselines.items():
+                # The momentum that theory gives is not tuned, and no competitor.
+                role = str(Role.TUNED if name in BASELINES else Role.CONTROL)
+                yield record, columns | {"role": role, "optimizer": name}, evaluation
 
 
-def or_infinite(value: float | None) -> float:
-    """A number of a record; a mean that is not finite stands as None in JSON."""
-    return math.inf if value is None else value
-
-
-MEANS = ("objective_mean", "objective_median", "final_loss_mean", "final_loss_median")
+NUMBERS = (
+    *("n_problems", "n_diverged", "objective_mean", "objective_standard_error"),
+    *("objective_median", "final_loss_mean", "final_loss_median"),
+)
 
 
 def _evaluations(contents: Contents) -> Iterator[Block]:
     for record, columns, evaluation in evaluated(contents):
-        yield {
-            **columns,
-            "n_problems": evaluation["n_problems"],
-            "n_diverged": evaluation["n_diverged"],
-            "objective_standard_error": evaluation["objective_standard_error"],
-            **{name: or_infinite(evaluation[name]) for name in MEANS},
-            "record": record.name,
-        }
+        numbers = {name: getattr(evaluation, name) for name in NUMBERS}
+        yield {**columns, **numbers, "record": record.name}
 
 
 EVALUATIONS = Frame(
@@ -73,11 +72,11 @@ EVALUATIONS = Frame(
 
 
 def _ratios(contents: Contents) -> Iterator[Block]:
-    for record, columns, _ in evaluated(contents):
-        if columns["role"] == "checkpoint":
-            for baseline, ratio in record.result["ratios"].items():
-                numbers = {name: ratio[name] for name in ("ratio", "low", "high")}
-                yield {**columns, "baseline": baseline, **numbers, "record": record.name}
+    for record, result in contents.evaluations():
+        if isinstance(result, LearnedResult):
+            columns = contents.optimizer_columns(record.key)
+            for baseline, ratio in result.ratios.items():
+                yield {**columns, "baseline": baseline, **dict(ratio), "record": record.name}
 
 
 RATIOS = Frame(
@@ -99,9 +98,9 @@ def _curves(contents: Contents) -> Iterator[Block]:
     for record, columns, evaluation in evaluated(contents):
         yield {
             **columns,
-            "step": list(range(len(evaluation["curve_mean"]))),
-            "loss_mean": evaluation["curve_mean"],
-            "loss_standard_error": evaluation["curve_standard_error"],
+            "step": np.arange(len(evaluation.curve_mean)),
+            "loss_mean": evaluation.curve_mean,
+            "loss_standard_error": evaluation.curve_standard_error,
             "record": record.name,
         }
 
@@ -122,17 +121,16 @@ CURVES = Frame(
 
 def _meta_training(contents: Contents) -> Iterator[Block]:
     for (task, name), about in contents.meta_training.items():
-        log = about.get("log", [])
         yield {
-            "implementation": about.get("implementation", ""),
+            "implementation": about.implementation,
             "task": task,
-            "role": "checkpoint",
+            "role": str(Role.CHECKPOINT),
             "optimizer": name,
-            "dtype": about.get("configuration", {}).get("dtype", ""),
-            **contents.training_columns(task, "checkpoint", name),
-            "outer_step": [line["step"] for line in log],
-            "objective": [line.get("objective") for line in log],
-            "validation": [line["validation"] for line in log],
+            "dtype": about.configuration.get("dtype", ""),
+            **contents.training_columns(task, Role.CHECKPOINT, name),
+            "outer_step": [line.step for line in about.log],
+            "objective": [line.objective for line in about.log],
+            "validation": [line.validation for line in about.log],
         }
 
 
@@ -151,20 +149,20 @@ META_TRAINING = Frame(
 
 def _tuning(contents: Contents) -> Iterator[Block]:
     for record, columns, evaluation in evaluated(contents):
-        hyperparameters = evaluation.get("hyperparameters", {})
-        search = evaluation.get("tuning", {})
-        known = bool(search)
-        for name, value in hyperparameters.items():
-            yield {
-                **{column: columns[column] for column in OPTIMIZER},
-                "baseline": columns["optimizer"],
-                "hyperparameter": name,
-                "value": value,
-                "place": search.get("places", {}).get(name),
-                "on_edge": name in search.get("on_edge", ()) if known else None,
-                **{column: search.get(column) for column in SEARCH},
-                "record": record.name,
-            }
+        if isinstance(evaluation, BaselineEvaluation):
+            search = evaluation.tuning
+            numbers = {name: getattr(search, name, None) for name in SEARCH}
+            for name, value in evaluation.hyperparameters.items():
+                yield {
+                    **{column: columns[column] for column in OPTIMIZER},
+                    "baseline": columns["optimizer"],
+                    "hyperparameter": name,
+                    "value": value,
+                    "place": search.places.get(name) if search else None,
+                    "on_edge": name in search.on_edge if search else None,
+                    **numbers,
+                    "record": record.name,
+                }
 
 
 SEARCH = ("score", "draw", "n_draws", "n_complete", "n_diverged")

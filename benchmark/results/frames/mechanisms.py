@@ -1,8 +1,11 @@
 """Frames of the mechanisms: every number that the probes measure."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from loptbench.results.frames.columns import (
     OPTIMIZER,
@@ -15,100 +18,93 @@ from loptbench.results.frames.columns import (
     flag,
     number,
 )
-from loptbench.results.frames.contents import Contents, optimizer_columns
-from loptbench.results.frames.evaluation import evaluated, or_infinite
-from loptbench.results.store import Record
+from loptbench.results.frames.contents import Contents
+from loptbench.results.frames.evaluation import evaluated
+from loptbench.results.schema.base import Result
+from loptbench.results.schema.mechanisms import (
+    AdaptationResult,
+    ClippingResult,
+    ConvergencePointResult,
+    MomentumResult,
+    NotApplicable,
+    ScheduleResult,
+)
+from loptbench.results.schema.records import Record
+
+Measured = TypeVar("Measured", bound=Result)
 
 ARMS = ("negative", "positive")
 """The signs of the gradient, in the order in which pairs of numbers are stored."""
 
+PROBES: dict[str, type[Result]] = {
+    "convergence_point": ConvergencePointResult,
+    "momentum": MomentumResult,
+    "clipping": ClippingResult,
+    "schedule": ScheduleResult,
+    "adaptation": AdaptationResult,
+}
+
 SCALARS = {
-    "convergence_point": (
-        *("residual", "spectral_radius", "stable", "drift", "update", "D"),
-        *("other_starts", "other_starts_at_this_point", "linearization_error"),
-    ),
-    "momentum": (
-        *("index", "effective_rate", "asymptotic_rate", "r2_near_convergence", "r2_whole_run"),
-    ),
-    "clipping": ("largest_gradient", "typical_gradient", "reach", "engagement", "gain"),
-    "schedule": ("peak_step", "peak_over_first", "last_over_peak", "lowest_over_highest"),
-    "adaptation": ("residual", "order"),
+    probe: tuple(
+        name
+        for name, field in result_type.model_fields.items()
+        if field.annotation in (float, int, bool, float | None)
+    )
+    for probe, result_type in PROBES.items()
 }
-"""The single numbers of each probe. The gain is that of the update function at h*."""
+"""The single numbers of each probe."""
 
-PAIRS = {
-    "clipping": ("half_saturation", "saturation_at_largest_gradient"),
-    "adaptation": ("elasticity", "rank_correlation", "branch_ends"),
-}
-"""The numbers of each probe that belong to one sign of the gradient. Clipping is that at h*."""
+PAIRS = {"adaptation": ("elasticity", "rank_correlation", "branch_ends")}
+"""The numbers of each probe that are stored by the sign of the gradient, (2,)."""
 
-NOT_MEASURED = "not measured"
+AT_CONVERGENCE_POINT = ("half_saturation", "saturation_at_largest_gradient")
+"""The pairs of clipping; those of the update function at h*."""
+
 NO_NUMBER = "there is no such number, or it is not finite"
 
 
-def _columns(contents: Contents, record: Record) -> dict[str, Any]:
-    columns = optimizer_columns(record.key)
-    role, name = columns["role"], columns["optimizer"]
-    return columns | contents.training_columns(columns["task"], role, name)
-
-
 def _measured(
-    contents: Contents, probe: str
-) -> Iterator[tuple[Record, dict[str, Any], Mapping[str, Any]]]:
-    """The records in which a probe applies: the record, its columns, the probe's result."""
-    for record in contents.of_kind("mechanisms"):
-        result = record.result.get(probe, {})
-        if result and "not_applicable" not in result:
-            yield record, _columns(contents, record), result
+    contents: Contents, result_type: type[Measured]
+) -> Iterator[tuple[Record, dict[str, Any], Measured]]:
+    """The trials in which a probe applies: the record, its columns, the probe's result."""
+    for record, result in contents.mechanisms():
+        for probe in PROBES:
+            answer = getattr(result, probe)
+            if isinstance(answer, result_type):
+                yield record, contents.optimizer_columns(record.key), answer
 
 
-def _at_convergence(clipping: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A clipping result, with the numbers of the update function at h* beside the others."""
-    states = clipping.get("states", ())
-    at_point = next((state for state in states if state["where"] == "h*"), {})
-    return {
-        **clipping,
-        **{name: at_point.get(name) for name in ("gain", *PAIRS["clipping"])},
-        "half_saturation": half_saturations(at_point),
-    }
-
-
-def half_saturations(state: Mapping[str, Any]) -> list[float]:
-    """Of both signs: the gradient of half the largest update; infinite if there is none.
-
-    NaN where it is not known.
-    """
-    values = state.get("half_saturation", (None, None))
-    known = state.get("half_saturation_is_known", (False, False))
-    return [
-        (math.inf if is_known else math.nan) if value is None else value
-        for value, is_known in zip(values, known, strict=True)
-    ]
+def _numbers(probe: str, result: Any) -> Iterator[tuple[str, str, float | None]]:
+    """The numbers of a probe: quantity, sign of the gradient, value."""
+    for name in SCALARS[probe]:
+        yield name, "", getattr(result, name, None)
+    pairs = PAIRS.get(probe, ())
+    if probe == "clipping":
+        states = getattr(result, "states", ())
+        result = next((state for state in states if state.where == "h*"), None)
+        yield "gain", "", getattr(result, "gain", None)
+        pairs = AT_CONVERGENCE_POINT
+    for name in pairs:
+        for arm, value in zip(ARMS, getattr(result, name, (None, None)), strict=True):
+            yield name, arm, value
 
 
 def _mechanisms(contents: Contents) -> Iterator[Block]:
-    for record in contents.of_kind("mechanisms"):
-        columns = _columns(contents, record) | {"record": record.name}
-        for probe, names in SCALARS.items():
-            result = record.result.get(probe)
-            absent = NOT_MEASURED if result is None else result.get("not_applicable", "")
-            result = {} if result is None else result
-            if probe == "clipping":
-                result = _at_convergence(result)
-            pairs = PAIRS.get(probe, ())
-            values = [result.get(name) for name in names]
-            for name in pairs:
-                values += result.get(name) or (None, None)
-            numbers = [math.nan if value is None else float(value) for value in values]
+    for record, result in contents.mechanisms():
+        columns = contents.optimizer_columns(record.key)
+        for probe in PROBES:
+            answer = getattr(result, probe)
+            absent = answer.reason if isinstance(answer, NotApplicable) else NO_NUMBER
+            quantities, arms, answers = zip(*_numbers(probe, answer), strict=True)
+            values = [math.nan if value is None else float(value) for value in answers]
             yield {
                 **columns,
                 "probe": probe,
-                "quantity": [*names, *(name for name in pairs for _ in ARMS)],
-                "arm": [*("" for _ in names), *(arm for _ in pairs for arm in ARMS)],
-                "value": numbers,
-                "reason": [
-                    "" if math.isfinite(value) else absent or NO_NUMBER for value in numbers
-                ],
+                "quantity": list(quantities),
+                "arm": list(arms),
+                "value": values,
+                "reason": ["" if math.isfinite(value) else absent for value in values],
+                "record": record.name,
             }
 
 
@@ -117,7 +113,7 @@ MECHANISMS = Frame(
     {
         **OPTIMIZER,
         **TRAINING,
-        "probe": Column(f"the probe: {', '.join(SCALARS)}"),
+        "probe": Column(f"the probe: {', '.join(PROBES)}"),
         "quantity": Column("the quantity"),
         "arm": Column("negative or positive, for a quantity of one sign of the gradient"),
         "value": number("its value; 1 and 0 for yes and no; NaN where there is none"),
@@ -130,27 +126,24 @@ MECHANISMS = Frame(
 
 def _problems(contents: Contents) -> Iterator[Block]:
     for record, columns, evaluation in evaluated(contents):
-        objective = [or_infinite(value) for value in evaluation["objective"]]
-        yield _of_problems(record, columns, "objective", objective)
-    for record, columns, momentum in _measured(contents, "momentum"):
-        near = momentum.get("near")
-        if near:
-            yield _of_problems(record, columns, "linear_error", near["error"])
-            yield _of_problems(record, columns, "linear_variation", near["variation"])
-    for record, columns, clipping in _measured(contents, "clipping"):
-        engagement = clipping.get("engagement_by_problem")
-        if engagement:
-            yield _of_problems(record, columns, "engagement", engagement)
+        yield _of_problems(record, columns, "objective", evaluation.objective)
+    for record, columns, momentum in _measured(contents, MomentumResult):
+        if momentum.near is not None:
+            yield _of_problems(record, columns, "linear_error", momentum.near.error)
+            yield _of_problems(record, columns, "linear_variation", momentum.near.variation)
+    for record, columns, clipping in _measured(contents, ClippingResult):
+        if clipping.engagement_by_problem is not None:
+            yield _of_problems(record, columns, "engagement", clipping.engagement_by_problem)
 
 
 def _of_problems(
-    record: Record, columns: dict[str, Any], quantity: str, values: Sequence[float | None]
+    record: Record, columns: dict[str, Any], quantity: str, values: NDArray[np.float64]
 ) -> Block:
     return {
         **columns,
         "quantity": quantity,
-        "problem": list(range(len(values))),
-        "value": list(values),
+        "problem": np.arange(len(values)),
+        "value": values,
         "record": record.name,
     }
 
@@ -174,17 +167,16 @@ PROBLEMS = Frame(
 
 
 def _modes(contents: Contents) -> Iterator[Block]:
-    for record, columns, momentum in _measured(contents, "momentum"):
-        modes = momentum["modes"]
+    for record, columns, momentum in _measured(contents, MomentumResult):
+        modes = momentum.modes
         yield {
             **columns,
-            "mode": list(range(len(modes))),
-            "eigenvalue_real": [mode["eigenvalue"][0] for mode in modes],
-            "eigenvalue_imag": [mode["eigenvalue"][1] for mode in modes],
-            **{
-                name: [mode[name] for mode in modes]
-                for name in ("timescale", "contribution", "condition")
-            },
+            "mode": np.arange(len(modes)),
+            "eigenvalue_real": [mode.eigenvalue[0] for mode in modes],
+            "eigenvalue_imag": [mode.eigenvalue[1] for mode in modes],
+            "timescale": [mode.timescale for mode in modes],
+            "contribution": [mode.contribution for mode in modes],
+            "condition": [mode.condition for mode in modes],
             "record": record.name,
         }
 
@@ -207,9 +199,9 @@ MODES = Frame(
 
 
 def _impulse_responses(contents: Contents) -> Iterator[Block]:
-    for record, columns, momentum in _measured(contents, "momentum"):
-        response = momentum["impulse_response"]
-        lags = list(range(len(response)))
+    for record, columns, momentum in _measured(contents, MomentumResult):
+        response = momentum.impulse_response
+        lags = np.arange(len(response))
         yield {**columns, "lag": lags, "response": response, "record": record.name}
 
 
@@ -227,20 +219,20 @@ IMPULSE_RESPONSES = Frame(
 
 
 def _update_functions(contents: Contents) -> Iterator[Block]:
-    for record, columns, clipping in _measured(contents, "clipping"):
-        sizes = clipping["gradients"]
-        for state in clipping["states"]:
-            half = half_saturations(state)
+    for record, columns, clipping in _measured(contents, ClippingResult):
+        for state in clipping.states:
             for i, (sign, arm) in enumerate(zip((-1.0, 1.0), ARMS, strict=True)):
                 yield {
                     **columns,
-                    "where": state["where"],
+                    "where": state.where,
                     "arm": arm,
-                    "gradient": [sign * size for size in sizes],
-                    "update": state["update"][i],
-                    "gain": state["gain"],
-                    "half_saturation": half[i],
-                    "saturation_at_largest_gradient": state["saturation_at_largest_gradient"][i],
+                    "gradient": sign * clipping.gradients,
+                    "update": state.update[i],
+                    "gain": state.gain,
+                    "half_saturation": float(state.half_saturation[i]),
+                    "saturation_at_largest_gradient": float(
+                        state.saturation_at_largest_gradient[i]
+                    ),
                     "record": record.name,
                 }
 
@@ -266,9 +258,9 @@ UPDATE_FUNCTIONS = Frame(
 
 
 def _gradient_density(contents: Contents) -> Iterator[Block]:
-    for record, columns, clipping in _measured(contents, "clipping"):
-        edges = [10.0**edge for edge in clipping["density"]["edges"]]
-        for arm, share in zip(ARMS, clipping["density"]["share"], strict=True):
+    for record, columns, clipping in _measured(contents, ClippingResult):
+        edges = 10.0**clipping.density.edges
+        for arm, share in zip(ARMS, clipping.density.share, strict=True):
             yield {
                 **columns,
                 "arm": arm,
@@ -294,23 +286,23 @@ GRADIENT_DENSITY = Frame(
 )
 
 
-def _components(points: Sequence[Sequence[float | None]]) -> dict[str, list[float | None]]:
-    """The first three principal components, each a list over points; None where there are fewer."""
-    return {
-        f"pc{i + 1}": [point[i] if i < len(point) else None for point in points] for i in range(3)
-    }
+def _components(points: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The first three principal components, (n_points,) each; NaN where there are fewer."""
+    padded = np.full((len(points), 3), np.nan)
+    padded[:, : points.shape[1]] = points
+    return {f"pc{i + 1}": padded[:, i] for i in range(3)}
 
 
 COMPONENTS = {f"pc{i}": number(f"the state, along the principal component {i}") for i in (1, 2, 3)}
 
 
 def _schedules(contents: Contents) -> Iterator[Block]:
-    for record, columns, schedule in _measured(contents, "schedule"):
+    for record, columns, schedule in _measured(contents, ScheduleResult):
         yield {
             **columns,
-            "step": list(range(len(schedule["rate"]))),
-            "rate": schedule["rate"],
-            **_components(schedule["trajectory"]),
+            "step": np.arange(len(schedule.rate)),
+            "rate": schedule.rate,
+            **_components(schedule.trajectory),
             "record": record.name,
         }
 
@@ -330,18 +322,16 @@ SCHEDULES = Frame(
 
 
 def _adaptation(contents: Contents) -> Iterator[Block]:
-    for record, columns, adaptation in _measured(contents, "adaptation"):
+    for record, columns, adaptation in _measured(contents, AdaptationResult):
         yield {
             **columns,
-            "gradient": adaptation["gradients"],
-            **{
-                name: adaptation[name]
-                for name in (
-                    *("rate_reference", "rate_local"),
-                    *("settled", "stable", "several_fixed_points"),
-                )
-            },
-            **_components(adaptation["curve"]),
+            "gradient": adaptation.gradients,
+            "rate_reference": adaptation.rate_reference,
+            "rate_local": adaptation.rate_local,
+            "settled": adaptation.settled,
+            "stable": adaptation.stable,
+            "several_fixed_points": adaptation.several_fixed_points,
+            **_components(adaptation.curve),
             "record": record.name,
         }
 

@@ -1,8 +1,7 @@
 """Frames of the trials: how they ended, how long they took, where they come from; verdicts."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from loptbench.results.frames.columns import (
     OPTIMIZER,
@@ -15,33 +14,33 @@ from loptbench.results.frames.columns import (
     number,
 )
 from loptbench.results.frames.contents import Contents, optimizer_columns
-from loptbench.results.store import Record
+from loptbench.results.schema.keys import TrialKey
+from loptbench.results.schema.records import Record
 
 NOT_RUN = "not run"
 
 
 def _trials(contents: Contents) -> Iterator[Block]:
     by_name = {record.name: record for record in contents.records}
-    if not contents.planned:
+    if contents.plan is None:
         yield from (_trial(record.key, record, False) for record in contents.records)
-    for key in contents.planned:
-        yield _trial(key, by_name.get(key["record"]), True, key["record"])
+    else:
+        for key in contents.plan.trials:
+            yield _trial(key, by_name.get(key.name), True)
     yield from (_trial(record.key, record, False) for record in contents.others)
 
 
-def _trial(
-    key: Mapping[str, Any], record: Record | None, planned: bool, name: str = ""
-) -> dict[str, Any]:
+def _trial(key: TrialKey, record: Record | None, planned: bool) -> Block:
     return {
         **optimizer_columns(key),
-        "trial": key["trial"],
-        "seed": key["seed"],
-        "device": key["device"],
+        "trial": str(key.trial),
+        "seed": key.seed,
+        "device": key.device,
         "status": str(record.status) if record else NOT_RUN,
         "message": record.message if record else "",
-        "seconds": record.provenance.get("seconds") if record else None,
+        "seconds": record.provenance.seconds if record else None,
         "planned": planned,
-        "record": record.name if record else name,
+        "record": key.name,
     }
 
 
@@ -66,8 +65,8 @@ def _timings(contents: Contents) -> Iterator[Block]:
     for record in contents.records:
         yield {
             **optimizer_columns(record.key),
-            "trial": record.key["trial"],
-            "seconds": record.provenance.get("seconds"),
+            "trial": str(record.key.trial),
+            "seconds": record.provenance.seconds,
             "record": record.name,
         }
 
@@ -83,21 +82,21 @@ TIMINGS = Frame(
     _timings,
 )
 
-IDENTITY = ("trial", "implementation", "optimizer", "task", "dtype", "seed", "device")
+IDENTITY = {"trial", "implementation", "optimizer", "task", "dtype", "seed", "device"}
 """The parts of a key that say which trial it is; all others decide its result."""
 
 
 def _provenance(contents: Contents) -> Iterator[Block]:
     for record in contents.records:
-        facts: dict[str, Any] = {"code": record.key.get("code"), **record.provenance}
-        for name, value in record.key.items():
+        provenance = record.provenance.model_dump(mode="json", exclude={"seconds"})
+        facts = {"code": record.key.code, **provenance}
+        for name, value in record.key.model_dump(mode="json", exclude=IDENTITY).items():
             if name == "versions":
-                facts |= {f"version of {package}": number for package, number in value.items()}
+                facts |= {f"version of {package}": version for package, version in value.items()}
             elif name == "baselines":
                 facts |= {f"hyperparameters of {kind}": digest for kind, digest in value.items()}
-            elif name not in IDENTITY:
+            else:
                 facts[name] = value
-        facts.pop("seconds", None)
         texts = {
             name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
             for name, value in facts.items()
@@ -119,8 +118,11 @@ PROVENANCE = Frame(
 
 def _verdicts(contents: Contents) -> Iterator[Block]:
     for verdict in contents.verdicts:
-        yield {name: verdict.get(name, default) for name, default in _VERDICT_DEFAULTS.items()} | {
-            "implementations": " ".join(verdict.get("implementations") or ())
+        fields = {name: getattr(verdict, name) for name in VERDICTS.columns}
+        yield fields | {
+            "scope": str(verdict.scope),
+            "outcome": str(verdict.outcome),
+            "implementations": " ".join(verdict.implementations),
         }
 
 
@@ -148,6 +150,3 @@ VERDICTS = Frame(
     },
     _verdicts,
 )
-_VERDICT_DEFAULTS: dict[str, Any] = {
-    name: "" if column.dtype == "str" else None for name, column in VERDICTS.columns.items()
-}

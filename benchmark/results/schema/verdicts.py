@@ -36,6 +36,10 @@ class Verdict(Model):
     """Whether a claim holds, of one checkpoint or of the seeds of a preset."""
 
     claim: str = field("the claim's name")
+    title: str = field("the claim's title", default="")
+    statistic: str = field("the name of the statistic that the claim is about", default="")
+    at_least: float | None = field("the claim's lower threshold; null if it has none", default=None)
+    at_most: float | None = field("the claim's upper threshold; null if it has none", default=None)
     task: str = field("the task's name")
     scope: Scope = field("one checkpoint, all seeds of a preset, or one framework's seeds of it")
     checkpoint: str = field("the checkpoint's name; empty for a verdict on seeds", default="")
@@ -53,11 +57,18 @@ class Verdict(Model):
     n_reproduced: int = field("checkpoints of which the claim is reproduced", default=0, ge=0)
     n_against: int = field("checkpoints of which it is not reproduced", default=0, ge=0)
 
+    @property
+    def subject(self) -> str:
+        """The checkpoint, or the preset and the implementations, in words."""
+        if self.scope is Scope.CHECKPOINT:
+            return f"checkpoint {self.checkpoint}"
+        return f"{self.preset}, meta-trained in {' or '.join(self.implementations)}"
+
     @model_validator(mode="after")
     def _has_one_subject(self) -> Self:
-        if (self.scope is Scope.CHECKPOINT) != bool(self.checkpoint) or (
-            bool(self.checkpoint) == bool(self.preset and self.implementations)
-        ):
+        named = bool(self.checkpoint), bool(self.preset), bool(self.implementations)
+        on_checkpoint = self.scope is Scope.CHECKPOINT
+        if named != (on_checkpoint, not on_checkpoint, not on_checkpoint):
             raise ValueError(
                 "a verdict names a checkpoint, or a preset and its implementations, by its scope"
             )

@@ -1,11 +1,10 @@
 """The claims are data, and each of them can fail."""
 
-import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from loptbench.claims.catalogue import PREMISE, Claim, claims
-from loptbench.claims.evidence import RANGES
+from loptbench.claims.statistics import STATISTICS
 
 pytestmark = pytest.mark.harness
 
@@ -20,10 +19,11 @@ def test_claims_have_names_of_their_own_and_the_premise_comes_first() -> None:
 
 def test_thresholds_lie_where_their_statistics_can() -> None:
     for claim in claims():
-        low, high = RANGES.get(claim.statistic, (-np.inf, np.inf))
+        statistic = STATISTICS[claim.statistic]
         ends = [end for end in (claim.at_least, claim.at_most) if end is not None]
-        assert all(low <= end <= high for end in ends), claim.name
-    assert RANGES["peak_step"] == (0, 200)  # the last step of the longest run
+        assert all(statistic.least <= end <= statistic.most for end in ends), claim.name
+    peak_step = STATISTICS["peak_step"]
+    assert (peak_step.least, peak_step.most) == (0, 200)  # the last step of the longest run
 
 
 def test_a_claim_without_a_threshold_is_refused() -> None:

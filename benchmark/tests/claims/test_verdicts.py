@@ -1,51 +1,74 @@
 """Verdicts: what holds of a checkpoint, of all seeds, and of what only looks like an optimizer."""
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 from loptbench.claims.catalogue import PREMISE, claims
-from loptbench.claims.evidence import IN_WORDS, STATISTICS, Evidence, Statistic
-from loptbench.claims.verdicts import Outcome, Scope, Verdict, judge, judge_all
+from loptbench.claims.evidence import Evidence, evidence_of
+from loptbench.claims.statistics import STATISTICS, Estimate
+from loptbench.claims.verdicts import judge, judge_all
 from loptbench.conformance.cases import GRU_SCALES
 from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
-from loptbench.mechanisms.values import NotApplicable
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
+from loptbench.results.schema.evaluation import BaselineEvaluation
+from loptbench.results.schema.mechanisms import NotApplicable
+from loptbench.results.schema.verdicts import Outcome, Scope, Verdict
 from loptbench.rollout.evaluation import evaluate
 from loptbench.rollout.trajectory import run
 from loptbench.tasks import get_task
+from loptbench.tests.claims.made_evidence import made_contents, made_evidence
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import representatives, shipped
 
 pytestmark = pytest.mark.harness
 
 N_PROBLEMS = 32
-CACHED: dict[str, dict[str, Any]] = {}
 
 
-def baselines(task: str) -> dict[str, Any]:
-    if task not in CACHED:
-        problem = get_task(task)
-        batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
-        CACHED[task] = {
-            one.kind: evaluate(oracle(), one.spec, batch, problem.n_steps, "float64").as_dict()
-            | {"hyperparameters": {k: float(v) for k, v in one.spec.parameters.items()}}
-            for one in load_tuned().of(problem)
-        }
-    return {"baselines": CACHED[task]}
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: None where it is not finite."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def evidence(spec: OptimizerSpec, task: str, name: str = "one", seed: str = "jax") -> Evidence:
+@functools.cache
+def baselines(task: str) -> dict[str, BaselineEvaluation]:
     problem = get_task(task)
     batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
-    ours = evaluate(oracle(), spec, batch, problem.n_steps, "float64")
+    return {
+        tuned.kind: BaselineEvaluation(
+            **dict(evaluate(oracle(), tuned.spec, batch, problem.n_steps, "float64")),
+            hyperparameters={k: float(v) for k, v in tuned.spec.parameters.items()},
+        )
+        for tuned in load_tuned().of(problem)
+    }
+
+
+def evidence(spec: OptimizerSpec, task: str) -> Evidence:
+    problem = get_task(task)
+    batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
+    learned = evaluate(oracle(), spec, batch, problem.n_steps, "float64")
     with np.errstate(all="ignore"):
         trajectory = run(oracle(), spec, batch.part(range(4)), problem.n_steps)
-    found = analyze(oracle().optimizer(spec, "float64", "cpu"), trajectory)
-    told = {"learned": ours.as_dict()}
-    return Evidence(name, task, ("quick", seed), told, baselines(task), found.as_dict())
+    analysis = analyze(oracle().optimizer(spec, "float64", "cpu"), trajectory)
+    contents = made_contents(
+        "one",
+        task,
+        "jax",
+        learned,
+        baselines(task),
+        analysis,
+    )
+    (found,) = evidence_of(contents)
+    return found
 
 
 def outcomes(found: Evidence) -> dict[str, Outcome]:
@@ -53,7 +76,7 @@ def outcomes(found: Evidence) -> dict[str, Outcome]:
 
 
 def test_every_claim_has_its_statistic() -> None:
-    assert {claim.statistic for claim in claims()} == set(STATISTICS) == set(IN_WORDS)
+    assert {claim.statistic for claim in claims()} == set(STATISTICS)
 
 
 @pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
@@ -80,7 +103,7 @@ def test_a_shipped_optimizer_is_one(task: str) -> None:
     assert found[PREMISE][0].outcome is Outcome.REPRODUCED
     assert set(found) == {c.name for c in claims() if task in c.tasks}
     for verdict, statistic in found.values():
-        if isinstance(statistic, Statistic):
+        if isinstance(statistic, Estimate):
             assert verdict.low is not None
             assert verdict.high is not None
             assert verdict.low <= statistic.value <= verdict.high
@@ -89,32 +112,10 @@ def test_a_shipped_optimizer_is_one(task: str) -> None:
             assert statistic.reason in verdict.reason
 
 
-def made(
-    index: float | None, ratio: float = 0.5, seed: int = 0, by: str = "jax", task: str = "digits"
-) -> Evidence:
-    """Evidence with a momentum index and a ratio to all baselines of one's choice."""
-    theirs = np.random.default_rng(0).gamma(9.0, size=64)
-    ours = ratio * theirs * np.random.default_rng(seed).uniform(0.95, 1.05, 64)
-    absent = {"not_applicable": "because"}
-    mechanisms = dict.fromkeys(
-        ("convergence_point", "momentum", "clipping", "schedule", "adaptation"), absent
-    )
-    if index is not None:
-        mechanisms["momentum"] = {"index": index}  # type: ignore[dict-item]
-    objective = {"objective": theirs.tolist(), "objective_mean": float(theirs.mean())}
-    return Evidence(
-        f"{by} {seed}",
-        task,
-        ("quick", by),
-        {"learned": {"objective": ours.tolist()}},
-        {"baselines": {"sgd": objective, "adam": objective}},
-        mechanisms,
-    )
-
-
 def over(found: list[Evidence], claim: str = "momentum") -> dict[str, Verdict]:
+    """The verdicts on seeds of one claim, by the implementations that meta-trained them."""
     return {
-        v.subject: v
+        " or ".join(v.implementations): v
         for v in judge_all(found)
         if v.claim == claim and v.scope is not Scope.CHECKPOINT
     }
@@ -122,24 +123,22 @@ def over(found: list[Evidence], claim: str = "momentum") -> dict[str, Verdict]:
 
 def test_over_seeds_the_interval_and_four_of_five_must_agree() -> None:
     five = [0.9, 0.88, 0.91, 0.87, 0.9]
-    (verdict,) = over([made(x, seed=i) for i, x in enumerate(five)]).values()
+    (verdict,) = over([made_evidence(x, seed=i) for i, x in enumerate(five)]).values()
     assert verdict.outcome is Outcome.REPRODUCED
     assert (verdict.n_seeds, verdict.n_reproduced) == (5, 5)
     assert verdict.value == pytest.approx(np.mean(five))
     one_off = [0.9, 0.88, 0.91, 0.87, 0.1]
-    (verdict,) = over([made(x, seed=i) for i, x in enumerate(one_off)]).values()
+    (verdict,) = over([made_evidence(x, seed=i) for i, x in enumerate(one_off)]).values()
     assert verdict.n_reproduced == 4
     assert verdict.outcome is Outcome.INCONCLUSIVE  # the mean may lie below the threshold
-    (verdict,) = over([made(0.1 + x / 9, seed=i) for i, x in enumerate(five)]).values()
+    (verdict,) = over([made_evidence(0.1 + x / 9, seed=i) for i, x in enumerate(five)]).values()
     assert verdict.outcome is Outcome.NOT_REPRODUCED
 
 
 def test_the_interval_of_a_rank_correlation_is_one_of_rank_correlations() -> None:
     """The bootstrap of five seeds, one of them the other way round, goes down to −2."""
-    found = [made(0.9, seed=i) for i in range(5)]
-    for one, rank in zip(found, (0.99, 0.9, 0.95, -0.9, 0.98), strict=True):
-        told = {"rank_correlation": [rank, rank], "elasticity": [-0.2, -0.2]}
-        one.mechanisms["adaptation"] = told  # type: ignore[index]
+    ranks = (0.99, 0.9, 0.95, -0.9, 0.98)
+    found = [made_evidence(0.9, seed=i, ranks=(rank, rank)) for i, rank in enumerate(ranks)]
     (verdict,) = over(found, "adaptation").values()
     assert verdict.low == -1
     assert verdict.high is not None
@@ -147,47 +146,45 @@ def test_the_interval_of_a_rank_correlation_is_one_of_rank_correlations() -> Non
 
 
 def test_over_too_few_seeds_nothing_is_said() -> None:
-    (verdict,) = over([made(0.9, seed=i) for i in range(4)]).values()
+    (verdict,) = over([made_evidence(0.9, seed=i) for i in range(4)]).values()
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reason == "4 of at least 5 seeds"
 
 
 def test_frameworks_are_judged_together_and_apart() -> None:
     found = over(
-        [made(0.9 + i / 100, seed=i) for i in range(5)]
-        + [made(0.2 + i / 100, seed=i, by="torch") for i in range(5)]
+        [made_evidence(0.9 + i / 100, seed=i) for i in range(5)]
+        + [made_evidence(0.2 + i / 100, seed=i, trained_by="torch") for i in range(5)]
     )
-    said = {subject: verdict.outcome for subject, verdict in found.items()}
-    assert said == {
-        "quick, meta-trained in jax or torch": Outcome.INCONCLUSIVE,
-        "quick, meta-trained in jax": Outcome.REPRODUCED,
-        "quick, meta-trained in torch": Outcome.NOT_REPRODUCED,
+    assert {verdict.preset for verdict in found.values()} == {"quick"}
+    assert {names: verdict.outcome for names, verdict in found.items()} == {
+        "jax or torch": Outcome.INCONCLUSIVE,
+        "jax": Outcome.REPRODUCED,
+        "torch": Outcome.NOT_REPRODUCED,
     }
 
 
 def test_without_the_premise_nothing_is_reproduced() -> None:
-    verdict, _ = judge(made(0.9, ratio=1.5))["momentum"]
+    verdict, _ = judge(made_evidence(0.9, ratio=1.5))["momentum"]
     assert verdict.outcome is Outcome.NOT_REPRODUCED
     assert verdict.reason == "it does no better than gradient descent"
     assert verdict.value == 0.9
-    close = made(0.9, ratio=1.0)
+    close = made_evidence(0.9, ratio=1.0)
     assert judge(close)[PREMISE][0].outcome is Outcome.INCONCLUSIVE
     assert judge(close)["momentum"][0].outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_diverged_run_is_worse_than_any_baseline() -> None:
-    found = made(0.9)
-    found.evaluation["learned"]["objective"][3] = None
-    verdict, statistic = judge(found)["better-than-baselines"]
+    verdict, statistic = judge(made_evidence(0.9, diverged=True))["better-than-baselines"]
     assert verdict.outcome is Outcome.NOT_REPRODUCED
-    assert isinstance(statistic, Statistic)
+    assert isinstance(statistic, Estimate)
     assert statistic.value == np.inf
 
 
 def test_where_a_probe_does_not_apply_the_claim_is_open_and_says_why() -> None:
-    verdict, _ = judge(made(None))["momentum"]
+    verdict, _ = judge(made_evidence(None))["momentum"]
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reason == "not applicable: because"
     # But a convergence point that is not there is what the claim denies.
-    verdict, _ = judge(made(None))["single-convergence-point"]
+    verdict, _ = judge(made_evidence(None))["single-convergence-point"]
     assert verdict.outcome is Outcome.NOT_REPRODUCED
