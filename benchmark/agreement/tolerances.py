@@ -1,15 +1,15 @@
 """Every bound of every comparison with the oracle, each with its derivation.
 
-A bound is a multiple of the machine epsilon of the dtype (2.2e-16 in float64, 1.2e-7 in float32),
-because what is bounded is rounding: the same table serves both. It is multiplied by the *scale* of
-the quantity, which the oracle gives: the size of the terms that were added up. A gradient near the
-minimum is a small difference of large terms, and no arithmetic can make it exact relative to
+Bounds are multiples of the machine epsilon of the dtype (2.2e-16 in float64, 1.2e-7 in float32),
+because they bound rounding errors: one table serves both dtypes. Errors are relative to the *scale*
+of the quantity, which the oracle computes: the size of the terms that are added up. A gradient near
+the minimum is a small difference of large terms, which no arithmetic makes exact relative to
 itself. With u = epsilon / 2, a sum of n products has an error of at most γ_n = n·u relative to the
 sum of its absolute terms, in any order and with or without fused operations (Higham 2002, §3.1);
 two implementations differ by at most 2γ_n = n · epsilon.
 
-Every comparison records the error that it observed beside the bound, so the headroom can be seen in
-the report. To loosen a bound is a change to this file.
+Every comparison records the observed error and the bound, so the report shows the headroom. To
+loosen a bound is to change this file.
 """
 
 import dataclasses
@@ -27,9 +27,9 @@ class Tolerance:
     """A bound on the scaled error of one quantity.
 
     Attributes:
-        multiple: how many machine epsilons.
+        multiple: the bound, in machine epsilons.
         scale: what the error is relative to.
-        derivation: why that many.
+        derivation: the reason for the multiple.
     """
 
     multiple: float
@@ -73,8 +73,8 @@ _CPU: dict[str, Tolerance] = {
         4.5e5,
         _LARGEST,
         "n steps forwards and n back, each with the error of a step (450), independent, so "
-        "√(2n) · 450, times the growth that the oracle measures; this is the ceiling, growth "
-        "permitting, and 1e-10 in float64: see meta_gradient_bound",
+        "√(2n) · 450, times the error amplification of the oracle; this is the ceiling, unless "
+        "usual errors exceed it, and 1e-10 in float64: see meta_gradient_bound",
     ),
     "outer parameters": Tolerance(
         4.5e5,
@@ -130,46 +130,50 @@ _CPU: dict[str, Tolerance] = {
     "adapted rate, local": Tolerance(9000, "as the adapted rate", "as the adapted rate"),
 }
 
-GPU_ROUNDING = 4
-"""How many times as far a GPU may be off: its exponentials are good to 2 units in the last place,
-where a CPU's are to ½ to 1, and its sums are in another order, in parallel. Set before any GPU was
-at hand; then both frameworks passed every check on one (NVIDIA H100). TF32, which keeps 10 bits of
-23, has to be off."""
+GPU_ROUNDING_FACTOR = 4
+"""Factor of the CPU's bounds on a GPU, whose exponentials are accurate to 2 units in the last
+place, where a CPU's are to ½ to 1, and whose sums are parallel, in another order. It was set
+before a GPU was available; both frameworks then passed every check on one (NVIDIA H100). TF32,
+which keeps 10 of 23 bits, must be off."""
 
 _GPU = {
     quantity: dataclasses.replace(
-        one,
-        multiple=GPU_ROUNDING * one.multiple,
-        derivation=f"{GPU_ROUNDING} times the CPU's: coarser exponentials, parallel sums",
+        on_cpu,
+        multiple=GPU_ROUNDING_FACTOR * on_cpu.multiple,
+        derivation=f"{GPU_ROUNDING_FACTOR} times the CPU's: coarser exponentials, parallel sums",
     )
-    for quantity, one in _CPU.items()
+    for quantity, on_cpu in _CPU.items()
 }
 
 TABLE: dict[str, dict[str, Tolerance]] = {"cpu": _CPU, "cuda": _GPU}
-"""Tolerances by device and quantity."""
+"""The tolerances, by device and quantity."""
 
 FREE_RUNNING_CEILING = 4.5e5
-"""Epsilons that a free-running bound does not exceed, growth permitting: 1e-10 in float64."""
+"""Ceiling of the free-running bound in epsilons unless usual errors exceed it; 1e-10 in float64."""
 
-SWEEP = 4.5e5
-"""Epsilons for a sweep of 17 steps: the ceiling of free runs, whose growth over so few steps is far
-below a thousand; relative to the first loss, and to 1 + |x|."""
+SWEEP_MULTIPLE = 4.5e5
+"""Bound of a sweep of 17 steps, in epsilons: the ceiling of free runs, as errors are amplified by
+far less than a thousand in so few steps; relative to the first loss, and to 1 + |x|."""
 
-USUAL_ROUNDING = 20
-"""Epsilons of error that a step usually makes, where 450 is the worst case; `loptbench run` showed
-at most 4 in single steps. Chosen after free runs on chaotic problems were seen to exceed 1e-10."""
+USUAL_ROUNDING_MULTIPLE = 20
+"""Usual error of a step, in epsilons, where 450 is the worst case; `loptbench run` showed at most 4
+in single steps. Chosen after free runs on chaotic problems exceeded 1e-10."""
 
-CENTRAL_DIFFERENCE = 1e-7
-"""Central differences in float64 with a step of ε^⅓ = 6e-6: truncation (6e-6)² = 4e-11 times the
-third derivative, plus rounding 450·ε / 6e-6 = 2e-8; relative to the largest entry of the array."""
+CENTRAL_DIFFERENCE_BOUND = 1e-7
+"""Bound of central differences in float64 with a step of ε^⅓ = 6e-6: truncation (6e-6)² = 4e-11
+times the third derivative, plus rounding 450·ε / 6e-6 = 2e-8; relative to the array's largest
+entry."""
 
-DIRECTIONAL_DIFFERENCE = 1e-5
-"""The same for a meta-gradient along a random direction, whose third derivative is that of a
-whole run: relative to the sum of the absolute terms of the directional derivative."""
+DIRECTIONAL_DIFFERENCE_BOUND = 1e-5
+"""The same for a meta-gradient along a random direction, whose third derivative is that of a whole
+run; relative to the sum of the absolute terms of the directional derivative."""
 
 
 def tolerance(quantity: str, device: str) -> Tolerance:
-    """The table's entry.
+    """The tolerance of a quantity on a device.
+
+    >>> tolerance("loss", "cpu").multiple
+    64
 
     Raises:
         LoptbenchError: no bound has been derived for that device and quantity.
@@ -188,40 +192,44 @@ def bound(quantity: str, dtype: str, device: str = "cpu") -> float:
     return tolerance(quantity, device).multiple * float(np.finfo(dtype).eps)
 
 
-def _grown(worst: Float, usual: Float, ceiling: float) -> Float:
-    # The worst case, but no more than the ceiling, unless errors of the usual size, grown, exceed
-    # that by themselves. Trained optimizers are chaotic on some problems: there two correct
-    # implementations part by more than the ceiling, and may.
+def _amplified(worst: Float, usual: Float, ceiling: float) -> Float:
+    # The worst case, up to the ceiling, unless amplified errors of the usual size exceed it by
+    # themselves. Trained optimizers are chaotic on some problems, where two correct implementations
+    # differ by more than the ceiling.
     return np.asarray(np.minimum(worst, np.maximum(ceiling, usual)))
 
 
-def free_running_bound(growth: Float, dtype: str, device: str) -> Float:
-    """The bound on the scaled error of a run, given how much the oracle magnifies small errors.
+def free_running_bound(amplification: Float, dtype: str, device: str) -> Float:
+    """The bound on the scaled error of a run, given the error amplification of the oracle.
 
-        min(450 · growth, max(4.5e5, 20 · growth)) · epsilon
-
-    Args:
-        growth: the factor by which errors have grown, of any shape.
-        dtype: what the implementation computed in.
-        device: where it computed.
-    """
-    worst = tolerance("state", device).multiple * growth
-    usual = USUAL_ROUNDING * growth
-    return _grown(worst, usual, FREE_RUNNING_CEILING) * float(np.finfo(dtype).eps)
-
-
-def meta_gradient_bound(growth: float, n_steps: int, dtype: str, device: str) -> float:
-    """The bound on the scaled error of a meta-gradient; errors enter on n steps there and n back.
-
-        min(√(2n) · 450 · growth, max(4.5e5, √(2n) · 20 · growth)) · epsilon
+        min(450 · amplification, max(4.5e5, 20 · amplification)) · epsilon
 
     Args:
-        growth: the factor by which the oracle magnifies errors, over the run and its problems.
-        n_steps: the length of the run.
-        dtype: what the implementation computed in.
-        device: where it computed.
+        amplification: factor by which the oracle magnifies small errors, of any shape.
+        dtype: dtype that the implementation computed in.
+        device: device that it computed on.
+
+    Returns: an array of the shape of `amplification`.
     """
-    entered = np.sqrt(2 * n_steps) * np.asarray(growth)
+    worst = tolerance("state", device).multiple * amplification
+    usual = USUAL_ROUNDING_MULTIPLE * amplification
+    return _amplified(worst, usual, FREE_RUNNING_CEILING) * float(np.finfo(dtype).eps)
+
+
+def meta_gradient_bound(amplification: float, n_steps: int, dtype: str, device: str) -> float:
+    """The bound on the scaled error of a meta-gradient: errors enter in n forward and n back steps.
+
+        min(√(2n) · 450 · amplification, max(4.5e5, √(2n) · 20 · amplification)) · epsilon
+
+    Args:
+        amplification: largest factor by which the oracle magnifies errors in the run.
+        n_steps: n, the length of the run.
+        dtype: dtype that the implementation computed in.
+        device: device that it computed on.
+    """
+    entered = np.sqrt(2 * n_steps) * np.asarray(amplification)
     worst = tolerance("update", device).multiple * entered
     ceiling = tolerance("meta-gradient", device).multiple
-    return float(_grown(worst, USUAL_ROUNDING * entered, ceiling) * np.finfo(dtype).eps)
+    return float(
+        _amplified(worst, USUAL_ROUNDING_MULTIPLE * entered, ceiling) * np.finfo(dtype).eps
+    )

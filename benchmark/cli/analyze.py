@@ -9,9 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
-from loptbench.agreement.comparison import ORACLE
 from loptbench.cli.options import mnist_option
-from loptbench.discovery import get_implementation, import_object
+from loptbench.discovery import get_implementation, import_object, oracle
 from loptbench.errors import ContractError, LoptbenchError
 from loptbench.mechanisms.analysis import analyze as analyze_optimizer
 from loptbench.mechanisms.dynamics.contract import require_optimizer
@@ -92,7 +91,7 @@ def analyze(
             require_optimizer(optimizer)
             n_problems = analysis_size(np.shape(optimizer.initial_state(1))[1], name)
             batch = problem.sample("evaluate", seed, range(n_problems))
-            problems = ORACLE.problems(batch, "float64", "cpu")
+            problems = oracle().problems(batch, "float64", "cpu")
             run = unroll_by_steps(optimizer, problems, batch.initial_parameters, problem.n_steps)
             analysis = analyze_optimizer(optimizer, run)
     except LoptbenchError:

@@ -6,10 +6,10 @@ wrong; 130 interrupted.
 
 import importlib
 import sys
+from importlib.metadata import version
 
 import click
 
-import loptbench
 from loptbench.errors import LoptbenchError
 
 COMMANDS = {
@@ -51,7 +51,7 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(loptbench.__version__, prog_name="loptbench")
+@click.version_option(version("loptbench"), prog_name="loptbench")
 def cli() -> None:
     """A reproducibility benchmark and test suite for learned optimizers.
 

@@ -16,7 +16,7 @@ from loptbench.protocol import Sweeps
 from loptbench.results.provenance import machine
 from loptbench.tasks import TASKS, get_task
 from loptbench.timing.baselines import REPEATS, Throughput, peak_memory, tuning_throughput
-from loptbench.timing.fixed_points import MOST_STEPS, fixed_point_speed
+from loptbench.timing.fixed_points import MAX_STEPS, fixed_point_speed
 from loptbench.timing.outer_steps import OuterStep, growing, outer_steps, peak_memory_of
 from loptbench.training.settings import MetaTraining, load_preset
 from loptbench.tuning.tuned_file import load_tuned
@@ -263,7 +263,7 @@ def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
         return
     click.echo(
         "200 gradients; descent: Adam at 0.01 on the squared speed, until 1e-8 or "
-        f"{MOST_STEPS:,} steps\n"
+        f"{MAX_STEPS:,} steps\n"
     )
     click.echo("units   sweep  settled  residual  descent  reached  residual  times as fast")
     for one in found:

@@ -1,4 +1,4 @@
-"""The checks that an implementation has to pass, cheapest first."""
+"""The conformance suite: the checks that an implementation has to pass, cheapest first."""
 
 from loptbench.conformance.cases import Case, cases
 from loptbench.conformance.subject import Subject

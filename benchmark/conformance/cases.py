@@ -1,4 +1,8 @@
-"""What the checks are run on: optimizers in which nothing is zero, and problems."""
+"""The cases of the checks: optimizers whose parameters are all far from zero, and problems.
+
+Each case must tell a wrong implementation from a right one. Its numbers are therefore unusual: no
+scale is 1, no size is a power of two, no hyperparameter is the default.
+"""
 
 import dataclasses
 import functools
@@ -8,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.agreement.comparison import oracle_run
+from loptbench.agreement.trajectories import oracle_run
+from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, Task, get_task
@@ -23,13 +28,13 @@ class Case:
     """An optimizer on a batch of problems.
 
     Attributes:
-        label: how messages name the optimizer.
+        label: name of the optimizer in messages.
         spec: the optimizer.
-        task: the task, at a size at which many runs of the oracle are quick.
-        batch: problems of it.
-        full: problems of the task at its default size; `batch` where that is quick enough.
-        other: problems of another size: neither their number nor a dimension may be built in.
-        near_minimum: parameters at which each problem of `batch` has a low loss.
+        task: the task, small enough for many runs of the oracle.
+        batch: problems of `task`.
+        full: problems of the task at its default size; `batch` if that is small enough.
+        other: problems of another size, which find sizes that are built into an implementation.
+        near_minimum: parameters with a low loss on each problem of `batch`, in their shape.
     """
 
     label: str
@@ -42,28 +47,28 @@ class Case:
 
     @property
     def n_steps(self) -> int:
-        """How many inner steps a run takes."""
+        """Inner steps of a run."""
         return self.task.n_steps
 
 
-SMALL: dict[str, dict[str, Any]] = {
+SMALL_SIZE: dict[str, dict[str, Any]] = {
     "quadratic": {},
     "rosenbrock": {},
     "two_moons": {"width": 4, "n_samples": 40},
     "digits": {"channels": 3, "batch_size": 6},
 }
-"""The settings of `Case.task` that differ from the default ones."""
+"""Settings of `Case.task` that differ from the defaults, by task."""
 
-ANOTHER_SIZE: dict[str, dict[str, Any]] = {
+OTHER_SIZE: dict[str, dict[str, Any]] = {
     "quadratic": {"n_parameters": 2},
     "rosenbrock": {"n_parameters": 3, "curvature": 30.0},
     "two_moons": {"width": 3, "n_samples": 25, "penalty": 2e-2},
     "digits": {"channels": 2, "batch_size": 4, "n_steps": 7},
 }
-"""The settings of `Case.other`. With 7 minibatches, a longer run begins again with the first."""
+"""Settings of `Case.other`, by task. A run of more than 7 steps repeats its 7 minibatches."""
 
-GENTLER = {"rosenbrock": 1e-3, "two_moons": 0.3, "digits": 0.1}
-"""What rates are multiplied with where those of the other tasks would blow up."""
+RATE_FACTORS = {"rosenbrock": 1e-3, "two_moons": 0.3, "digits": 0.1}
+"""Factors of the learning rates on tasks where those of `EXAMPLES` diverge."""
 
 GRU_SCALES = {
     "quadratic": (0.7, 0.3),
@@ -71,8 +76,8 @@ GRU_SCALES = {
     "two_moons": (0.7, 0.01),
     "digits": (7.0, 0.01),
 }
-"""Input and output scale of the random GRU: its units see gradients of order one, and its drift
-does not blow up the weights of a network."""
+"""Input and output scale of the random GRU, by task: its units receive gradients of order one, and
+its updates do not let the weights of a network diverge."""
 
 
 def cases(
@@ -80,15 +85,20 @@ def cases(
 ) -> list[Case]:
     """The cases of one optimizer kind on one task.
 
-    The scales of the random GRUs are not 1, and epsilon is not small, so that an implementation
-    that forgets one is found; 7 units are no power of two, and with 1 unit an axis can get lost.
-    The shipped checkpoint is there because trained weights are larger than random ones.
+    The scales of the random GRUs are not 1 and epsilon is not small, so that leaving one out shows.
+    7 units are no power of two; 1 unit shows an axis that is dropped. A shipped checkpoint is
+    included because trained weights are larger than random ones.
+
+    >>> [case.label for case in cases("adam", "quadratic", seed=7)]
+    ['adam']
 
     Args:
         kind: the optimizer kind.
-        task_name: the task.
-        seed: the seed of the problems and of the random GRU.
-        checkpoints: the learned optimizers, by name; that of `quadratic` if None.
+        task_name: name of the task.
+        seed: seed of the problems and of the random GRU.
+        checkpoints: learned optimizers by name; one of `quadratic` if None.
+
+    Returns: the cases; none for a kind that is not checked on the task.
     """
     if checkpoints is None:
         checkpoints = {name: shipped(name) for name in representatives(["quadratic"])}
@@ -102,12 +112,12 @@ def cases(
             if checkpoint.task == task_name:
                 specs[f"checkpoint {name}"] = checkpoint.optimizer
     elif kind == "composed" and task_name == "quadratic":
-        # What it is there for is its step: one task will do.
+        # This kind is checked for its step only, so one task is enough.
         specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
     elif kind in EXAMPLES:
-        alpha = GENTLER.get(task_name, 1.0) * EXAMPLES[kind]["alpha"]
+        alpha = RATE_FACTORS.get(task_name, 1.0) * EXAMPLES[kind]["alpha"]
         specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
-    task: Any = get_task(task_name)  # a frozen dataclass: it can be hashed
+    task: Any = get_task(task_name)  # every task is hashable: a frozen dataclass
     problems = _problems(task, seed)
     return [Case(label, spec, *problems) for label, spec in specs.items()]
 
@@ -119,17 +129,17 @@ EXAMPLES: dict[str, dict[str, float]] = {
     "rmsprop": {"alpha": 0.05, "gamma": 0.8},
     "adam": {"alpha": 0.06, "beta1": 0.7, "beta2": 0.85},
 }
-"""Hyperparameters for the checks."""
+"""Hyperparameters of the baselines in the checks, by kind."""
 
 
 @functools.cache
 def _problems(
     task: Any, seed: int
 ) -> tuple[Task, ProblemBatch, ProblemBatch, ProblemBatch, NDArray[np.float64]]:
-    small = dataclasses.replace(task, **SMALL[task.name])
-    other = dataclasses.replace(task, **ANOTHER_SIZE[task.name])
+    small = dataclasses.replace(task, **SMALL_SIZE[task.name])
+    other = dataclasses.replace(task, **OTHER_SIZE[task.name])
     batch = small.sample("evaluate", seed, range(N_PROBLEMS))
-    full = task.sample("evaluate", seed, range(N_FULL)) if SMALL[task.name] else batch
+    full = task.sample("evaluate", seed, range(N_FULL)) if SMALL_SIZE[task.name] else batch
     return (
         small,
         batch,
@@ -150,9 +160,9 @@ def _rosenbrock_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
 
 
 def _trained(batch: ProblemBatch) -> NDArray[np.float64]:
-    # No formula for the minimum of a network: the end of a run of Adam is low enough.
+    # A network's minimum has no formula; the loss at the end of a run of Adam is low enough.
     spec = baseline("adam", alpha=0.03, beta1=0.9, beta2=0.99)
-    return np.asarray(oracle_run(spec, batch, 150).parameters[-1])
+    return np.asarray(oracle_run(oracle(), spec, batch, 150).parameters[-1])
 
 
 NEAR_MINIMUM: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
@@ -164,7 +174,14 @@ NEAR_MINIMUM: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
 
 
 def in_domain(kind: str, state: NDArray[Any]) -> NDArray[Any]:
-    """States that the kind can have, made of any: no negative squares, whole numbers of steps."""
+    """Map arbitrary states to states that the kind can have.
+
+    Second moments become positive, and the step counter of adam a whole number of at least 2.
+
+    Args:
+        kind: the optimizer kind.
+        state: (n_components, n_state).
+    """
     if kind == "rmsprop":
         return np.asarray(np.abs(state) + np.asarray(0.5, state.dtype))
     if kind == "adam":

@@ -1,4 +1,4 @@
-"""What a call may depend on: nothing but what it is handed."""
+"""Checks of purity: a call depends on its arguments only."""
 
 import copy
 import dataclasses
@@ -17,22 +17,25 @@ from loptbench.tasks.base import ProblemBatch
 def require_pure(
     what: str, call: Callable[[], tuple[Any, ...]], disturb: Callable[[], object]
 ) -> None:
-    """Hold a call to the same bits each time, whatever was called in between.
+    """Require the same bits from a call each time, whatever is called in between.
 
     Args:
-        what: the call's name, for messages.
-        call: the call.
-        disturb: other calls to the same implementation, with other arguments.
+        what: name of the call in messages.
+        call: makes the call.
+        disturb: makes other calls to the same implementation, with other arguments.
+
+    Raises:
+        CheckFailedError: a later call changed the arrays that were returned, or the second result.
     """
     first = call()
     before = copy.deepcopy(first)
     disturb()
-    for kept, now in zip(before, first, strict=True):
-        if not np.array_equal(kept, now, equal_nan=True):
+    for copied, returned in zip(before, first, strict=True):
+        if not np.array_equal(copied, returned, equal_nan=True):
             raise CheckFailedError(f"the arrays that {what} returned were changed by a later call")
-    for kept, again in zip(before, call(), strict=True):
-        if not np.array_equal(kept, again, equal_nan=True):
-            largest = np.max(np.abs(np.asarray(kept, float) - np.asarray(again, float)))
+    for copied, repeated in zip(before, call(), strict=True):
+        if not np.array_equal(copied, repeated, equal_nan=True):
+            largest = np.max(np.abs(np.asarray(copied, float) - np.asarray(repeated, float)))
             raise CheckFailedError(
                 f"{what} returned something else for the same arguments: {largest:.1e} apart; "
                 "it must remember nothing and draw nothing"
@@ -48,18 +51,18 @@ def other_spec(spec: OptimizerSpec) -> OptimizerSpec:
     )
 
 
-SHORT = 12
-"""The length of short runs. Checks share it: a framework that compiles does so once for each length
-and shape, and that is most of the time they take."""
+SHORT_RUN = 12
+"""Inner steps of short runs. All checks share this length, because a framework compiles once for
+each length and shape, and compiling takes most of the time."""
 
 
 class Variation(NamedTuple):
-    """A run that differs from another in one thing, of the same shapes.
+    """A run of the same shapes as the case's that differs from it in one respect.
 
     Attributes:
         spec: the optimizer.
         batch: the problems.
-        x0: where the run starts.
+        x0: initial parameters, (n_problems, n_parameters).
     """
 
     spec: OptimizerSpec
@@ -68,12 +71,12 @@ class Variation(NamedTuple):
 
 
 def variations(subject: Subject) -> list[Variation]:
-    """The case itself, then others that a cache with too small a key takes for it."""
+    """The case itself, then runs that a cache with an incomplete key confuses with it."""
     spec, batch = subject.spec, subject.batch
     x0 = subject.cast(batch.initial_parameters)
     last = list(spec.parameters)[-1]
     changed = dict(spec.parameters) | {last: np.asarray(0.5 * spec.parameters[last])}
-    found = [
+    varied = [
         Variation(spec, batch, x0),
         Variation(other_spec(spec), batch, x0),
         Variation(spec.with_parameters(changed), batch, x0),
@@ -82,10 +85,10 @@ def variations(subject: Subject) -> list[Variation]:
     ]
     if spec.constants:
         scaled = {name: 2 * value for name, value in spec.constants.items()}
-        found.append(Variation(dataclasses.replace(spec, constants=scaled), batch, x0))
+        varied.append(Variation(dataclasses.replace(spec, constants=scaled), batch, x0))
     return [
         Variation(v.spec.rounded_to(subject.dtype), v.batch.rounded_to(subject.dtype), v.x0)
-        for v in found
+        for v in varied
     ]
 
 
@@ -95,41 +98,41 @@ Handles = tuple[SubjectOptimizer, SubjectProblems, Array]
 def interleaved(
     subject: Subject,
     what: str,
-    most: Level,
+    highest_level: Level,
     call: Callable[[Handles], tuple[Any, ...] | Mapping[str, Any]],
 ) -> list[tuple[Variation, Any]]:
-    """Make the handles of all variations, call them in turn, and hold the first to its answer.
+    """Call an implementation on all variations in turn, and require the first call to be pure.
 
     Args:
-        subject: what is tested.
-        what: the call's name, for messages.
-        most: the highest level that the calls in between may come from.
-        call: makes the call on an optimizer, problems and a start.
+        subject: the implementation under test, on its case.
+        what: name of the call in messages.
+        highest_level: highest level of the calls that are made in between.
+        call: makes the call on an optimizer, problems and initial parameters.
 
-    Returns: each variation with what the call gave for it.
+    Returns: each variation with the result of its call.
     """
     varied = variations(subject)
     with Unchanged(what, *varied):
         handles: list[Handles] = [
             (subject.optimizer(v.spec), subject.problems(v.batch), v.x0) for v in varied
         ]
-        answers: list[Any] = []
+        results: list[Any] = []
 
         def disturb() -> None:
-            answers.extend(call(handle) for handle in handles[1:])
+            results.extend(call(handle) for handle in handles[1:])
             optimizer, problems, x0 = handles[0]
             _, gradient = problems.loss_and_gradient(3 * x0, 1)
             optimizer.step(optimizer.initial_state(x0.size), gradient.reshape(-1))
-            subject.everything(most, SHORT, *handles[0])
+            subject.call_each_level(highest_level, SHORT_RUN, *handles[0])
 
-        require_pure(what, lambda: flat(call(handles[0])), disturb)
-        answers.insert(0, call(handles[0]))
-    return list(zip(varied, answers, strict=True))
+        require_pure(what, lambda: flatten(call(handles[0])), disturb)
+        results.insert(0, call(handles[0]))
+    return list(zip(varied, results, strict=True))
 
 
-def flat(answer: tuple[Any, ...] | Mapping[str, Any]) -> tuple[Any, ...]:
-    """All arrays of an answer."""
+def flatten(result: tuple[Any, ...] | Mapping[str, Any]) -> tuple[Any, ...]:
+    """All arrays of a result, nested tuples and mappings included."""
     arrays: list[Any] = []
-    for value in answer.values() if isinstance(answer, Mapping) else answer:
-        arrays += flat(value) if isinstance(value, Mapping | tuple) else [value]
+    for value in result.values() if isinstance(result, Mapping) else result:
+        arrays += flatten(value) if isinstance(value, Mapping | tuple) else [value]
     return tuple(arrays)

@@ -1,32 +1,35 @@
-"""Level 1: single steps and single evaluations."""
+"""Checks of level 1: single steps and single evaluations."""
 
 from typing import Any
 
 import numpy as np
 
-from loptbench.agreement.comparison import (
-    AXES,
-    ORACLE,
-    Comparison,
-    above_underflow,
-    compare,
-    compare_arrays,
-    oracle_run,
-)
+from loptbench.agreement.comparison import Comparison, compare, compare_arrays
 from loptbench.agreement.tolerances import bound
+from loptbench.agreement.trajectories import AXES, above_underflow, oracle_run
 from loptbench.conformance.cases import in_domain
 from loptbench.conformance.purity import other_spec, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
+from loptbench.discovery import oracle
 from loptbench.protocol import Array
 from loptbench.tasks.base import ProblemBatch
 
-SIZES = (1, 2, 33, 1100)
-MANY_CALLS = 300
+N_COMPONENTS = (1, 2, 33, 1100)
+"""Numbers of components in a step."""
+
+N_OTHER_CALLS = 300
+"""Steps that are made between two equal ones: a counter that changes the result shows."""
 
 
-def drawn(subject: Subject, n_components: int) -> tuple[Array, Array]:
-    """States, some beyond the range of a GRU's units, and gradients, tiny to huge, and zero."""
+def random_inputs(subject: Subject, n_components: int) -> tuple[Array, Array]:
+    """Random states and gradients.
+
+    Some states are zero and some beyond the range of a GRU's units; gradients are zero, or from
+    1e-12 to 1e6.
+
+    Returns: states, (n_components, n_state), and gradients, (n_components,).
+    """
     rng = np.random.Generator(np.random.Philox(key=np.array([3, n_components], dtype=np.uint64)))
     state = rng.uniform(-1, 1, (n_components, subject.spec.n_state))
     state[::3] *= 3
@@ -38,30 +41,32 @@ def drawn(subject: Subject, n_components: int) -> tuple[Array, Array]:
     return subject.cast(state), subject.cast(gradient)
 
 
-def exact(array: Array) -> Any:
-    """The same numbers in float64, for the oracle."""
+def to_float64(array: Array) -> Any:
+    """The same numbers in float64, the dtype of the oracle."""
     return np.asarray(array, np.float64)
 
 
 def compare_steps(
     subject: Subject, actual: tuple[Array, Array], expected: Any, state: Array, gradient: Array
 ) -> list[Comparison]:
-    """Compare one step of many components with what it should be."""
-    reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
-    sizes = reference.magnitude(exact(state), exact(gradient))
-    compared = []
-    for name, found, wanted, size in zip(("state", "update"), actual, expected, sizes, strict=True):
+    """Compare one step of many components with the expected one."""
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
+    scales = reference.rounding_scale(to_float64(state), to_float64(gradient))
+    comparisons = []
+    for name, values, right, scale in zip(
+        ("state", "update"), actual, expected, scales, strict=True
+    ):
         limit = bound(name, subject.dtype, subject.device)
-        # Components take the place of steps: each is held to the bound by itself.
-        names = ("component", "unit")
-        compared.append(compare(name, found, exact(wanted), size, limit, names))
-    return compared
+        # The first axis is the component, not the step: each component has its own bound.
+        axes = ("component", "unit")
+        comparisons.append(compare(name, values, to_float64(right), scale, limit, axes))
+    return comparisons
 
 
 def initial_state(subject: Subject) -> list[Comparison]:
     """The initial state is the oracle's."""
     optimizer = subject.optimizer()
-    reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
     return [
         compare_arrays(
             "initial state",
@@ -71,32 +76,32 @@ def initial_state(subject: Subject) -> list[Comparison]:
             subject.dtype,
             subject.device,
         )
-        for n in SIZES
+        for n in N_COMPONENTS
     ]
 
 
 def one_step(subject: Subject) -> list[Comparison]:
-    """Two steps from drawn states with drawn gradients are the oracle's."""
+    """Two steps from random states with random gradients are the oracle's."""
     optimizer = subject.optimizer()
-    reference = ORACLE.optimizer(subject.spec, "float64", subject.device)
-    compared = []
-    for n in SIZES:
-        state, gradient = drawn(subject, n)
-        expected = reference.step(exact(state), exact(gradient))
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
+    comparisons = []
+    for n in N_COMPONENTS:
+        state, gradient = random_inputs(subject, n)
+        expected = reference.step(to_float64(state), to_float64(gradient))
         actual = optimizer.step(state, gradient)
-        compared += compare_steps(subject, actual, expected, state, gradient)
-        # The second step is from wherever the first has led, which may be far out.
+        comparisons += compare_steps(subject, actual, expected, state, gradient)
+        # The second step starts from the state after the first, which may be extreme.
         state, gradient = subject.cast(expected[0]), gradient[::-1].copy()
-        expected = reference.step(exact(state), exact(gradient))
+        expected = reference.step(to_float64(state), to_float64(gradient))
         actual = optimizer.step(state, gradient)
-        compared += compare_steps(subject, actual, expected, state, gradient)
-    return compared
+        comparisons += compare_steps(subject, actual, expected, state, gradient)
+    return comparisons
 
 
 def not_a_number(subject: Subject) -> list[Comparison]:
-    """A gradient that is not a number gives an update that is not, for its component only."""
+    """A gradient of NaN gives an update of NaN, in its own component only."""
     optimizer = subject.optimizer()
-    state, gradient = drawn(subject, 6)
+    state, gradient = random_inputs(subject, 6)
     _, clean = optimizer.step(state, gradient)
     gradient[2] = np.nan
     _, update = optimizer.step(state, gradient)
@@ -108,118 +113,122 @@ def not_a_number(subject: Subject) -> list[Comparison]:
 
 
 def equivariance(subject: Subject) -> list[Comparison]:
-    """Components do not see each other: permuted or alone, each takes the same step."""
+    """Components are independent: permuted or alone, each takes the same step."""
     optimizer = subject.optimizer()
-    state, gradient = drawn(subject, 12)
+    state, gradient = random_inputs(subject, 12)
     new, update = optimizer.step(state, gradient)
     order = np.random.Generator(np.random.Philox(key=4)).permutation(gradient.size)
-    compared = []
+    comparisons = []
     for chosen in (order, np.array([5])):
         part = state[chosen], gradient[chosen]
-        compared += compare_steps(
+        comparisons += compare_steps(
             subject, optimizer.step(*part), (new[chosen], update[chosen]), *part
         )
-    return compared
+    return comparisons
 
 
 def step_purity(subject: Subject) -> list[Comparison]:
-    """A step depends on nothing but what it is handed."""
+    """A step depends on its arguments only."""
     optimizer = subject.optimizer()
-    state, gradient = drawn(subject, 12)
-    elsewhere = subject.optimizer(other_spec(subject.spec))
+    state, gradient = random_inputs(subject, 12)
+    other_optimizer = subject.optimizer(other_spec(subject.spec))
 
     def disturb() -> None:
-        fresh = elsewhere.initial_state(12)
-        elsewhere.step(fresh, gradient)
-        for _ in range(MANY_CALLS):
+        fresh = other_optimizer.initial_state(12)
+        other_optimizer.step(fresh, gradient)
+        for _ in range(N_OTHER_CALLS):
             optimizer.step(fresh, 2 * gradient)
 
     require_pure("step", lambda: optimizer.step(state, gradient), disturb)
     require_pure("initial_state", lambda: (optimizer.initial_state(12),), disturb)
-    # A second optimizer of the same kind is another optimizer.
-    expected = ORACLE.optimizer(other_spec(subject.spec), "float64", subject.device).step(
-        exact(state), exact(gradient)
+    # An optimizer that is made second must not have the parameters of the first.
+    expected = (
+        oracle()
+        .optimizer(other_spec(subject.spec), "float64", subject.device)
+        .step(to_float64(state), to_float64(gradient))
     )
-    return compare_steps(subject, elsewhere.step(state, gradient), expected, state, gradient)
+    return compare_steps(subject, other_optimizer.step(state, gradient), expected, state, gradient)
 
 
 def compare_evaluation(
     subject: Subject, actual: tuple[Array, Array], batch: ProblemBatch, x: Array, k: int
 ) -> list[Comparison]:
-    """Compare loss and gradient with the oracle's."""
-    reference = ORACLE.problems(batch, "float64", subject.device)
-    expected = reference.loss_and_gradient(exact(x), k)
-    sizes = reference.magnitude(exact(x), k)
-    compared = []
-    for name, found, wanted, size in zip(
-        ("loss", "gradient"), actual, expected, sizes, strict=True
+    """Compare loss and gradient at parameters `x` in step `k` with the oracle's."""
+    reference = oracle().problems(batch, "float64", subject.device)
+    expected = reference.loss_and_gradient(to_float64(x), k)
+    scales = reference.rounding_scale(to_float64(x), k)
+    comparisons = []
+    for name, values, right, scale in zip(
+        ("loss", "gradient"), actual, expected, scales, strict=True
     ):
         limit = bound(name, subject.dtype, subject.device)
-        size = above_underflow(size, subject.dtype)
-        compared.append(compare(name, found, wanted, size, limit, ("problem", "parameter")))
-    return compared
+        scale = above_underflow(scale, subject.dtype)
+        comparisons.append(compare(name, values, right, scale, limit, ("problem", "parameter")))
+    return comparisons
 
 
 def loss_and_gradient(subject: Subject) -> list[Comparison]:
-    """Loss and gradient are the oracle's: at the start, far out, and near the minimum."""
+    """Loss and gradient are the oracle's at the start, far away, and near the minimum."""
     batch = subject.batch
     problems = subject.problems()
-    end = oracle_run(subject.spec, batch, subject.case.n_steps).parameters[-1]
-    compared = []
+    end = oracle_run(oracle(), subject.spec, batch, subject.case.n_steps).parameters[-1]
+    comparisons = []
     far = 100 * batch.initial_parameters
     for x in (batch.initial_parameters, far, end, subject.case.near_minimum):
         cast = subject.cast(x)
         for k in (0, subject.case.n_steps - 1, 10 * subject.case.n_steps):
             actual = problems.loss_and_gradient(cast, k)
-            compared += compare_evaluation(subject, actual, batch, cast, k)
-    # Problems do not see each other, and a second batch is another batch.
+            comparisons += compare_evaluation(subject, actual, batch, cast, k)
+    # Problems are independent, and a batch that is made second must not be the first.
     for part in (batch.part([3]), batch.part([4, 1]), subject.other, subject.full):
         x = subject.cast(part.initial_parameters)
         actual = subject.problems(part).loss_and_gradient(x, 0)
-        compared += compare_evaluation(subject, actual, part, x, 0)
+        comparisons += compare_evaluation(subject, actual, part, x, 0)
     start = subject.cast(batch.initial_parameters)
     require_pure(
         "loss_and_gradient",
         lambda: problems.loss_and_gradient(start, 0),
         lambda: problems.loss_and_gradient(2 * start, 1),
     )
-    return compared
+    return comparisons
 
 
 def teacher_forced(subject: Subject) -> list[Comparison]:
-    """From the oracle's state at every step, the implementation makes the oracle's next step."""
+    """From the oracle's state at each step, the implementation takes the oracle's next step."""
     batch, spec = subject.full, subject.spec
-    run = oracle_run(spec, batch, subject.case.n_steps)
+    run = oracle_run(oracle(), spec, batch, subject.case.n_steps)
     optimizer, problems = subject.optimizer(), subject.problems(batch)
-    reference = ORACLE.optimizer(spec, "float64", subject.device)
-    oracle_problems = ORACLE.problems(batch, "float64", subject.device)
+    reference = oracle().optimizer(spec, "float64", subject.device)
+    oracle_problems = oracle().problems(batch, "float64", subject.device)
     names = ("loss", "gradient", "state", "update", "parameters")
     rows: list[list[tuple[Any, Any, Any]]] = []
     for k in range(subject.case.n_steps):
         x, g = subject.cast(run.parameters[k]), subject.cast(run.gradient[k])
         h = subject.cast(run.state[k])
         loss, gradient = problems.loss_and_gradient(x, k)
-        right_loss, right_gradient = oracle_problems.loss_and_gradient(exact(x), k)
-        loss_size, gradient_size = oracle_problems.magnitude(exact(x), k)
+        right_loss, right_gradient = oracle_problems.loss_and_gradient(to_float64(x), k)
+        loss_scale, gradient_scale = oracle_problems.rounding_scale(to_float64(x), k)
         new, update = optimizer.step(h, g.reshape(-1))
-        right_new, right_update = reference.step(exact(h), exact(g).reshape(-1))
-        state_size, update_size = reference.magnitude(exact(h), exact(g).reshape(-1))
-        update, right_update, update_size = (
-            flat.reshape(x.shape) for flat in (update, right_update, update_size)
+        right_new, right_update = reference.step(to_float64(h), to_float64(g).reshape(-1))
+        state_scale, update_scale = reference.rounding_scale(
+            to_float64(h), to_float64(g).reshape(-1)
+        )
+        update, right_update, update_scale = (
+            array.reshape(x.shape) for array in (update, right_update, update_scale)
         )
         rows.append(
             [
-                (loss, right_loss, loss_size),
-                (gradient, right_gradient, gradient_size),
-                (new, right_new, state_size),
-                (update, right_update, update_size),
-                (x + update, exact(x) + right_update, np.abs(exact(x)) + update_size),
+                (loss, right_loss, loss_scale),
+                (gradient, right_gradient, gradient_scale),
+                (new, right_new, state_scale),
+                (update, right_update, update_scale),
+                (x + update, to_float64(x) + right_update, np.abs(to_float64(x)) + update_scale),
             ]
         )
-    compared = []
+    comparisons = []
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
-        found, right, size = (np.stack(part) for part in zip(*column, strict=True))
+        values, right, scale = (np.stack(part) for part in zip(*column, strict=True))
         limit = bound(name, subject.dtype, subject.device)
-        size = above_underflow(size, subject.dtype)
-        compared.append(compare(name, found, right, size, limit, AXES[name]))
-    return compared
+        scale = above_underflow(scale, subject.dtype)
+        comparisons.append(compare(name, values, right, scale, limit, AXES[name]))
+    return comparisons

@@ -1,7 +1,7 @@
-"""An implementation under test: every call into it is made here, and held to the protocol's form.
+"""The implementation under test: all calls into it, with the form of what it returns validated.
 
-What comes back must be NumPy arrays of the right shapes and dtype, and what was handed in must not
-have changed. Whether the numbers are right is for the checks.
+Results must be NumPy arrays of the right shapes and dtype, and arguments must not have changed.
+Whether the numbers are right is for the checks.
 """
 
 import copy
@@ -30,8 +30,12 @@ from loptbench.training.settings import MetaTraining
 
 
 def require_array(what: str, value: Any, shape: tuple[int, ...], dtype: str) -> Array:
-    """Hold a returned value to its shape and dtype, or raise a `ContractError` that says both."""
-    if type(value) is not np.ndarray:  # a subclass such as np.matrix means other things by * and @
+    """Require a NumPy array of that shape and dtype.
+
+    Raises:
+        ContractError: it is something else; the message says what.
+    """
+    if type(value) is not np.ndarray:  # a subclass such as np.matrix changes * and @
         raise ContractError(f"{what} must be a NumPy array, but it is a {type(value).__name__}")
     if value.shape != shape:
         raise ContractError(f"{what} must have shape {shape}, but has {value.shape}")
@@ -42,13 +46,13 @@ def require_array(what: str, value: Any, shape: tuple[int, ...], dtype: str) -> 
 
 def _fields(what: str, value: Any, n: int) -> tuple[Any, ...]:
     if not isinstance(value, tuple) or len(value) != n:
-        found = f"{len(value)} of them" if isinstance(value, tuple) else type(value).__name__
-        raise ContractError(f"{what} must return a tuple of {n}, but returned {found}")
+        returned = f"{len(value)} of them" if isinstance(value, tuple) else type(value).__name__
+        raise ContractError(f"{what} must return a tuple of {n}, but returned {returned}")
     return value
 
 
 class Unchanged:
-    """Raises if the arrays handed to a call are different after it."""
+    """Context manager that raises a `ContractError` if a call changes its arguments."""
 
     def __init__(self, what: str, *arguments: Any) -> None:
         self.what, self.arguments = what, arguments
@@ -86,11 +90,11 @@ class SubjectOptimizer:
 
     @property
     def n_state(self) -> int:
-        """How many state variables each component has."""
+        """State variables per component."""
         return self.spec.n_state
 
     def initial_state(self, n_components: int) -> Array:
-        """Called and held to the protocol."""
+        """See `loptbench.protocol`; the result is validated."""
         shape = (n_components, self.n_state)
         state = self.raw.initial_state(n_components)
         require_array("the initial state", state, shape, self.dtype)
@@ -99,7 +103,7 @@ class SubjectOptimizer:
         return np.asarray(state)
 
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
-        """Called and held to the protocol."""
+        """See `loptbench.protocol`; the result is validated."""
         with Unchanged("step", state, gradient):
             new, update = _fields("step", self.raw.step(state, gradient), 2)
         require_array("step's new state", new, state.shape, self.dtype)
@@ -109,7 +113,7 @@ class SubjectOptimizer:
         return new, update
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
-        """Called and held to the protocol."""
+        """See `loptbench.protocol`; the result is validated."""
         n, s = state.shape
         with Unchanged("linearize", state, gradient):
             matrices = _fields("linearize", self.raw.linearize(state, gradient), 4)
@@ -128,7 +132,7 @@ class SubjectProblems:
     dtype: str
 
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
-        """Called and held to the protocol."""
+        """See `loptbench.protocol`; the result is validated."""
         with Unchanged("loss_and_gradient", parameters):
             loss, gradient = _fields(
                 "loss_and_gradient", self.raw.loss_and_gradient(parameters, step), 2
@@ -139,7 +143,7 @@ class SubjectProblems:
 
 
 class Scope(enum.Enum):
-    """What a check is about: one of two subjects that differ in nothing of it is enough."""
+    """What a check depends on; of subjects that are equal in that, one is checked."""
 
     OPTIMIZER = "optimizer"
     TASK = "task"
@@ -150,14 +154,14 @@ class Scope(enum.Enum):
 class Subject:
     """An implementation on one case, in one dtype on one device.
 
-    The case's numbers are rounded to the dtype, so that the oracle is given the same ones.
+    The case's numbers are rounded to the dtype, so that the oracle gets the same ones.
 
     Attributes:
-        implementation: what is tested.
-        case: what it is tested on.
-        dtype: what it computes in.
-        scopes: which checks are for this subject; see `Scope`.
-        device: where it computes.
+        implementation: the implementation under test.
+        case: the optimizer and the problems.
+        dtype: dtype of the computation.
+        scopes: scopes of the checks that run on this subject.
+        device: device of the computation.
     """
 
     implementation: Any
@@ -187,14 +191,14 @@ class Subject:
         return self.case.other.rounded_to(self.dtype)
 
     def describe(self) -> str:
-        """How messages name the subject."""
+        """The subject in messages."""
         return (
             f"{self.implementation.name} against reference, {self.case.label}, "
             f"{self.case.batch.describe()}, {self.dtype}"
         )
 
     def cast(self, array: Array) -> Array:
-        """The array in the subject's dtype."""
+        """A copy of the array in the subject's dtype."""
         return np.asarray(array).astype(self.dtype)
 
     def optimizer(self, spec: OptimizerSpec | None = None) -> SubjectOptimizer:
@@ -219,14 +223,14 @@ class Subject:
     def handles(
         self, batch: ProblemBatch | None = None
     ) -> tuple[SubjectOptimizer, SubjectProblems, Array]:
-        """The case's optimizer, a batch of problems (the case's if None), and where it starts."""
+        """The case's optimizer, a batch of problems (the case's if None), and its start."""
         batch = batch or self.batch
         return self.optimizer(), self.problems(batch), self.cast(batch.initial_parameters)
 
     def unroll(
         self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
     ) -> Trajectory:
-        """A whole run, natively if the implementation can."""
+        """A run, natively if the implementation offers it."""
         if not self.offers(Level.UNROLL):
             return unroll_by_steps(optimizer, problems, x0, n_steps)
         with Unchanged("unroll", x0):
@@ -248,13 +252,13 @@ class Subject:
     def unroll_losses(
         self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
     ) -> Array:
-        """The losses of a run that leaves nothing else on record."""
+        """The losses of a run that records nothing else."""
         with Unchanged("unroll_losses", x0):
-            found: Array = self.implementation.unroll_losses(
+            loss: Array = self.implementation.unroll_losses(
                 optimizer.raw, problems.raw, x0, n_steps
             )
-        require_array("unroll_losses' loss", found, (n_steps, len(x0)), self.dtype)
-        return found
+        require_array("unroll_losses' loss", loss, (n_steps, len(x0)), self.dtype)
+        return loss
 
     def meta_gradient(
         self, n_steps: int, optimizer: SubjectOptimizer, problems: SubjectProblems, x0: Array
@@ -270,19 +274,19 @@ class Subject:
         self._require_parameters("the meta-gradient", gradient, self.spec, self.dtype)
         return MetaGradient(objective, gradient)
 
-    def everything(
+    def call_each_level(
         self,
-        most: Level,
+        highest: Level,
         n_steps: int,
         optimizer: SubjectOptimizer,
         problems: SubjectProblems,
         x0: Array,
     ) -> None:
-        """One call of each kind up to a level that is offered, to see what it disturbs."""
+        """Make one call at each level that is offered, up to `highest`."""
         self.unroll(n_steps, optimizer, problems, x0)
-        if most >= Level.LINEARIZE and self.offers(Level.LINEARIZE):
+        if highest >= Level.LINEARIZE and self.offers(Level.LINEARIZE):
             optimizer.linearize(optimizer.initial_state(x0.size), x0.reshape(-1))
-        if most >= Level.META_GRADIENT and self.offers(Level.META_GRADIENT):
+        if highest >= Level.META_GRADIENT and self.offers(Level.META_GRADIENT):
             self.meta_gradient(n_steps, optimizer, problems, x0)
 
     def outer_init(self, spec: OptimizerSpec, config: MetaTraining) -> OuterState:
@@ -312,19 +316,18 @@ class Subject:
     ) -> list[tuple[OuterState, float]]:
         """One outer step of several seeds at once."""
         with Unchanged("outer_steps", *outers, spec, *batches):
-            found = self.implementation.outer_steps(outers, spec, batches, config)
-        if not isinstance(found, list):
-            raise ContractError(f"outer_steps must return a list, but returned {type(found)}")
-        each = _fields("outer_steps", tuple(found), len(outers))
+            steps = self.implementation.outer_steps(outers, spec, batches, config)
+        if not isinstance(steps, list):
+            raise ContractError(f"outer_steps must return a list, but returned {type(steps)}")
         return [
-            self._require_outer_step("outer_steps", _fields("outer_steps", one, 2), spec, config)
-            for one in each
+            self._require_outer_step("outer_steps", _fields("outer_steps", step, 2), spec, config)
+            for step in _fields("outer_steps", tuple(steps), len(outers))
         ]
 
     def _require_outer_step(
-        self, what: str, found: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
+        self, what: str, result: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
     ) -> tuple[OuterState, float]:
-        new, objective = found
+        new, objective = result
         if not isinstance(objective, float):
             raise ContractError(
                 f"{what}'s objective must be a float, but it is a {type(objective).__name__}"
@@ -348,10 +351,10 @@ class Subject:
                 )
         return OuterState(parameters, memory).canonical()
 
-    def _require_parameters(self, what: str, found: Any, spec: OptimizerSpec, dtype: str) -> None:
+    def _require_parameters(self, what: str, values: Any, spec: OptimizerSpec, dtype: str) -> None:
         shapes = get_kind(spec.kind).shapes(spec.n_state)
-        if not isinstance(found, Mapping) or set(found) != set(shapes):
-            names = sorted(found) if isinstance(found, Mapping) else type(found).__name__
+        if not isinstance(values, Mapping) or set(values) != set(shapes):
+            names = sorted(values) if isinstance(values, Mapping) else type(values).__name__
             raise ContractError(f"{what} must hold {sorted(shapes)}, but holds {names}")
         for name, shape in shapes.items():
-            require_array(f"{what} of {name!r}", found[name], shape, dtype)
+            require_array(f"{what} of {name!r}", values[name], shape, dtype)

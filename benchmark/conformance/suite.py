@@ -1,4 +1,4 @@
-"""The checks in their order, and running them."""
+"""The checks, cheapest first, and how they run."""
 
 import dataclasses
 import enum
@@ -32,12 +32,12 @@ class Check:
     """One property that an implementation must have.
 
     Attributes:
-        name: how it is called on the command line.
+        name: its name on the command line.
         level: the level of the protocol that it belongs to.
-        run: makes the comparisons; raises if the property fails or does not apply.
-        scope: what it is about.
-        needs_level: whether it asks for the level's own methods; those of level 2 that do not run
-            the harness's loop where there is no native one.
+        run: makes the comparisons; raises if the property does not hold or does not apply.
+        scope: what the check depends on.
+        needs_level: whether it needs the level's own methods. Checks of level 2 that do not need
+            them run the harness's loop.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Check:
 
     @property
     def means(self) -> str:
-        """The property in a sentence."""
+        """The property in one sentence."""
         return (self.run.__doc__ or "").strip()
 
 
-METHODS = {
+REQUIRED_METHODS = {
     Level.UNROLL: ("unroll",),
     Level.LINEARIZE: ("linearize on the optimizer",),
     Level.META_GRADIENT: ("meta_gradient",),
@@ -95,11 +95,11 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a check found.
+    """The outcome of a check.
 
     Attributes:
         check: the check.
-        subject: what it was run on.
+        subject: the subject that it ran on.
         status: how it ended.
         message: why it failed or was skipped; empty if it passed.
         comparisons: every quantity compared, with errors and bounds at each step.
@@ -118,11 +118,11 @@ class Outcome:
 
 
 def run_check(check: Check, subject: Subject) -> Outcome:
-    """Run one check; whatever the implementation does, an outcome comes back."""
+    """Run a check. Whatever the implementation does or raises, this returns an outcome."""
     comparisons: list[Comparison] = []
     try:
         if check.needs_level and not subject.offers(check.level):
-            _require_whole(subject, check.level)
+            _require_all_methods(subject, check.level)
         on_task = check.scope is not Scope.OPTIMIZER
         if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
@@ -134,10 +134,10 @@ def run_check(check: Check, subject: Subject) -> Outcome:
             raise CheckFailedError(
                 "it changed NumPy's global random state or error handling, which is the user's"
             )
-        wrong = [comparison for comparison in comparisons if not comparison.ok]
-        if wrong:
-            # The earliest step is the nearest to the cause; later ones may only follow from it.
-            raise CheckFailedError(min(wrong, key=lambda c: c.first_exceeded).deviation)
+        exceeded = [comparison for comparison in comparisons if not comparison.ok]
+        if exceeded:
+            # The earliest step is nearest to the cause; later deviations may follow from it.
+            raise CheckFailedError(min(exceeded, key=lambda c: c.first_exceeded).deviation)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, Status.SKIPPED, str(skipped), comparisons)
     except (CheckFailedError, ContractError) as failed:
@@ -145,31 +145,31 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         return Outcome(check, subject, Status.FAILED, message, comparisons)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a Rust panic and sys.exit are no Exceptions, but failures too
-        message = f"raised {_where(error)} [{subject.describe()}]"
+    except BaseException as error:  # includes a Rust panic and sys.exit
+        message = f"raised {_location(error)} [{subject.describe()}]"
         return Outcome(check, subject, Status.FAILED, message, comparisons)
     return Outcome(check, subject, Status.PASSED, "", comparisons)
 
 
-def _require_whole(subject: Subject, level: Level) -> None:
-    """Skip a level that is not offered; fail one that is offered by half."""
-    methods = METHODS[level]
-    there = [m for m in methods if callable(getattr(subject.implementation, m, None))]
-    if there and level is not Level.LINEARIZE:
-        missing = [name for name in methods if name not in there]
+def _require_all_methods(subject: Subject, level: Level) -> None:
+    """Skip a level that is not offered, and fail one of which a method is missing."""
+    methods = REQUIRED_METHODS[level]
+    offered = [m for m in methods if callable(getattr(subject.implementation, m, None))]
+    if offered and level is not Level.LINEARIZE:
+        missing = [name for name in methods if name not in offered]
         raise CheckFailedError(
-            f"level {level} is offered by half: {', '.join(there)} without {', '.join(missing)}"
+            f"level {level} is offered by half: {', '.join(offered)} without {', '.join(missing)}"
         )
     raise CheckSkippedError(f"level {level} is not offered: no method {' or '.join(methods)}")
 
 
 def _global_state() -> tuple[Any, ...]:
-    """What NumPy keeps for the whole process."""
+    """NumPy's random state and error handling, which all code of the process shares."""
     name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the state that must not be touched
     return name, np.asarray(keys).tobytes(), tuple(rest), tuple(sorted(np.geterr().items()))
 
 
-def _where(error: BaseException) -> str:
+def _location(error: BaseException) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     try:
         text = " ".join(str(error).split())
@@ -187,35 +187,42 @@ def subjects(
 ) -> list[Subject]:
     """Every kind on the first task that the implementation declares, and one kind on every task.
 
-    The code of an optimizer and that of a task meet in the loop of a run alone, so not every pair
-    is run: on the further tasks it is the learned optimizer, or the first kind where that is not
-    offered. Checks of an optimizer or of a task alone are for its first subject in each dtype.
+    The code of an optimizer and that of a task meet only in the loop of a run. Not every pair is
+    checked, therefore: on further tasks only the learned optimizer is, or the first kind where that
+    is not offered. Checks of an optimizer or a task alone run on its first subject in each dtype.
+
+    Args:
+        implementation: the implementation under test.
+        seed: seed of the problems and of the random optimizers.
+        dtypes: dtypes to use, of those that it declares; all if None.
+        checkpoints: learned optimizers by name; one of `quadratic` if None.
+        devices: devices to use, of those that it declares.
     """
     tasks = tuple(implementation.tasks) or ("quadratic",)
     kinds = sorted(set(implementation.optimizers))
     chosen = [(kind, tasks[0]) for kind in kinds]
     chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
-    found: list[Subject] = []
-    known: set[tuple[str, ...]] = set()
-    wanted = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
-    where = [
+    selected: list[Subject] = []
+    covered: set[tuple[str, ...]] = set()
+    chosen_dtypes = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
+    places = [
         (dtype, device)
         for device in devices
-        for dtype in wanted
+        for dtype in chosen_dtypes
         if dtype in implementation.dtypes and device in implementation.devices
     ]
     for kind, task in chosen:
         for case in cases(kind, task, seed, checkpoints):
-            # A GRU of other scales on another task is no new code; a checkpoint is.
-            is_new = case.label if case.label != "random gru" else "gru"
-            for dtype, device in where:
+            # The random GRUs of all tasks run the same code with other scales: one is enough.
+            optimizer = case.label if case.label != "random gru" else "gru"
+            for dtype, device in places:
                 scopes = {Scope.RUN}
-                for scope, what in ((Scope.OPTIMIZER, is_new), (Scope.TASK, task)):
-                    if (scope.value, what, dtype, device) not in known:
-                        known.add((scope.value, what, dtype, device))
+                for scope, name in ((Scope.OPTIMIZER, optimizer), (Scope.TASK, task)):
+                    if (scope.value, name, dtype, device) not in covered:
+                        covered.add((scope.value, name, dtype, device))
                         scopes.add(scope)
-                found.append(Subject(implementation, case, dtype, frozenset(scopes), device))
-    return found
+                selected.append(Subject(implementation, case, dtype, frozenset(scopes), device))
+    return selected
 
 
 def pairs(
@@ -225,11 +232,11 @@ def pairs(
     dtypes: Collection[str] | None = None,
     devices: Collection[str] = ("cpu",),
 ) -> Iterator[tuple[Check, Subject]]:
-    """Each check with each subject that it is for; the arguments are those of `check_all`."""
-    on = subjects(implementation, seed, dtypes, devices=devices)
+    """Each check with each subject that it runs on; the arguments are those of `check_all`."""
+    candidates = subjects(implementation, seed, dtypes, devices=devices)
     for check in CHECKS:
         if not only or check.name in only:
-            yield from ((check, subject) for subject in on if check.scope in subject.scopes)
+            yield from ((check, subject) for subject in candidates if check.scope in subject.scopes)
 
 
 def check_all(
@@ -239,14 +246,16 @@ def check_all(
     dtypes: Collection[str] | None = None,
     devices: Collection[str] = ("cpu",),
 ) -> Iterator[Outcome]:
-    """Run the checks, cheapest first, each on every case and dtype that it is for.
+    """Run the checks, cheapest first, each on every subject that it is for.
 
     Args:
-        implementation: the implementation.
-        seed: the seed of the problems and of the random optimizers.
-        only: the names of the checks to run; all if empty.
-        dtypes: run in these of the dtypes that it declares; all if None.
-        devices: run on these of the devices that it declares.
+        implementation: the implementation under test.
+        seed: seed of the problems and of the random optimizers.
+        only: names of the checks to run; all if empty.
+        dtypes: dtypes to use, of those that it declares; all if None.
+        devices: devices to use, of those that it declares.
+
+    Yields: the outcome of each check on each subject.
     """
     for check, subject in pairs(implementation, seed, only, dtypes, devices):
         yield run_check(check, subject)

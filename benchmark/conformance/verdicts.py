@@ -1,8 +1,8 @@
-"""How a check ends other than well."""
+"""How a check ends if it does not pass."""
 
 
 class CheckFailedError(Exception):
-    """What was checked does not hold; the message says what, where, and what was wanted."""
+    """The property does not hold; the message says what, where, and what was expected."""
 
 
 class CheckSkippedError(Exception):

@@ -5,19 +5,14 @@ the harness until a test of `loptbench.tests` asks for an implementation or the 
 """
 
 import os
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import Any
 
 import pytest
 
-import loptbench
+from loptbench.pytest_plugin.selection import PROFILE, SELECTED, selected
 
-if TYPE_CHECKING:
-    from loptbench.discovery import DiscoveredImplementation
-
-REQUIRE = "LOPTBENCH_REQUIRE"
-PROFILE = "LOPTBENCH_HYPOTHESIS"
 SUITE = "loptbench.tests"
-SELECTED = pytest.StashKey["list[DiscoveredImplementation]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,42 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="write the results of this session as one HTML page to PATH",
     )
-
-
-def selected(config: pytest.Config) -> "list[DiscoveredImplementation]":
-    """The implementations that this session tests; the same ones whenever it is asked.
-
-    Raises:
-        pytest.UsageError: one that `--implementation` names cannot be used, or one that
-            `LOPTBENCH_REQUIRE` names is not installed.
-    """
-    from loptbench.discovery import (
-        Availability,
-        DiscoveredImplementation,
-        discover,
-        get_implementation,
-    )
-    from loptbench.errors import LoptbenchError
-
-    if SELECTED in config.stash:
-        return config.stash[SELECTED]
-    chosen: list[str] = config.getoption("--implementation")
-    try:
-        entries = [
-            DiscoveredImplementation(
-                name, name, Availability.INSTALLED, implementation=get_implementation(name)
-            )
-            for name in chosen
-        ] or discover()
-    except LoptbenchError as error:
-        raise pytest.UsageError(f"--implementation: {error}") from error
-    installed = {e.name for e in entries if e.availability is Availability.INSTALLED}
-    required = {name for name in os.environ.get(REQUIRE, "").split(",") if name}
-    if not chosen and required - installed:
-        missing = ", ".join(sorted(required - installed))
-        raise pytest.UsageError(f"{REQUIRE} asks for {missing}, which cannot be used here")
-    config.stash[SELECTED] = entries
-    return entries
 
 
 def _is_ours(config: pytest.Config) -> bool:
@@ -118,7 +77,7 @@ def _shared(nodeid: str) -> str:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which loptbench this is; for the suite itself, also what it is about to test."""
-    lines = [f"loptbench: {loptbench.__version__}"]
+    lines = [f"loptbench: {version('loptbench')}"]
     if SELECTED in config.stash:
         from loptbench.results.provenance import versions_of
 

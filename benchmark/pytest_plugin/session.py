@@ -1,10 +1,9 @@
-"""What a pytest session leaves for its report: gathered here, written by `reports/session.py`.
+"""Gathers what a pytest session leaves for its report.
 
 Imported only where `--loptbench-report` is given, and by the conformance tests, which hand their
 outcomes over whether or not anybody asks for them.
 """
 
-import dataclasses
 import functools
 import os
 import shlex
@@ -15,8 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import loptbench
-from loptbench.pytest_plugin.plugin import PROFILE, REQUIRE, SELECTED
+from loptbench.pytest_plugin.selection import PROFILE, REQUIRE, SELECTED
+from loptbench.results.session import (
+    BAD,
+    ERROR,
+    FAILED,
+    NOT_RUN,
+    Failure,
+    Session,
+    Test,
+    TestedImplementation,
+)
 
 if TYPE_CHECKING:
     from loptbench.conformance import Check, Outcome, Subject
@@ -28,74 +36,6 @@ FILE = "loptbench_file"
 COLLECTED = "loptbench_collected"
 ENVIRONMENT = (REQUIRE, PROFILE, "PYTEST_ADDOPTS")
 """The variables that change what a session runs; the command that repeats it sets them."""
-FAILED, ERROR, NOT_RUN = "failed", "error", "not run"
-BAD = (FAILED, ERROR)
-
-
-@dataclasses.dataclass(frozen=True)
-class Test:
-    """How a test ended that is not a check of an implementation, or never came so far.
-
-    Attributes:
-        name: its file, and its name there.
-        outcome: "passed", "failed", "skipped", "xfailed", "xpassed", "error" or "not run".
-        message: why, where there is something to say.
-    """
-
-    __test__ = False
-
-    name: str
-    outcome: str
-    message: str = ""
-
-    @property
-    def module(self) -> str:
-        """The file that it stands in."""
-        return self.name.partition("::")[0]
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """A test that failed or ended in an error, in the session's order.
-
-    Attributes:
-        name: its file, and its name there.
-        outcome: "failed" or "error".
-        message: what it said.
-        details: the traceback; empty for a check, whose message says all.
-        check: for a check of an implementation, the fields of its `CheckRow`.
-    """
-
-    name: str
-    outcome: str
-    message: str
-    details: str = ""
-    check: Mapping[str, Any] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """What a session leaves.
-
-    Attributes:
-        entries: the implementations that it was to test, usable or not.
-        checks: the fields of a `CheckRow` for every check, "xfailed" being one more status.
-        tests: every other test.
-        failures: what failed, first things first.
-        n_deselected: how many tests were collected and not selected.
-        cut_short: why it ended before its end; empty if it did not.
-        command: what makes the report again.
-        folder: where that was typed.
-    """
-
-    entries: "Sequence[DiscoveredImplementation]" = ()
-    checks: Sequence[Mapping[str, Any]] = ()
-    tests: Sequence[Test] = ()
-    failures: Sequence[Failure] = ()
-    n_deselected: int = 0
-    cut_short: str = ""
-    command: str = "pytest"
-    folder: str = "."
 
 
 def hand_over(item: pytest.Item, outcome: "Outcome") -> None:
@@ -313,14 +253,16 @@ class Gatherer(Collected):
             for name, row in self.selected.items()
             if name not in ran and not self._is_absent(name)
         }
-        missing = [{**row, "status": NOT_RUN} for row in unrun.values() if row is not None]
+        unrun_checks = [row for row in unrun.values() if row is not None]
+        empty = {"status": NOT_RUN, "ratio": None, "message": ""}
+        missing = [{**row, **empty} for row in unrun_checks]
         others = [Test(name, NOT_RUN) for name, row in unrun.items() if row is None]
         if unrun or not self.selected:
             self.cut_short = self.cut_short or stopped
         arguments = [str(argument) for argument in self.config.invocation_params.args]
         variables = [f"{n}={shlex.quote(os.environ[n])}" for n in ENVIRONMENT if n in os.environ]
         return Session(
-            entries=self._entries(),
+            implementations=[tested(entry) for entry in self._entries()],
             checks=[*self.checks.values(), *missing],
             tests=[*self.tests.values(), *others],
             failures=self.failures,
@@ -328,18 +270,45 @@ class Gatherer(Collected):
             cut_short=self.cut_short,
             command=" ".join([*variables, "pytest", shlex.join(arguments)]).strip(),
             folder=str(self.config.invocation_params.dir),
+            environment=self._environment(),
         )
+
+    def _environment(self) -> dict[str, str]:
+        facts = {"pytest": pytest.__version__}
+        if self._entries():
+            facts["hypothesis profile"] = os.environ.get(PROFILE, "ci")
+        return facts
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Name the report."""
         terminalreporter.write_line(self.said)
 
 
+def tested(entry: "DiscoveredImplementation") -> TestedImplementation:
+    """What the page says of an implementation, as plain values."""
+    from loptbench.results.provenance import versions_of
+
+    facts = {}
+    implementation = entry.implementation
+    if implementation is not None:
+        versions = versions_of(implementation)
+        facts = {
+            "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+            "devices": ", ".join(implementation.devices),
+            "dtypes": ", ".join(implementation.dtypes),
+            "optimizers": ", ".join(implementation.optimizers),
+            "tasks": ", ".join(implementation.tasks) or "none",
+        }
+    return TestedImplementation(
+        entry.name, str(entry.availability), entry.source, entry.reason, entry.details, facts
+    )
+
+
 @functools.cache
 def _file(root: Path, location: str) -> str:
     """A file as the report calls it: the same wherever loptbench and other packages lie."""
     path = Path(os.path.normpath(root / location))
-    package = Path(loptbench.__path__[0])
+    package = Path(__file__).parents[1]
     if path.is_relative_to(package):
         return f"loptbench/{path.relative_to(package).as_posix()}"
     file = path.relative_to(root) if path.is_relative_to(root) else path

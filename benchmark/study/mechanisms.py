@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from loptbench.agreement.comparison import ORACLE
-from loptbench.discovery import DiscoveredImplementation
+from loptbench.discovery import DiscoveredImplementation, oracle
 from loptbench.mechanisms.analysis import Analysis, analyze
 from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.optimizers import OptimizerSpec, momentum, sgd
@@ -32,7 +31,7 @@ class Expected:
         """What the oracle finds of an optimizer on a task."""
         key = (weights_hash(spec), task, seed)
         if key not in self._found:
-            self._found[key] = _measured(ORACLE, spec, task, seed)
+            self._found[key] = _measured(oracle(), spec, task, seed)
         return self._found[key]
 
 

@@ -18,7 +18,7 @@ from loptbench.cli import main as cli
 from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
 from loptbench.protocol import Level
-from loptbench.pytest_plugin.plugin import PROFILE, SELECTED, selected
+from loptbench.pytest_plugin.selection import PROFILE, SELECTED, selected
 from loptbench.results.store import Record, Store
 from loptbench.study import mechanisms as mechanism_trials
 from loptbench.study import plan as runner

@@ -21,7 +21,7 @@ from loptbench.tasks import Task
 from loptbench.tuning.search import RANGES, Runner, block_size, default_settings
 from loptbench.tuning.tuned_file import TunedBaseline
 
-PLAIN = "loptbench.implementations.torch.plain:run"
+PLAIN = "loptbench.implementations.torch.plain_loop:run"
 REPEATS = 5
 
 

@@ -1,4 +1,4 @@
-"""How fast fixed points are found, beside the usual way: gradient descent on the squared speed.
+"""Time the search for fixed points beside the usual way, gradient descent on the squared speed.
 
     q(h) = ½ ‖F(h, g) − h‖²,  ∇q = Aᵀr − r,  r = F(h, g) − h
 
@@ -9,11 +9,12 @@ gradients, in the reference, whose backward pass is written by hand.
 
 import dataclasses
 import time
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.implementations.reference.gru import GRU
+from loptbench.discovery import oracle
 from loptbench.mechanisms.adaptation import gradient_grid
 from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace_branch
 from loptbench.mechanisms.values import GradientStatistics
@@ -22,24 +23,24 @@ from loptbench.optimizers import OptimizerSpec
 Float = NDArray[np.float64]
 
 STEP_SIZE = 0.01
-ENOUGH = 1e-8
-MOST_STEPS = 20_000
+TOLERANCE = 1e-8
+MAX_STEPS = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
 class FixedPointSpeed:
-    """A sweep over gradients, ours and the usual way.
+    """The time of a sweep over gradients, with our search and with gradient descent.
 
     Attributes:
         n_units: units of the GRU.
-        n_gradients: how many gradients.
-        seconds: ours: settling, Newton's iteration, and following the branch.
-        found: at how many gradients the state settles.
-        residual: the largest max |F(h, g) − h| of those.
-        descent_seconds: gradient descent.
-        descent_reached: at how many gradients it came to 1e-8.
-        descent_residual: the median of its max |F(h, g) − h|.
-        descent_steps: how many steps of Adam it took.
+        n_gradients: number of gradients.
+        seconds: duration of our search: settling, Newton's iteration, continuation.
+        found: number of gradients at which a fixed point was found.
+        residual: the largest max |F(h, g) − h| over these.
+        descent_seconds: duration of gradient descent.
+        descent_reached: number of gradients at which q fell to `TOLERANCE`.
+        descent_residual: the median of max |F(h, g) − h| after gradient descent.
+        descent_steps: number of steps of Adam.
     """
 
     n_units: int
@@ -54,55 +55,55 @@ class FixedPointSpeed:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast ours is."""
+        """The speedup over gradient descent."""
         return self.descent_seconds / self.seconds
 
 
 def fixed_point_speed(spec: OptimizerSpec) -> FixedPointSpeed:
     """Time a sweep over 200 gradients, from 0.01 to 10 in both signs, of a GRU."""
-    optimizer = GRU(spec)
+    optimizer = oracle().optimizer(spec, "float64", "cpu")
     gradients = gradient_grid(GradientStatistics.from_run(None))
     start = np.tile(optimizer.initial_state(1), (gradients.size, 1))
     before = time.perf_counter()
-    found = _sweep(optimizer, gradients)
-    ours = time.perf_counter() - before
+    fixed_points = _sweep(optimizer, gradients)
+    seconds = time.perf_counter() - before
     before = time.perf_counter()
     state, q, n_steps = _descend(optimizer, start, gradients)
-    theirs = time.perf_counter() - before
+    descent_seconds = time.perf_counter() - before
     speed = np.abs(optimizer.step(state, gradients)[0] - state).max(axis=1)
     return FixedPointSpeed(
         spec.n_state,
         gradients.size,
-        ours,
-        int(found.converged.sum()),
-        float(found.residual[found.converged].max(initial=0.0)),
-        theirs,
-        int(np.sum(q <= ENOUGH)),
+        seconds,
+        int(fixed_points.converged.sum()),
+        float(fixed_points.residual[fixed_points.converged].max(initial=0.0)),
+        descent_seconds,
+        int(np.sum(q <= TOLERANCE)),
         float(np.median(speed)),
         n_steps,
     )
 
 
-def _sweep(optimizer: GRU, gradients: Float) -> FixedPoints:
-    """What the adaptation probe does to get its curve."""
+def _sweep(optimizer: Any, gradients: Float) -> FixedPoints:
+    """The fixed points of the adaptation probe's curve."""
     resting = settle(optimizer, optimizer.initial_state(1), np.zeros(1)).state
-    found = settle(optimizer, np.tile(resting, (gradients.size, 1)), gradients)
+    fixed_points = settle(optimizer, np.tile(resting, (gradients.size, 1)), gradients)
     half = gradients.size // 2
     for arm in (np.arange(half)[::-1], np.arange(half, gradients.size)):
-        trace_branch(optimizer, resting[0], gradients[arm], found.subset(arm))
-    return found
+        trace_branch(optimizer, resting[0], gradients[arm], fixed_points.subset(arm))
+    return fixed_points
 
 
-def _descend(optimizer: GRU, h: Float, gradient: Float) -> tuple[Float, Float, int]:
-    """Adam on q of each gradient by itself: where it ends, q there, and after how many steps."""
+def _descend(optimizer: Any, h: Float, gradient: Float) -> tuple[Float, Float, int]:
+    """Minimize q with Adam for each gradient: the final states, q there, and the step count."""
     h = h.copy()
     m, v, q = np.zeros_like(h), np.zeros_like(h), np.full(len(h), np.inf)
     going = np.arange(len(h))
-    for step in range(1, MOST_STEPS + 1):
+    for step in range(1, MAX_STEPS + 1):
         at, g = h[going], gradient[going]
         r = optimizer.step(at, g)[0] - at
         q[going] = 0.5 * np.sum(r**2, axis=1)
-        going, kept = going[q[going] > ENOUGH], q[going] > ENOUGH
+        going, kept = going[q[going] > TOLERANCE], q[going] > TOLERANCE
         if not going.size:
             return h, q, step
         at, g, r = at[kept], g[kept], r[kept]
@@ -111,4 +112,4 @@ def _descend(optimizer: GRU, h: Float, gradient: Float) -> tuple[Float, Float, i
         v[going] = 0.999 * v[going] + 0.001 * slope**2
         mean, square = m[going] / (1 - 0.9**step), v[going] / (1 - 0.999**step)
         h[going] -= STEP_SIZE * mean / (np.sqrt(square) + 1e-8)
-    return h, q, MOST_STEPS
+    return h, q, MAX_STEPS

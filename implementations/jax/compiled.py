@@ -1,7 +1,7 @@
-"""Compiling, with an end to how many programs are held.
+"""`jax.jit` with a bound on the number of compiled programs that are held.
 
-A compiled program takes some forty of the memory maps of its process, and Linux gives a process
-65,530: a benchmark that never lets go of one compiles until the compiler dies, and Python with it.
+A compiled program takes about forty memory maps of its process, and Linux allows 65,530: a process
+that never releases a program compiles until the compiler, and with it Python, crashes.
 """
 
 from collections.abc import Callable
@@ -13,22 +13,22 @@ import jax
 P = ParamSpec("P")
 R = TypeVar("R")
 
-N_HELD = 256
-"""After so many programs all are let go: more than one optimizer on one task needs."""
+MAX_HELD = 256
+"""Number of held programs beyond which all are released; one optimizer on one task needs fewer."""
 
 _functions: list[Any] = []
-_held = 0
+_n_held = 0
 
 
 def compiled(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """`jax.jit`, with the names of the arguments that select what is compiled."""
+    """A decorator: `jax.jit` with these names of static arguments."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         def traced(*args: P.args, **kwargs: P.kwargs) -> R:
             # JAX runs this once for each program that it compiles.
-            global _held
-            _held += 1
+            global _n_held
+            _n_held += 1
             return function(*args, **kwargs)
 
         jitted: Callable[P, R] = jax.jit(traced, static_argnames=static)
@@ -39,9 +39,9 @@ def compiled(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def make_room() -> None:
-    """Let go of all programs if there are more than `N_HELD`; those in use are compiled again."""
-    global _held
-    if _held > N_HELD:
+    """Release all programs if there are more than `MAX_HELD`; those in use are compiled again."""
+    global _n_held
+    if _n_held > MAX_HELD:
         for function in _functions:
             function.clear_cache()
-        _held = 0
+        _n_held = 0

@@ -1,4 +1,4 @@
-"""What the compiled functions are made for, and what goes into them."""
+"""The arguments of the compiled functions: static ones, and arrays."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from loptbench.implementations.jax.tasks import Arrays, Shapes
 
 
 class Program(NamedTuple):
-    """What is compiled: all that is not an array.
+    """The static arguments: a program is compiled for each.
 
     Attributes:
         kind: the optimizer kind.
         task: the task.
         shapes: the layout of the task's parameters.
-        n_steps: the length of a run.
+        n_steps: the number of inner steps.
     """
 
     kind: str
@@ -23,11 +23,11 @@ class Program(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What goes into a run.
+    """The inputs of a run beside the parameters of the optimizer and of the problems.
 
     Attributes:
         constants: the optimizer's constants.
-        arrays: what defines the problems.
+        arrays: the arrays that define the problems.
     """
 
     constants: Constants

@@ -1,6 +1,6 @@
-"""What to measure our outer step against: the textbook's, and the products alone.
+"""What our outer step is measured against: the textbook's meta-gradient, and its matrix products.
 
-`loptbench perf` times both; tests hold ours to the first. Nothing else uses them.
+`loptbench perf` times both, and tests compare our meta-gradient with the textbook's.
 """
 
 from functools import partial
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from loptbench.implementations.jax.implementation import Implementation, precise
+from loptbench.implementations.jax.arrays import full_precision
+from loptbench.implementations.jax.implementation import Implementation
 from loptbench.implementations.jax.optimizers import KINDS, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import LOSSES
@@ -20,71 +21,60 @@ from loptbench.tasks import ProblemBatch
 
 
 class Textbook:
-    """The meta-gradient as anybody would write it, and the products that it is made of.
-
-    Args:
-        spec: a GRU.
-        batch: the problems.
-        n_steps: inner steps.
-        dtype: what to compute in.
-        device: where.
-    """
+    """The meta-gradient of a GRU as a textbook would write it, and its matrix products."""
 
     def __init__(
-        self,
-        spec: OptimizerSpec,
-        batch: ProblemBatch,
-        n_steps: int,
-        dtype: str,
-        device: str = "cpu",
+        self, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str, device: str
     ) -> None:
-        one = Implementation()
-        optimizer = one.optimizer(spec, dtype, device)
-        problems = one.problems(batch, dtype, device)
+        implementation = Implementation()
+        optimizer = implementation.optimizer(spec, dtype, device)
+        problems = implementation.problems(batch, dtype, device)
         self.p = optimizer.parameters
         self.program = Program("gru", problems.task, problems.shapes, n_steps)
         self.inputs = Inputs(optimizer.constants, problems.arrays)
-        with precise():
-            self.x0 = optimizer.placed.put(batch.initial_parameters)
+        with full_precision():
+            self.x0 = optimizer.placement.put(batch.initial_parameters)
             self.W_zr = jnp.concatenate([self.p["W_z"], self.p["W_r"]])
             self.h = jnp.full((self.x0.size, self.p["h0"].size), 0.1, self.x0.dtype)
 
     def meta_gradient(self) -> dict[str, Any]:
-        """See `meta_gradient`."""
-        with precise():
-            _, gradient = meta_gradient(self.program, self.inputs, self.p, self.x0)
+        """The meta-gradient by name."""
+        with full_precision():
+            _, gradient = _meta_gradient(self.program, self.inputs, self.p, self.x0)
             return {name: np.array(leaf) for name, leaf in gradient.items()}
 
     def products(self) -> Any:
-        """See `products`."""
-        with precise():
-            return np.array(products(self.program.n_steps, self.W_zr, self.p["W_c"], self.h)[0])
+        """The matrix products of an outer step and nothing else: a lower bound of its time."""
+        with full_precision():
+            return np.array(_products(self.program.n_steps, self.W_zr, self.p["W_c"], self.h)[0])
 
 
 @partial(jax.jit, static_argnames="program")
-def meta_gradient(
+def _meta_gradient(
     program: Program, inputs: Inputs, p: Parameters, x0: Array
 ) -> tuple[Array, Parameters]:
-    """The meta-gradient as anybody would write it, and as the paper's authors did.
+    """The meta-gradient as the paper's authors computed it.
 
-    A scan over the step of one component, vmapped, which is recomputed on the way back; the
-    derivatives, of the loss as of the run, are JAX's.
+    A scan over the vmapped step of one component, which the backward pass recomputes; JAX
+    differentiates both the loss and the run.
     """
     kind = KINDS[program.kind]
 
     def loss_of(x: Array, k: Array) -> Array:
         return LOSSES[program.task](program.shapes, inputs.arrays, x, k)
 
-    def one_component(p: Parameters, h: Array, g: Array) -> tuple[Array, Array]:
-        new, update = kind.step(p, inputs.constants, h[None], g[None])
-        return new[0], update[0]
+    def step_of_component(p: Parameters, h: Array, g: Array) -> tuple[Array, Array]:
+        next_state, update = kind.step(p, inputs.constants, h[None], g[None])
+        return next_state[0], update[0]
 
     def objective_of(p: Parameters) -> tuple[Array, Array]:
         @jax.checkpoint
         def inner_step(carry: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], Array]:
             state, x = carry
             gradient = jax.grad(lambda x: loss_of(x, k).sum())(x)
-            state, update = jax.vmap(one_component, (None, 0, 0))(p, state, gradient.reshape(-1))
+            state, update = jax.vmap(step_of_component, (None, 0, 0))(
+                p, state, gradient.reshape(-1)
+            )
             return (state, x + update.reshape(x.shape)), loss_of(x, k)
 
         start = kind.initial_state(p, x0.size), x0
@@ -97,10 +87,11 @@ def meta_gradient(
 
 
 @partial(jax.jit, static_argnames="n_steps")
-def products(n_steps: int, W_zr: Array, W_c: Array, h: Array) -> tuple[Array, Array, Array]:
-    """The matrix products of a GRU's outer step, and nothing else: no outer step can be faster.
+def _products(n_steps: int, W_zr: Array, W_c: Array, h: Array) -> tuple[Array, Array, Array]:
+    """The matrix products of a GRU's outer step.
 
-    Two there, two back, and two for the weights, of which each step's go into a sum.
+    Each inner step has two in the forward pass, and in the backward pass two for the adjoint of the
+    state and two for those of the weights.
 
     Args:
         n_steps: inner steps.
@@ -110,16 +101,18 @@ def products(n_steps: int, W_zr: Array, W_c: Array, h: Array) -> tuple[Array, Ar
     """
     n_units = W_c.shape[0]
 
-    def there(h: Array, _: None) -> tuple[Array, None]:
+    def forward(h: Array, _: None) -> tuple[Array, None]:
         gates = h @ W_zr.T
         return gates[:, :n_units] @ W_c.T, None
 
-    def back(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
-        to_h, to_W_zr, to_W_c = carry
-        before_c = to_h @ W_c
-        before = jnp.concatenate([before_c, before_c], axis=1)
-        return (before @ W_zr, to_W_zr + before.T @ h, to_W_c + before_c.T @ h), None
+    def backward(
+        carry: tuple[Array, Array, Array], _: None
+    ) -> tuple[tuple[Array, Array, Array], None]:
+        h_bar, W_zr_bar, W_c_bar = carry
+        pre_c_bar = h_bar @ W_c
+        pre_zr_bar = jnp.concatenate([pre_c_bar, pre_c_bar], axis=1)
+        return (pre_zr_bar @ W_zr, W_zr_bar + pre_zr_bar.T @ h, W_c_bar + pre_c_bar.T @ h), None
 
-    end, _ = jax.lax.scan(there, h, length=n_steps)
+    end, _ = jax.lax.scan(forward, h, length=n_steps)
     zeros = jnp.zeros_like(W_zr), jnp.zeros_like(W_c)
-    return jax.lax.scan(back, (end, *zeros), length=n_steps)[0]
+    return jax.lax.scan(backward, (end, *zeros), length=n_steps)[0]

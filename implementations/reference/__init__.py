@@ -1,4 +1,4 @@
-"""The oracle: NumPy in float64, every derivative written by hand, nothing clever.
+"""The oracle: NumPy in float64, every derivative written by hand, no optimization for speed.
 
-No extra is needed. Read `gru.py` beside the equations of `loptbench.optimizers`.
+Read `optimizers/gru.py` beside the equations of `loptbench.optimizers`.
 """

@@ -1,48 +1,35 @@
-"""The protocol in PyTorch: NumPy at the boundary, tensors inside."""
+"""The protocol in PyTorch: NumPy at the boundary, tensors inside.
+
+`loptbench.protocol` describes every method.
+"""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from loptbench.implementations.torch import rollout
+from loptbench.implementations.torch.arrays import Placement, placement, to_numpy
+from loptbench.implementations.torch.bptt import meta_gradient
 from loptbench.implementations.torch.declaration import Declaration
-from loptbench.implementations.torch.optimizers import KINDS
-from loptbench.implementations.torch.tasks import Problem, loss_and_gradient
-from loptbench.implementations.torch.through_time import meta_gradient
+from loptbench.implementations.torch.derivatives import loss_and_gradient
+from loptbench.implementations.torch.optimizers import KINDS, Constants, Parameters
+from loptbench.implementations.torch.outer_step import initial_outer_state, outer_update
+from loptbench.implementations.torch.tasks import Problem
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Array, Linearization, MetaGradient, OuterState, Sweep, Trajectory
-from loptbench.tasks.base import ProblemBatch
-from loptbench.training.settings import MetaTraining
-
-
-@dataclasses.dataclass(frozen=True)
-class _Placed:
-    """Where and in which precision tensors live."""
-
-    dtype: torch.dtype
-    device: torch.device
-
-    def put(self, array: NDArray[Any]) -> Tensor:
-        # Real numbers in the precision of the call; whole ones stay what they are.
-        dtype = self.dtype if array.dtype.kind == "f" else None
-        return torch.tensor(array, dtype=dtype, device=self.device)
-
-    def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
-        return {name: self.put(array) for name, array in arrays.items()}
-
-
-def _placed(dtype: str, device: str) -> _Placed:
-    dtypes = {"float32": torch.float32, "float64": torch.float64}
-    return _Placed(dtypes[dtype], torch.device(device))
-
-
-def _to_numpy(tensor: Tensor) -> NDArray[Any]:
-    # A copy: the caller may write into it, and an expanded tensor shares its rows.
-    return np.array(tensor.detach().cpu().numpy())
+from loptbench.protocol import (
+    Array,
+    Linearization,
+    MetaGradient,
+    OuterSettings,
+    OuterState,
+    Sweep,
+    Trajectory,
+)
+from loptbench.tasks import ProblemBatch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +37,9 @@ class TorchOptimizer:
     """An optimizer in PyTorch."""
 
     kind: str
-    constants: Mapping[str, float]
-    parameters: Mapping[str, Tensor]
-    placed: _Placed
+    constants: Constants
+    parameters: Parameters
+    placement: Placement
 
     def native_step(self, state: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """One step in tensors."""
@@ -63,25 +50,22 @@ class TorchOptimizer:
         return KINDS[self.kind].initial_state(self.parameters, n_components)
 
     def initial_state(self, n_components: int) -> Array:
-        """See `loptbench.protocol.Optimizer`."""
-        return _to_numpy(self.native_initial_state(n_components))
+        return to_numpy(self.native_initial_state(n_components))
 
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
-        """See `loptbench.protocol.Optimizer`."""
+        put = self.placement.put
         with torch.no_grad():
-            new, update = self.native_step(self.placed.put(state), self.placed.put(gradient))
-        return _to_numpy(new), _to_numpy(update)
+            next_state, update = self.native_step(put(state), put(gradient))
+        return to_numpy(next_state), to_numpy(update)
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
-        """See `loptbench.protocol.LinearizableOptimizer`."""
+        def step_of_component(h: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+            next_state, update = self.native_step(h[None], g[None])
+            return next_state[0], update[0]
 
-        def one_component(h: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-            new, update = self.native_step(h[None], g[None])
-            return new[0], update[0]
-
-        jacobian = torch.func.vmap(torch.func.jacrev(one_component, argnums=(0, 1)))
-        (A, B), (C, D) = jacobian(self.placed.put(state), self.placed.put(gradient))
-        return Linearization(*(_to_numpy(matrix) for matrix in (A, B, C, D)))
+        jacobian = torch.func.vmap(torch.func.jacrev(step_of_component, argnums=(0, 1)))
+        (A, B), (C, D) = jacobian(self.placement.put(state), self.placement.put(gradient))
+        return Linearization(*(to_numpy(matrix) for matrix in (A, B, C, D)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,43 +73,24 @@ class TorchProblems:
     """A batch of problems in PyTorch."""
 
     problem: Problem
-    placed: _Placed
+    placement: Placement
 
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
-        """See `loptbench.protocol.Problems`."""
-        loss, gradient = loss_and_gradient(self.problem, self.placed.put(parameters), step)
-        return _to_numpy(loss), _to_numpy(gradient)
-
-
-@torch.no_grad()
-def _inner_steps(
-    optimizer: TorchOptimizer, problems: TorchProblems, initial_parameters: Array, n_steps: int
-) -> Iterator[tuple[Tensor, ...]]:
-    """Each step's loss, parameters, gradient, state, update, and the state after it."""
-    x = optimizer.placed.put(initial_parameters)
-    state = optimizer.native_initial_state(x.numel())
-    for k in range(n_steps):
-        loss, gradient = loss_and_gradient(problems.problem, x, k)
-        after, update = optimizer.native_step(state, gradient.reshape(-1))
-        update = update.reshape(x.shape)
-        yield loss, x, gradient, state, update, after
-        state, x = after, x + update
+        loss, gradient = loss_and_gradient(self.problem, self.placement.put(parameters), step)
+        return to_numpy(loss), to_numpy(gradient)
 
 
 class Implementation(Declaration):
-    """PyTorch: all five levels."""
+    """PyTorch, eager: all five levels."""
 
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> TorchOptimizer:
-        """See `loptbench.protocol.Implementation`."""
-        placed = _placed(dtype, device)
-        parameters = placed.put_all(spec.parameters)
-        return TorchOptimizer(spec.kind, spec.constants, parameters, placed)
+        placed = placement(dtype, device)
+        return TorchOptimizer(spec.kind, spec.constants, placed.put_all(spec.parameters), placed)
 
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> TorchProblems:
-        """See `loptbench.protocol.Implementation`."""
-        placed = _placed(dtype, device)
+        placed = placement(dtype, device)
         arrays = placed.put_all({**batch.arrays, **batch.shared})
         return TorchProblems(Problem(batch.task, batch.layout, arrays), placed)
 
@@ -136,12 +101,8 @@ class Implementation(Declaration):
         initial_parameters: Array,
         n_steps: int,
     ) -> Trajectory:
-        """See `loptbench.protocol.Unrolls`."""
-        rows = list(_inner_steps(optimizer, problems, initial_parameters, n_steps))
-        *columns, after = zip(*rows, strict=True)
-        loss, xs, gradients, states, updates = (torch.stack(column) for column in columns)
-        xs, states = torch.cat([xs, xs[-1:] + updates[-1:]]), torch.cat([states, after[-1][None]])
-        return Trajectory(*(_to_numpy(field) for field in (loss, xs, gradients, states, updates)))
+        fields = rollout.unroll(*_run(optimizer, problems, initial_parameters), n_steps)
+        return Trajectory(*(to_numpy(field) for field in fields))
 
     def unroll_losses(
         self,
@@ -150,32 +111,29 @@ class Implementation(Declaration):
         initial_parameters: Array,
         n_steps: int,
     ) -> Array:
-        """See `loptbench.protocol.UnrollsLosses`."""
-        steps = _inner_steps(optimizer, problems, initial_parameters, n_steps)
-        return _to_numpy(torch.stack([loss for loss, *_ in steps]))
+        return to_numpy(
+            rollout.unroll_losses(*_run(optimizer, problems, initial_parameters), n_steps)
+        )
 
     def sweep(
         self,
         kind: str,
         hyperparameters: Mapping[str, Array],
-        constants: Mapping[str, float],
+        constants: Constants,
         problems: TorchProblems,
         at: Sweep,
         n_steps: int,
     ) -> tuple[Array, Sweep]:
-        """See `loptbench.protocol.Sweeps`."""
-        placed, step = problems.placed, KINDS[kind].step
-        p = placed.put_all(hyperparameters)
-        x, state, k = placed.put(at.parameters), placed.put(at.state), torch.tensor(at.step)
-        losses = []
-        with torch.no_grad():
-            for i in range(n_steps):
-                loss, gradient = loss_and_gradient(problems.problem, x, k + i)
-                state, update = step(p, constants, state, gradient.flatten(start_dim=1))
-                x = x + update.reshape(x.shape)
-                losses.append(loss)
-        end = Sweep(_to_numpy(x), _to_numpy(state), at.step + n_steps)
-        return _to_numpy(torch.stack(losses)), end
+        put, p = problems.placement.put, problems.placement.put_all(hyperparameters)
+        loss, x, state = rollout.sweep(
+            partial(KINDS[kind].step, p, constants),
+            problems.problem,
+            put(at.state),
+            put(at.parameters),
+            torch.tensor(at.step),
+            n_steps,
+        )
+        return to_numpy(loss), Sweep(to_numpy(x), to_numpy(state), at.step + n_steps)
 
     def meta_gradient(
         self,
@@ -184,34 +142,23 @@ class Implementation(Declaration):
         initial_parameters: Array,
         n_steps: int,
     ) -> MetaGradient:
-        """See `loptbench.protocol.MetaGradients`."""
         objective, gradient = meta_gradient(
             optimizer.kind,
             optimizer.constants,
             {name: value.unsqueeze(0) for name, value in optimizer.parameters.items()},
             problems.problem,
-            optimizer.placed.put(initial_parameters),
+            optimizer.placement.put(initial_parameters),
             n_steps,
         )
-        by_name = {name: _to_numpy(value[0]) for name, value in gradient.items()}
-        return MetaGradient(_to_numpy(objective), by_name)
+        by_name = {name: to_numpy(value[0]) for name, value in gradient.items()}
+        return MetaGradient(to_numpy(objective), by_name)
 
-    def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
-        """See `loptbench.protocol.MetaTrains`."""
-        start = {name: np.array(array, config.dtype) for name, array in parameters.items()}
-        memory: dict[str, Array] = {}
-        for name, array in start.items():
-            memory |= {
-                f"step/{name}": np.zeros((), np.float32),  # torch.optim counts steps in float32
-                f"exp_avg/{name}": np.zeros_like(array),
-                f"exp_avg_sq/{name}": np.zeros_like(array),
-            }
-        return OuterState(start, memory)
+    def outer_init(self, parameters: Mapping[str, Array], config: OuterSettings) -> OuterState:
+        return initial_outer_state(parameters, config.dtype)
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: OuterSettings
     ) -> tuple[OuterState, float]:
-        """See `loptbench.protocol.MetaTrains`."""
         return self.outer_steps([outer], spec, [batch], config)[0]
 
     def outer_steps(
@@ -219,84 +166,33 @@ class Implementation(Declaration):
         outers: Sequence[OuterState],
         spec: OptimizerSpec,
         batches: Sequence[ProblemBatch],
-        config: MetaTraining,
+        config: OuterSettings,
     ) -> list[tuple[OuterState, float]]:
-        """See `loptbench.protocol.MetaTrainsSideBySide`."""
-        placed = _placed(config.dtype, config.device)
-        each = [placed.put_all(outer.parameters) for outer in outers]
+        placed = placement(config.dtype, config.device)
+        parameters = [placed.put_all(outer.parameters) for outer in outers]
         batch = batches[0].followed_by(batches[1:])
         objective, gradient = meta_gradient(
             spec.kind,
             spec.constants,
-            {name: torch.stack([p[name] for p in each]) for name in each[0]},
+            {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]},
             self.problems(batch, config.dtype, config.device).problem,
             placed.put(batch.initial_parameters),
             config.n_steps,
             config.bptt_segment,
         )
         means = objective.reshape(len(outers), -1).mean(dim=1).tolist()
-        found = []
-        for i, (outer, parameters, mean) in enumerate(zip(outers, each, means, strict=True)):
+        results = []
+        for i, (outer, p, mean) in enumerate(zip(outers, parameters, means, strict=True)):
             own = {name: value[i] for name, value in gradient.items()}
             finite = all(bool(torch.isfinite(array).all()) for array in own.values())
-            new = _outer_update(parameters, own, outer, config)
-            found.append((new, mean if finite else np.nan))
-        return found
+            results.append((outer_update(p, own, outer, config), mean if finite else np.nan))
+        return results
 
 
-def _outer_update(
-    parameters: dict[str, Tensor],
-    gradient: Mapping[str, Tensor],
-    outer: OuterState,
-    config: MetaTraining,
-) -> OuterState:
-    """Penalty, clipping and Adam; the parameters are changed in place."""
-    norm = _norm(parameters.values())
-    shrink = config.penalty / norm if norm > 0 else 0.0
-    for name, parameter in parameters.items():
-        parameter.grad = gradient[name] + shrink * parameter
-    _clip(parameters.values(), config)
-    adam = _adam(parameters, outer, config)
-    adam.step()
-    memory = {
-        f"{key}/{name}": _to_numpy(value)
-        for name, parameter in parameters.items()
-        for key, value in adam.state[parameter].items()
-    }
-    return OuterState({name: _to_numpy(p) for name, p in parameters.items()}, memory)
-
-
-def _norm(tensors: Iterable[Tensor]) -> Tensor:
-    """‖·‖₂ over all elements of all of them."""
-    return torch.stack([(tensor**2).sum() for tensor in tensors]).sum().sqrt()
-
-
-def _clip(parameters: Iterable[Tensor], config: MetaTraining) -> None:
-    parameters = list(parameters)
-    if config.clipping == "elementwise":
-        torch.nn.utils.clip_grad_value_(parameters, config.clip)
-        return
-    # Not clip_grad_norm_, which adds 1e-6 to the norm before it divides by it.
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = _norm(gradients)
-    for gradient in gradients:
-        gradient *= config.clip / norm.clamp(min=config.clip)
-
-
-def _adam(
-    parameters: Mapping[str, Tensor], outer: OuterState, config: MetaTraining
-) -> torch.optim.Adam:
-    """`torch.optim.Adam`, remembering what it did before."""
-    t = float(outer.memory[f"step/{next(iter(parameters))}"])
-    adam = torch.optim.Adam(
-        parameters.values(),
-        lr=config.learning_rate * config.decay ** (t / config.decay_steps),
-        betas=(config.beta1, config.beta2),
-        eps=config.epsilon,
-    )
-    for name, parameter in parameters.items():
-        adam.state[parameter] = {
-            key: torch.tensor(outer.memory[f"{key}/{name}"], device=parameter.device)
-            for key in ("step", "exp_avg", "exp_avg_sq")
-        }
-    return adam
+def _run(
+    optimizer: TorchOptimizer, problems: TorchProblems, initial_parameters: Array
+) -> tuple[rollout.OptimizerStep, Problem, Tensor, Tensor]:
+    """The arguments of a rollout: the step, the problem, the first state and parameters."""
+    x = optimizer.placement.put(initial_parameters)
+    state = optimizer.native_initial_state(x.numel())
+    return optimizer.native_step, problems.problem, state, x

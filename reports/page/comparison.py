@@ -5,15 +5,8 @@ from typing import Any
 
 from loptbench.comparison.stores import Fact, StatusChange, StoreComparison
 from loptbench.comparison.views import Match, Side
-from loptbench.reports.page.elements import (
-    Bullets,
-    Cell,
-    Group,
-    Page,
-    Section,
-    Table,
-    Value,
-)
+from loptbench.reports.page.cells import Cell, Value, table_of_cells
+from loptbench.reports.page.elements import Bullets, Group, Item, Page, Section, Table
 from loptbench.reports.page.render import html
 from loptbench.reports.sections.two_stores_numbers import (
     agreement_section,
@@ -42,7 +35,7 @@ def page(found: StoreComparison) -> Page:
     origins = [_provenance_section(found)]
     if left_out:
         words += "; not everything could be compared, see what was left out"
-        bullets = Bullets([Cell(one) for one in left_out])
+        bullets = Bullets([Item(one) for one in left_out])
         origins.append(Section("left-out", "What was left out", [bullets], alarm=True))
     return Page(
         "Two stores compared",
@@ -71,7 +64,7 @@ def _sides(found: StoreComparison) -> list[tuple[str, Side]]:
 
 
 def _verdicts_section(found: StoreComparison) -> Section:
-    changed = Table(
+    changed = table_of_cells(
         "verdicts-changed",
         "Verdicts with another outcome, those over all seeds first; a value is the claim's "
         "statistic, with its 95 % interval over problems, or over seeds and problems.",
@@ -93,7 +86,7 @@ def _verdicts_section(found: StoreComparison) -> Section:
         if lacking:
             none += f" There are none in {' and none in '.join(lacking)}: its run was not judged, "
             none += "or its verdicts.json cannot be read."
-    in_one = Table(
+    in_one = table_of_cells(
         "verdicts-in-one",
         "Verdicts that one of the two stores has.",
         ["claim", "task", "subject", "only in", "outcome"],
@@ -117,7 +110,7 @@ def _outcome(verdict: Mapping[str, Any]) -> Cell:
 
 
 def _statuses_section(found: StoreComparison) -> Section:
-    trials = Table(
+    trials = table_of_cells(
         "trials-changed",
         "Trials that ended otherwise, the worst in B first.",
         [*Match._fields, "in A", "in B"],
@@ -125,7 +118,7 @@ def _statuses_section(found: StoreComparison) -> Section:
         len(Match._fields),
     )
     of_check = Match._fields[1:]
-    checks = Table(
+    checks = table_of_cells(
         "checks-changed",
         "Checks of conformance that ended otherwise, the worst in B first.",
         ["check", *of_check, "in A", "in B"],
@@ -138,7 +131,7 @@ def _statuses_section(found: StoreComparison) -> Section:
     changes = [*found.trials, *found.checks]
     worse = any(one.b.status in ("failed", "diverged") for one in changes)
     parts = or_prose(trials, none)
-    parts += [checks] if checks.rows else []
+    parts += [] if checks.is_empty else [checks]
     return Section("statuses", "Trials and checks that ended otherwise", parts, alarm=worse)
 
 
@@ -147,14 +140,14 @@ def _ended(one: StatusChange) -> list[Value | Cell]:
 
 
 def _only_section(found: StoreComparison) -> Section:
-    only = Table(
+    only = table_of_cells(
         "only-in-one",
         "Implementations, checkpoints, tasks and checks that one of the two stores has.",
         ["kind", "name", "in A", "in B"],
         [[one.kind, one.name, *_presence(one.side, one.note)] for one in found.only],
         2,
     )
-    trials = Table(
+    trials = table_of_cells(
         "trials-in-one",
         "Trials that one of the two stores was to run.",
         [*Match._fields, "only in"],
@@ -162,7 +155,7 @@ def _only_section(found: StoreComparison) -> Section:
         len(Match._fields),
     )
     none = "Both have the same implementations, checkpoints, tasks and checks"
-    none += ", but not the same trials." if trials.rows else ", and the same trials."
+    none += ", but not the same trials." if not trials.is_empty else ", and the same trials."
     parts = or_prose(only, none) + folded(trials, "Trials that only one has")
     return Section("only", "What only one of the two has", parts)
 
@@ -175,7 +168,7 @@ def _presence(side: str, note: str) -> list[Value | Cell]:
 def _provenance_section(found: StoreComparison) -> Section:
     def table(anchor: str, caption: str, facts: Sequence[Fact]) -> Table:
         rows: list[list[Value | Cell]] = [[one.name, _fact(one.a), _fact(one.b)] for one in facts]
-        return Table(anchor, caption, ["fact", "in A", "in B"], rows)
+        return table_of_cells(anchor, caption, ["fact", "in A", "in B"], rows)
 
     changed = table(
         "provenance-differs",

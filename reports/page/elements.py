@@ -1,117 +1,148 @@
-"""What a page is made of: sections of prose, tables and figures, as plain values.
+"""What a page is made of: sections of text, tables and figures, as plain values.
 
-Every page of loptbench (the report of a store, the comparison of two, the report of a test
-session) is a `Page`, and `loptbench.reports.page.render.html` writes any of them: what a table or a
-figure can do, it can do everywhere.
+Every page of loptbench (the report of a store, the comparison of two stores, the report of a test
+session) is a `Page`, and `loptbench.reports.page.render.html` writes any of them.
 """
 
 import dataclasses
 import re
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-Value = float | int | str | None
+if TYPE_CHECKING:
+    import pandas as pd
 
-
-def spelled(value: Value) -> str:
-    """A value as it stands in a page; a number that is not there, or was not finite, is a dash."""
-    if value is None or value != value:
-        return "–"
-    if not isinstance(value, float):
-        return str(value)
-    if abs(value) == float("inf"):
-        return "∞" if value > 0 else "−∞"
-    return f"{value:.4g}"
-
-
-def exact_value(value: Value, shown: str = "") -> str:
-    """A number with its digits, where what is shown of it has fewer; else nothing.
-
-    Args:
-        value: the number, or what is none.
-        shown: what is shown, if not the number as `spelled`.
-    """
-    if not isinstance(value, float | int) or value != value:
-        return ""
-    exact = f"{value:.9g}".replace("inf", "Infinity")
-    return "" if exact == (shown or spelled(value)) else exact
-
-
-def interval(low: Value, high: Value) -> str:
-    """An interval in words, or a dash."""
-    return "–" if low is None or high is None else f"{spelled(low)} to {spelled(high)}"
-
-
-def drawn_thick(names: Sequence[str]) -> str:
-    """The sentence on which learned optimizers a figure draws thick; none where it draws none."""
-    once = list(dict.fromkeys(names))
-    verb = "is" if len(once) == 1 else "are"
-    said = f"Of learned optimizers, {', '.join(once)} {verb} drawn thick, others thin. "
-    return said if once else ""
+SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A text cell that begins with one of these would be run as a formula by a spreadsheet."""
 
 
 def anchor(kind: str, name: str) -> str:
-    """The identifier of something that users name, such as an implementation; its own."""
-    return "-".join([kind, re.sub(r"[^\w.:-]", lambda one: f"-{ord(one[0]):x}-", name)])
+    """The HTML identifier of something that users name, such as an implementation.
 
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One cell of a table.
-
-    Attributes:
-        value: what it is sorted by, and what is downloaded.
-        text: what is shown, if not the value as `spelled`.
-        status: how something ended, such as "failed"; statuses look different.
-        note: small print under it.
-        href: where it leads, such as "#claim-momentum".
+    >>> anchor("implementation", "mine:Mine v2")
+    'implementation-mine:Mine-20-v2'
     """
+    return "-".join([kind, re.sub(r"[^\w.:-]", lambda match: f"-{ord(match[0]):x}-", name)])
 
-    value: Value
-    text: str = ""
-    status: str = ""
-    note: str = ""
-    href: str = ""
 
-    @property
-    def shown(self) -> str:
-        """What is shown."""
-        return self.text or spelled(self.value)
-
-    @property
-    def sorts(self) -> str:
-        """The exact value, where what is shown is less; empty where it is the same."""
-        return exact_value(self.value, self.text)
-
-    @property
-    def css(self) -> str:
-        """The classes: a number or a long text, and how it ended."""
-        numeric = "n" if self.value is None or isinstance(self.value, float | int) else ""
-        long = "long" if len(self.shown) > 40 else ""
-        return " ".join(filter(None, (numeric, long, self.status.replace(" ", "-"))))
+Marks = Mapping[str, Sequence[str]]
+"""For some columns of a table, one text for each row; "" where there is none."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table that a page lets sort, filter and download.
+    """A data frame that the page lets sort, filter and download.
 
     Attributes:
         anchor: its identifier in the page, and in the page's address.
         caption: what it shows.
-        columns: the headings, with units.
-        rows: values, or cells where there is more to say.
+        frame: its numbers and texts; the download has them with all digits.
         n_heads: how many of the first columns name the row.
         title: its heading, if it has one of its own.
+        headings: what the heading of a column says, where that is not the column's name.
+        about: description and unit of columns, as a frame of `loptbench.results.frames` has them.
+        status: how the thing in a cell ended, such as "failed"; statuses look different.
+        note: small print under a cell.
+        link: where a cell leads, such as "#claim-momentum".
     """
 
     kind: ClassVar[str] = "table"
 
     anchor: str
     caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Value | Cell]]
+    frame: "pd.DataFrame"
     n_heads: int = 1
     title: str = ""
+    headings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    about: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    status: Marks = dataclasses.field(default_factory=dict)
+    note: Marks = dataclasses.field(default_factory=dict)
+    link: Marks = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no rows."""
+        return self.frame.empty
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """The heading of each column, with its unit, and its description."""
+        columns = []
+        for name in self.frame.columns:
+            description, unit = self.about.get(name, ("", ""))
+            heading = self.headings.get(name, str(name).replace("_", " "))
+            has_unit = unit and name not in self.headings
+            columns.append((f"{heading} ({unit})" if has_unit else heading, description))
+        return columns
+
+    def marks(self, marks: Marks, column: str) -> list[str]:
+        """The marks of one column, one for each row."""
+        return list(marks[column]) if column in marks else [""] * len(self.frame)
+
+    def csv(self) -> str:
+        """The frame as CSV, notes in columns of their own, one line for each row."""
+        frame = self.frame.copy()
+        for name in self.note:
+            place = list(frame.columns).index(name) + 1
+            frame.insert(place, f"{name}: note", self.marks(self.note, name))
+        texts = frame.select_dtypes(exclude="number").columns
+        frame[texts] = frame[texts].map(_safe_text)
+        return str(frame.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
+
+
+def _safe_text(value: Any) -> Any:
+    """A text cell on one line that no spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.splitlines())
+    return f"'{line}" if value.startswith(SPREADSHEET_FORMULA) else line
+
+
+@dataclasses.dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "prose"
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """An entry of a list: a text, how the thing ended, small print, and where it leads."""
+
+    text: str
+    status: str = ""
+    note: str = ""
+    link: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bullets:
+    """A list."""
+
+    kind: ClassVar[str] = "bullets"
+
+    items: Sequence[Item]
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """Lines to type."""
+
+    kind: ClassVar[str] = "code"
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Folded:
+    """Parts that are shown when asked for."""
+
+    kind: ClassVar[str] = "folded"
+
+    summary: str
+    parts: "Sequence[Part]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,49 +188,12 @@ class Figure:
     command: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Prose:
-    """A paragraph."""
-
-    kind: ClassVar[str] = "prose"
-
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Bullets:
-    """A list; `status` of each item says how something ended."""
-
-    kind: ClassVar[str] = "bullets"
-
-    items: Sequence[Cell]
-
-
-@dataclasses.dataclass(frozen=True)
-class Code:
-    """Lines to type."""
-
-    kind: ClassVar[str] = "code"
-
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Folded:
-    """Parts that are shown when asked for."""
-
-    kind: ClassVar[str] = "folded"
-
-    summary: str
-    parts: "Sequence[Part]"
-
-
 Part = Prose | Bullets | Code | Table | Figure | Folded
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A section with its heading; `alarm` if it tells of what went wrong."""
+    """A section with its heading; an `alarm` reports that something went wrong."""
 
     anchor: str
     title: str

@@ -1,14 +1,18 @@
 """Pages in, HTML out: one self-contained file each."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from importlib import resources
 
 import jinja2
 from markupsafe import Markup, escape
 
-from loptbench.reports.page.elements import Cell, Page, Value, exact_value, spelled
+from loptbench.reports.page.elements import Page, Table
+from loptbench.reports.page.numbers import exact_text, number_text
 from loptbench.reports.plots.styles import colours
+
+LONG_TEXT = 40
+"""Characters; a cell with more gets a minimum width."""
 
 
 def html(page: Page) -> str:
@@ -26,33 +30,40 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(_file),
     )
-    environment.filters["as_row"] = _row
+    environment.filters["rows"] = _rows
     return environment.get_template("page.html")
 
 
-def _row(row: Sequence[Value | Cell], n_heads: int) -> Markup:
-    """A row of a table.
+def _rows(table: Table) -> Iterator[Markup]:
+    """The rows of a table.
 
     Not in the template, as all else is: there are tens of thousands of cells, and Jinja takes ten
     times as long for each.
     """
-    parts = []
-    for i, one in enumerate(row):
-        opening, closing = ('th scope="row"', "th") if i < n_heads else ("td", "td")
-        if isinstance(one, float | int | None):  # most are, and they need no escaping
-            value = exact_value(one)
-            exact = f' data-v="{value}"' if value else ""
-            parts.append(f'<{opening} class="n"{exact}>{spelled(one)}</{closing}>')
-            continue
-        cell = one if isinstance(one, Cell) else Cell(one)
-        shown, css, exact = escape(cell.shown), escape(cell.css), escape(cell.sorts)
-        if cell.href:
-            shown = Markup('<a href="{}">{}</a>').format(cell.href, cell.shown)
-        sign = '<span class="sign" aria-hidden="true"></span>' if cell.status else ""
-        note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
-        attributes = (f' class="{css}"' if css else "") + (f' data-v="{exact}"' if exact else "")
-        parts.append(f"<{opening}{attributes}>{sign}{shown}{note}</{closing}>")
-    return Markup(f"<tr>{''.join(parts)}</tr>")
+    columns = [_cells(table, i) for i in range(len(table.frame.columns))]
+    for cells in zip(*columns, strict=True):
+        yield Markup(f"<tr>{''.join(cells)}</tr>")
+
+
+def _cells(table: Table, place: int) -> Iterator[str]:
+    """The cells of one column."""
+    opening, closing = ('th scope="row"', "th") if place < table.n_heads else ("td", "td")
+    name = table.frame.columns[place]
+    marks = (table.marks(marks, name) for marks in (table.status, table.note, table.link))
+    for value, status, note, link in zip(table.frame.iloc[:, place].tolist(), *marks, strict=True):
+        shown, exact = number_text(value), exact_text(value)
+        is_number = not isinstance(value, str)
+        classes = ["n"] if is_number else ["long"] if len(shown) > LONG_TEXT else []
+        if status:
+            classes.append(status.replace(" ", "-"))
+        attributes = f' class="{escape(" ".join(classes))}"' if classes else ""
+        attributes += f' data-v="{exact}"' if exact else ""
+        content = shown if is_number else str(escape(shown))
+        if link:
+            content = f'<a href="{escape(link)}">{content}</a>'
+        sign = '<span class="sign" aria-hidden="true"></span>' if status else ""
+        small = f"<small>{escape(note)}</small>" if note else ""
+        yield f"<{opening}{attributes}>{sign}{content}{small}</{closing}>"
 
 
 def _file(name: str) -> str:

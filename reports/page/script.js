@@ -69,6 +69,7 @@
       this.body = box.querySelector("tbody");
       this.heads = [...box.querySelectorAll("thead th")];
       this.rows = [...this.body.rows];
+      this.lines = box.dataset.csv.split("\n");
       this.caption = box.querySelector(".caption").textContent;
       this.heads.forEach((head, column) => {
         this.heads[column].dataset.name = head.textContent;
@@ -85,7 +86,7 @@
       this.count.setAttribute("role", "status");
       const tools = element("div", {className: "tools"},
         element("label", {}, "Filter ", this.filter), this.count);
-      for (const [name, type, make] of [["CSV", "text/csv", csv], ["LaTeX", "text/x-tex", latex]]) {
+      for (const [name, type, make] of [["CSV", "text/csv", (table) => table.csv()], ["LaTeX", "text/x-tex", latex]]) {
         const button = element("button", {type: "button"}, name);
         button.setAttribute("aria-label", `Download as ${name}: ${this.caption}`);
         button.addEventListener("click", () =>
@@ -133,28 +134,18 @@
       this.count.textContent = terms.length ? `${shown} of ${rows.length} rows` : "";
     }
     // The headings, then the rows as they are shown.
-    content(take) {
+    content() {
       const rows = [...this.body.rows].filter((row) => !row.hidden);
       return [this.heads.map((head) => head.dataset.name),
-        ...rows.map((row) => [...row.cells].map(take))];
+        ...rows.map((row) => [...row.cells].map(words))];
     }
-    // The same with numbers exactly, and notes in a column of their own after that of what they note.
-    data() {
-      const [heads, ...rows] = this.content((cell) => [told(cell), note(cell)]);
-      const noted = heads.map((_, i) => this.rows.some((row) => note(row.cells[i])));
-      return [heads.flatMap((name, i) => noted[i] ? [name, `${name}: note`] : [name]),
-        ...rows.map((row) => row.flatMap((pair, i) => noted[i] ? pair : [pair[0]]))];
+    // The lines of the CSV file that belong to the rows that are shown, in their order.
+    csv() {
+      const [heads, ...lines] = this.lines;
+      const shown = [...this.body.rows].filter((row) => !row.hidden);
+      const place = new Map(this.rows.map((row, i) => [row, i]));
+      return [heads, ...shown.map((row) => lines[place.get(row)]), ""].join("\r\n");
     }
-  }
-  const note = (cell) => [...cell.querySelectorAll("small")].map((n) => n.textContent.trim()).join(" ");
-  // Of numbers all digits, and of those that are missing nothing.
-  function told(cell) {
-    if (cell.dataset.v !== undefined) return cell.dataset.v;
-    return cell.classList.contains("n") && words(cell) === "–" ? "" : words(cell);
-  }
-  function csv(table) {
-    const quoted = (text) => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-    return table.data().map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
   }
   const TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
     "∞": "$\\infty$", "−": "$-$", "±": "$\\pm$", "κ": "$\\kappa$", "η": "$\\eta$", "θ": "$\\theta$",
@@ -164,7 +155,7 @@
   const tex = (text) => text.replace(/[\\{}$&#%_~^∞−±κηθαβλΣ–≤≥²ᵀ∂·✓✗…]/g, (c) => TEX[c] || `\\${c}`)
     .replace(/^(?=[[*])/, "{}");
   function latex(table) {
-    const [heads, ...rows] = table.content(words).map((row) => row.map(tex));
+    const [heads, ...rows] = table.content().map((row) => row.map(tex));
     const columns = table.heads.map((_, i) =>
       table.rows.length && table.rows[0].cells[i].classList.contains("n") ? "r" : "l").join("");
     const lines = (list) => list.map((row) => `  ${row.join(" & ")} \\\\`).join("\n");

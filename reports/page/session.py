@@ -1,55 +1,55 @@
-"""The page of a pytest session: what it tested, and what came out.
+"""The page of a pytest session: what it tested, and how that ended.
 
-Needs nothing for figures: it is made in environments that have the extra `test` alone.
+It draws nothing, so it needs neither matplotlib nor seaborn.
 """
 
-import dataclasses
-import os
 import platform
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-import pytest
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from loptbench.conformance import CHECKS
-from loptbench.discovery import DiscoveredImplementation
-from loptbench.protocol import Level
-from loptbench.pytest_plugin.plugin import PROFILE
-from loptbench.pytest_plugin.session import BAD, Failure, Session, Test
 from loptbench.reports.page.elements import (
     Bullets,
-    Cell,
     Code,
     Folded,
     Group,
+    Item,
     Page,
     Part,
     Prose,
     Section,
     Table,
-    Value,
     anchor,
 )
 from loptbench.reports.page.render import html
-from loptbench.reports.sections.agreement import (
+from loptbench.reports.sections.agreement import CHECK_COLUMNS, agreement_matrix, level_text
+from loptbench.results.provenance import machine
+from loptbench.results.session import (
+    BAD,
+    ERROR,
     FAILED,
     NOT_RUN,
+    OUTCOMES,
     PASSED,
     SKIPPED,
-    CheckRow,
-    agreement_matrix,
+    XFAILED,
+    XPASSED,
+    Failure,
+    Session,
+    Test,
+    TestedImplementation,
 )
-from loptbench.results.provenance import machine, versions_of
 
-XFAILED, ERROR = "xfailed", "error"
+if TYPE_CHECKING:
+    import pandas as pd
+
 WORST_FIRST = (FAILED, NOT_RUN, XFAILED, PASSED, SKIPPED)
-OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", "not run")
-LOOKS = {ERROR: "broken", XFAILED: SKIPPED, "xpassed": "changed"}
-"""The looks of outcomes that the page has no look of their own for."""
-LONGEST = 2000
-"""Characters of a message: a test of somebody else may print an array."""
+STYLES = {ERROR: "broken", XFAILED: SKIPPED, XPASSED: "changed"}
+"""How outcomes look that the page has no style of their own for."""
+MAX_MESSAGE_LENGTH = 2000
+"""Characters of a message that are shown: a test may print an array."""
 
 
 def render(session: Session) -> str:
@@ -59,248 +59,222 @@ def render(session: Session) -> str:
 
 def page(session: Session) -> Page:
     """The report of a test session."""
-    rows = [CheckRow(**check) for check in session.checks]
-    rows.sort(key=_place)
-    entries = list({entry.name: entry for entry in session.entries}.values())
-    told = [_implementation(entry, rows) for entry in entries]
-    listed = {entry.name for entry in entries}
-    told += [_unlisted(name, rows) for name in _names(rows) if name not in listed]
+    checks = _checks(session)
+    implementations = list({one.name: one for one in session.implementations}.values())
+    names = [one.name for one in implementations]
+    sections = [_implementation(one, checks) for one in implementations]
+    # Somebody else's tests may hand over checks of an implementation that was not discovered.
+    for name in sorted(set(checks.implementation) - set(names)):
+        sections.append(Section(anchor("implementation", name), name, _own_checks(name, checks)))
     groups = [
-        Group("Verdicts", [*_failures(session.failures), _agreement(session, rows, entries)]),
-        Group("Implementations", told),
-        Group("Other tests", list(_others(session.tests))),
+        Group("Verdicts", [*_failures(session.failures), _agreement(session, checks)]),
+        Group("Implementations", sections),
+        Group("Other tests", list(_other_tests(session.tests))),
         Group("Provenance", [_provenance(session)]),
     ]
     return Page(
         "loptbench: a test session",
-        lead(session, rows, entries),
+        lead(session, checks),
         [group for group in groups if group.sections],
     )
 
 
-def _place(row: CheckRow) -> tuple[Any, ...]:
-    """Failures first, then in the order of the checks: that of the session may be any."""
-    order = [check.name for check in CHECKS]
-    known = order.index(row.check) if row.check in order else len(order)
-    rank = WORST_FIRST.index(row.status)
-    return (rank if rank < 2 else 2, row.level, known, row.task, row.optimizer, row.dtype, rank)
+def _checks(session: Session) -> "pd.DataFrame":
+    """The checks: failures first, then in the order of the suite, whatever the session's was."""
+    import pandas as pd
+
+    rows = [[_utf8(check[name]) for name in CHECK_COLUMNS] for check in session.checks]
+    frame = pd.DataFrame(rows, columns=CHECK_COLUMNS)
+    frame["ratio"] = frame.ratio.astype(float)
+    order = {check.name: i for i, check in enumerate(CHECKS)}
+    rank = frame.status.map(WORST_FIRST.index)
+    frame = frame.assign(
+        is_bad=rank.clip(upper=2), place=frame.check.map(order).fillna(len(order)), rank=rank
+    )
+    keys = ["is_bad", "level", "place", "task", "optimizer", "dtype", "rank", "implementation"]
+    return frame.sort_values([*keys, "check", "message"], ignore_index=True)[CHECK_COLUMNS]
 
 
-def _names(rows: Iterable[CheckRow]) -> list[str]:
-    return sorted({row.implementation for row in rows})
-
-
-def lead(
-    session: Session, rows: Sequence[CheckRow], entries: Sequence[DiscoveredImplementation]
-) -> str:
-    """One sentence: what was tested, and what came out."""
+def lead(session: Session, checks: "pd.DataFrame") -> str:
+    """One sentence: what was tested, and how it ended."""
     parts = []
-    n_unrun = sum(one.status == NOT_RUN for one in rows)
-    n_unrun += sum(one.outcome == NOT_RUN for one in session.tests)
+    n_unrun = (checks.status == NOT_RUN).sum()
+    n_unrun += sum(test.outcome == NOT_RUN for test in session.tests)
     if session.cut_short:
-        cut = f"the session was cut short ({_cut(session.cut_short)})"
-        parts.append(f"{cut}, and {_n(n_unrun, 'selected test')} not run" if n_unrun else cut)
-    parts.append(_checks_in_words(rows))
-    parts += [f"{e.name} is {e.availability}" for e in entries if e.implementation is None]
+        cut = f"the session was cut short ({_shortened(session.cut_short)})"
+        parts.append(f"{cut}, and {_count(n_unrun, 'selected test')} not run" if n_unrun else cut)
+    parts.append(_summary_of_checks(checks))
+    absent = [one for one in session.implementations if not one.is_usable]
+    parts += [f"{one.name} is {one.availability}" for one in absent]
     if session.tests:
         counts = Counter(test.outcome for test in session.tests)
         bad = [f"{counts[FAILED] or 'none'} failed"]
         if counts[ERROR]:
             bad.append(f"{counts[ERROR]} ended in an error")
         rest = [f"{counts[o]} {o}" for o in OUTCOMES if o not in BAD and counts[o]]
-        kind = "other test" if rows else "test"
-        parts.append(f"of {_n(len(session.tests), kind)}, {', '.join(bad + rest)}")
-    elif not rows:
-        left = f": {_unselected(session)}" if session.n_deselected else ""
-        parts.append(f"no test was run{left}")
-    said = "; ".join(parts)
-    return f"{said[0].upper()}{said[1:]}."
+        kind = "test" if checks.empty else "other test"
+        parts.append(f"of {_count(len(session.tests), kind)}, {', '.join(bad + rest)}")
+    elif checks.empty:
+        deselected = f": {_not_selected(session)}" if session.n_deselected else ""
+        parts.append(f"no test was run{deselected}")
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _checks_in_words(rows: Sequence[CheckRow]) -> str:
-    ran = [row for row in rows if row.status != NOT_RUN]
-    if not ran:
+def _summary_of_checks(checks: "pd.DataFrame") -> str:
+    ran = checks[checks.status != NOT_RUN]
+    if ran.empty:
         return "no conformance check was run"
-    counts = Counter(row.status for row in ran)
-    words = {PASSED: "passed", SKIPPED: "do not apply", XFAILED: "failed as expected"}
-    rest = [f"{counts[status]} {word}" for status, word in words.items() if counts[status]]
-    said = f"{_n(len(ran), 'conformance check')} of {_listed(_names(ran))}: "
-    said += ", ".join([f"{counts[FAILED] or 'none'} failed", *rest])
-    failed = [row for row in ran if row.status == FAILED]
-    if failed and _names(failed) != _names(ran):
-        said += f"; those that failed are of {_listed(_names(failed))}"
+    counts = ran.status.value_counts()
+    labels = {PASSED: "passed", SKIPPED: "do not apply", XFAILED: "failed as expected"}
+    rest = [f"{counts[status]} {label}" for status, label in labels.items() if status in counts]
+    names = sorted(set(ran.implementation))
+    summary = f"{_count(len(ran), 'conformance check')} of {_listed(names)}: "
+    summary += ", ".join([f"{counts.get(FAILED, 'none')} failed", *rest])
+    failed = sorted(set(ran.implementation[ran.status == FAILED]))
     if failed:
-        return said
-    ratio = max((row.ratio for row in ran if row.ratio is not None), default=None)
-    return said if ratio is None else f"{said}; the largest error is {ratio:.2g} of its bound"
+        which = f"; those that failed are of {_listed(failed)}" if failed != names else ""
+        return summary + which
+    ratio = ran.ratio.max()
+    return f"{summary}; the largest error is {ratio:.2g} of its bound" if ratio >= 0 else summary
 
 
 def _failures(failures: Sequence[Failure]) -> list[Section]:
-    """What failed first, and a table of all that did."""
+    """The first failure, and a table of all."""
+    import pandas as pd
+
     if not failures:
         return []
     first = failures[0]
     parts: list[Part] = [
         Prose("First, in the order of the session:"),
-        Bullets([Cell(_cut(first.message), status=FAILED, note=first.name)]),
+        Bullets([Item(_shortened(first.message), status=FAILED, note=first.name)]),
     ]
     if first.check is not None:
         name, check = str(first.check["implementation"]), str(first.check["check"])
         parts.append(Code(f"loptbench check {shlex.quote(name)} --only {check}"))
     elif first.details:
         parts.append(Folded("Its traceback", [Code(first.details)]))
-    rows: list[list[Value | Cell]] = [
-        [one.name, Cell(one.outcome, status=_look(one.outcome)), _cut(one.message)]
-        for one in failures
-    ]
+    rows = [[_utf8(one.name), one.outcome, _shortened(one.message)] for one in failures]
+    frame = pd.DataFrame(rows, columns=["test", "outcome", "message"])
     caption = "Every test that failed or ended in an error, in the order of the session."
-    parts.append(Table("failures", caption, ["test", "outcome", "message"], rows))
+    parts.append(Table("failures", caption, frame, status=_styles(frame, "outcome")))
     return [Section("what-failed", "What failed", parts, alarm=True)]
 
 
-def _agreement(
-    session: Session, rows: Sequence[CheckRow], entries: Sequence[DiscoveredImplementation]
-) -> Section:
-    absent = {e.name: (str(e.availability), e.reason) for e in entries if e.implementation is None}
+def _agreement(session: Session, checks: "pd.DataFrame") -> Section:
+    absent = {
+        one.name: (one.availability, one.reason)
+        for one in session.implementations
+        if not one.is_usable
+    }
     parts: list[Part] = []
-    if rows:
-        parts.append(agreement_matrix([_as_matrix(row) for row in rows], absent))
-    else:
+    if checks.empty:
         parts.append(Prose("No conformance check was run, so there is nothing to compare."))
-        parts.append(Bullets([Cell(f"{n}: {why}", status=how) for n, (how, why) in absent.items()]))
+        items = [Item(f"{name}: {why}", status=how) for name, (how, why) in absent.items()]
+        parts.append(Bullets(items))
+    else:
+        # An expected failure counts as a check that does not apply.
+        parts.append(agreement_matrix(checks.replace({"status": {XFAILED: SKIPPED}}), absent))
     if session.n_deselected:
-        parts.append(Prose(f"Of the tests that were collected, {_unselected(session)}."))
+        parts.append(Prose(f"Of the tests that were collected, {_not_selected(session)}."))
     return Section("agreement", "Agreement with the reference", parts)
 
 
-def _as_matrix(row: CheckRow) -> CheckRow:
-    """The matrix knows no failure that was expected: it counts with what does not apply."""
-    return dataclasses.replace(row, status=SKIPPED) if row.status == XFAILED else row
+def _implementation(one: TestedImplementation, checks: "pd.DataFrame") -> Section:
+    parts: list[Part]
+    if one.is_usable:
+        facts = {**one.facts, "found at": one.source}
+        sentence = "; ".join(f"{name}: {value}" for name, value in facts.items())
+        parts = [Prose(f"{sentence[:1].upper()}{sentence[1:]}."), *_own_checks(one.name, checks)]
+    else:
+        parts = [Bullets([Item(one.reason, status=one.availability, note=one.source)])]
+        if one.details:
+            parts.append(Folded("Its traceback", [Code(one.details)]))
+    return Section(anchor("implementation", one.name), one.name, parts)
 
 
-def _implementation(entry: DiscoveredImplementation, rows: Sequence[CheckRow]) -> Section:
-    one = entry.implementation
-    if one is None:
-        status = str(entry.availability)
-        parts: list[Part] = [Bullets([Cell(entry.reason, status=status, note=entry.source)])]
-        if entry.details:
-            parts.append(Folded("Its traceback", [Code(entry.details)]))
-        return _section(entry.name, parts)
-    versions = ", ".join(f"{name} {version}" for name, version in versions_of(one).items())
-    facts = {
-        "Versions": versions,
-        "devices": ", ".join(one.devices),
-        "dtypes": ", ".join(one.dtypes),
-        "optimizers": ", ".join(one.optimizers),
-        "tasks": ", ".join(one.tasks) or "none",
-        "found at": entry.source,
-    }
-    said = "; ".join(f"{name}: {value}" for name, value in facts.items())
-    return _section(entry.name, [Prose(f"{said}."), *_checks(entry.name, rows)])
-
-
-def _unlisted(name: str, rows: Sequence[CheckRow]) -> Section:
-    """The section of an implementation that tests of somebody else handed outcomes of."""
-    return _section(name, _checks(name, rows))
-
-
-def _section(name: str, parts: Sequence[Part]) -> Section:
-    return Section(anchor("implementation", name), name, parts)
-
-
-def _checks(name: str, rows: Sequence[CheckRow]) -> list[Part]:
-    own = [row for row in rows if row.implementation == name]
-    if not own:
+def _own_checks(name: str, checks: "pd.DataFrame") -> list[Part]:
+    own = checks[checks.implementation == name]
+    if own.empty:
         return [Prose("None of its checks was run.")]
-    lines: list[list[Value | Cell]] = [
-        [
-            row.check,
-            f"{row.level} {Level(row.level).label}",
-            row.task,
-            row.optimizer,
-            row.dtype,
-            Cell(row.status, status=_look(row.status)),
-            Cell(row.ratio),
-            _cut(row.message),
-        ]
-        for row in own
-    ]
-    columns = ["check", "level", "task", "optimizer", "dtype", "status", "error over bound"]
+    columns = ["check", "level", "task", "optimizer", "dtype", "status", "ratio", "message"]
+    frame = own[columns].assign(
+        level=own.level.map(level_text), message=own.message.map(_shortened)
+    )
     caption = f"The checks of {name}, failures first; below 1 an error is within its bound."
-    return [Table(f"checks-{name}", caption, [*columns, "message"], lines)]
+    table = Table(
+        anchor("checks", name),
+        caption,
+        frame,
+        headings={"ratio": "error / bound"},
+        status=_styles(frame, "status"),
+    )
+    return [table]
 
 
-def _others(tests: Sequence[Test]) -> Iterable[Section]:
-    """Tests other than conformance by module, and the reasons of those that tell nothing."""
+def _other_tests(tests: Sequence[Test]) -> Iterator[Section]:
+    """Tests other than conformance by module, and why some were skipped."""
+    import pandas as pd
+
     if not tests:
         return
-    modules = sorted({test.module for test in tests})
-    counts = Counter((test.module, test.outcome) for test in tests)
-    lines: list[list[Value | Cell]] = [
-        [module, *(_count(counts[module, outcome], outcome) for outcome in OUTCOMES)]
-        for module in modules
-    ]
-    caption = "How many tests of each module ended how; a check of an implementation is not one."
-    columns = ["module", *OUTCOMES]
-    yield Section("modules", "By module", [Table("by-module", caption, columns, lines)])
-    why: dict[tuple[str, str], list[Test]] = {}
-    for test in tests:
-        if test.outcome in (SKIPPED, XFAILED):
-            why.setdefault((test.outcome, test.message), []).append(test)
-    if why:
-        reasons: list[list[Value | Cell]] = [
-            [
-                _cut(reason),
-                Cell(outcome, status=_look(outcome)),
-                len(those),
-                ", ".join(sorted({test.module for test in those})),
-            ]
-            for (outcome, reason), those in sorted(why.items())
-        ]
-        caption = "Tests that were skipped, or failed as expected, by their reasons."
-        table = Table("reasons", caption, ["reason", "outcome", "tests", "modules"], reasons)
-        yield Section("skipped", "Skipped, and why", [table])
-
-
-def _count(n: int, outcome: str) -> Cell:
-    return Cell(n, status=_look(outcome) if n and outcome in (*BAD, NOT_RUN) else "")
+    rows = [[_utf8(test.module), test.outcome, _shortened(test.message)] for test in tests]
+    frame = pd.DataFrame(rows, columns=["module", "outcome", "reason"])
+    counts = pd.crosstab(frame.module, frame.outcome).reindex(columns=OUTCOMES, fill_value=0)
+    caption = "How the tests of each module ended; checks of implementations are not among them."
+    marked = (*BAD, NOT_RUN)
+    status = {o: [STYLES.get(o, o) if n and o in marked else "" for n in counts[o]] for o in counts}
+    by_module = Table("by-module", caption, counts.reset_index(), status=status)
+    yield Section("modules", "By module", [by_module])
+    skipped = frame[frame.outcome.isin([SKIPPED, XFAILED])]
+    if skipped.empty:
+        return
+    reasons = skipped.groupby(["outcome", "reason"], as_index=False).agg(
+        tests=("module", "size"), modules=("module", lambda names: ", ".join(sorted(set(names))))
+    )
+    caption = "Tests that were skipped, or failed as expected, by their reasons."
+    reasons = reasons[["reason", "outcome", "tests", "modules"]]
+    table = Table("reasons", caption, reasons, status=_styles(reasons, "outcome"))
+    yield Section("skipped", "Skipped, and why", [table])
 
 
 def _provenance(session: Session) -> Section:
-    facts = {
-        **{name: "unknown" if value is None else str(value) for name, value in machine().items()},
-        "python implementation": platform.python_implementation(),
-        "pytest": pytest.__version__,
-    }
-    if session.entries:
-        facts["hypothesis profile"] = os.environ.get(PROFILE, "ci")
-    table = Table(
-        "session-provenance",
-        "Where these outcomes come from; the versions of each implementation stand with it.",
-        ["fact", "value"],
-        list(facts.items()),
-    )
-    again = Prose(f"This page is made again, in the folder {session.folder}, by:")
+    import pandas as pd
+
+    facts = {name: "unknown" if value is None else str(value) for name, value in machine().items()}
+    facts["python implementation"] = platform.python_implementation()
+    frame = pd.DataFrame(list({**facts, **session.environment}.items()), columns=["fact", "value"])
+    caption = "Where these outcomes come from. Versions are listed with each implementation."
+    again = Prose(f"To make this page again, in the folder {session.folder}:")
+    table = Table("session-provenance", caption, frame)
     return Section("provenance", "Provenance", [again, Code(session.command), table])
 
 
-def _look(status: str) -> str:
-    return LOOKS.get(status, status)
+def _styles(frame: "pd.DataFrame", column: str) -> dict[str, list[str]]:
+    """The statuses of a column of outcomes."""
+    return {column: [STYLES.get(outcome, outcome) for outcome in frame[column]]}
 
 
-def _cut(text: str) -> str:
-    if len(text) <= LONGEST:
+def _utf8(value: Any) -> Any:
+    """The value; of a text, what UTF-8 cannot hold, such as half a surrogate pair, is escaped."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _shortened(text: str) -> str:
+    text = _utf8(text)
+    if len(text) <= MAX_MESSAGE_LENGTH:
         return text
-    return f"{text[:LONGEST]} … ({len(text)} characters)"
+    return f"{text[:MAX_MESSAGE_LENGTH]} … ({len(text)} characters)"
 
 
-def _unselected(session: Session) -> str:
+def _not_selected(session: Session) -> str:
     n = session.n_deselected
     return f"{n} {'was' if n == 1 else 'were'} not selected"
 
 
-def _n(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _listed(names: Sequence[str]) -> str:

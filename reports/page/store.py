@@ -6,16 +6,7 @@ from typing import Any
 
 from loptbench.claims.verdicts import Verdict
 from loptbench.errors import StoreError
-from loptbench.reports.page.elements import (
-    Bullets,
-    Cell,
-    Folded,
-    Group,
-    Page,
-    Part,
-    Prose,
-    Section,
-)
+from loptbench.reports.page.elements import Bullets, Folded, Group, Item, Page, Part, Prose, Section
 from loptbench.reports.page.render import html
 from loptbench.reports.sections import provenance as origin
 from loptbench.reports.sections.agreement import FAILED, PASSED, agreement_matrix
@@ -34,7 +25,7 @@ from loptbench.reports.sections.implementations import (
     implementation_sections,
     tolerances_table,
 )
-from loptbench.reports.sections.results import Results
+from loptbench.reports.sections.results import Results, frame_of_checks
 from loptbench.reports.sections.training import meta_training, preset_of, trained, zoo_table
 from loptbench.reports.sections.verdict_words import one_line
 from loptbench.results.store import Record, Store
@@ -140,13 +131,13 @@ def _lead(
 def _wrong(results: Results) -> list[Section]:
     """Whatever failed or is missing, first of all."""
     items = [_ended(record) for record in results.failures if record.status == FAILED]
-    items += [Cell(f"left out: {sentence}", status="damaged") for sentence in results.damaged]
+    items += [Item(f"left out: {sentence}", status="damaged") for sentence in results.damaged]
     if results.missing:
         said = (
             f"{results.missing} of {len(results.planned)} planned trials have no record: call "
             "'loptbench run' again to go on from there"
         )
-        items.append(Cell(said, status="missing"))
+        items.append(Item(said, status="missing"))
     if not items:
         return []
     return [Section("failures", "What failed, or is missing", _some(items), alarm=True)]
@@ -158,13 +149,13 @@ def _diverged(results: Results) -> list[Section]:
     return [Section("diverged", "Runs that diverged", _some(items))] if items else []
 
 
-def _ended(record: Record) -> Cell:
+def _ended(record: Record) -> Item:
     key = record.key
     said = f"{key['trial']} of {key['optimizer']} on {key['task']} in {key['implementation']}"
-    return Cell(f"{said}, {key['dtype']}: {record.message}", status=str(record.status))
+    return Item(f"{said}, {key['dtype']}: {record.message}", status=str(record.status))
 
 
-def _some(items: Sequence[Cell]) -> list[Part]:
+def _some(items: Sequence[Item]) -> list[Part]:
     parts: list[Part] = [Bullets(items[:MANY])]
     if items[MANY:]:
         parts.append(Folded(f"{len(items) - MANY} more", [Bullets(items[MANY:])]))
@@ -185,7 +176,7 @@ def _matrices(
     sections = [Section("verdicts", "What reproduces", parts)]
     checks = results.checks()
     if checks or results.absent():
-        matrix = agreement_matrix(checks, results.absent())
+        matrix = agreement_matrix(frame_of_checks(checks), results.absent())
         sections.append(Section("agreement", "Do the implementations agree", [matrix]))
     return sections
 

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from loptbench.reports.page.cells import table_of_cells
 from loptbench.reports.page.elements import Panel, Table
 from loptbench.reports.plots.styles import IMPLEMENTATIONS, OPTIMIZERS, Look
 
@@ -281,7 +282,7 @@ def numbers(anchor: str, caption: str, canvases: Sequence[Canvas]) -> list[Table
         padded = [values + [None] * (n - len(values)) for _, values in columns]
         said = f"{caption}: {canvas.title}; of long curves at most {POINTS} points."
         tables.append(
-            Table(
+            table_of_cells(
                 f"{anchor}-numbers-{i}",
                 said,
                 [name for name, _ in columns],

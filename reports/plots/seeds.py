@@ -8,7 +8,8 @@ import numpy as np
 from loptbench.claims.catalogue import Claim, claims
 from loptbench.claims.evidence import IN_WORDS
 from loptbench.claims.verdicts import Scope, Verdict
-from loptbench.reports.page.elements import Cell, Figure, Key, Panel, Table
+from loptbench.reports.page.cells import Cell, table_of_cells
+from loptbench.reports.page.elements import Figure, Key, Panel, Table
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import LINE, PAPER, Canvas
 from loptbench.reports.sections.verdict_words import in_words, of_most_seeds, preset
@@ -155,7 +156,7 @@ def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Table:
         for v in verdicts
         if v.scope is Scope.CHECKPOINT
     ]
-    return Table(
+    return table_of_cells(
         f"checkpoints-{anchor}",
         "The verdict on each learned optimizer alone. Its interval is over problems; a statistic "
         "that does not depend on problems is its own interval.",

@@ -1,97 +1,101 @@
-"""The agreement matrix: implementations by levels by tasks, from records or from a test session."""
+"""The agreement matrix: implementations by levels by tasks, from a store or from a test session."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from loptbench.protocol import Level
-from loptbench.reports.page.elements import Cell, Table, anchor, spelled
+from loptbench.reports.page.elements import Table, anchor
+from loptbench.reports.page.numbers import MISSING, number_text
 from loptbench.tasks import TASKS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FAILED, PASSED, SKIPPED = "failed", "passed", "skipped"
 NOT_RUN, NOT_OFFERED = "not run", "not offered"
-WORST_FIRST = (FAILED, NOT_RUN, PASSED, SKIPPED)
+PLACE = ["implementation", "level", "task"]
+CHECK_COLUMNS = [*PLACE, "optimizer", "dtype", "check", "status", "ratio", "message"]
+"""The columns of a frame of checks that this module reads."""
 
 
-@dataclasses.dataclass(frozen=True)
-class CheckRow:
-    """How one check of one implementation ended.
+def level_text(level: int) -> str:
+    """A level's number and its name.
 
-    Attributes:
-        implementation: its name.
-        level: the level of the protocol.
-        task: the task.
-        optimizer: the optimizer's label.
-        dtype: what it was computed in.
-        check: the check's name.
-        status: "passed", "failed" or "skipped"; "not run" if it was meant to be, and is not there.
-        ratio: the largest error over its bound; None where nothing was compared.
-        message: why it failed or was skipped.
+    >>> level_text(1)
+    '1 step'
     """
-
-    implementation: str
-    level: int
-    task: str
-    optimizer: str
-    dtype: str
-    check: str
-    status: str
-    ratio: float | None = None
-    message: str = ""
+    return f"{level} {Level(level).label}" if level in set(Level) else str(level)
 
 
-def agreement_matrix(rows: Sequence[CheckRow], absent: Mapping[str, tuple[str, str]]) -> Table:
+def tasks_in_order(names: "pd.Series[str]") -> list[str]:
+    """Each task once, in the order of `loptbench.tasks`."""
+    present = set(names)
+    known = [task for task in TASKS if task in present]
+    return known + sorted(present - set(known))
+
+
+def agreement_cells(checks: "pd.DataFrame") -> "pd.DataFrame":
+    """How the checks of each implementation, level and task ended: `text`, `status` and `note`.
+
+    Args:
+        checks: a row for each check, with the columns `CHECK_COLUMNS`.
+    """
+    import pandas as pd
+
+    rows = [[*place, *_cell(group)] for place, group in checks.groupby(PLACE)]
+    return pd.DataFrame(rows, columns=[*PLACE, "text", "status", "note"]).set_index(PLACE)
+
+
+def _cell(checks: "pd.DataFrame") -> tuple[str, str, str]:
+    """The worst of these checks, as text, status and note."""
+    n = checks.status.value_counts()
+    n_failed, n_missing, n_passed = (n.get(status, 0) for status in (FAILED, NOT_RUN, PASSED))
+    ratio = checks.ratio[checks.status.isin([FAILED, PASSED])].max()
+    known = not math.isnan(ratio)
+    if n_failed:
+        first = checks[checks.status == FAILED].iloc[0]
+        note = f"{n_failed} of {len(checks)} checks fail, first {first.check}, {first.dtype}"
+        return number_text(ratio) if known else FAILED, FAILED, note
+    if n_missing:
+        return number_text(ratio) if known else NOT_RUN, NOT_RUN, f"{n_missing} not run"
+    if not n_passed:
+        return NOT_OFFERED, NOT_OFFERED, checks.message.iloc[0]
+    return number_text(ratio, 2) if known else "ok", PASSED, f"{n_passed} checks"
+
+
+def agreement_matrix(checks: "pd.DataFrame", absent: Mapping[str, tuple[str, str]]) -> Table:
     """A row for each implementation and level, a column for each task; the worst in each cell.
 
     Args:
-        rows: the checks.
+        checks: a row for each check, with the columns `CHECK_COLUMNS`.
         absent: implementations that could not be used: "not installed" or "broken", and why.
     """
-    tasks = [task for task in TASKS if any(row.task == task for row in rows)]
-    tasks += sorted({row.task for row in rows} - set(tasks))
-    names = sorted({row.implementation for row in rows} | set(absent))
-    lines: list[list[Cell | str]] = []
-    for name in names:
-        if name in absent:
-            status, reason = absent[name]
-            cells = [Cell(status, status=status) for _ in tasks]
-            lines.append([name, Cell("all", note=reason), *cells])
-            continue
-        for level in Level:
-            of_level = [r for r in rows if r.implementation == name and r.level == level]
-            line: list[Cell | str] = [
-                Cell(name, href=f"#{anchor('implementation', name)}"),
-                f"{level.value} {level.label}",
-            ]
-            line += [agreement_cell([r for r in of_level if r.task == task]) for task in tasks]
-            lines.append(line)
+    import pandas as pd
+
+    tasks = tasks_in_order(checks.task)
+    present = sorted(set(checks.implementation) - set(absent))
+    rows = pd.MultiIndex.from_product([present, [int(level) for level in Level]], names=PLACE[:2])
+    cells = agreement_cells(checks)
+    parts = {}
+    for name, missing in (("text", MISSING), ("status", "empty"), ("note", "")):
+        part = cells[name].unstack("task").reindex(index=rows, columns=tasks).fillna(missing)
+        part = part.rename(index=level_text, level="level")
+        for implementation, (status, _) in absent.items():
+            part.loc[(implementation, "all"), :] = "" if name == "note" else status
+        parts[name] = part.sort_index(level="implementation", sort_remaining=False).reset_index()
+    frame = parts["text"]
+    reasons = [absent[name][1] if name in absent else "" for name in frame.implementation]
+    links = [f"#{anchor('implementation', name)}" for name in frame.implementation]
     return Table(
         "agreement-matrix",
-        "Agreement with the reference: the largest error over its bound, of all checks of a level "
-        "on a task, in every dtype; below 1 all is well. The reference's own rows are of the "
-        "checks that need nothing to compare with. A dash: the level has no checks on the task; "
-        "those of an optimizer by itself are made on the first task.",
-        ["implementation", "level", *tasks],
-        lines,
+        "Agreement with the reference: the largest error over its bound, over all checks of a "
+        "level on a task, in every dtype. Below 1 the check passes. The reference's own rows are "
+        "of checks that need nothing to compare with. A dash: the level has no checks on this "
+        "task. Checks of an optimizer without a task run on the first task.",
+        frame,
         2,
+        status=parts["status"][tasks],
+        note={**parts["note"][tasks], "level": reasons},
+        link={"implementation": links},
     )
-
-
-def agreement_cell(rows: Sequence[CheckRow]) -> Cell:
-    """How these checks ended, as one cell: the worst of them."""
-    if not rows:
-        return Cell("", text="–", status="empty")
-    by_status = {status: [r for r in rows if r.status == status] for status in WORST_FIRST}
-    failed, missing, passed = by_status[FAILED], by_status[NOT_RUN], by_status[PASSED]
-    compared = [r for r in (*failed, *passed) if r.ratio is not None]
-    ratio = max((r.ratio for r in compared if r.ratio is not None), default=None)
-    if failed:
-        first = failed[0]
-        note = f"{len(failed)} of {len(rows)} checks fail, first {first.check}, {first.dtype}"
-        return Cell(ratio, status=FAILED, note=note, text=spelled(ratio) if ratio else "failed")
-    if missing:
-        note = f"{len(missing)} not run"
-        return Cell(ratio, status=NOT_RUN, note=note, text=spelled(ratio) if ratio else "not run")
-    if not passed:
-        return Cell("not offered", status=NOT_OFFERED, note=rows[0].message)
-    said = f"{len(passed)} checks"
-    return Cell(ratio, text=f"{ratio:.2g}" if ratio is not None else "ok", status=PASSED, note=said)

@@ -6,15 +6,8 @@ from typing import Any
 from loptbench.claims.catalogue import Claim, claims
 from loptbench.claims.evidence import IN_WORDS
 from loptbench.claims.verdicts import Outcome, Scope, Verdict
-from loptbench.reports.page.elements import (
-    Bullets,
-    Cell,
-    Folded,
-    Part,
-    Prose,
-    Section,
-    Table,
-)
+from loptbench.reports.page.cells import Cell, table_of_cells
+from loptbench.reports.page.elements import Bullets, Folded, Item, Part, Prose, Section, Table
 from loptbench.reports.plots.seeds import MadeBy, strips
 from loptbench.reports.sections.forms import verdict_of
 from loptbench.reports.sections.mechanisms import mechanism_figure
@@ -75,7 +68,7 @@ def verdict_matrix(verdicts: Sequence[Verdict]) -> Table:
                 _matrix_cell([v for v in of_claim if v.task == task], task, claim) for task in tasks
             ]
             rows.append([title, *cells])
-    return Table(
+    return table_of_cells(
         "verdict-matrix",
         "Claims of the paper by tasks, over meta-training seeds: yes, reproduced; no, not "
         "reproduced; open, the seeds do not decide; and on how many seeds of all it is reproduced. "
@@ -94,7 +87,7 @@ def not_reproduced(verdicts: Sequence[Verdict]) -> list[Part]:
     }
     said = [(heading, those(verdicts, outcome)) for outcome, heading in headings.items()]
     said.append(("Otherwise with fewer seeds of another preset", otherwise(verdicts)))
-    items = [Cell(f"{heading}: {names}.") for heading, names in said if names]
+    items = [Item(f"{heading}: {names}.") for heading, names in said if names]
     return [Bullets(items)] if items else []
 
 
@@ -174,7 +167,7 @@ def _claim(claim: Claim, verdicts: Sequence[Verdict]) -> list[Part]:
         ]
         for v in over_seeds
     ]
-    table = Table(
+    table = table_of_cells(
         f"claim-{claim.name}",
         f"{claim.sentence} Measured: {IN_WORDS[claim.statistic]}; claimed: {claim.threshold}.",
         [
@@ -211,5 +204,5 @@ def warnings(n_dropped: int, are_of_these: bool) -> list[Part]:
             "The verdicts were drawn from other records than those of this report: from fewer, "
             "or before some were made again."
         )
-    items = [Cell(one, status="mixed") for one in said]
+    items = [Item(one, status="mixed") for one in said]
     return [Bullets(items), Prose("'loptbench run' draws verdicts again.")] if items else []

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from loptbench.optimizers import BASELINES
-from loptbench.reports.page.elements import Cell, Figure, Table, drawn_thick, interval, spelled
+from loptbench.reports.page.cells import Cell, drawn_thick, table_of_cells
+from loptbench.reports.page.elements import Figure, Table
+from loptbench.reports.page.numbers import interval_text, number_text
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import POINTS, Canvas, few, numbers
 from loptbench.reports.plots.schematics import schematic
@@ -79,7 +81,7 @@ def best_table(rows: Sequence[Row], task: str) -> Table | None:
             )
     if not lines:
         return None
-    return Table(
+    return table_of_cells(
         f"best-{task}",
         "Each learned optimizer beside the best tuned baseline: mean meta-objective (mean loss of "
         "the run over its first loss) on held-out problems, and the ratio of the two with its "
@@ -143,8 +145,8 @@ def comparison(rows: Sequence[Row], task: str, command: str) -> Figure | None:
     present = {row["look"] for row in rows}
     said = "; ".join(
         f"{row['optimizer']} in {row['implementation']} "
-        f"{spelled(or_infinite(row['found']['objective_mean']))}"
-        f" ± {spelled(row['found']['objective_standard_error'])}"
+        f"{number_text(or_infinite(row['found']['objective_mean']))}"
+        f" ± {number_text(row['found']['objective_standard_error'])}"
         for row in rows
     )
     learned = "learned" in present
@@ -196,7 +198,7 @@ def _numbers(rows: Sequence[Row], task: str) -> Table:
         ratio = first["ratios"].get(row["optimizer"]) if first is not None else None
         compared = Cell(None)
         if ratio is not None and first is not None:
-            said = interval(ratio["low"], ratio["high"])
+            said = interval_text(ratio["low"], ratio["high"])
             note = "no interval: a run diverged" if ratio["low"] is None else said
             value = ratio["ratio"] if ratio["low"] is not None else None
             compared = Cell(value, note=f"{note}; of {first['optimizer']}")
@@ -216,7 +218,7 @@ def _numbers(rows: Sequence[Row], task: str) -> Table:
                 ", ".join(f"{name} = {value:.4g}" for name, value in parameters.items()),
             ]
         )
-    return Table(
+    return table_of_cells(
         f"numbers-{task}",
         "Every optimizer on the held-out problems. The ratio is of the meta-objective of the first "
         "learned optimizer to this one's, with its paired 95 % bootstrap interval.",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loptbench.reports.page.elements import Bullets, Cell, Folded, Prose
+from loptbench.reports.page.elements import Bullets, Folded, Item, Prose
 from loptbench.reports.sections.training import preset_of
 from loptbench.tasks import TASKS
 
@@ -43,7 +43,7 @@ def glossary(trained: Mapping[tuple[str, str], Mapping[str, Any]]) -> Folded:
     Args:
         trained: how each was meta-trained, by task and name.
     """
-    items = [Cell(f"The paper: {PAPER}", href=LINK), *(Cell(one) for one in WORDS)]
+    items = [Item(f"The paper: {PAPER}", link=LINK), *(Item(one) for one in WORDS)]
     return Folded(
         "What the words mean",
         [Bullets(items), *(Prose(said) for said in presets(trained))],

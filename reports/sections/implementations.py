@@ -7,20 +7,13 @@ import numpy as np
 
 from loptbench.agreement.tolerances import TABLE
 from loptbench.protocol import Level
-from loptbench.reports.page.elements import (
-    Cell,
-    Figure,
-    Part,
-    Prose,
-    Section,
-    Table,
-    anchor,
-    spelled,
-)
+from loptbench.reports.page.cells import Cell, table_of_cells
+from loptbench.reports.page.elements import Figure, Part, Prose, Section, Table, anchor
+from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import Canvas, numbers
-from loptbench.reports.sections.agreement import FAILED, NOT_RUN, PASSED, SKIPPED, CheckRow
-from loptbench.reports.sections.results import Results, or_infinite
+from loptbench.reports.sections.agreement import FAILED, NOT_RUN, PASSED, SKIPPED
+from loptbench.reports.sections.results import CheckRow, Results, or_infinite
 from loptbench.results.store import Record
 
 QUANTITIES = ("loss", "parameters", "gradient", "state", "update")
@@ -72,7 +65,7 @@ def _installed(name: str, results: Results, checks: Sequence[CheckRow]) -> list[
         )
     if lines:
         parts.append(
-            Table(
+            table_of_cells(
                 anchor("checks", name),
                 "Its checks, over all optimizers, tasks and dtypes; where its largest error over "
                 "bound is.",
@@ -113,7 +106,7 @@ def _conclusions(name: str, records: Sequence[Record]) -> Table | None:
             )
     if not lines:
         return None
-    return Table(
+    return table_of_cells(
         anchor("conclusions", name),
         "The mechanisms as it measures them itself, beside the reference's measurements: not only "
         "trajectories must agree, but what is concluded from them.",
@@ -160,7 +153,7 @@ def errors_figure(results: Results, optimizer: str, dtype: str, command: str) ->
             canvases.append(canvas)
     top = max(lines, key=lambda line: float(line[-1]))
     here = f"errors-{dtype}"
-    table = Table(
+    table = table_of_cells(
         f"{here}-worst",
         "The largest errors, and over their bounds.",
         ["check", "quantity", "implementation", "largest error", "largest error / bound"],
@@ -173,7 +166,7 @@ def errors_figure(results: Results, optimizer: str, dtype: str, command: str) ->
         f"{optimizer.removeprefix('checkpoint ')}, {dtype}",
         f"Scaled error of each implementation against inner step, one panel for each check and "
         f"each of {', '.join(QUANTITIES)}, with a dashed line, the bound. The largest error is "
-        f"{spelled(top[4])} of its bound: {top[1]}, {top[0]}, {top[2]}.",
+        f"{number_text(top[4])} of its bound: {top[1]}, {top[0]}, {top[2]}.",
         "Errors are relative to the size of the terms that were added up. Errors of exactly zero "
         f"are drawn at {floor:.0e}. Bounds of free-running grow with the growth of small errors "
         "that the reference itself measures. No figure of the paper shows this.",
@@ -199,7 +192,7 @@ def tolerances_table(results: Results) -> Table:
                 ]
                 worst.append(max(ratios, default=None))
             lines.append([quantity, device, entry.multiple, *worst, entry.scale, entry.derivation])
-    return Table(
+    return table_of_cells(
         "tolerances-table",
         "Bounds in machine epsilons, why, and the largest error observed, as a share of the bound; "
         "a dash where nothing was compared.",

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.reports.page.elements import Figure, Key, Table, drawn_thick
+from loptbench.reports.page.cells import drawn_thick, table_of_cells
+from loptbench.reports.page.elements import Figure, Key
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import INK, Canvas, few, numbers
 from loptbench.reports.plots.styles import Look
@@ -99,7 +100,7 @@ def mechanism_figure(
     canvases = [canvas for row in zip(*by_task.values(), strict=True) for canvas in row]
     anchor = f"figure-{probe}"
     columns = ["optimizer", "task", "implementation", *kind.columns]
-    table = Table(f"{anchor}-optimizers", f"{kind.title}, by optimizer.", columns, lines)
+    table = table_of_cells(f"{anchor}-optimizers", f"{kind.title}, by optimizer.", columns, lines)
     return Figure(
         anchor,
         kind.title,

@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loptbench.reports.page.elements import Cell, Code, Part, Prose, Table, spelled
+from loptbench.reports.page.cells import Cell, table_of_cells
+from loptbench.reports.page.elements import Code, Part, Prose, Table
+from loptbench.reports.page.numbers import number_text
 from loptbench.reports.sections.evaluations import Row
 from loptbench.reports.sections.results import Results
 from loptbench.results.store import Record
@@ -63,7 +65,7 @@ def provenance(results: Results, name: str) -> list[Part]:
         parts.append(_odd_ones(results.records, usual))
     older = f"; {results.older} records of other versions or settings are not shown"
     parts += [
-        Table(
+        table_of_cells(
             "provenance-table",
             f"Where the {len(results.records)} records were made, of {len(results.planned)} planned"
             + (older if results.older else "")
@@ -98,7 +100,7 @@ def _odd_ones(records: Sequence[Record], usual: Mapping[str, str]) -> Table:
                     Cell(said, status="mixed"),
                 ]
             )
-    return Table(
+    return table_of_cells(
         "mixed-records",
         "Records that are not of the same origin as most, and in what.",
         ["trial", "optimizer", "task", "implementation", "differs in"],
@@ -118,7 +120,7 @@ def timings(records: Sequence[Record]) -> Table | None:
             groups.setdefault(at, []).append(float(seconds))
     if not groups:
         return None
-    return Table(
+    return table_of_cells(
         "timings-table",
         "How long the trials took, compilation included, on the machine that stands under "
         "Provenance, whatever else was running there. 'loptbench perf' times parts with care.",
@@ -142,7 +144,7 @@ def tuning(rows: Sequence[Row]) -> Table | None:
             [
                 row["task"],
                 row["optimizer"],
-                ", ".join(f"{name} = {spelled(value)}" for name, value in parameters.items()),
+                ", ".join(f"{name} = {number_text(value)}" for name, value in parameters.items()),
                 told["score"],
                 ", ".join(f"{name} at {place:.0%}" for name, place in told["places"].items()),
                 Cell(edge or "none", status="failed" if edge else ""),
@@ -154,7 +156,7 @@ def tuning(rows: Sequence[Row]) -> Table | None:
     if not found:
         return None
     order = sorted(found.items(), key=lambda one: list(TASKS).index(one[0][0]))
-    return Table(
+    return table_of_cells(
         "tuning-table",
         "Random search, on problems that nothing else is measured on. The place of an optimum in "
         "the range of its hyperparameter is on a logarithmic scale: near 0 % or 100 % the range "
@@ -205,7 +207,7 @@ def points(records: Sequence[Record]) -> Table | None:
         )
     if not lines:
         return None
-    return Table(
+    return table_of_cells(
         "points-table",
         "Every optimizer's convergence point; sgd and momentum (β = 0.9) are controls whose index "
         "must be 0 and 0.9. Other starts are states met on real runs. Rates are per step.",

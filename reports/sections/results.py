@@ -1,14 +1,38 @@
 """The records of a store, arranged as the report shows them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loptbench.errors import StoreError
 from loptbench.protocol import Level
-from loptbench.reports.sections.agreement import FAILED, NOT_RUN, CheckRow
+from loptbench.reports.sections.agreement import CHECK_COLUMNS, FAILED, NOT_RUN
 from loptbench.reports.sections.forms import problem_of_plan, problem_of_record
 from loptbench.results.store import Record, Store
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckRow:
+    """How one check of one implementation ended."""
+
+    implementation: str
+    level: int
+    task: str
+    optimizer: str
+    dtype: str
+    check: str
+    status: str
+    ratio: float | None = None
+    message: str = ""
+
+
+def frame_of_checks(rows: Sequence[CheckRow]) -> Any:
+    """The checks as a data frame."""
+    import pandas as pd
+
+    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=CHECK_COLUMNS)
+    return frame.assign(ratio=frame.ratio.astype(float))
+
 
 KEY = ("trial", "implementation", "optimizer", "task", "dtype")
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loptbench.reports.page.elements import Figure, Table, spelled
+from loptbench.reports.page.cells import table_of_cells
+from loptbench.reports.page.elements import Figure, Table
+from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import Canvas, few, numbers
 from loptbench.reports.sections.results import or_infinite
@@ -61,7 +63,7 @@ def zoo_table(records: Sequence[Record]) -> Table | None:
         )
     if not lines:
         return None
-    return Table(
+    return table_of_cells(
         "zoo-table",
         "Learned optimizers, with the mean meta-objective on validation problems at the outer step "
         "whose weights were kept and at the last; all seeds are here, also those that did badly.",
@@ -114,7 +116,7 @@ def meta_training(
     canvas.labels("outer step", "meta-objective, validation")
     canvas.log("y")
     said = "; ".join(
-        f"{name} {spelled(one['best_validation'])} at step {one['best_outer_step']}"
+        f"{name} {number_text(one['best_validation'])} at step {one['best_outer_step']}"
         for name, one in told.items()
     )
     anchor = f"meta-training-{task}"

@@ -9,29 +9,24 @@ from loptbench.comparison.numbers import Mean, MechanismNumber, Objective
 from loptbench.comparison.stores import StoreComparison, VerdictPair
 from loptbench.comparison.views import NOT_RUN, Match, Side, VerdictMatch, number
 from loptbench.protocol import Level
-from loptbench.reports.page.elements import (
-    Cell,
-    Folded,
-    Part,
-    Prose,
-    Section,
-    Table,
-    Value,
-    interval,
-)
-from loptbench.reports.sections.agreement import FAILED, CheckRow, agreement_cell
+from loptbench.reports.page.cells import Cell, Value, table_of_cells
+from loptbench.reports.page.elements import Folded, Part, Prose, Section, Table
+from loptbench.reports.page.numbers import interval_text
+from loptbench.reports.sections.agreement import FAILED, PLACE, agreement_cells, level_text
+from loptbench.reports.sections.results import CheckRow, frame_of_checks
 
+MISSING_CELL = {"text": "–", "status": "empty", "note": ""}
 Row = Sequence[Value | Cell]
 
 
 def or_prose(table: Table, none: str) -> list[Part]:
     """The table, or a sentence where it would be empty."""
-    return [table] if table.rows else [Prose(none)]
+    return [Prose(none)] if table.is_empty else [table]
 
 
 def folded(table: Table, summary: str) -> list[Part]:
     """The table, shown when asked for; nothing where it would be empty."""
-    return [Folded(f"{summary} ({len(table.rows)})", [table])] if table.rows else []
+    return [] if table.is_empty else [Folded(f"{summary} ({len(table.frame)})", [table])]
 
 
 def verdict_heads(match: VerdictMatch) -> list[Value | Cell]:
@@ -44,13 +39,13 @@ def verdict_heads(match: VerdictMatch) -> list[Value | Cell]:
 def verdict_value(verdict: Mapping[str, Any]) -> list[Value | Cell]:
     """The cells of a verdict's value and its interval."""
     ends = number(verdict.get("low")), number(verdict.get("high"))
-    return [Cell(number(verdict.get("value"))), interval(*ends)]
+    return [Cell(number(verdict.get("value"))), interval_text(*ends)]
 
 
 def objectives_section(objectives: Sequence[Objective]) -> Section:
     """Meta-objectives in both, ratios with their intervals first, what is identical folded."""
     same = [one for one in objectives if one.identical]
-    table = Table(
+    table = table_of_cells(
         "meta-objectives",
         "Mean meta-objective in A and in B of what both evaluated, and B's over A's: below 1, it "
         "is lower in B. The interval is the paired 95 % bootstrap interval over problems, where "
@@ -63,7 +58,7 @@ def objectives_section(objectives: Sequence[Objective]) -> Section:
         [_objective_row(one) for one in objectives if not one.identical],
         3,
     )
-    identical = Table(
+    identical = table_of_cells(
         "meta-objectives-identical",
         "Meta-objectives that are the same number on every problem in both.",
         ["implementation", "optimizer", "task", "mean", "diverged"],
@@ -83,7 +78,7 @@ def _objective_heads(one: Objective) -> list[Value | Cell]:
 
 def _objective_row(one: Objective) -> Row:
     excludes_1 = one.low is not None and one.high is not None and not one.low <= 1 <= one.high
-    said = interval(one.low, one.high)
+    said = interval_text(one.low, one.high)
     return [
         *_objective_heads(one),
         one.a.value,
@@ -105,7 +100,7 @@ def values_section(verdicts: Sequence[VerdictPair]) -> Section:
     """The numbers of verdicts in both, over seeds first, of single checkpoints folded."""
 
     def table(anchor: str, caption: str, rows: Sequence[VerdictPair]) -> Table:
-        return Table(
+        return table_of_cells(
             anchor,
             caption,
             [
@@ -155,7 +150,7 @@ def mechanisms_section(numbers: Sequence[MechanismNumber]) -> Section:
     """The numbers of the mechanisms that differ, the others folded."""
 
     def table(anchor: str, caption: str, differs: bool) -> Table:
-        return Table(
+        return table_of_cells(
             anchor,
             caption,
             [
@@ -199,29 +194,26 @@ def _two_seeds(match: Match) -> str:
 
 def agreement_section(found: StoreComparison) -> Section:
     """The worst error over its bound by implementation, level and task, in both."""
-    ours, theirs = _check_rows(found.a), _check_rows(found.b)
-    places = [{(r.implementation, r.level, r.task) for r in rows} for rows in (ours, theirs)]
-    measured = [{(name, task) for name, _, task in one} for one in places]
-    rows: list[tuple[bool, Row]] = []
-    for name, level, task in sorted(places[0] | places[1]):
-        if (name, task) in measured[0] & measured[1]:
-            cells = [
-                agreement_cell(
-                    [r for r in side if (r.implementation, r.level, r.task) == (name, level, task)]
-                )
-                for side in (ours, theirs)
-            ]
-            label = f"{level} {Level(level).label}" if level in set(Level) else str(level)
-            rows.append((cells[0] == cells[1], [name, label, task, *cells]))
+    cells = [agreement_cells(frame_of_checks(_check_rows(side))) for side in (found.a, found.b)]
+    both = cells[0].join(cells[1], how="outer", lsuffix=" in A", rsuffix=" in B")
+    measured = [set(side.index.droplevel("level")) for side in cells]
+    both = both[both.index.droplevel("level").isin(measured[0] & measured[1])]
+    both = both.assign(same=(both["text in A"] == both["text in B"])).fillna(
+        {f"{part} in {side}": text for part, text in MISSING_CELL.items() for side in "AB"}
+    )
+    both = both.sort_values("same", kind="stable").reset_index()
+    both["level"] = both.level.map(level_text)
+    columns = {"text in A": "in A", "text in B": "in B"}
     table = Table(
         "agreement-in-both",
-        "Agreement with the reference: the largest error over its bound, of all checks of a level "
-        "on a task; below 1, all is well. What differs stands first.",
-        ["implementation", "level", "task", "in A", "in B"],
-        [row for _, row in sorted(rows, key=lambda one: one[0])],
+        "Agreement with the reference: the largest error over its bound, over all checks of a "
+        "level on a task; below 1 the check passes. What differs stands first.",
+        both[[*PLACE, *columns]].rename(columns=columns),
         3,
+        status={f"in {side}": both[f"status in {side}"] for side in "AB"},
+        note={f"in {side}": both[f"note in {side}"] for side in "AB"},
     )
-    none = "No implementation was held to the reference in both on one task."
+    none = "No implementation was compared with the reference in both on one task."
     return Section("agreement", "Agreement with the reference", or_prose(table, none))
 
 

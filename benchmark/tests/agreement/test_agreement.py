@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loptbench.agreement.comparison import (
-    ORACLE,
-    compare,
-    compare_trajectories,
-    growth,
-    oracle_run,
-    scales,
-)
+from loptbench.agreement.comparison import compare
 from loptbench.agreement.tolerances import (
     TABLE,
     bound,
@@ -22,7 +15,14 @@ from loptbench.agreement.tolerances import (
     meta_gradient_bound,
     tolerance,
 )
+from loptbench.agreement.trajectories import (
+    compare_trajectories,
+    error_amplification,
+    oracle_run,
+    rounding_scales,
+)
 from loptbench.conformance import cases
+from loptbench.discovery import oracle
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import momentum, random_gru
 from loptbench.tasks import Quadratic
@@ -93,16 +93,20 @@ def test_the_bounds_on_quadratic_are_those_that_were_promised() -> None:
 def test_growth_of_a_contraction_is_small() -> None:
     batch = Quadratic().sample("evaluate", 0, range(2))
     spec = momentum(0.5, 0.1)
-    run = oracle_run(spec, batch, 40)
-    grown = growth(spec, batch, run, scales(spec, batch, run))
+    run = oracle_run(oracle(), spec, batch, 40)
+    grown = error_amplification(
+        oracle(), spec, batch, run, rounding_scales(oracle(), spec, batch, run)
+    )
     assert 1 <= grown.parameters.max() <= 10
 
 
 def test_growth_is_found_where_it_happens_late() -> None:
     """The shipped optimizer magnifies errors that enter on the way more than those in the start."""
     case = next(c for c in cases("gru", "quadratic", 7) if c.label.startswith("checkpoint"))
-    run = oracle_run(case.spec, case.batch, case.n_steps)
-    grown = growth(case.spec, case.batch, run, scales(case.spec, case.batch, run))
+    run = oracle_run(oracle(), case.spec, case.batch, case.n_steps)
+    grown = error_amplification(
+        oracle(), case.spec, case.batch, run, rounding_scales(oracle(), case.spec, case.batch, run)
+    )
     assert grown.state.max() > 100
     assert np.all(np.diff(grown.state, axis=0) >= 0)
 
@@ -111,10 +115,10 @@ def test_growth_is_found_where_it_happens_late() -> None:
 def test_a_disturbance_anywhere_in_a_run_is_found(step: int, seed: int) -> None:
     batch = Quadratic().sample("evaluate", seed, range(2))
     spec = random_gru(5, seed)
-    run = oracle_run(spec, batch, 30)
+    run = oracle_run(oracle(), spec, batch, 30)
     loss = run.loss.copy()
     loss[step, 1] *= 1 + 1e-6
-    compared = compare_trajectories(run._replace(loss=loss), spec, batch, "float64")
+    compared = compare_trajectories(oracle(), run._replace(loss=loss), spec, batch, "float64")
     wrong = [c for c in compared if not c.ok]
     assert [c.quantity for c in wrong] == ["loss"]
     assert wrong[0].deviation.startswith(f"step {step}, problem 1: loss")
@@ -124,29 +128,31 @@ def test_a_chaotic_problem_loosens_no_bound_but_its_own() -> None:
     """Of two problems, the one on which errors do not grow keeps its tight bound."""
     task, spec = Quadratic(), shipped("quadratic-quick-jax-0").optimizer.rounded_to("float64")
     batch = task.sample("evaluate", 1, range(64))
-    run = oracle_run(spec, batch, task.n_steps)
-    grown = growth(spec, batch, run, scales(spec, batch, run)).loss[-1]
+    run = oracle_run(oracle(), spec, batch, task.n_steps)
+    grown = error_amplification(
+        oracle(), spec, batch, run, rounding_scales(oracle(), spec, batch, run)
+    ).loss[-1]
     wild, tame = int(np.argmax(grown)), int(np.argmin(grown))
     assert grown[wild] > 10 * grown[tame]
     for problem, found in ((tame, False), (wild, True)):
         loss = run.loss.copy()
-        size = scales(spec, batch, run).loss[-1, problem]
+        size = rounding_scales(oracle(), spec, batch, run).loss[-1, problem]
         loss[-1, problem] += 5 * bound("state", "float64") * size * grown[tame]
-        compared = compare_trajectories(run._replace(loss=loss), spec, batch, "float64")
+        compared = compare_trajectories(oracle(), run._replace(loss=loss), spec, batch, "float64")
         assert compared[0].ok == found
 
 
 def test_a_scale_covers_the_rounding_of_its_quantity() -> None:
     """In float32 the oracle's own formulas stay within the bounds, against float64."""
     batch = Quadratic().sample("evaluate", 3, range(8)).rounded_to("float32")
-    problems = ORACLE.problems(batch, "float64", "cpu")
+    problems = oracle().problems(batch, "float64", "cpu")
     H, v, c = (batch.arrays[name].astype(np.float32) for name in ("H", "v", "c"))
     minimizer = -np.linalg.solve(batch.arrays["H"], batch.arrays["v"][:, :, None])[:, :, 0]
     x = minimizer.astype(np.float32)
     gradient = np.einsum("pij,pj->pi", H, x) + v
     loss = 0.5 * np.sum(x * np.einsum("pij,pj->pi", H, x), 1) + np.sum(v * x, 1) + c
     right_loss, right_gradient = problems.loss_and_gradient(x.astype(np.float64), 0)
-    loss_size, gradient_size = problems.magnitude(x.astype(np.float64), 0)
+    loss_size, gradient_size = problems.rounding_scale(x.astype(np.float64), 0)
     assert compare("loss", loss, right_loss, loss_size, bound("loss", "float32")).ok
     found = compare(
         "gradient", gradient, right_gradient, gradient_size, bound("gradient", "float32")

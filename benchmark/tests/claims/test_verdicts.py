@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loptbench.agreement.comparison import ORACLE
 from loptbench.claims.catalogue import PREMISE, claims
 from loptbench.claims.evidence import Evidence, evidence_of
 from loptbench.claims.statistics import STATISTICS, Estimate
 from loptbench.claims.verdicts import judge, judge_all
 from loptbench.conformance.cases import GRU_SCALES
+from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
 from loptbench.results.schema.evaluation import BaselineEvaluation, Evaluation
@@ -45,7 +45,7 @@ def baselines(task: str) -> dict[str, BaselineEvaluation]:
     batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
     return {
         tuned.kind: BaselineEvaluation.model_validate(
-            plain(evaluate(ORACLE, tuned.spec, batch, problem.n_steps, "float64").as_dict())
+            plain(evaluate(oracle(), tuned.spec, batch, problem.n_steps, "float64").as_dict())
             | {"hyperparameters": {k: float(v) for k, v in tuned.spec.parameters.items()}}
         )
         for tuned in load_tuned().of(problem)
@@ -55,10 +55,10 @@ def baselines(task: str) -> dict[str, BaselineEvaluation]:
 def evidence(spec: OptimizerSpec, task: str) -> Evidence:
     problem = get_task(task)
     batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
-    learned = evaluate(ORACLE, spec, batch, problem.n_steps, "float64")
+    learned = evaluate(oracle(), spec, batch, problem.n_steps, "float64")
     with np.errstate(all="ignore"):
-        trajectory = run(ORACLE, spec, batch.part(range(4)), problem.n_steps)
-    analysis = analyze(ORACLE.optimizer(spec, "float64", "cpu"), trajectory)
+        trajectory = run(oracle(), spec, batch.part(range(4)), problem.n_steps)
+    analysis = analyze(oracle().optimizer(spec, "float64", "cpu"), trajectory)
     contents = made_contents(
         "one",
         task,

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from loptbench.agreement.tolerances import bound
-from loptbench.implementations.reference.baselines import Momentum
-from loptbench.implementations.reference.gru import GRU
+from loptbench.implementations.reference.optimizers import GRU, Momentum
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization
 from loptbench.tasks.base import ProblemBatch

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.implementations.reference.adaptive import Adam, RMSProp
 from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.implementations.reference.optimizers import Adam, RMSProp
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Sweep
 from loptbench.tasks import ProblemBatch, unflatten

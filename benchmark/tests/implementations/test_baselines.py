@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loptbench.agreement.comparison import ORACLE, growth, oracle_run, scales
 from loptbench.agreement.tolerances import free_running_bound
+from loptbench.agreement.trajectories import error_amplification, oracle_run, rounding_scales
 from loptbench.conformance.cases import cases
+from loptbench.discovery import oracle
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.optimizers import BASELINES, OptimizerSpec, baseline
 from loptbench.tasks import Digits, ProblemBatch, Quadratic, Rosenbrock
@@ -41,8 +42,8 @@ def hold_to(make: Callable[[], Step], spec: OptimizerSpec, batch: ProblemBatch) 
     Fed the same gradients, the two differ by rounding. On their own, rounding may grow, and the
     bound is the one that the oracle's growth earns.
     """
-    ours = oracle_run(spec, batch, N_STEPS)
-    problems = ORACLE.problems(batch, "float64", "cpu")
+    ours = oracle_run(oracle(), spec, batch, N_STEPS)
+    problems = oracle().problems(batch, "float64", "cpu")
     for closed_loop in (False, True):
         step = make()
         xs = [batch.initial_parameters]
@@ -55,8 +56,8 @@ def hold_to(make: Callable[[], Step], spec: OptimizerSpec, batch: ProblemBatch) 
         size = np.maximum.accumulate(np.abs(theirs).max(axis=(1, 2)))[:, None, None] + 1
         limit: Any = 1e-12 * size
         if closed_loop:
-            within = scales(spec, batch, ours)
-            grown = growth(spec, batch, ours, within).parameters[:, :, None]
+            within = rounding_scales(oracle(), spec, batch, ours)
+            grown = error_amplification(oracle(), spec, batch, ours, within).parameters[:, :, None]
             limit = free_running_bound(grown, "float64", "cpu") * within.parameters
         assert np.all(np.abs(ours.parameters - theirs) <= limit)
 
@@ -137,12 +138,12 @@ def test_optax(kind: str, data: st.DataObject, seed: int) -> None:
 )
 def test_the_plain_loop_that_is_timed_is_the_same_run(kind: str, task: Any) -> None:
     pytest.importorskip("torch")
-    from loptbench.implementations.torch.plain import run
+    from loptbench.implementations.torch.plain_loop import run
 
     (case,) = cases(kind, task.name, 0, {})
     batch = task.sample("tune", 0, [3])
     theirs = run(case.spec, batch, task.n_steps)
-    ours = oracle_run(case.spec, batch, task.n_steps).loss[:, 0]
+    ours = oracle_run(oracle(), case.spec, batch, task.n_steps).loss[:, 0]
     np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-9 * ours[0])
 
 

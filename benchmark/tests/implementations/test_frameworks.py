@@ -89,7 +89,7 @@ def test_what_perf_times_ours_beside_is_the_same_meta_gradient(name: str, task: 
     pytest.importorskip(name)
     batch = get_task(task).sample("meta_train", 0, range(2))
     spec = random_gru(5, 0, 0.5, 0.1)
-    textbook = import_object(TEXTBOOK.format(name))(spec, batch, 6, "float64")
+    textbook = import_object(TEXTBOOK.format(name))(spec, batch, 6, "float64", "cpu")
     one = get_implementation(name)
     ours = one.meta_gradient(
         one.optimizer(spec, "float64", "cpu"),
@@ -135,14 +135,14 @@ def test_jax_keeps_the_users_precision_setting() -> None:
 def test_jax_multiplies_float32_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU does it in TF32, unless told not to; the user's process keeps its setting."""
     jax = pytest.importorskip("jax")
-    kernels = importlib.import_module("loptbench.implementations.jax.kernels")
-    seen, step = [], kernels.step
+    rollout = importlib.import_module("loptbench.implementations.jax.rollout")
+    seen, step = [], rollout.step
 
     def watched(*arguments: Any) -> Any:
         seen.append(jax.jit(lambda a: a @ a).lower(np.ones((2, 2), np.float32)).as_text())
         return step(*arguments)
 
-    monkeypatch.setattr(kernels, "step", watched)
+    monkeypatch.setattr(rollout, "step", watched)
     optimizer = get_implementation("jax").optimizer(random_gru(3, 0), "float32", "cpu")
     optimizer.step(optimizer.initial_state(2), np.ones(2, np.float32))
     assert "precision = [HIGHEST, HIGHEST]" in seen[0]
@@ -161,7 +161,7 @@ def test_jax_lets_go_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes memory maps of the process; without an end to them a whole run dies of it."""
     pytest.importorskip("jax")
     compiled = importlib.import_module("loptbench.implementations.jax.compiled")
-    monkeypatch.setattr(compiled, "N_HELD", 3)
+    monkeypatch.setattr(compiled, "MAX_HELD", 3)
     one = get_implementation("jax")
     task = get_task("quadratic")
     batch = task.sample("tune", 0, range(2))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loptbench.agreement.comparison import ORACLE
 from loptbench.conformance.cases import in_domain
+from loptbench.discovery import oracle
 from loptbench.mechanisms.dynamics.linearization import linearize_by_ridders
 from loptbench.optimizers import OptimizerSpec, baseline, composed, momentum, random_gru, sgd
 from loptbench.rollout.trajectory import meta_objective
@@ -64,7 +64,7 @@ def drawn(spec: OptimizerSpec, seed: int, n: int = 4) -> tuple[Float, Float]:
 
 @given(spec=SPECS, seed=SEEDS)
 def test_linearize_is_the_derivative_of_step(spec: OptimizerSpec, seed: int) -> None:
-    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
+    optimizer = oracle().optimizer(spec, "float64", "cpu")
     state, gradient = drawn(spec, seed)
     expected, state_error, update_error = linearize_by_ridders(optimizer, state, gradient)
     assert max(state_error, update_error) < 1e-6
@@ -79,14 +79,14 @@ def test_pullback_is_the_transpose_of_the_derivative(spec: OptimizerSpec, seed: 
     rng = np.random.default_rng(seed)
     state, gradient = drawn(spec, seed)
     to_state, to_update = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
-    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
+    optimizer = oracle().optimizer(spec, "float64", "cpu")
     to_h, to_g, adjoints = optimizer.pullback(state, gradient, to_state, to_update)
     along_h, along_g = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
     along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
 
     def output(epsilon: float) -> float:
         moved = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
-        one = ORACLE.optimizer(spec.with_parameters(moved), "float64", "cpu")
+        one = oracle().optimizer(spec.with_parameters(moved), "float64", "cpu")
         new, update = one.step(state + epsilon * along_h, gradient + epsilon * along_g)
         return float(np.sum(new * to_state) + update @ to_update)
 
@@ -112,7 +112,7 @@ def test_gradients_and_hessians_are_the_derivatives(
 ) -> None:
     task = data.draw(SIZES[name], label="task")
     batch = task.sample("tune", seed, range(3))
-    problems = ORACLE.problems(batch, "float64", "cpu")
+    problems = oracle().problems(batch, "float64", "cpu")
     rng = np.random.default_rng(seed)
     x = batch.initial_parameters + 0.1 * rng.standard_normal(batch.initial_parameters.shape)
     y = rng.standard_normal(x.shape)
@@ -133,7 +133,7 @@ def test_gradients_and_hessians_are_the_derivatives(
 def test_hessian_vector_products_are_linear_whatever_the_size(name: str) -> None:
     """A complex step must neither drown in rounding nor see its own square."""
     batch = get_task(name).sample("tune", 0, range(2))
-    problems = ORACLE.problems(batch, "float64", "cpu")
+    problems = oracle().problems(batch, "float64", "cpu")
     x = batch.initial_parameters
     y = np.random.default_rng(0).standard_normal(x.shape)
     product = problems.hessian_vector(x, 1, y)
@@ -148,18 +148,18 @@ def test_meta_gradient_is_the_slope_of_the_meta_objective(
     spec: OptimizerSpec, seed: int, n_steps: int
 ) -> None:
     batch = Quadratic().sample("tune", seed, range(3))
-    problems = ORACLE.problems(batch, "float64", "cpu")
+    problems = oracle().problems(batch, "float64", "cpu")
     rng = np.random.default_rng(seed)
     along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
 
     def objective(epsilon: float) -> float:
         moved = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
-        one = ORACLE.optimizer(spec.with_parameters(moved), "float64", "cpu")
-        run = ORACLE.unroll(one, problems, batch.initial_parameters, n_steps)
+        one = oracle().optimizer(spec.with_parameters(moved), "float64", "cpu")
+        run = oracle().unroll(one, problems, batch.initial_parameters, n_steps)
         return float(np.mean(meta_objective(run.loss)))
 
-    found = ORACLE.meta_gradient(
-        ORACLE.optimizer(spec, "float64", "cpu"), problems, batch.initial_parameters, n_steps
+    found = oracle().meta_gradient(
+        oracle().optimizer(spec, "float64", "cpu"), problems, batch.initial_parameters, n_steps
     )
     assert np.mean(found.objective) == pytest.approx(objective(0.0), rel=1e-12)
     epsilon = 1e-6
@@ -173,9 +173,9 @@ def test_meta_gradient_needs_the_second_derivatives(monkeypatch: pytest.MonkeyPa
     """Without them it is another number: the test above would not pass."""
     batch = Quadratic().sample("tune", 0, range(3))
     spec = random_gru(5, 0)
-    problems = ORACLE.problems(batch, "float64", "cpu")
-    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
-    full = ORACLE.meta_gradient(optimizer, problems, batch.initial_parameters, 10)
+    problems = oracle().problems(batch, "float64", "cpu")
+    optimizer = oracle().optimizer(spec, "float64", "cpu")
+    full = oracle().meta_gradient(optimizer, problems, batch.initial_parameters, 10)
     monkeypatch.setattr(problems, "hessian_vector", lambda x, step, y: 0 * y)
-    first_order = ORACLE.meta_gradient(optimizer, problems, batch.initial_parameters, 10)
+    first_order = oracle().meta_gradient(optimizer, problems, batch.initial_parameters, 10)
     assert not np.allclose(full.gradient["W_c"], first_order.gradient["W_c"], rtol=1e-3)

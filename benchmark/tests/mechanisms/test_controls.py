@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loptbench.agreement.comparison import ORACLE
-from loptbench.discovery import get_implementation
+from loptbench.discovery import get_implementation, oracle
 from loptbench.mechanisms.adaptation import Adaptation
 from loptbench.mechanisms.analysis import Analysis, analyze
 from loptbench.mechanisms.clipping import Clipping
@@ -231,7 +230,7 @@ class Rotated:
 @given(seed=st.integers(0, 500), n=st.integers(2, 6))
 def test_a_change_of_basis_changes_no_conclusion(seed: int, n: int) -> None:
     q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))
-    inner = ORACLE.optimizer(random_gru(n, seed), "float64", "cpu")
+    inner = oracle().optimizer(random_gru(n, seed), "float64", "cpu")
     one, other = analyze(inner), analyze(Rotated(inner, q))
     same_conclusions(one, other)
 
@@ -242,9 +241,9 @@ def test_scaling_the_gradient_scales_what_theory_says(seed: int, by: float) -> N
     """An optimizer that sees gradients `by` times as large: rates · by, g½ / by, all else equal."""
     spec = random_gru(4, seed)
     scaled = random_gru(4, seed, input_scale=by)
-    one = analyze(ORACLE.optimizer(spec, "float64", "cpu"))
+    one = analyze(oracle().optimizer(spec, "float64", "cpu"))
     met = type(one.met)(one.met.gradients, *(x / by for x in (1.0, 1e-2, 1e1)))
-    other = analyze(ORACLE.optimizer(scaled, "float64", "cpu"), met=met)
+    other = analyze(oracle().optimizer(scaled, "float64", "cpu"), met=met)
     same_conclusions(one, other, by)
 
 
@@ -274,8 +273,8 @@ def same_conclusions(one: Analysis, other: Analysis, by: float = 1.0) -> None:
 @pytest.mark.harness
 def test_permuting_the_components_of_a_run_changes_nothing() -> None:
     spec = shipped("rosenbrock-quick-jax-0").optimizer.rounded_to("float64")
-    optimizer = ORACLE.optimizer(spec, "float64", "cpu")
-    trajectory = run(ORACLE, spec, Quadratic().sample("evaluate", 0, range(6)), 50)
+    optimizer = oracle().optimizer(spec, "float64", "cpu")
+    trajectory = run(oracle(), spec, Quadratic().sample("evaluate", 0, range(6)), 50)
     order = np.random.default_rng(0).permutation(6)
     components = (order[:, None] * 5 + np.arange(5)).reshape(-1)
     permuted = trajectory._replace(
@@ -307,7 +306,7 @@ def test_conclusions_agree_across_implementations(implementation: Any, label: st
         "shipped": shipped_one,
         "shuffled": shuffled(shipped_one, 0),
     }[label]
-    expected = measured(ORACLE, spec)
+    expected = measured(oracle(), spec)
     batch = Quadratic().sample("evaluate", 3, range(4))
     optimizer = implementation.optimizer(spec, "float64", "cpu")
     found = analyze(optimizer, run(implementation, spec, batch, N_STEPS), met=expected.met)

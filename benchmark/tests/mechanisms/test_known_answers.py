@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from loptbench.agreement.comparison import ORACLE
+from loptbench.discovery import oracle
 from loptbench.errors import ContractError
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.values import GradientStatistics, NotApplicable
@@ -24,7 +24,7 @@ Float = NDArray[np.float64]
 def told(optimizer: Any) -> dict[str, Any]:
     """The analysis as programs get it: it must be JSON, and so hold nothing that is not finite."""
     batch = Quadratic().sample("evaluate", 0, range(3))
-    problems = ORACLE.problems(batch, "float64", "cpu")
+    problems = oracle().problems(batch, "float64", "cpu")
     with np.errstate(all="ignore"):
         runs = unroll_by_steps(optimizer, problems, batch.initial_parameters, 30)
     found: dict[str, Any] = json.loads(
@@ -152,7 +152,7 @@ def test_what_is_no_optimizer_is_refused(state: Any, update: Any, message: str) 
 def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:
     """Else the gradients that an optimizer is measured on would reach to 1e100."""
     batch = Quadratic().sample("evaluate", 0, range(4))
-    runs = run(ORACLE, sgd(0.1), batch, 30)
+    runs = run(oracle(), sgd(0.1), batch, 30)
     loss, gradient = runs.loss.copy(), runs.gradient.copy()
     loss[10:, 2] = 1e7 * loss[0, 2]
     gradient[10:, 2] *= 1e30

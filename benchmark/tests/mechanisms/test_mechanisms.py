@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loptbench.agreement.comparison import ORACLE
+from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
@@ -27,7 +27,7 @@ DECAYS = st.floats(0.0, 0.99)
 
 
 def made(spec: OptimizerSpec) -> Any:
-    return ORACLE.optimizer(spec, "float64", "cpu")
+    return oracle().optimizer(spec, "float64", "cpu")
 
 
 def measured(optimizer: Any) -> Momentum:
@@ -219,7 +219,7 @@ def test_other_starts_that_end_elsewhere_are_counted() -> None:
 def test_a_linear_optimizer_is_explained_by_its_linear_system() -> None:
     batch = Quadratic().sample("evaluate", 0, range(8))
     spec = momentum(0.5, 0.8)
-    found = analyze(made(spec), run(ORACLE, spec, batch, 100))
+    found = analyze(made(spec), run(oracle(), spec, batch, 100))
     assert isinstance(found.momentum, Momentum)
     assert found.momentum.whole is not None
     assert found.momentum.near is not None
@@ -231,7 +231,7 @@ def test_a_linear_optimizer_is_explained_by_its_linear_system() -> None:
 def test_drift_is_relative_to_the_typical_update() -> None:
     batch = Quadratic().sample("evaluate", 0, range(8))
     spec = sgd(0.1)
-    trajectory = run(ORACLE, spec, batch, 50)
+    trajectory = run(oracle(), spec, batch, 50)
     drifting = Linear(np.zeros((1, 1)), np.zeros(1), np.zeros(1), -0.1, e=0.02)
     found = analyze(drifting, trajectory._replace(state=np.zeros((51, 40, 1))))
     assert found.typical_update is not None

@@ -250,7 +250,7 @@ def test_what_is_imported(
         """
         import sys
         def pytest_unconfigure():
-            heavy = {"matplotlib", "pandas", "seaborn"} & sys.modules.keys()
+            heavy = {"matplotlib", "seaborn"} & sys.modules.keys()
             print("heavy:", sorted(heavy))
         """
     )

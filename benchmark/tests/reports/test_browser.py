@@ -20,12 +20,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from loptbench.comparison.stores import compare
-from loptbench.discovery import Availability, DiscoveredImplementation
-from loptbench.pytest_plugin.session import Failure, Session, Test
 from loptbench.reports.page import comparison as two_stores
 from loptbench.reports.page.picture import BROWSERS, find_browser
 from loptbench.reports.page.session import render as render_session
 from loptbench.reports.page.store import render
+from loptbench.results.session import Failure, Session, Test, TestedImplementation
 from loptbench.results.store import Store
 
 TABLE = "#numbers-rosenbrock"
@@ -310,7 +309,7 @@ def others(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         ],
         tests=[Test("a.py::test_one", "passed"), Test("a.py::test_two", "skipped", "no time")],
         failures=[Failure("a.py::test_three", "failed", "it broke", "Traceback")],
-        entries=[DiscoveredImplementation("torch", "there", Availability.MISSING, "needs 'torch'")],
+        implementations=[TestedImplementation("torch", "not installed", "there", "needs 'torch'")],
     )
     pages = {"compare": two_stores.render(compared), "session": render_session(session)}
     for name, html in pages.items():

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ pytest.importorskip("jinja2", reason="the report extra is not installed")
 from loptbench.claims.catalogue import claims
 from loptbench.claims.verdicts import Outcome, Scope
 from loptbench.protocol import Level
-from loptbench.reports.page.elements import Cell, Figure, Table, anchor
+from loptbench.reports.page.elements import Figure, Table, anchor
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render
 from loptbench.reports.plots import styles as looks
@@ -22,7 +23,7 @@ from loptbench.reports.sections.claims import verdict_matrix, verdicts_of
 from loptbench.reports.sections.glossary import LINK
 from loptbench.reports.sections.implementations import implementation_sections
 from loptbench.reports.sections.provenance import timings
-from loptbench.reports.sections.results import Results
+from loptbench.reports.sections.results import Results, frame_of_checks
 from loptbench.reports.sections.verdict_words import one_line, otherwise
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.tasks import TASKS
@@ -85,7 +86,7 @@ def test_every_figure_has_words_numbers_and_its_command(store: Store) -> None:
         assert "paper" in figure.caption
         assert figure.command == "loptbench report store"
         assert all(panel.svg.startswith("<svg") for panel in figure.panels)
-        assert all(table.rows for table in figure.tables)
+        assert all(not table.is_empty for table in figure.tables)
         assert figure.tables
         assert figure.legend
 
@@ -148,19 +149,39 @@ def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store
     assert "diverged" in found.identifiers
 
 
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A cell of a table."""
+
+    value: Any
+    status: str
+    note: str
+
+
 def cells(table: Table) -> Iterator[list[Cell]]:
-    """The rows, every value a cell."""
-    for row in table.rows:
-        yield [one if isinstance(one, Cell) else Cell(one) for one in row]
+    """The rows of a table, by cells."""
+    columns = [
+        [
+            Cell(*of_row)
+            for of_row in zip(
+                table.frame[name],
+                table.marks(table.status, name),
+                table.marks(table.note, name),
+                strict=True,
+            )
+        ]
+        for name in table.frame.columns
+    ]
+    yield from (list(row) for row in zip(*columns, strict=True))
 
 
 def cell(store: Store, implementation: str, level: int, task: str = "quadratic") -> Cell:
     """A cell of the agreement matrix."""
     results = Results.of(store)
-    matrix = agreement_matrix(results.checks(), results.absent())
-    column = list(matrix.columns).index(task)
+    matrix = agreement_matrix(frame_of_checks(results.checks()), results.absent())
+    column = list(matrix.frame.columns).index(task)
     for row in cells(matrix):
-        if row[0].shown == implementation and row[1].shown.split(" ")[0] in (str(level), "all"):
+        if row[0].value == implementation and row[1].value.split(" ")[0] in (str(level), "all"):
             return row[column]
     raise AssertionError("no such row")
 
@@ -185,8 +206,7 @@ def test_every_colour_has_one_for_dark_pages(store: Store) -> None:
 def test_states_are_not_mixed_up(store: Store) -> None:
     passed = cell(store, "reference", Level.STEP)
     assert passed.status == "passed"
-    assert isinstance(passed.value, float)
-    assert passed.value < 1
+    assert float(passed.value) < 1
     assert cell(store, "tinygrad", Level.STEP).status == "not installed"
     assert "needs 'tinygrad': pip install it" in Page(render(store)).text
     plan = json.loads((store.folder / "plan.json").read_text())
@@ -254,8 +274,8 @@ def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
     found, _ = verdicts_of(store.verdicts())
     (momentum,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
     title, cell = next(cells(verdict_matrix([momentum])))
-    assert (title.shown, title.note) == ("Momentum", "at least 0.5")
-    assert cell.shown == "open 1/1"
+    assert (title.value, title.note) == ("Momentum", "at least 0.5")
+    assert cell.value == "open 1/1"
     assert cell.note == f"mean {momentum.value:.3g}; jax"
 
 
@@ -315,5 +335,5 @@ def test_the_time_that_trials_took_is_told(store: Store) -> None:
     assert seconds > 0
     table = timings(results.records)
     assert table is not None
-    row = next(r for r in table.rows if r[0] == "evaluation" and r[2] == "digits")
-    assert row[4] == pytest.approx(seconds)
+    of_digits = table.frame[table.frame.task == "digits"].set_index("trial")
+    assert of_digits.loc["evaluation", "seconds in all"] == pytest.approx(seconds)

@@ -2,9 +2,8 @@
 
 import pytest
 
-from loptbench.discovery import Availability, DiscoveredImplementation
-from loptbench.pytest_plugin.session import Failure, Session, Test
-from loptbench.reports.page.session import lead, page, render
+from loptbench.reports.page.session import page, render
+from loptbench.results.session import Failure, Session, Test, TestedImplementation
 from loptbench.tests.reports.pages import Page
 
 pytestmark = pytest.mark.harness
@@ -20,10 +19,8 @@ CHECK = {
     "ratio": 0.25,
     "message": "",
 }
-ABSENT = DiscoveredImplementation("torch", "there", Availability.MISSING, "needs 'torch'")
-BROKEN = DiscoveredImplementation(
-    "odd", "here", Availability.BROKEN, "importing odd failed", "Traceback of odd"
-)
+ABSENT = TestedImplementation("torch", "not installed", "there", "needs 'torch'")
+BROKEN = TestedImplementation("odd", "broken", "here", "importing odd failed", "Traceback of odd")
 
 
 def lead_of(session: Session) -> str:
@@ -38,12 +35,14 @@ def test_the_lead_says_what_was_tested_and_what_came_out() -> None:
         "1 conformance check of mine:Mine: none failed, 1 passed; "
         "the largest error is 0.25 of its bound."
     )
-    assert lead_of(Session(checks=[CHECK, failed, good], tests=tests, entries=[ABSENT])) == (
+    assert lead_of(
+        Session(checks=[CHECK, failed, good], tests=tests, implementations=[ABSENT])
+    ) == (
         "3 conformance checks of mine:Mine and reference: 1 failed, 2 passed; those that failed "
         "are of mine:Mine; torch is not installed; "
         "of 2 other tests, none failed, 1 passed, 1 skipped."
     )
-    assert lead(Session(), [], []) == "No conformance check was run; no test was run."
+    assert lead_of(Session()) == "No conformance check was run; no test was run."
 
 
 def test_a_cut_session_says_so_first() -> None:
@@ -62,12 +61,12 @@ def test_the_matrix_leads_to_the_implementation() -> None:
 
 def test_not_installed_broken_failed_and_skipped_look_different() -> None:
     checks = [{**CHECK, "status": "failed"}, {**CHECK, "check": "sweep", "status": "skipped"}]
-    words = Page(render(Session(checks=checks, entries=[ABSENT, BROKEN])))
+    words = Page(render(Session(checks=checks, implementations=[ABSENT, BROKEN])))
     assert {"not-installed", "broken", "failed", "skipped"} <= set(words.classes)
     assert {"implementation-torch", "implementation-odd"} <= set(words.identifiers)
     assert "needs 'torch'" in words.text
     assert "Traceback of odd" in words.text
-    without = Page(render(Session(entries=[ABSENT, BROKEN])))
+    without = Page(render(Session(implementations=[ABSENT, BROKEN])))
     assert {"not-installed", "broken"} <= set(without.classes)
 
 
@@ -79,12 +78,12 @@ def test_a_failure_that_was_expected_is_not_one() -> None:
 
 def test_names_and_messages_are_text() -> None:
     odd = "<script>alert(1)</script>"
-    entry = DiscoveredImplementation(odd, odd, Availability.BROKEN, odd, odd)
+    entry = TestedImplementation(odd, "broken", odd, odd, odd)
     session = Session(
         checks=[{**CHECK, "implementation": odd, "optimizer": odd, "message": odd}],
         tests=[Test(f"{odd}::{odd}", "skipped", odd)],
         failures=[Failure(odd, "failed", odd, odd)],
-        entries=[entry],
+        implementations=[entry],
         command=odd,
     )
     words = Page(render(session))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loptbench.agreement.comparison import ORACLE
+from loptbench.discovery import oracle
 from loptbench.errors import LoptbenchError
 from loptbench.tasks import TASKS, Digits, definition, get_task, use_mnist
 from loptbench.tasks.idx import IMAGES, LABELS, read_mnist
@@ -95,8 +95,8 @@ def test_digits_are_then_on_mnist(mnist: Path, monkeypatch: pytest.MonkeyPatch) 
     assert task.n_parameters == 80 + 584 + 10 * 7 * 7 * 8 + 10
     assert definition(task) != before
     batch = task.sample("tune", 0, range(2))
-    loss, gradient = ORACLE.problems(batch, "float64", "cpu").loss_and_gradient(
-        batch.initial_parameters, 3
+    loss, gradient = (
+        oracle().problems(batch, "float64", "cpu").loss_and_gradient(batch.initial_parameters, 3)
     )
     assert np.all(np.isfinite(loss))
     assert gradient.shape == (2, task.n_parameters)

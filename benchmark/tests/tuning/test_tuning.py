@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loptbench.agreement.comparison import ORACLE, oracle_run
-from loptbench.discovery import get_implementation
+from loptbench.agreement.trajectories import oracle_run
+from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, baseline
 from loptbench.rollout.trajectory import meta_objective
@@ -55,7 +55,7 @@ def direct_score(
     batch = task.sample("tune", chosen.seed, range(chosen.n_problems))
     batch = batch.starting_at(batch.initial_parameters * (1 + disturbance))
     with np.errstate(all="ignore"):
-        run = oracle_run(baseline(kind, **values), batch, task.n_steps)
+        run = oracle_run(oracle(), baseline(kind, **values), batch, task.n_steps)
         score = float(np.mean(meta_objective(run.loss)))
     return score if np.isfinite(score) else np.inf
 
@@ -383,6 +383,6 @@ def test_it_does_not_matter_which_framework_tuned() -> None:
 @pytest.mark.harness
 def test_the_oracle_needs_no_sweep_of_its_own() -> None:
     task = Quadratic(n_steps=20)
-    ours = searched(ORACLE, task, "sgd", QUICK)
+    ours = searched(oracle(), task, "sgd", QUICK)
     theirs = searched(Sweeping(), task, "sgd", QUICK)
     assert np.array_equal(ours.score, theirs.score)

@@ -1,0 +1,67 @@
+"""JAX arrays from NumPy arrays, and back, and the precision that JAX computes in."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.implementations.jax.compiled import make_room
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """JAX computes in the precision of its arrays; the user's process keeps its own settings.
+
+    By default JAX turns float64 into float32, and on a GPU multiplies float32 matrices in TF32,
+    which has 10 of the 23 bits of a float32.
+    """
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        yield
+
+
+def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, called in full precision, with room for the programs that it compiles."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        make_room()
+        with full_precision():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """The precision and the device of arrays."""
+
+    dtype: str
+    device: jax.Device
+
+    def put(self, array: NDArray[Any]) -> jax.Array:
+        """A JAX array of this precision if the array is of floats; integers keep their type."""
+        array = np.asarray(array, self.dtype if array.dtype.kind == "f" else None)
+        placed: jax.Array = jax.device_put(array, self.device)
+        return placed
+
+    def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, jax.Array]:
+        """A JAX array of each array."""
+        return {name: self.put(array) for name, array in arrays.items()}
+
+
+def placement(dtype: str, device: str) -> Placement:
+    """The placement with these names, such as `float64` and `cpu`."""
+    return Placement(dtype, jax.devices(device)[0])
+
+
+def to_numpy(arrays: Mapping[str, jax.Array]) -> dict[str, NDArray[Any]]:
+    """A copy of each array as a NumPy array."""
+    return {name: np.array(array) for name, array in arrays.items()}

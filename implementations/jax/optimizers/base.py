@@ -1,0 +1,47 @@
+"""What the optimizer kinds in JAX have in common.
+
+States are (n_components, n_state), gradients (n_components,), and the hyperparameters of the
+hand-designed kinds are scalars.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+Parameters = Mapping[str, Array]
+Constants = Mapping[str, float]
+
+
+class Kind(Protocol):
+    """An optimizer kind as two pure functions; each module of this folder is one."""
+
+    def initial_state(self, p: Parameters, n_components: int, /) -> Array:
+        """h_0, (n_components, n_state)."""
+        ...
+
+    def step(
+        self, p: Parameters, constants: Constants, state: Array, gradient: Array, /
+    ) -> tuple[Array, Array]:
+        """h_{k+1} and Δ_k, from h_k and g_k."""
+        ...
+
+
+def zero_state(n_state: int) -> Callable[[Parameters, int], Array]:
+    """The `initial_state` of a kind whose state starts at zero."""
+
+    def initial_state(p: Parameters, n_components: int) -> Array:
+        return jnp.zeros((n_components, n_state), p["alpha"].dtype)
+
+    return initial_state
+
+
+def safe_sqrt(v: Array) -> Array:
+    """√v, with a derivative of 0 at v = 0.
+
+    √tiny stands in for √0. It is lost beside the epsilon that the optimizers add.
+    """
+    tiny = float(np.finfo(v.dtype).tiny)
+    return jnp.sqrt(jnp.where(v > tiny, v, jnp.where(v >= 0, tiny, v)))

@@ -1,0 +1,96 @@
+"""The outer step after the meta-gradient: penalty, clipping and Adam, with optax.
+
+`loptbench.protocol.MetaTrains.outer_step` has the equations. The memory of an outer state holds the
+leaves of optax's state in their order, as `000`, `001`, ….
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from loptbench.implementations.jax.arrays import Placement, to_numpy
+from loptbench.implementations.jax.compiled import compiled
+from loptbench.implementations.jax.optimizers import Parameters
+from loptbench.protocol import OuterSettings, OuterState
+
+
+def outer_optimizer(config: OuterSettings) -> optax.GradientTransformation:
+    """Clipping and Adam."""
+
+    def learning_rate(t: Array) -> Array:
+        # optax.exponential_decay computes this in float32, whatever the parameters are in.
+        return config.learning_rate * config.decay ** (t.astype(config.dtype) / config.decay_steps)
+
+    clips = {"elementwise": optax.clip, "global-norm": optax.clip_by_global_norm}
+    return optax.chain(
+        clips[config.clipping](config.clip),
+        optax.adam(learning_rate, config.beta1, config.beta2, config.epsilon),
+    )
+
+
+@compiled("config")
+def outer_update(
+    config: OuterSettings, p: Parameters, memory: optax.OptState, gradient: Parameters
+) -> tuple[Parameters, optax.OptState, Array]:
+    """The parameters and Adam's memory after one update; whether the gradient was finite."""
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in gradient.values()]))
+    norm = jnp.sqrt(sum(jnp.sum(array**2) for array in p.values()))
+    shrinkage = config.penalty / jnp.where(norm > 0, norm, 1)
+    gradient = jax.tree.map(lambda g, array: g + shrinkage * array, gradient, p)
+    updates, memory = outer_optimizer(config).update(gradient, memory)
+    return optax.apply_updates(p, updates), memory, finite
+
+
+@compiled("config")
+def outer_updates(
+    config: OuterSettings, p: Parameters, memory: optax.OptState, gradient: Parameters
+) -> tuple[Parameters, optax.OptState, Array]:
+    """`outer_update` of several seeds; every array has a leading axis for the seed."""
+    each: Callable[..., tuple[Parameters, optax.OptState, Array]] = jax.vmap(
+        partial(outer_update, config)
+    )
+    return each(p, memory, gradient)
+
+
+def to_jax(
+    outer: OuterState, placement: Placement, config: OuterSettings
+) -> tuple[dict[str, Array], optax.OptState]:
+    """The parameters, and optax's state with the leaves that are stored in the memory."""
+    parameters = placement.put_all(outer.parameters)
+    structure = jax.tree.structure(jax.eval_shape(outer_optimizer(config).init, parameters))
+    leaves = [placement.put(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
+    return parameters, jax.tree.unflatten(structure, leaves)
+
+
+def to_outer_state(parameters: Mapping[str, Array], memory: optax.OptState) -> OuterState:
+    """The outer state in NumPy; the inverse of `to_jax`."""
+    leaves = jax.tree.leaves(memory)
+    return OuterState(
+        to_numpy(parameters), {f"{i:03d}": np.array(leaf) for i, leaf in enumerate(leaves)}
+    )
+
+
+def stack(outers: Sequence[OuterState]) -> OuterState:
+    """Several outer states as one, with a leading axis for the seed.
+
+    In NumPy, because JAX takes as long for this as a GPU for the rest of an outer step.
+    """
+    first = outers[0]
+    return OuterState(
+        {name: np.stack([outer.parameters[name] for outer in outers]) for name in first.parameters},
+        {name: np.stack([outer.memory[name] for outer in outers]) for name in first.memory},
+    )
+
+
+def unstack(stacked: OuterState) -> list[OuterState]:
+    """The outer states that `stack` joined."""
+    n = len(next(iter(stacked.parameters.values())))
+    return [
+        OuterState(*({name: array[i, ...] for name, array in part.items()} for part in stacked))
+        for i in range(n)
+    ]

@@ -1,0 +1,90 @@
+"""Compiled inner loops: a step, its linearization, a whole run, and many runs side by side."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from loptbench.implementations.jax.compiled import compiled
+from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
+from loptbench.implementations.jax.program import Inputs, Program
+from loptbench.implementations.jax.tasks import loss_and_gradient
+
+Matrices = tuple[tuple[Array, Array], tuple[Array, Array]]
+Jacobian = Callable[[Array, Array], Matrices]
+
+
+@compiled("kind")
+def step(
+    kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array
+) -> tuple[Array, Array]:
+    """One step of every component."""
+    return KINDS[kind].step(p, constants, state, gradient)
+
+
+@compiled("kind")
+def linearize(
+    kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array
+) -> Matrices:
+    """((A, B), (C, D)) of every component."""
+
+    def step_of_component(h: Array, g: Array) -> tuple[Array, Array]:
+        next_state, update = KINDS[kind].step(p, constants, h[None], g[None])
+        return next_state[0], update[0]
+
+    jacobian: Jacobian = jax.vmap(jax.jacrev(step_of_component, argnums=(0, 1)))
+    return jacobian(state, gradient)
+
+
+def _scan(
+    program: Program, inputs: Inputs, p: Parameters, state: Array, x: Array, first: Array | int = 0
+) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+    def inner_step(
+        carry: tuple[Array, Array], k: Array
+    ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+        state, x = carry
+        loss, gradient = loss_and_gradient(program.task, program.shapes, inputs.arrays, x, k)
+        step = KINDS[program.kind].step
+        next_state, update = step(p, inputs.constants, state, gradient.reshape(-1))
+        update = update.reshape(x.shape)
+        return (next_state, x + update), (loss, x, gradient, state, update)
+
+    return jax.lax.scan(inner_step, (state, x), first + jnp.arange(program.n_steps))
+
+
+def _from_start(
+    program: Program, inputs: Inputs, p: Parameters, x0: Array
+) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+    state = KINDS[program.kind].initial_state(p, x0.size)
+    return _scan(program, inputs, p, state, x0)
+
+
+@compiled("program")
+def unroll(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> tuple[Array, ...]:
+    """The fields of a `Trajectory`."""
+    (state, x), (loss, xs, gradients, states, updates) = _from_start(program, inputs, p, x0)
+    xs = jnp.concatenate([xs, x[None]])
+    states = jnp.concatenate([states, state[None]])
+    return loss, xs, gradients, states, updates
+
+
+@compiled("program")
+def unroll_losses(program: Program, inputs: Inputs, p: Parameters, x0: Array) -> Array:
+    """The losses of a run; the compiler removes everything else."""
+    _, (loss, *_) = _from_start(program, inputs, p, x0)
+    return loss
+
+
+@compiled("program")
+def sweep(
+    program: Program, inputs: Inputs, p: Parameters, state: Array, x: Array, first: Array
+) -> tuple[Array, Array, Array]:
+    """Losses, parameters and states of many draws, each from its own first step, (n_draws,)."""
+
+    def one_draw(p: Parameters, state: Array, x: Array, first: Array) -> tuple[Array, Array, Array]:
+        (state, x), (loss, *_) = _scan(program, inputs, p, state, x, first)
+        return loss, x, state
+
+    many: Callable[..., tuple[Array, Array, Array]] = jax.vmap(one_draw, out_axes=(1, 0, 0))
+    return many(p, state, x, first)

@@ -1,0 +1,35 @@
+"""The optimizer kinds of the reference; `loptbench.optimizers` has the equations."""
+
+from collections.abc import Callable
+
+from loptbench.implementations.reference.optimizers.adam import Adam
+from loptbench.implementations.reference.optimizers.base import ReferenceOptimizer
+from loptbench.implementations.reference.optimizers.composed import Composed
+from loptbench.implementations.reference.optimizers.gru import GRU
+from loptbench.implementations.reference.optimizers.momentum import Momentum
+from loptbench.implementations.reference.optimizers.nesterov import Nesterov
+from loptbench.implementations.reference.optimizers.rmsprop import RMSProp
+from loptbench.implementations.reference.optimizers.sgd import SGD
+from loptbench.optimizers import OptimizerSpec
+
+KINDS: dict[str, Callable[[OptimizerSpec], ReferenceOptimizer]] = {
+    "gru": GRU,
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "composed": Composed,
+}
+
+__all__ = [
+    "GRU",
+    "KINDS",
+    "SGD",
+    "Adam",
+    "Composed",
+    "Momentum",
+    "Nesterov",
+    "RMSProp",
+    "ReferenceOptimizer",
+]

@@ -1,0 +1,113 @@
+"""The learned optimizer.
+
+s  = input_scale · g
+z  = sigmoid(W_z h + a_z s + b_z)
+r  = sigmoid(W_r h + a_r s + b_r)
+c  = tanh(W_c (r ∘ h) + a_c s + b_c)
+h' = z ∘ h + (1 − z) ∘ c
+Δ  = output_scale · (w · h' + b)
+"""
+
+import numpy as np
+from scipy.special import expit as sigmoid
+
+from loptbench.implementations.reference.optimizers.base import Array
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Linearization
+
+
+class GRU:
+    """The learned optimizer, a component-wise GRU."""
+
+    def __init__(self, spec: OptimizerSpec) -> None:
+        self.p = {name: np.asarray(array, np.float64) for name, array in spec.parameters.items()}
+        self.input_scale = spec.constants["input_scale"]
+        self.output_scale = spec.constants["output_scale"]
+
+    def initial_state(self, n_components: int) -> Array:
+        """h0 for every component, (n_components, n_state)."""
+        return np.tile(self.p["h0"], (n_components, 1))
+
+    def _gates(self, h: Array, gradient: Array) -> tuple[Array, Array, Array]:
+        p = self.p
+        s = self.input_scale * gradient[:, None]
+        z = sigmoid(h @ p["W_z"].T + p["a_z"] * s + p["b_z"])
+        r = sigmoid(h @ p["W_r"].T + p["a_r"] * s + p["b_r"])
+        c = np.tanh((r * h) @ p["W_c"].T + p["a_c"] * s + p["b_c"])
+        return z, r, c
+
+    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        """h' = z ∘ h + (1 − z) ∘ c;  Δ = output_scale · (w · h' + b)."""
+        z, _, c = self._gates(state, gradient)
+        new = z * state + (1 - z) * c
+        return new, self.output_scale * (new @ self.p["w"] + self.p["b"])
+
+    def linearize(self, state: Array, gradient: Array) -> Linearization:
+        """The derivatives of `step`, by the chain rule.
+
+        ∂r/∂h = diag(r(1 − r)) W_r                    ∂r/∂s = r(1 − r) a_r
+        ∂c/∂h = diag(1 − c²) W_c (diag(r) + diag(h) ∂r/∂h)
+        ∂c/∂s = (1 − c²) (a_c + W_c (h ∘ ∂r/∂s))
+        A = diag(z) + diag((h − c) z(1 − z)) W_z + diag(1 − z) ∂c/∂h
+        B = input_scale · ((h − c) z(1 − z) a_z + (1 − z) ∂c/∂s)
+        C = output_scale · wᵀA,  D = output_scale · wᵀB
+        """
+        p, h = self.p, state
+        z, r, c = self._gates(h, gradient)
+        slope_r, slope_c, slope_z = r * (1 - r), 1 - c**2, (h - c) * z * (1 - z)
+        eye = np.eye(h.shape[1])
+        rh_by_h = r[:, :, None] * eye + (h * slope_r)[:, :, None] * p["W_r"]
+        c_by_h = slope_c[:, :, None] * (p["W_c"] @ rh_by_h)
+        c_by_s = slope_c * (p["a_c"] + (h * slope_r * p["a_r"]) @ p["W_c"].T)
+        A = z[:, :, None] * eye + slope_z[:, :, None] * p["W_z"] + (1 - z)[:, :, None] * c_by_h
+        B = self.input_scale * (slope_z * p["a_z"] + (1 - z) * c_by_s)
+        C = self.output_scale * np.einsum("j,ijl->il", p["w"], A)
+        D = self.output_scale * B @ p["w"]
+        return Linearization(A, B, C, D)
+
+    def pullback(
+        self, state: Array, gradient: Array, state_bar: Array, update_bar: Array
+    ) -> tuple[Array, Array, dict[str, Array]]:
+        """The adjoints of h, of g, and of the parameters."""
+        p, h = self.p, state
+        z, r, c = self._gates(h, gradient)
+        new = z * h + (1 - z) * c
+        s = self.input_scale * gradient
+
+        # Δ = output_scale · (w · h' + b)
+        scaled = self.output_scale * update_bar
+        new_bar = state_bar + scaled[:, None] * p["w"]
+        adjoints = {"w": scaled @ new, "b": np.asarray(scaled.sum())}
+
+        # h' = z ∘ h + (1 − z) ∘ c;  c sees h through r ∘ h
+        pre_c_bar = new_bar * (1 - z) * (1 - c**2)
+        rh_bar = pre_c_bar @ p["W_c"]
+        pre_r_bar = rh_bar * h * r * (1 - r)
+        pre_z_bar = new_bar * (h - c) * z * (1 - z)
+        h_bar = new_bar * z + rh_bar * r + pre_r_bar @ p["W_r"] + pre_z_bar @ p["W_z"]
+
+        s_bar = np.zeros_like(gradient)
+        for gate, pre_bar, inputs in (
+            ("z", pre_z_bar, h),
+            ("r", pre_r_bar, h),
+            ("c", pre_c_bar, r * h),
+        ):
+            adjoints[f"W_{gate}"] = pre_bar.T @ inputs
+            adjoints[f"a_{gate}"] = s @ pre_bar
+            adjoints[f"b_{gate}"] = pre_bar.sum(axis=0)
+            s_bar += pre_bar @ p[f"a_{gate}"]
+        return h_bar, self.input_scale * s_bar, adjoints
+
+    def initial_state_pullback(self, state_bar: Array) -> dict[str, Array]:
+        """The adjoints of the parameters that `initial_state` uses."""
+        return {"h0": state_bar.sum(axis=0)}
+
+    def rounding_scale(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        """The sizes of the terms of h' and Δ.
+
+        A unit is a mean of h and a tanh: 1, or |h| if that is larger. The update adds w · h' term
+        by term.
+        """
+        unit = np.maximum(1.0, np.abs(state).max(axis=1, keepdims=True))
+        readout = np.abs(self.p["w"]).sum() * unit[:, 0] + np.abs(self.p["b"])
+        return np.broadcast_to(unit, state.shape), np.abs(self.output_scale) * readout

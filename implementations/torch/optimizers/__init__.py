@@ -1,0 +1,27 @@
+"""The optimizer kinds in PyTorch; `loptbench.optimizers` has the equations.
+
+Each module has two pure functions, `initial_state` and `step`; see `Kind`.
+"""
+
+from loptbench.implementations.torch.optimizers import (
+    adam,
+    composed,
+    gru,
+    momentum,
+    nesterov,
+    rmsprop,
+    sgd,
+)
+from loptbench.implementations.torch.optimizers.base import Constants, Kind, Parameters
+
+KINDS: dict[str, Kind] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "rmsprop": rmsprop,
+    "adam": adam,
+    "composed": composed,
+    "gru": gru,
+}
+
+__all__ = ["KINDS", "Constants", "Kind", "Parameters"]

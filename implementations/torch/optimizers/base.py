@@ -1,0 +1,51 @@
+"""What the optimizer kinds in PyTorch have in common.
+
+States are (..., n_components, n_state) and gradients (..., n_components). The hyperparameters of
+the hand-designed kinds are (...). Leading axes, if there are any, are independent optimizers.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Parameters = Mapping[str, Tensor]
+Constants = Mapping[str, float]
+
+
+class Kind(Protocol):
+    """An optimizer kind as two pure functions; each module of this folder is one."""
+
+    def initial_state(self, p: Parameters, n_components: int, /) -> Tensor:
+        """h_0, (..., n_components, n_state)."""
+        ...
+
+    def step(
+        self, p: Parameters, constants: Constants, state: Tensor, gradient: Tensor, /
+    ) -> tuple[Tensor, Tensor]:
+        """h_{k+1} and Δ_k, from h_k and g_k."""
+        ...
+
+
+def zero_state(n_state: int) -> Callable[[Parameters, int], Tensor]:
+    """The `initial_state` of a kind whose state starts at zero."""
+
+    def initial_state(p: Parameters, n_components: int) -> Tensor:
+        alpha = p["alpha"]
+        return alpha.new_zeros(*alpha.shape, n_components, n_state)
+
+    return initial_state
+
+
+def per_component(p: Parameters, *names: str) -> list[Tensor]:
+    """Hyperparameters by name, (..., 1), so that they broadcast over components."""
+    return [p[name].unsqueeze(-1) for name in names]
+
+
+def safe_sqrt(v: Tensor) -> Tensor:
+    """√v, with a derivative of 0 at v = 0.
+
+    √tiny stands in for √0. It is lost beside the epsilon that the optimizers add.
+    """
+    return v.clamp(min=torch.finfo(v.dtype).tiny).sqrt()

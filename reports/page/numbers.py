@@ -1,0 +1,42 @@
+"""How numbers are written in a page."""
+
+import math
+from typing import Any
+
+MISSING = "–"
+SIGNIFICANT_DIGITS = 4
+
+
+def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
+    """A value as a page shows it; what is missing is a dash.
+
+    >>> [number_text(value) for value in (0.123456, 1e-9, 12, float("inf"), float("nan"), "adam")]
+    ['0.1235', '1e-09', '12', '∞', '–', 'adam']
+    """
+    if value is None or value != value or str(value) == "<NA>":
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.{digits}g}"
+
+
+def exact_text(value: Any) -> str:
+    """A number with all its digits, where a page shows fewer; else nothing."""
+    if not isinstance(value, float) or math.isnan(value):
+        return ""
+    exact = f"{value:.9g}".replace("inf", "Infinity")
+    return "" if exact == number_text(value) else exact
+
+
+def interval_text(low: Any, high: Any) -> str:
+    """An interval in words, or a dash.
+
+    >>> interval_text(0.5, 1.25)
+    '0.5 to 1.25'
+    """
+    ends = [number_text(low), number_text(high)]
+    return MISSING if MISSING in ends else " to ".join(ends)
