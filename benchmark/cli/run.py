@@ -13,6 +13,7 @@ from loptbench.cli.report import write_report
 from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
+from loptbench.results.plain import plain_records, typed_verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.storage.weights import Checkpoint, load_checkpoint
 from loptbench.study.execution import run_trials
@@ -103,8 +104,8 @@ def measure(
     results = Store.create(store)
     with progress("loptbench", len(trials)) as tell:
         records = run_trials(trials, results, entries, tell, jobs)
-    verdicts = judge_all(evidence_of(records))
-    results.put_verdicts([verdict.as_dict() for verdict in verdicts], records)
+    verdicts = judge_all(evidence_of(plain_records(records)))
+    results.put_verdicts([typed_verdict(verdict.as_dict()) for verdict in verdicts], records)
     failed = _summarize(records, entries)
     _summarize_claims(verdicts)
     if report_path is not None:
@@ -163,9 +164,7 @@ def _summarize(records: list[Record], entries: list[DiscoveredImplementation]) -
             click.echo(f"{entry.name}: {entry.availability}: {entry.reason}")
     for record in records:
         if record.status is not TrialStatus.OK:
-            key = record.key
-            what = "{trial} of {optimizer} on {task} in {implementation}, {dtype}".format_map(key)
-            click.echo(f"{record.status}: {what}: {record.message}")
+            click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
     counts = Counter(str(record.status) for record in records)
     click.echo(", ".join(f"{counts[str(status)]} {status}" for status in TrialStatus))
     return counts[str(TrialStatus.FAILED)] + sum(

@@ -1,5 +1,6 @@
 """`loptbench zoo`."""
 
+import math
 import sys
 from itertools import groupby
 
@@ -78,9 +79,9 @@ def _kin(member: Member) -> tuple[str, str, str]:
 
 
 def _line(one: Verification) -> str:
-    low, high = one.ratio["low"], one.ratio["high"]
-    interval = "no interval" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
-    ratio = "not finite" if one.ratio["ratio"] is None else f"{one.ratio['ratio']:.3f}"
+    low, high = one.ratio.low, one.ratio.high
+    interval = f"[{low:.3f}, {high:.3f}]" if math.isfinite(low + high) else "no interval"
+    ratio = f"{one.ratio.ratio:.3f}" if math.isfinite(one.ratio.ratio) else "not finite"
     said = f"{one.n_diverged} diverged" if one.n_diverged else "better" if one.better else ""
     return (
         f"{one.member.name:28} {one.validation:10.4f} ({one.recorded:.4f})"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
+from loptbench.results.schema.keys import OptimizerId, Role
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, Task, get_task
 from loptbench.zoo.catalogue import representatives, shipped
@@ -28,8 +29,8 @@ class Case:
     """An optimizer on a batch of problems.
 
     Attributes:
-        label: name of the optimizer in messages.
-        spec: the optimizer.
+            optimizer: the optimizer's role and name.
+            spec: the optimizer.
         task: the task, small enough for many runs of the oracle.
         batch: problems of `task`.
         full: problems of the task at its default size; `batch` if that is small enough.
@@ -37,13 +38,18 @@ class Case:
         near_minimum: parameters with a low loss on each problem of `batch`, in their shape.
     """
 
-    label: str
+    optimizer: OptimizerId
     spec: OptimizerSpec
     task: Task
     batch: ProblemBatch
     full: ProblemBatch
     other: ProblemBatch
     near_minimum: NDArray[np.float64]
+
+    @property
+    def label(self) -> str:
+        """How messages name the optimizer."""
+        return str(self.optimizer)
 
     @property
     def n_steps(self) -> int:
@@ -103,6 +109,7 @@ def cases(
     if checkpoints is None:
         checkpoints = {name: shipped(name) for name in representatives(["quadratic"])}
     specs: dict[str, OptimizerSpec] = {}
+    learned: dict[str, OptimizerSpec] = {}
     if kind == "gru":
         specs["random gru"] = random_gru(7, seed, *GRU_SCALES[task_name])
         if task_name == "quadratic":
@@ -110,7 +117,7 @@ def cases(
             specs["random gru of 1 unit"] = one_unit
         for name, checkpoint in checkpoints.items():
             if checkpoint.task == task_name:
-                specs[f"checkpoint {name}"] = checkpoint.optimizer
+                learned[name] = checkpoint.optimizer
     elif kind == "composed" and task_name == "quadratic":
         # This kind is checked for its step only, so one task is enough.
         specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
@@ -119,7 +126,11 @@ def cases(
         specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
     task: Any = get_task(task_name)  # every task is hashable: a frozen dataclass
     problems = _problems(task, seed)
-    return [Case(label, spec, *problems) for label, spec in specs.items()]
+    return [
+        Case(OptimizerId(role=role, name=name), spec, *problems)
+        for role, named in ((Role.CASE, specs), (Role.CHECKPOINT, learned))
+        for name, spec in named.items()
+    ]
 
 
 EXAMPLES: dict[str, dict[str, float]] = {

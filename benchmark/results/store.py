@@ -1,83 +1,56 @@
-"""The store of results: one record per trial, named by the hash of what determines it.
+"""The store of results: one record for each trial, named by the hash of its key.
 
 A store is a folder with a marker file, `loptbench-store.json`, and a folder `records` of JSON
-files. Records are written to a temporary file and renamed, so an interruption leaves only whole
-ones, and a run goes on from what is there.
+files. Each record is written to a temporary file that is then renamed, so an interruption leaves
+whole records only, and the next run continues from them.
 """
 
-import dataclasses
-import enum
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic_core import from_json
+from pydantic import BaseModel, ValidationError
 
 from loptbench.errors import LoptbenchError, StoreError
+from loptbench.results.plain import PlainRecord
+from loptbench.results.schema.base import Model, field, first_problem
+from loptbench.results.schema.keys import TrialKey
+from loptbench.results.schema.plan import Plan
+from loptbench.results.schema.records import Record, TrialStatus
+from loptbench.results.schema.verdicts import Verdict, Verdicts
 from loptbench.storage.files import write_atomically
 
-FORMAT_VERSION = 1
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["FORMAT_VERSION", "MARKER", "Record", "Store", "TrialStatus"]
+
+FORMAT_VERSION = 2
+"""Version 1 held untyped results, and the optimizer's role as part of its name."""
+
 MARKER = "loptbench-store.json"
 
-
-class TrialStatus(enum.StrEnum):
-    """How a trial ended."""
-
-    OK = "ok"
-    FAILED = "failed"
-    DIVERGED = "diverged"
+_Any = TypeVar("_Any", bound=BaseModel)
 
 
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """The result of one trial.
+class Marker(Model):
+    """The file that makes a folder a store."""
 
-    Attributes:
-        key: what determines the result: kind of trial, implementation, optimizer, weights hash,
-            task, seed, dtype, device, versions, code hash, configuration.
-        status: how it ended.
-        message: why it failed or diverged, in a sentence; empty otherwise.
-        result: what was found, as plain JSON values; what is not finite is None.
-        provenance: machine, commit, versions: what explains the result without determining it.
-    """
-
-    key: Mapping[str, Any]
-    status: TrialStatus
-    message: str
-    result: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The record's file name without its ending."""
-        return key_hash(self.key)
-
-
-def key_hash(key: Mapping[str, Any]) -> str:
-    """The name of the record of a trial: a hash of all that determines it."""
-    return hashlib.sha256(_to_json(key)).hexdigest()[:32]
-
-
-def _to_json(value: Any) -> bytes:
-    text = json.dumps(_plain(value), sort_keys=True, allow_nan=False, separators=(",", ":"))
-    return text.encode() + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None  # JSON has no NaN and no infinity
-    return value
+    format_version: int = field("version of the format of the store's files")
 
 
 class Store:
-    """A results folder."""
+    """A results folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = Store.create(Path(folder) / "results")
+    ...     store.records()
+    ([], [])
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,7 +58,7 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path) -> "Store":
-        """Open a store, making it first if the folder is empty or does not exist.
+        """Open a store; make it first if the folder is empty or does not exist.
 
         Raises:
             StoreError: the folder holds something else, or cannot be written.
@@ -105,7 +78,7 @@ class Store:
                     f"cannot make a store at {folder}: {error.strerror}; choose another folder"
                 ) from error
             store = cls(folder)
-            store._write(folder / MARKER, {"format_version": FORMAT_VERSION})
+            store._write(folder / MARKER, Marker(format_version=FORMAT_VERSION))
         if not os.access(folder, os.W_OK):
             raise StoreError(f"the store {folder} cannot be written; choose another folder")
         try:
@@ -119,32 +92,40 @@ class Store:
         """Open a store that exists.
 
         Raises:
-            StoreError: there is none, or it is of a newer format.
+            StoreError: there is none, or its format is older or newer.
         """
         marker = folder / MARKER
         if not marker.is_file():
-            what = "is not a loptbench store" if folder.exists() else "does not exist"
-            raise StoreError(f"{folder} {what}; make one with 'loptbench run --store {folder}'")
-        version = _read_json(marker).get("format_version")
-        if version != FORMAT_VERSION:
+            problem = "is not a loptbench store" if folder.exists() else "does not exist"
+            raise StoreError(f"{folder} {problem}; make one with 'loptbench run --store {folder}'")
+        version = _read(marker, Marker).format_version
+        if version < FORMAT_VERSION:
             raise StoreError(
-                f"{folder} has store format version {version!r}; this loptbench reads "
+                f"{folder} has store format version {version}; this loptbench reads "
+                f"{FORMAT_VERSION}, in which results have types and optimizers have roles. Its "
+                "records were computed by other code and cannot be used: call "
+                f"'loptbench run --store {folder}-{FORMAT_VERSION}' to compute them again, or read "
+                "them with the loptbench that wrote them"
+            )
+        if version > FORMAT_VERSION:
+            raise StoreError(
+                f"{folder} has store format version {version}; this loptbench reads "
                 f"{FORMAT_VERSION}: install the loptbench that wrote it, or a newer one"
             )
         return cls(folder)
 
-    def _write(self, path: Path, value: Any) -> None:
+    def _write(self, path: Path, value: BaseModel) -> None:
         try:
-            write_atomically(path, _to_json(value))
+            write_atomically(path, to_bytes(value))
         except LoptbenchError as error:
             raise StoreError(str(error)) from error
 
     def _path(self, name: str) -> Path:
         return self.records_folder / f"{name}.json"
 
-    def get(self, key: Mapping[str, Any]) -> Record | None:
-        """The record of a trial, or None if it has not been run, or its file is damaged."""
-        path = self._path(key_hash(key))
+    def get(self, key: TrialKey) -> Record | None:
+        """The record of a trial; None if it has not been run or its file is damaged."""
+        path = self._path(key.name)
         if not path.exists():
             return None
         try:
@@ -153,64 +134,21 @@ class Store:
             return None
 
     def put(self, record: Record) -> None:
-        """Write a record; a damaged file in its place is kept, with the ending .damaged."""
+        """Write a record. A damaged file in its place is kept, with the ending .damaged.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
         path = self._path(record.name)
         if path.exists() and self.get(record.key) is None:
             path.replace(path.with_suffix(".damaged"))
-        self._write(path, dataclasses.asdict(record))
-
-    def put_plan(self, plan: Mapping[str, Any]) -> None:
-        """Write down what a run is going to do, so that a report can say how far it came."""
-        self._write(self.folder / "plan.json", plan)
-
-    def put_verdicts(
-        self, verdicts: Sequence[Mapping[str, Any]], records: Iterable[Record]
-    ) -> None:
-        """Write down what records say of the claims, and which records those are."""
-        told = {"verdicts": verdicts, "drawn_from": self._digest(records)}
-        self._write(self.folder / "verdicts.json", told)
-
-    def _digest(self, records: Iterable[Record]) -> str:
-        """A hash of the files of these records."""
-        found = hashlib.sha256()
-        for name in sorted({record.name for record in records}):
-            found.update(name.encode())
-            found.update(self._path(name).read_bytes())
-        return found.hexdigest()
-
-    def verdicts_are_of(self, records: Iterable[Record]) -> bool:
-        """Whether the store's verdicts were drawn from these of its records, as they are now."""
-        told = _read_json(self.folder / "verdicts.json").get("drawn_from")
-        return bool(told == self._digest(records))
-
-    def verdicts(self) -> list[Mapping[str, Any]]:
-        """The verdicts of the last run; none if it did not come so far.
-
-        Raises:
-            StoreError: the file is damaged.
-        """
-        path = self.folder / "verdicts.json"
-        if not path.exists():
-            return []
-        found = _read_json(path).get("verdicts")
-        if not isinstance(found, list):
-            raise StoreError(f"{path} is damaged: it holds no list of verdicts; run again")
-        return found
-
-    def plan(self) -> Mapping[str, Any]:
-        """What the last run was going to do; empty if that is not known.
-
-        Raises:
-            StoreError: the file is damaged.
-        """
-        path = self.folder / "plan.json"
-        return _read_json(path) if path.exists() else {}
+        self._write(path, record)
 
     def records(self) -> tuple[list[Record], list[str]]:
-        """Every record, by name, and a sentence for each file that is not one."""
+        """Every record, by name, and a sentence for each file that holds none."""
         records, problems = [], []
         if not self.records_folder.is_dir():
-            problems.append(f"{self.records_folder} is not there, or not a folder")
+            problems.append(f"{self.records_folder} does not exist, or is not a folder")
         for path in sorted(self.records_folder.glob("*.json")):
             try:
                 records.append(_read_record(path))
@@ -218,34 +156,101 @@ class Store:
                 problems.append(str(error))
         return records, problems
 
+    def put_plan(self, plan: Plan) -> None:
+        """Write down what a run is going to do; a report then knows what is missing."""
+        self._write(self.folder / "plan.json", plan)
 
-def _read_json(path: Path) -> dict[str, Any]:
+    def plan(self) -> Plan | None:
+        """What the last run was going to do; None if no run has begun.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = self.folder / "plan.json"
+        return _read(path, Plan) if path.exists() else None
+
+    def put_verdicts(self, verdicts: Sequence[Verdict], records: Iterable[Record]) -> None:
+        """Write verdicts, with a hash of the records that they are drawn from."""
+        content = Verdicts(verdicts=tuple(verdicts), drawn_from=self._digest(records))
+        self._write(self.folder / "verdicts.json", content)
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts of the last run; none if it was interrupted before.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = self.folder / "verdicts.json"
+        return _read(path, Verdicts).verdicts if path.exists() else ()
+
+    def verdicts_are_of(self, records: Iterable[Record | PlainRecord]) -> bool:
+        """Whether the verdicts were drawn from exactly these records, as they are now.
+
+        Raises:
+            StoreError: the file of the verdicts is missing or damaged.
+        """
+        drawn_from = _read(self.folder / "verdicts.json", Verdicts).drawn_from
+        return drawn_from == self._digest(records)
+
+    def _digest(self, records: Iterable[Record | PlainRecord]) -> str:
+        """A hash of the files of these records."""
+        digest = hashlib.sha256()
+        for name in sorted({record.name for record in records}):
+            digest.update(name.encode())
+            digest.update(self._path(name).read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """The names of the frames.
+
+        >>> Store(Path("results")).frames[:3]
+        ('trials', 'evaluations', 'ratios')
+        """
+        from loptbench.results.frames import FRAMES
+
+        return tuple(FRAMES)
+
+    def frame(self, name: str) -> "DataFrame":
+        """One kind of result as a table, such as `store.frame("ratios")`.
+
+        `loptbench.results.frames.FRAMES[name].columns` describes its columns.
+
+        Raises:
+            StoreError: there is no frame of this name.
+        """
+        from loptbench.results.frames import frame
+
+        return frame(self, name)
+
+
+def to_bytes(value: BaseModel) -> bytes:
+    r"""A model as JSON: equal models give equal bytes.
+
+    >>> to_bytes(Marker(format_version=2))
+    b'{"format_version":2}\n'
+    """
+    content = value.model_dump(mode="json")
+    text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def _read(path: Path, kind: type[_Any]) -> _Any:
     try:
-        value = from_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes(), strict=True)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path} is damaged: {error}; remove it and run again") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{path} is damaged: it holds no object; remove it and run again")
-    return value
+    except ValidationError as error:
+        raise StoreError(
+            f"{path} is damaged: {first_problem(error)}; remove it and run again"
+        ) from error
 
 
 def _read_record(path: Path) -> Record:
-    value = _read_json(path)
-    try:
-        record = Record(
-            value["key"],
-            TrialStatus(value["status"]),
-            value["message"],
-            value["result"],
-            value["provenance"],
-        )
-    except (KeyError, ValueError) as error:
-        raise StoreError(f"{path} is not a record ({error}); remove it and run again") from error
-    for part in ("key", "result", "provenance"):
-        if not isinstance(value[part], dict):
-            raise StoreError(f"{path} is not a record (its {part} is no object); remove it")
+    record = _read(path, Record)
     if record.name != path.stem:
-        raise StoreError(f"{path} is not the record its name says; remove it and run again")
+        raise StoreError(
+            f"{path} is damaged: its name should be the hash of its key, {record.name}; remove it "
+            "and run again"
+        )
     return record

@@ -1,4 +1,4 @@
-"""Running the trials whose record is not there yet, in several processes."""
+"""Running the trials that have no record yet, in several processes."""
 
 import os
 import signal
@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pickle import PicklingError
-from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
@@ -14,8 +13,11 @@ from loptbench.discovery import DiscoveredImplementation
 from loptbench.errors import LoptbenchError, StoreError
 from loptbench.progress import Report
 from loptbench.results.provenance import machine
-from loptbench.results.store import Record, Store, TrialStatus, key_hash
-from loptbench.study.trials import Result, Trial
+from loptbench.results.schema.keys import TrialKind
+from loptbench.results.schema.plan import ImplementationState, Plan
+from loptbench.results.schema.records import Provenance, Record, TrialStatus
+from loptbench.results.store import Store
+from loptbench.study.trials import Trial, TrialOutcome
 from loptbench.tasks import TASKS, Task
 
 JOBS = min(2, os.cpu_count() or 1)
@@ -30,64 +32,66 @@ def run_trials(
     report: Report = lambda *_: None,
     jobs: int = 1,
 ) -> list[Record]:
-    """Run what is not in the store yet, and return the records of all trials, in order.
+    """Run the trials without a record, and return the records of all trials, in order.
 
-    Each record is written as soon as its trial ends: interrupted, the next call goes on from there.
+    Each record is written as soon as its trial ends: an interrupted run is continued.
 
     Args:
-        trials: what there is to find out.
-        store: where records are and go.
+        trials: the trials.
+        store: the store of the records.
         entries: the implementations, for the plan.
-        report: told how many trials are done, and which one was the last.
-        jobs: in how many processes; 1 for this one.
+        report: called with the number of trials done and the last one.
+        jobs: number of processes; 1 means this process.
 
     Raises:
         LoptbenchError: the store cannot be written, a process died, or an implementation cannot be
             handed to another process.
     """
     store.put_plan(
-        {
-            "trials": [{**trial.key, "record": key_hash(trial.key)} for trial in trials],
-            "implementations": [
-                {"name": e.name, "availability": str(e.availability), "reason": e.reason}
-                for e in entries
-            ],
-        }
+        Plan(
+            trials=tuple(trial.key for trial in trials),
+            implementations=tuple(
+                ImplementationState(
+                    name=entry.name, availability=str(entry.availability), reason=entry.reason
+                )
+                for entry in entries
+            ),
+        )
     )
     missing = [trial for trial in trials if store.get(trial.key) is None]
     done = len(trials) - len(missing)
     report(done, f"{done} are there already" if done else "")
-    for ended in _run_all(_scopes(missing), store, jobs):
+    for ended in _run_all(_groups(missing), store, jobs):
         done += len(ended)
         report(done, ended[-1])
     records = [store.get(trial.key) for trial in trials]
-    found = [record for record in records if record is not None]
-    if len(found) < len(trials):
+    present = [record for record in records if record is not None]
+    if len(present) < len(trials):
         raise StoreError(f"records vanished from {store.folder} during the run; run again")
-    return found
+    return present
 
 
-def _scopes(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Trials that share what takes long to find out, together: the baselines of an evaluation."""
-    scopes: dict[Any, list[Trial]] = {}
+def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
+    """Trials that share a long computation, together: the baselines of an evaluation."""
+    groups: dict[tuple[str, ...], list[Trial]] = {}
     for trial in trials:
         key = trial.key
-        scope: Any = key_hash(key)
-        if key["trial"] == "evaluation":
-            scope = key["implementation"], key["task"]
-        scopes.setdefault(scope, []).append(trial)
-    return list(scopes.values())
+        group: tuple[str, ...] = (key.name,)
+        if key.trial is TrialKind.EVALUATION:
+            group = key.implementation, key.task
+        groups.setdefault(group, []).append(trial)
+    return list(groups.values())
 
 
-def _run_all(scopes: Sequence[Sequence[Trial]], store: Store, jobs: int) -> Iterator[list[str]]:
-    """Run them all; yields the names of the trials of each scope when it has ended."""
+def _run_all(groups: Sequence[Sequence[Trial]], store: Store, jobs: int) -> Iterator[list[str]]:
+    """Run them all; yields the descriptions of a group's trials when the group has ended."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
     store = Store(store.folder.resolve())  # a process that is kept may be in another folder
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
         # Large arrays travel as they are, not as files in memory that cannot be written to.
         pool = Parallel(return_as="generator_unordered", max_nbytes=None, pre_dispatch=jobs)
         try:
-            yield from pool(delayed(_run)(scope, store, TASKS, os.getpid()) for scope in scopes)
+            yield from pool(delayed(_run)(group, store, TASKS, os.getpid()) for group in groups)
         except BrokenProcessPool as error:
             raise LoptbenchError(
                 "a process that ran trials died, perhaps for want of memory; call again, with "
@@ -111,14 +115,22 @@ def _run(
     TASKS.update(tasks)  # in another process, `digits` is not yet on the user's MNIST
     for trial in trials:
         start = time.monotonic()
-        result = _guarded(trial)
-        seconds = round(time.monotonic() - start, 3)
-        store.put(Record(trial.key, *result, {**machine(), "seconds": seconds}))
-    return [trial.words for trial in trials]
+        status, message, result = _guarded(trial)
+        provenance = Provenance(**machine(), seconds=round(time.monotonic() - start, 3))
+        store.put(
+            Record(
+                key=trial.key,
+                status=status,
+                message=message,
+                result=result,
+                provenance=provenance,
+            )
+        )
+    return [str(trial.key) for trial in trials]
 
 
-def _guarded(trial: Trial) -> Result:
+def _guarded(trial: Trial) -> TrialOutcome:
     try:
         return trial.run()
     except Exception as error:
-        return TrialStatus.FAILED, f"raised {type(error).__name__}: {error}", {}
+        return TrialStatus.FAILED, f"raised {type(error).__name__}: {error}", None

@@ -1,5 +1,6 @@
-"""The trials that measure mechanisms, in every implementation by itself."""
+"""The mechanism trials: the probes of every optimizer in each implementation."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -7,83 +8,105 @@ from loptbench.discovery import DiscoveredImplementation, oracle
 from loptbench.mechanisms.analysis import Analysis, analyze
 from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.optimizers import OptimizerSpec, momentum, sgd
-from loptbench.results.store import TrialStatus
+from loptbench.results.schema.keys import OptimizerId, Role, TrialKind
+from loptbench.results.schema.mechanisms import MechanismsResult
+from loptbench.results.schema.records import TrialStatus
 from loptbench.rollout.evaluation import problems_at_once
 from loptbench.rollout.trajectory import run
 from loptbench.storage.weights import Checkpoint, weights_hash
-from loptbench.study.trials import Result, Trial, bind, comparison_dict, learned, trial_key
+from loptbench.study.trials import (
+    Trial,
+    TrialOutcome,
+    bind,
+    comparison_result,
+    learned,
+    trial_key,
+)
 from loptbench.tasks import get_task
 from loptbench.tuning.tuned_file import Tuned
 
 N_ANALYSIS = 64
+"""Number of problems on which mechanisms are measured, if memory allows."""
 
 CONTROLS = {"sgd": sgd(0.1), "momentum": momentum(0.1, 0.9)}
-"""Optimizers whose momentum is known: 0, and beta."""
+"""Optimizers whose momentum index is known: 0, and beta."""
 
 
-class Expected:
-    """The oracle's analyses, each made when it is first asked for, and kept for the others."""
+class OracleAnalyses:
+    """The oracle's analyses, each made when first needed, and kept."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, int], Analysis] = {}
+        self._analyses: dict[tuple[str, str, int], Analysis] = {}
 
     def of(self, spec: OptimizerSpec, task: str, seed: int) -> Analysis:
-        """What the oracle finds of an optimizer on a task."""
+        """The oracle's analysis of an optimizer on a task."""
         key = (weights_hash(spec), task, seed)
-        if key not in self._found:
-            self._found[key] = _measured(oracle(), spec, task, seed)
-        return self._found[key]
+        if key not in self._analyses:
+            self._analyses[key] = _analyze(oracle(), spec, task, seed)
+        return self._analyses[key]
 
 
 def mechanism_trials(
     entry: DiscoveredImplementation,
     checkpoints: Mapping[str, Checkpoint],
-    together: Collection[str],
+    shared: Collection[str],
     tuned: Tuned | None,
     seed: int,
     tasks: Collection[str],
-    expected: Expected,
+    oracle: OracleAnalyses,
 ) -> Iterator[Trial]:
     """The mechanism trials of one implementation.
 
     Args:
         entry: the implementation.
         checkpoints: the learned optimizers that it measures, by name.
-        together: those that all implementations measure, and are held together on.
-        tuned: the baselines, if it is the one to measure them; else None.
-        seed: the seed of the evaluation problems.
-        tasks: the tasks.
-        expected: what the oracle finds.
+        shared: the names of those that are compared with the oracle.
+        tuned: the baselines, if this implementation is to measure them; else None.
+        seed: the seed of the problems.
+        tasks: the tasks' names.
+        oracle: the oracle's analyses.
     """
-    one = entry.implementation
-    labels = {f"checkpoint {name}" for name in together}
+    implementation = entry.implementation
     wanted = [
-        (label, spec, task, label in labels) for label, spec, task, _ in learned(checkpoints, tasks)
+        (one.optimizer, one.spec, one.task, one.name in shared)
+        for one in learned(checkpoints, tasks)
     ]
-    wanted += [(label, spec, "quadratic", True) for label, spec in CONTROLS.items()]
+    wanted += [
+        (OptimizerId(role=Role.CONTROL, name=name), spec, "quadratic", True)
+        for name, spec in CONTROLS.items()
+    ]
     if tuned is not None:
         wanted += [
-            (f"tuned {found.kind}", found.spec, task, False)
+            (OptimizerId(role=Role.TUNED, name=baseline.kind), baseline.spec, task, False)
             for task in tasks
-            for found in tuned.of(get_task(task))
+            for baseline in tuned.of(get_task(task))
         ]
-    for label, spec, task, is_held in wanted:
-        if task in tasks and task in one.tasks and spec.kind in one.optimizers:
-            key = trial_key(entry, "mechanisms", label, spec, task, seed, "float64")
-            key |= {"n_problems": analysis_size(spec.n_state, task), "held": is_held}
-            yield Trial(
-                key, bind(_mechanisms, one, spec, task, seed, expected if is_held else None)
+    for optimizer, spec, task, compared in wanted:
+        is_offered = task in implementation.tasks and spec.kind in implementation.optimizers
+        if task in tasks and is_offered:
+            key = trial_key(
+                entry,
+                TrialKind.MECHANISMS,
+                optimizer,
+                spec,
+                task,
+                seed,
+                "float64",
+                n_problems=analysis_size(spec.n_state, task),
+                compared_with_oracle=compared,
             )
+            expected = oracle if compared else None
+            yield Trial(key, bind(_measure, implementation, spec, task, seed, expected))
 
 
 def analysis_size(n_state: int, task_name: str) -> int:
-    """How many problems an optimizer's mechanisms are measured on: as many as memory allows."""
+    """Number of problems on which an optimizer is analyzed: as many as fit into memory."""
     task = get_task(task_name)
     batch = task.sample("evaluate", 0, [0])
     return min(N_ANALYSIS, problems_at_once(n_state, batch, task.n_steps))
 
 
-def _measured(
+def _analyze(
     implementation: Any,
     spec: OptimizerSpec,
     task_name: str,
@@ -102,16 +125,17 @@ def _measured(
     )
 
 
-def _mechanisms(
-    implementation: Any, spec: OptimizerSpec, task: str, seed: int, expected: Expected | None
-) -> Result:
-    wanted = None if expected is None else expected.of(spec, task, seed)
-    found = _measured(implementation, spec, task, seed, wanted)
-    result = found.as_dict()
-    if wanted is None:
+def _measure(
+    implementation: Any, spec: OptimizerSpec, task: str, seed: int, oracle: OracleAnalyses | None
+) -> TrialOutcome:
+    expected = None if oracle is None else oracle.of(spec, task, seed)
+    analysis = _analyze(implementation, spec, task, seed, expected)
+    result = MechanismsResult.model_validate_json(json.dumps(analysis.as_dict(), allow_nan=False))
+    if expected is None:
         return TrialStatus.OK, "", result
-    compared = compare_analyses(found, wanted)
-    result["agreement"] = [comparison_dict(c, False) for c in compared]
+    compared = compare_analyses(analysis, expected)
+    agreement = tuple(comparison_result(comparison) for comparison in compared)
+    result = result.model_copy(update={"agreement": agreement})
     deviations = [comparison.deviation for comparison in compared if not comparison.ok]
     if deviations:
         return TrialStatus.FAILED, deviations[0], result

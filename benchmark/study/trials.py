@@ -1,4 +1,4 @@
-"""What a trial is: one thing to find out, the key that names its record, and how."""
+"""A trial: one measurement, the key that names its record, and the function that makes it."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -10,98 +10,113 @@ from loptbench.agreement.comparison import Comparison
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.optimizers import OptimizerSpec
 from loptbench.results.provenance import code_hash, versions_of
-from loptbench.results.store import TrialStatus
+from loptbench.results.schema.conformance import ComparisonResult
+from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
+from loptbench.results.schema.records import TrialResult, TrialStatus
 from loptbench.storage.weights import Checkpoint, weights_hash
 from loptbench.tasks import definition, get_task
 
-Result = tuple[TrialStatus, str, dict[str, Any]]
+TrialOutcome = tuple[TrialStatus, str, TrialResult | None]
+"""How a trial ended, why it failed or diverged (else empty), and its result."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One thing to find out, and how.
+    """One measurement.
 
     Attributes:
         key: what determines its result, and names its record.
-        run: finds it out.
+        run: makes the measurement.
     """
 
-    key: Mapping[str, Any]
-    run: Callable[[], Result]
-
-    @property
-    def words(self) -> str:
-        """The trial in a few words, for progress."""
-        key = self.key
-        on = f" on {key['task']}" if "task" in key else ""
-        return f"{key['trial']} of {key['optimizer']}{on} in {key['implementation']}"
+    key: TrialKey
+    run: Callable[[], TrialOutcome]
 
 
 def trial_key(
     entry: DiscoveredImplementation,
-    trial: str,
-    optimizer: str,
+    trial: TrialKind,
+    optimizer: OptimizerId,
     spec: OptimizerSpec | None,
     task: str,
     seed: int,
     dtype: str,
-) -> dict[str, Any]:
-    """What every trial's result depends on.
+    **others: Any,
+) -> TrialKey:
+    """The key of a trial.
 
     Args:
         entry: the implementation.
         trial: the kind of trial.
-        optimizer: how the optimizer is called.
-        spec: the optimizer; None if there are several, which the caller then adds.
+        optimizer: the optimizer's role and name.
+        spec: the optimizer; None if there are several.
         task: the task's name.
-        seed: that of the problems.
-        dtype: what it is computed in.
+        seed: the seed of the problems.
+        dtype: the floating-point type of the computation.
+        others: fields of the key that only this kind of trial has.
     """
-    return {
-        "trial": trial,
-        "implementation": entry.name,
-        "source": entry.source,
-        "versions": versions_of(entry.implementation),
-        "code": code_hash(),
-        "optimizer": optimizer,
-        "weights": weights_hash(spec) if spec is not None else None,
-        "task": task,
-        "problems": definition(get_task(task)),
-        "seed": seed,
-        "dtype": dtype,
-        "device": "cpu",
-    }
+    return TrialKey(
+        trial=trial,
+        implementation=entry.name,
+        source=entry.source,
+        versions=versions_of(entry.implementation),
+        code=code_hash(),
+        optimizer=optimizer,
+        weights=weights_hash(spec) if spec is not None else None,
+        task=task,
+        problems=definition(get_task(task)),
+        seed=seed,
+        dtype=dtype,
+        device="cpu",
+        **others,
+    )
 
 
-def learned(
-    checkpoints: Mapping[str, Checkpoint], tasks: Iterable[str]
-) -> list[tuple[str, OptimizerSpec, str, Mapping[str, Any]]]:
-    """Label, optimizer, task and meta-training of those meta-trained on one of the tasks."""
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """A learned optimizer on the task that it was meta-trained on.
+
+    Attributes:
+        name: the checkpoint's name.
+        spec: the optimizer, rounded to float64.
+        task: the task.
+        meta_training: what its file says about its meta-training.
+    """
+
+    name: str
+    spec: OptimizerSpec
+    task: str
+    meta_training: Mapping[str, Any]
+
+    @property
+    def optimizer(self) -> OptimizerId:
+        """Its role and name."""
+        return OptimizerId(role=Role.CHECKPOINT, name=self.name)
+
+
+def learned(checkpoints: Mapping[str, Checkpoint], tasks: Iterable[str]) -> list[Learned]:
+    """The checkpoints that were meta-trained on one of the tasks, in the order of the tasks."""
     return [
-        (f"checkpoint {name}", one.optimizer.rounded_to("float64"), task, one.meta_training)
+        Learned(name, checkpoint.optimizer.rounded_to("float64"), task, checkpoint.meta_training)
         for task in tasks
-        for name, one in checkpoints.items()
-        if one.task == task
+        for name, checkpoint in checkpoints.items()
+        if checkpoint.task == task
     ]
 
 
-def bind(function: Callable[..., Result], *arguments: Any) -> Callable[[], Result]:
+def bind(function: Callable[..., TrialOutcome], *arguments: Any) -> Callable[[], TrialOutcome]:
     """A trial's `run` from a function and its arguments."""
     return lambda: function(*arguments)
 
 
-def comparison_dict(comparison: Comparison, by_step: bool) -> dict[str, Any]:
-    """A comparison as plain values, with errors by step where wanted."""
-    found: dict[str, Any] = {
-        "quantity": comparison.quantity,
-        "ratio": comparison.ratio,
-        "error": float(np.max(comparison.error, initial=0.0)),
-        "bound": float(np.min(comparison.bound, initial=np.inf)),
-        "deviation": comparison.deviation,
-    }
-    if by_step:
-        found |= {
-            "error_by_step": comparison.error.tolist(),
-            "bound_by_step": comparison.bound.tolist(),
-        }
-    return found
+def comparison_result(comparison: Comparison, by_step: bool = False) -> ComparisonResult:
+    """A comparison as a store holds it, with errors and bounds at each step if wanted."""
+    return ComparisonResult(
+        quantity=comparison.quantity,
+        ratio=comparison.ratio,
+        error=float(np.max(comparison.error, initial=0.0)),
+        bound=float(np.min(comparison.bound, initial=np.inf)),
+        deviation=comparison.deviation,
+        error_by_step=comparison.error if by_step else None,
+        bound_by_step=comparison.bound if by_step else None,
+    )

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from loptbench.discovery import get_implementation
-from loptbench.rollout.evaluation import Evaluation, evaluate, paired_ratio
+from loptbench.results.schema.evaluation import Evaluation, Ratio
+from loptbench.rollout.evaluation import evaluate, paired_ratio
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import get_task
 from loptbench.training.loop import validation_batch
@@ -45,7 +46,7 @@ class Verification:
     objective: float
     n_diverged: int
     baseline: str
-    ratio: dict[str, float | None]
+    ratio: Ratio
 
     @property
     def as_recorded(self) -> bool:
@@ -55,8 +56,7 @@ class Verification:
     @property
     def better(self) -> bool:
         """Whether it beats the best tuned baseline, the whole interval below 1."""
-        high = self.ratio["high"]
-        return high is not None and high < 1
+        return self.ratio.high < 1
 
 
 def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterator[Verification]:

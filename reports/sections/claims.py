@@ -20,7 +20,7 @@ from loptbench.reports.sections.verdict_words import (
     preset,
     those,
 )
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
 SUBJECTS = {

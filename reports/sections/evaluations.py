@@ -13,7 +13,7 @@ from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import POINTS, Canvas, few, numbers
 from loptbench.reports.plots.schematics import schematic
 from loptbench.reports.sections.results import or_infinite
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 
 HIGHEST = 10.0
 """The top of the loss axis, in first losses."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from loptbench.claims.verdicts import Verdict
 from loptbench.protocol import Level
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
 LARGEST = 1e300

@@ -14,7 +14,7 @@ from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import Canvas, numbers
 from loptbench.reports.sections.agreement import FAILED, NOT_RUN, PASSED, SKIPPED
 from loptbench.reports.sections.results import CheckRow, Results, or_infinite
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 
 QUANTITIES = ("loss", "parameters", "gradient", "state", "update")
 RUNS = ("teacher-forced", "free-running")

@@ -11,7 +11,7 @@ from loptbench.reports.page.elements import Figure, Key
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import INK, Canvas, few, numbers
 from loptbench.reports.plots.styles import Look
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
 TUNED = "tuned "

@@ -10,7 +10,7 @@ from loptbench.reports.page.elements import Code, Part, Prose, Table
 from loptbench.reports.page.numbers import number_text
 from loptbench.reports.sections.evaluations import Row
 from loptbench.reports.sections.results import Results
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
 MIXED = ("loptbench", "code", "commit", "dirty", "python", "platform", "processor", "cores")

@@ -8,7 +8,9 @@ from loptbench.errors import StoreError
 from loptbench.protocol import Level
 from loptbench.reports.sections.agreement import CHECK_COLUMNS, FAILED, NOT_RUN
 from loptbench.reports.sections.forms import problem_of_plan, problem_of_record
-from loptbench.results.store import Record, Store
+from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.plain import plain_plan, plain_records
+from loptbench.results.store import Store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Results:
     @classmethod
     def of(cls, store: Store) -> "Results":
         """Read a store."""
-        found, damaged = store.records()
+        stored, damaged = store.records()
+        found = plain_records(stored)
         understood = []
         for record in found:
             problem = problem_of_record(record)
@@ -69,7 +72,7 @@ class Results:
             else:
                 understood.append(record)
         try:
-            plan = store.plan()
+            plan = plain_plan(store.plan())
             problem = problem_of_plan(plan) if plan else ""
         except StoreError as error:
             plan, problem = {}, str(error)

@@ -9,7 +9,7 @@ from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import Canvas, few, numbers
 from loptbench.reports.sections.results import or_infinite
-from loptbench.results.store import Record
+from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
 

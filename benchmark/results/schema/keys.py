@@ -42,7 +42,8 @@ class OptimizerId(Model):
     name: str = field("the optimizer's name within its role", min_length=1)
 
     def __str__(self) -> str:
-        return self.name if self.role is Role.CASE else f"{self.role} {self.name}".strip()
+        is_ambiguous = self.role in (Role.CHECKPOINT, Role.TUNED)
+        return f"{self.role} {self.name}" if is_ambiguous else self.name
 
 
 def plain_json(value: Any) -> Any:

@@ -15,7 +15,7 @@ from loptbench.conformance.cases import GRU_SCALES
 from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
-from loptbench.results.schema.evaluation import BaselineEvaluation, Evaluation
+from loptbench.results.schema.evaluation import BaselineEvaluation
 from loptbench.results.schema.mechanisms import MechanismsResult, NotApplicable
 from loptbench.results.schema.verdicts import Outcome, Scope, Verdict
 from loptbench.rollout.evaluation import evaluate
@@ -44,9 +44,9 @@ def baselines(task: str) -> dict[str, BaselineEvaluation]:
     problem = get_task(task)
     batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
     return {
-        tuned.kind: BaselineEvaluation.model_validate(
-            plain(evaluate(oracle(), tuned.spec, batch, problem.n_steps, "float64").as_dict())
-            | {"hyperparameters": {k: float(v) for k, v in tuned.spec.parameters.items()}}
+        tuned.kind: BaselineEvaluation(
+            **dict(evaluate(oracle(), tuned.spec, batch, problem.n_steps, "float64")),
+            hyperparameters={k: float(v) for k, v in tuned.spec.parameters.items()},
         )
         for tuned in load_tuned().of(problem)
     }
@@ -63,7 +63,7 @@ def evidence(spec: OptimizerSpec, task: str) -> Evidence:
         "one",
         task,
         "jax",
-        Evaluation.model_validate(plain(learned.as_dict())),
+        learned,
         baselines(task),
         MechanismsResult.model_validate(plain(analysis.as_dict())),
     )
