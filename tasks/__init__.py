@@ -1,4 +1,7 @@
-"""Problem distributions: what the optimizers are run on. NumPy only, no framework."""
+"""Tasks: distributions of optimization problems. NumPy only, no framework.
+
+One module per task; `base` says what a task is, `streams` draws the random numbers.
+"""
 
 from loptbench.tasks.base import Layout, ProblemBatch, Task, definition, unflatten
 from loptbench.tasks.digits import Digits, Images

@@ -1,4 +1,4 @@
-"""What a task is, and what it hands to an implementation."""
+"""What a task is, and the batch of problems that it gives to an implementation."""
 
 import dataclasses
 import hashlib
@@ -12,44 +12,50 @@ from numpy.typing import NDArray
 from loptbench.errors import LoptbenchError
 
 Layout = Mapping[str, tuple[int, ...]]
-"""The named arrays that a flat vector of parameters is made of, in their order, each row by row."""
+"""Names and shapes of the arrays that a flat parameter vector consists of, in order, row-major."""
 
 
 def layout_size(layout: Layout) -> int:
-    """How many parameters a layout has."""
+    """The number of parameters of a layout.
+
+    >>> layout_size({"W": (2, 3), "b": (2,)})
+    8
+    """
     return sum(math.prod(shape) for shape in layout.values())
 
 
 def unflatten(flat: Any, layout: Layout) -> dict[str, Any]:
-    """The named arrays in flat vectors (..., n_parameters), each of shape (..., *its own).
+    """The named arrays of flat vectors (..., n_parameters), each with its own shape after `...`.
 
-    It slices and reshapes, and so takes the arrays of NumPy, PyTorch and JAX alike.
+    It only slices and reshapes, so it takes arrays of NumPy, PyTorch and JAX.
+
+    >>> unflatten(np.arange(3.0), {"w": (2,), "b": ()})
+    {'w': array([0., 1.]), 'b': array(2.)}
     """
     arrays: dict[str, Any] = {}
     start = 0
     for name, shape in layout.items():
         stop = start + math.prod(shape)
-        arrays[name] = flat[..., start:stop].reshape(*flat.shape[:-1], *shape)
+        arrays[name] = flat[..., start:stop].reshape((*flat.shape[:-1], *shape))
         start = stop
     return arrays
 
 
 @dataclasses.dataclass(frozen=True)
 class ProblemBatch:
-    """Problems drawn from a task, as NumPy arrays that every implementation receives.
+    """Problems drawn from a task, as the NumPy arrays that every implementation receives.
 
-    Real numbers are float64, until `rounded_to`; integers (labels, pixels, the numbers of a
-    minibatch) stay what they are.
+    Real numbers are float64, integers (labels, pixels, indices of a minibatch) have their own type.
 
     Attributes:
-        task: the task's name; it says what `arrays` and `shared` mean.
-        initial_parameters: x₀, (n_problems, n_parameters): one flat vector per problem.
-        layout: what the flat vectors are made of.
-        arrays: what defines the problems, by name; the first axis is the problem.
-        shared: what the problems have in common, such as data, by name.
-        split: the split they were drawn from.
-        seed: the stream's seed.
-        indices: the problems' numbers in the stream.
+        task: the task's name. The task's class describes `arrays` and `shared`.
+        initial_parameters: x₀, (n_problems, n_parameters), a flat vector per problem.
+        layout: the arrays that a flat vector consists of.
+        arrays: the arrays that define each problem, by name; the first axis is the problem.
+        shared: the arrays that all problems share, such as data, by name.
+        split: the split that the problems were drawn from.
+        seed: the seed of the stream.
+        indices: the index of each problem in the stream.
     """
 
     task: str
@@ -63,19 +69,19 @@ class ProblemBatch:
 
     @property
     def n_problems(self) -> int:
-        """How many problems the batch holds."""
+        """The number of problems."""
         return len(self.initial_parameters)
 
     @property
     def n_parameters(self) -> int:
-        """How many parameters each problem has."""
+        """The number of parameters of each problem."""
         return int(self.initial_parameters.shape[1])
 
     def rounded_to(self, dtype: str) -> "ProblemBatch":
-        """The same batch with every number rounded to `dtype`, still stored as float64.
+        """The same batch with every real number rounded to `dtype`, stored as float64.
 
-        An oracle in float64 and an implementation in float32 are compared on the same numbers:
-        what is measured is their arithmetic, not the rounding of their input.
+        The oracle in float64 and an implementation in float32 then start from the same numbers, so
+        that a comparison measures their arithmetic and not the rounding of their input.
         """
 
         def rounded(array: NDArray[Any]) -> NDArray[Any]:
@@ -89,28 +95,29 @@ class ProblemBatch:
         )
 
     def part(self, chosen: Iterable[int]) -> "ProblemBatch":
-        """Some of the problems, by their places in the batch, in this order."""
-        places = list(chosen)
+        """The problems at these positions of the batch, in this order."""
+        positions = list(chosen)
         return dataclasses.replace(
             self,
-            initial_parameters=self.initial_parameters[places],
-            arrays={name: array[places] for name, array in self.arrays.items()},
-            indices=tuple(self.indices[i] for i in places),
+            initial_parameters=self.initial_parameters[positions],
+            arrays={name: array[positions] for name, array in self.arrays.items()},
+            indices=tuple(self.indices[i] for i in positions),
         )
 
     def followed_by(self, others: Iterable["ProblemBatch"]) -> "ProblemBatch":
         """These problems and those of other batches of the same task and data, in one batch.
 
-        It is for computing: it has this batch's seed, whatever those of the others are.
+        The joint batch has the seed of this one. It is meant for computing, not for records.
         """
         batches = [self, *others]
         return dataclasses.replace(
             self,
-            initial_parameters=np.concatenate([one.initial_parameters for one in batches]),
+            initial_parameters=np.concatenate([batch.initial_parameters for batch in batches]),
             arrays={
-                name: np.concatenate([one.arrays[name] for one in batches]) for name in self.arrays
+                name: np.concatenate([batch.arrays[name] for batch in batches])
+                for name in self.arrays
             },
-            indices=tuple(i for one in batches for i in one.indices),
+            indices=tuple(index for batch in batches for index in batch.indices),
         )
 
     def starting_at(self, parameters: NDArray[Any]) -> "ProblemBatch":
@@ -118,12 +125,12 @@ class ProblemBatch:
         return dataclasses.replace(self, initial_parameters=np.asarray(parameters, np.float64))
 
     def describe(self) -> str:
-        """How messages name the batch, such as `quadratic, evaluate, seed 7`."""
+        """The name of the batch in messages, such as `quadratic, evaluate, seed 7`."""
         return f"{self.task}, {self.split}, seed {self.seed}"
 
     @property
     def sha256(self) -> str:
-        """The hash of every number in the batch: what was drawn, and the data."""
+        """The SHA-256 hash of all arrays of the batch."""
         digest = hashlib.sha256(f"{self.task} {dict(self.layout)}".encode())
         for group in ({"x0": self.initial_parameters}, self.arrays, self.shared):
             for name, array in sorted(group.items()):
@@ -133,7 +140,10 @@ class ProblemBatch:
 
 
 class Task(Protocol):
-    """A distribution of optimization problems."""
+    """A distribution of optimization problems.
+
+    Implement it as a frozen dataclass: its fields are the settings that identify the task.
+    """
 
     @property
     def name(self) -> str:
@@ -142,30 +152,40 @@ class Task(Protocol):
 
     @property
     def n_steps(self) -> int:
-        """How many inner steps one run takes, unless asked otherwise."""
+        """The default number of inner steps of a run."""
         ...
 
     @property
     def n_parameters(self) -> int:
-        """How many parameters one problem has."""
+        """The number of parameters of a problem."""
         ...
 
     @property
     def n_floats(self) -> int:
-        """About how many numbers one evaluation of loss and gradient holds, for each problem."""
+        """Rough number of floats that loss and gradient hold in memory, per problem."""
         ...
 
     def sample(self, split: str, seed: int, indices: Iterable[int]) -> ProblemBatch:
-        """Draw the problems with these numbers of this stream.
+        """Draw the problems with these indices from a stream.
+
+        Args:
+            split: one of `loptbench.tasks.SPLITS`.
+            seed: the seed of the stream.
+            indices: the indices of the problems in the stream; problem i is the same in any batch.
 
         Raises:
-            LoptbenchError: none was asked for, or the stream does not exist.
+            LoptbenchError: there are no indices, or the split or seed does not exist.
         """
         ...
 
 
 def definition(task: Task) -> dict[str, Any]:
-    """What defines a task, as plain values: its name, its settings, and the hash of its data."""
+    """A task's name, its settings, and the hash of its data, as plain values.
+
+    >>> from loptbench.tasks import Rosenbrock
+    >>> definition(Rosenbrock())["curvature"]
+    100.0
+    """
     settings: dict[str, Any] = {"task": task.name}
     for field in dataclasses.fields(task):  # type: ignore[arg-type]  # every task is a dataclass
         value = getattr(task, field.name)
@@ -175,16 +195,16 @@ def definition(task: Task) -> dict[str, Any]:
     return settings
 
 
-def numbers_of(indices: Iterable[int]) -> tuple[int, ...]:
-    """The numbers of the problems that are asked for, at least one."""
-    numbers = tuple(indices)
-    if not numbers:
+def as_indices(indices: Iterable[int]) -> tuple[int, ...]:
+    """The indices of at least one problem, as a tuple."""
+    as_tuple = tuple(indices)
+    if not as_tuple:
         raise LoptbenchError("a batch needs at least one problem, but none was asked for")
-    return numbers
+    return as_tuple
 
 
 def require_positive(task: str, **settings: float) -> None:
-    """Refuse a setting of a task that is not above zero (sizes: at least 1), by its name."""
+    """Refuse settings that are not above zero; the message has the setting's name."""
     for name, value in settings.items():
         if not 0 < value < math.inf:
             raise LoptbenchError(

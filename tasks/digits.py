@@ -1,4 +1,4 @@
-"""A small convolutional network on handwritten digits: MNIST, in the paper's later version."""
+"""A small convolutional network on handwritten digits; the paper's later version has MNIST."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks.base import Layout, ProblemBatch, layout_size, numbers_of, require_positive
+from loptbench.tasks.base import Layout, ProblemBatch, as_indices, layout_size, require_positive
 from loptbench.tasks.networks import initial_weights
 from loptbench.tasks.streams import generator
 
@@ -18,13 +18,13 @@ N_CLASSES = 10
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled pictures.
+    """Labelled images.
 
     Attributes:
         pixels: (n_images, side, side), 0 to `white`.
         labels: (n_images,), 0 to 9.
         white: the largest value that a pixel can have.
-        source: where they come from.
+        source: where they come from, for messages.
     """
 
     pixels: NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Images:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """The hash of every pixel and label."""
+        """The SHA-256 hash of every pixel and label."""
         digest = hashlib.sha256(f"{self.pixels.shape} {self.white}".encode())
         digest.update(self.pixels.tobytes() + self.labels.tobytes())
         return digest.hexdigest()
@@ -42,8 +42,8 @@ class Images:
 
 @functools.cache
 def embedded_digits() -> Images:
-    """The 1,797 pictures of 8×8 pixels that come with scikit-learn."""
-    from sklearn.datasets import load_digits  # takes a second, and most commands never draw
+    """The 1,797 images of 8×8 pixels that come with scikit-learn."""
+    from sklearn.datasets import load_digits  # the import takes a second
 
     bunch = load_digits()
     pixels, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int32)
@@ -57,19 +57,25 @@ class Digits:
         h₁ = tanh(conv(u; K_1) + b_1),  h₂ = tanh(conv(h₁; K_2) + b_2),  q = W_3 h₂ + b_3
         f(x) = mean over the minibatch of log Σ_c exp(q_c) − q_label
 
-    A convolution has stride 2 and one pixel of zeros around its input (side → ⌈side/2⌉), and is
-    not mirrored: unit o at (i, j) is Σ K[o, r, s, c] · u[2i + r − 1, 2j + s − 1, c]. u is the
-    pixels over `white`; h₂ is flattened row by row, channels last. The minibatch of step k is row
-    k mod n_steps of the problem's own `minibatches`, drawn with replacement. The task is the
-    paper's; the sizes are our choice. Problems differ in initial weights and minibatches.
+    A convolution has stride 2 and a padding of one pixel of zeros (side → ⌈side/2⌉). Its kernel is
+    not flipped: unit o at (i, j) is Σ K[o, r, s, c] · u[2i + r − 1, 2j + s − 1, c]. u is the pixels
+    divided by `white`. h₂ is flattened in row-major order, channels last. The minibatch of step k
+    is row k mod n_steps of the problem's own `minibatches`, which are drawn with replacement. The
+    task is the paper's; the sizes are our choice. Problems differ in initial weights and
+    minibatches.
 
-    The arrays of a batch: `minibatches` (n_problems, n_steps, batch_size), numbers of images. The
+    The arrays of a batch: `minibatches` (n_problems, n_steps, batch_size), indices of images. The
     shared ones: `pixels` (n_images, side, side), `labels` (n_images,), `white` ().
 
     Attributes:
         channels: the channels of a convolution; this scales the task.
-        batch_size: the images of a minibatch.
-        images: the pictures; scikit-learn's if None.
+        batch_size: the number of images in a minibatch.
+        n_steps: the number of inner steps.
+        images: the images; None for scikit-learn's.
+
+    Example:
+        >>> Digits().sample("evaluate", 0, range(3)).initial_parameters.shape
+        (3, 994)
     """
 
     channels: int = 8
@@ -84,7 +90,7 @@ class Digits:
         )
         data = self.images
         if data is None:
-            return  # scikit-learn's are right, and are not read before they are needed
+            return  # scikit-learn's images are known to be valid, and are read when needed
         if not len(data.pixels) == len(data.labels) > 0:
             raise LoptbenchError(
                 f"the data of task 'digits' must have one label for each of at least one image, "
@@ -98,7 +104,7 @@ class Digits:
 
     @property
     def data(self) -> Images:
-        """The pictures."""
+        """The images."""
         return self.images or embedded_digits()
 
     @property
@@ -108,7 +114,7 @@ class Digits:
 
     @property
     def layout(self) -> Layout:
-        """The order and shapes of the parameters; the first axis is the unit that is fed."""
+        """The order and shapes of the parameters; the first axis is the output unit."""
         c = self.channels
         return {
             "K_1": (c, 3, 3, 1),
@@ -126,17 +132,17 @@ class Digits:
 
     @property
     def n_floats(self) -> int:
-        """The patches and activations of both layers and their adjoints, for every image."""
+        """The patches and activations of both layers and their adjoints for every image."""
         (first, second), c = self._sides, self.channels
-        one = first**2 * (9 + 2 * c) + second**2 * (9 * c + 2 * c) + 2 * N_CLASSES
-        return 2 * self.batch_size * one
+        per_image = first**2 * (9 + 2 * c) + second**2 * (9 * c + 2 * c) + 2 * N_CLASSES
+        return 2 * self.batch_size * per_image
 
     def sample(self, split: str, seed: int, indices: Iterable[int]) -> ProblemBatch:
-        """Draw the problems with these numbers of this stream."""
-        numbers = numbers_of(indices)
+        """See `loptbench.tasks.Task`."""
+        indices = as_indices(indices)
         data = self.data
         starts, minibatches = [], []
-        for index in numbers:
+        for index in indices:
             rng = generator(self.name, split, seed, index)
             starts.append(initial_weights(self.layout, rng))
             size = (self.n_steps, self.batch_size)
@@ -149,5 +155,5 @@ class Digits:
             {"pixels": data.pixels, "labels": data.labels, "white": np.asarray(float(data.white))},
             split,
             seed,
-            numbers,
+            indices,
         )

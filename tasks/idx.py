@@ -1,4 +1,4 @@
-"""Reading MNIST's own files: the IDX format, gzipped or not."""
+"""Read MNIST's original files in the IDX format, gzipped or not."""
 
 import gzip
 import math
@@ -14,15 +14,15 @@ from loptbench.tasks.digits import Images
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 MAGIC = {IMAGES: 0x00000803, LABELS: 0x00000801}
-"""Two zero bytes, 8 for unsigned bytes, and the number of axes."""
+"""Magic numbers: two zero bytes, 8 for unsigned bytes, and the number of axes."""
 
 
 def read_mnist(folder: Path) -> Images:
-    """The training set of MNIST from a folder with its two IDX files, each gzipped or not.
+    """The training set of MNIST from a folder with its two IDX files.
 
     Raises:
-        LoptbenchError: a file is missing, truncated, too long, of another type, or the two do not
-            belong together.
+        LoptbenchError: a file is missing, truncated, too long or of another type, or the files have
+            different numbers of images.
     """
     if not folder.is_dir():
         raise LoptbenchError(
@@ -50,13 +50,13 @@ def read_mnist(folder: Path) -> Images:
 
 def _read(folder: Path, name: str) -> NDArray[Any]:
     names = (name, f"{name}.gz", name.replace("-idx", ".idx"))
-    found = [folder / one for one in names if (folder / one).is_file()]
-    if not found:
+    paths = [folder / file_name for file_name in names if (folder / file_name).is_file()]
+    if not paths:
         raise LoptbenchError(
             f"{folder} has no {name} (nor {name}.gz); it must hold MNIST's training images and "
             "labels as IDX files"
         )
-    path = found[0]
+    path = paths[0]
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
@@ -67,8 +67,8 @@ def _read(folder: Path, name: str) -> NDArray[Any]:
 
 
 def _parse(path: Path, name: str, content: bytes) -> NDArray[Any]:
-    wanted = MAGIC[name]
-    n_axes = wanted & 0xFF
+    expected = MAGIC[name]
+    n_axes = expected & 0xFF
     header = 4 * (1 + n_axes)
     if len(content) < header:
         raise LoptbenchError(
@@ -76,10 +76,10 @@ def _parse(path: Path, name: str, content: bytes) -> NDArray[Any]:
             f"has {len(content)}"
         )
     magic, *shape = (int(number) for number in np.frombuffer(content[:header], ">u4"))
-    if magic != wanted:
+    if magic != expected:
         raise LoptbenchError(
             f"{path} is not the IDX file it should be: its magic number is {magic:#010x}, but "
-            f"{name} has {wanted:#010x}"
+            f"{name} has {expected:#010x}"
         )
     body = len(content) - header
     if body != math.prod(shape):

@@ -1,4 +1,4 @@
-"""What the network tasks have in common: how their weights begin."""
+"""Initial weights of the network tasks."""
 
 import math
 
@@ -11,8 +11,11 @@ from loptbench.tasks.base import Layout
 def initial_weights(layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:
     """Weights N(0, 1/fan_in), biases zero, as one flat vector.
 
-    An array with several axes is a weight, its first axis the unit that it feeds; fan_in is the
+    An array with several axes is a weight. Its first axis is the output unit, and fan_in is the
     product of the other axes. An array with one axis is a bias.
+
+    >>> initial_weights({"W": (2, 3), "b": (2,)}, np.random.default_rng(0)).shape
+    (8,)
     """
     parts = [
         rng.standard_normal(math.prod(shape)) / np.sqrt(math.prod(shape[1:]))

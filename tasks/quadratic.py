@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks.base import ProblemBatch, numbers_of, require_positive
+from loptbench.tasks.base import ProblemBatch, as_indices, require_positive
 from loptbench.tasks.streams import generator
 
 
@@ -24,6 +24,11 @@ class Quadratic:
     Attributes:
         n_parameters: n, the dimension; this scales the task.
         eigenvalues: (l, L), the range that the eigenvalues of H are drawn from.
+        n_steps: the number of inner steps.
+
+    Example:
+        >>> Quadratic().sample("evaluate", 0, range(3)).initial_parameters.shape
+        (3, 5)
     """
 
     n_parameters: int = 5
@@ -41,17 +46,17 @@ class Quadratic:
 
     @property
     def n_floats(self) -> int:
-        """x, Hx and their like; H itself."""
+        """H, and four vectors such as x and Hx."""
         return self.n_parameters * (self.n_parameters + 4)
 
     def sample(self, split: str, seed: int, indices: Iterable[int]) -> ProblemBatch:
-        """Draw the problems with these numbers of this stream."""
-        numbers = numbers_of(indices)
-        drawn = [self._draw(generator(self.name, split, seed, index)) for index in numbers]
+        """See `loptbench.tasks.Task`."""
+        indices = as_indices(indices)
+        drawn = [self._draw(generator(self.name, split, seed, index)) for index in indices]
         H, v, c, x0 = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
         layout = {"x": (self.n_parameters,)}
         return ProblemBatch(
-            self.name, x0, layout, {"H": H, "v": v, "c": c}, {}, split, seed, numbers
+            self.name, x0, layout, {"H": H, "v": v, "c": c}, {}, split, seed, indices
         )
 
     def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], ...]:

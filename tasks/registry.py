@@ -20,7 +20,10 @@ def get_task(name: str) -> Task:
     """The task of that name, at its default size.
 
     Raises:
-        UnknownNameError: there is none; the message lists those there are.
+        UnknownNameError: there is no such task; the message lists the known ones.
+
+    >>> get_task("quadratic").n_parameters
+    5
     """
     if name not in TASKS:
         raise UnknownNameError("task", name, list(TASKS))
@@ -28,9 +31,9 @@ def get_task(name: str) -> Task:
 
 
 def use_mnist(folder: Path) -> None:
-    """From here on, in this process, `digits` is on the real MNIST in `folder`.
+    """Let the task `digits` of this process use the MNIST files in `folder`.
 
     Raises:
-        LoptbenchError: there is no MNIST there; see `loptbench.tasks.idx.read_mnist`.
+        LoptbenchError: the files cannot be read; see `loptbench.tasks.idx.read_mnist`.
     """
     TASKS["digits"] = dataclasses.replace(Digits(), images=read_mnist(folder))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks.base import ProblemBatch, numbers_of, require_positive
+from loptbench.tasks.base import ProblemBatch, as_indices, require_positive
 from loptbench.tasks.streams import generator
 
 
@@ -14,14 +14,19 @@ from loptbench.tasks.streams import generator
 class Rosenbrock:
     """f(x) = Σ_i (1 − x_i)² + a (x_{i+1} − x_i²)², i = 1 … n − 1, with minimum zero at x = 1.
 
-    The function is the paper's, for n = 2 and a = 100; where the paper starts is not published, and
-    x₀ uniform in [−2, 2]ⁿ is our choice.
+    The function is the paper's, with n = 2 and a = 100. The paper's distribution of x₀ is not
+    published; uniform in [−2, 2]ⁿ is our choice.
 
     The arrays of a batch: `a` (n_problems,).
 
     Attributes:
         n_parameters: n, the dimension, at least 2; this scales the task.
-        curvature: a; the larger, the narrower the valley and the worse its condition.
+        curvature: a; the valley is narrower and worse conditioned where it is larger.
+        n_steps: the number of inner steps.
+
+    Example:
+        >>> Rosenbrock().sample("evaluate", 0, range(3)).initial_parameters.shape
+        (3, 2)
     """
 
     n_parameters: int = 2
@@ -39,18 +44,18 @@ class Rosenbrock:
 
     @property
     def n_floats(self) -> int:
-        """x and a few of its like."""
+        """Eight vectors such as x."""
         return 8 * self.n_parameters
 
     def sample(self, split: str, seed: int, indices: Iterable[int]) -> ProblemBatch:
-        """Draw the problems with these numbers of this stream."""
-        numbers = numbers_of(indices)
+        """See `loptbench.tasks.Task`."""
+        indices = as_indices(indices)
         x0 = np.stack(
             [
                 generator(self.name, split, seed, index).uniform(-2, 2, self.n_parameters)
-                for index in numbers
+                for index in indices
             ]
         )
-        arrays = {"a": np.full(len(numbers), self.curvature)}
+        arrays = {"a": np.full(len(indices), self.curvature)}
         layout = {"x": (self.n_parameters,)}
-        return ProblemBatch(self.name, x0, layout, arrays, {}, split, seed, numbers)
+        return ProblemBatch(self.name, x0, layout, arrays, {}, split, seed, indices)

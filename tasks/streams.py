@@ -1,10 +1,10 @@
-"""Where every random number of every task comes from.
+"""The random numbers of all tasks.
 
-Philox is a counter-based generator: a 128-bit key chooses a stream, a 256-bit counter a place in
-it. The key is made of the task, the split and the seed; the problem's index is the counter's
-highest word. Two problems therefore never share a number: the streams of two splits have different
-keys, and two indices lie 2^192 blocks apart. Problem 7 is the same whether it is drawn alone or in
-a batch, and no framework ever draws one.
+Philox is a counter-based generator: a 128-bit key selects a stream, and a 256-bit counter a
+position in it. Here the key consists of the task, the split and the seed, and the highest word of
+the counter is the problem's index. So two problems never share a number: two splits have different
+keys, and two indices are 2^192 blocks apart. Problem 7 is the same whether it is drawn alone or in
+a batch, and no framework draws random numbers.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ import numpy as np
 from loptbench.errors import LoptbenchError, UnknownNameError
 
 SPLITS = ("meta_train", "validate", "tune", "evaluate")
-"""`meta_train` trains learned optimizers and `validate` chooses the checkpoint to keep; `tune`
-chooses the hyperparameters of the baselines; `evaluate` is what is reported."""
+"""`meta_train` trains learned optimizers, and `validate` selects the checkpoint to keep. `tune`
+selects the hyperparameters of the baselines. Results are reported on `evaluate`."""
 
 
 def generator(task: str, split: str, seed: int, index: int) -> np.random.Generator:
@@ -25,10 +25,13 @@ def generator(task: str, split: str, seed: int, index: int) -> np.random.Generat
         task: the task's name.
         split: one of `SPLITS`.
         seed: the stream's seed, 0 ≤ seed < 2^64.
-        index: the problem's number in the stream, 0 ≤ index < 2^64.
+        index: the problem's index in the stream, 0 ≤ index < 2^64.
 
     Raises:
         LoptbenchError: the split is unknown, or the seed or index is out of range.
+
+    >>> generator("quadratic", "tune", seed=0, index=7).random() < 1
+    True
     """
     if split not in SPLITS:
         raise UnknownNameError("split", split, list(SPLITS))

@@ -1,4 +1,4 @@
-"""A small network that separates two moons, the paper's third task."""
+"""A multilayer perceptron that separates two moons, the paper's third task."""
 
 import dataclasses
 import functools
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.tasks.base import Layout, ProblemBatch, layout_size, numbers_of, require_positive
+from loptbench.tasks.base import Layout, ProblemBatch, as_indices, layout_size, require_positive
 from loptbench.tasks.networks import initial_weights
 from loptbench.tasks.streams import generator
 
 
 @functools.cache
 def _moons(n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    from sklearn.datasets import make_moons  # takes a second, and most commands never draw
+    from sklearn.datasets import make_moons  # the import takes a second
 
     points, labels = make_moons(n_samples, noise=0.1, shuffle=True, random_state=0)
     return np.asarray(points, np.float64), np.asarray(labels, np.int32)
@@ -29,15 +29,20 @@ class TwoMoons:
         f(x) = mean over the points (u, y) of log(1 + exp(q)) − y q  +  penalty · ‖x‖₂
 
     ‖x‖₂ is the norm of all parameters, not its square. Data, loss and penalty are those of the
-    authors' code; w = 16 is our choice. Problems differ in their initial weights only.
+    authors' code; w = 16 is our choice. Problems differ only in their initial weights.
 
     The shared arrays of a batch: `points` u (n_samples, 2), `labels` y (n_samples,) of 0 and 1,
     `penalty` ().
 
     Attributes:
         width: w, the units of a layer; this scales the task.
-        n_samples: how many points.
-        penalty: what the norm of the parameters is multiplied with.
+        n_samples: the number of points.
+        penalty: the factor of the norm of the parameters.
+        n_steps: the number of inner steps.
+
+    Example:
+        >>> TwoMoons().sample("evaluate", 0, range(3)).initial_parameters.shape
+        (3, 337)
     """
 
     width: int = 16
@@ -57,7 +62,7 @@ class TwoMoons:
 
     @property
     def layout(self) -> Layout:
-        """The order and shapes of the parameters; the first axis is the unit that is fed."""
+        """The order and shapes of the parameters; the first axis is the output unit."""
         w = self.width
         return {
             "W_1": (w, 2),
@@ -75,16 +80,16 @@ class TwoMoons:
 
     @property
     def n_floats(self) -> int:
-        """The activations of both layers and their adjoints, for every point."""
+        """The activations of both layers and their adjoints for every point."""
         return 4 * self.n_samples * (2 * self.width + 1)
 
     def sample(self, split: str, seed: int, indices: Iterable[int]) -> ProblemBatch:
-        """Draw the problems with these numbers of this stream."""
-        numbers = numbers_of(indices)
+        """See `loptbench.tasks.Task`."""
+        indices = as_indices(indices)
         x0 = np.stack(
             [
                 initial_weights(self.layout, generator(self.name, split, seed, index))
-                for index in numbers
+                for index in indices
             ]
         )
         points, labels = _moons(self.n_samples)
@@ -93,4 +98,4 @@ class TwoMoons:
             "labels": labels,
             "penalty": np.asarray(self.penalty),
         }
-        return ProblemBatch(self.name, x0, self.layout, {}, shared, split, seed, numbers)
+        return ProblemBatch(self.name, x0, self.layout, {}, shared, split, seed, indices)

@@ -12,15 +12,13 @@ import numpy as np
 from loptbench.cli.options import mnist_option
 from loptbench.discovery import get_implementation, import_object, oracle
 from loptbench.errors import ContractError, LoptbenchError
-from loptbench.mechanisms.analysis import analyze as analyze_optimizer
-from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.mechanisms.analysis import measure
 from loptbench.mechanisms.text import as_text
 from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline
 from loptbench.protocol import Optimizer, Trajectory
 from loptbench.results.provenance import machine
-from loptbench.rollout.trajectory import save_trajectory, unroll_by_steps
+from loptbench.rollout.trajectory import save_trajectory
 from loptbench.storage.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
-from loptbench.study.mechanisms import analysis_size
 from loptbench.tasks import get_task
 from loptbench.zoo.catalogue import names, shipped
 
@@ -73,7 +71,7 @@ def analyze(
     """
     found = _resolve(what)
     name = task or (found.task if isinstance(found, Checkpoint) else "quadratic")
-    problem = get_task(name)
+    get_task(name)
     if isinstance(found, Checkpoint):
         found = found.optimizer
     if isinstance(found, OptimizerSpec):
@@ -86,14 +84,8 @@ def analyze(
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
     try:
-        # A run that blows up is a result, not a warning; what an optimizer prints is not ours.
-        with np.errstate(all="ignore"), redirect_stdout(sys.stderr):
-            require_optimizer(optimizer)
-            n_problems = analysis_size(np.shape(optimizer.initial_state(1))[1], name)
-            batch = problem.sample("evaluate", seed, range(n_problems))
-            problems = oracle().problems(batch, "float64", "cpu")
-            run = unroll_by_steps(optimizer, problems, batch.initial_parameters, problem.n_steps)
-            analysis = analyze_optimizer(optimizer, run)
+        with redirect_stdout(sys.stderr):  # whatever the optimizer prints
+            analysis, run, batch = measure(optimizer, name, seed, oracle())
     except LoptbenchError:
         raise
     except (Exception, SystemExit) as error:
@@ -106,7 +98,7 @@ def analyze(
         split = {"split": batch.split, "n_problems": batch.n_problems}
         save_trajectory(run, {**about, **split, **machine()}, save_runs)
     if as_json:
-        click.echo(json.dumps(analysis.as_dict(), allow_nan=False))
+        click.echo(json.dumps(analysis.model_dump(mode="json"), allow_nan=False))
     else:
         click.echo(as_text(what, analysis, _on(run, name, seed)))
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "analyze": "analyze:analyze",
     "check": "check:check",
     "compare": "compare:compare",
+    "export": "export:export",
     "info": "info:info",
     "list": "listing:list_",
     "meta-train": "meta_train:meta_train",

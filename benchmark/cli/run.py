@@ -13,7 +13,7 @@ from loptbench.cli.report import write_report
 from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
-from loptbench.results.plain import plain_records, typed_verdict
+from loptbench.results.frames import Contents
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.storage.weights import Checkpoint, load_checkpoint
 from loptbench.study.execution import run_trials
@@ -104,8 +104,8 @@ def measure(
     results = Store.create(store)
     with progress("loptbench", len(trials)) as tell:
         records = run_trials(trials, results, entries, tell, jobs)
-    verdicts = judge_all(evidence_of(plain_records(records)))
-    results.put_verdicts([typed_verdict(verdict.as_dict()) for verdict in verdicts], records)
+    verdicts = judge_all(evidence_of(Contents(records)))
+    results.put_verdicts(verdicts, records)
     failed = _summarize(records, entries)
     _summarize_claims(verdicts)
     if report_path is not None:

@@ -29,8 +29,8 @@ class Case:
     """An optimizer on a batch of problems.
 
     Attributes:
-            optimizer: the optimizer's role and name.
-            spec: the optimizer.
+        optimizer: the optimizer's role and name.
+        spec: the optimizer.
         task: the task, small enough for many runs of the oracle.
         batch: problems of `task`.
         full: problems of the task at its default size; `batch` if that is small enough.
@@ -48,7 +48,7 @@ class Case:
 
     @property
     def label(self) -> str:
-        """How messages name the optimizer."""
+        """Name of the optimizer in messages."""
         return str(self.optimizer)
 
     @property

@@ -1,134 +1,189 @@
-"""All probes on one optimizer."""
+"""All probes on one optimizer: on a run that is given, or on runs on a task's problems."""
 
-import dataclasses
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
-from loptbench.mechanisms.clipping import Clipping, measure_clipping
-from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
+from loptbench.mechanisms.adaptation import measure_adaptation
+from loptbench.mechanisms.clipping import measure_clipping
+from loptbench.mechanisms.convergence import find_convergence_point
 from loptbench.mechanisms.dynamics.contract import require_optimizer
-from loptbench.mechanisms.dynamics.counters import FrozenStateOptimizer, freeze_counters, full_state
-from loptbench.mechanisms.momentum import Momentum, measure_momentum
-from loptbench.mechanisms.schedule import Schedule, measure_schedule
-from loptbench.mechanisms.values import Float, GradientStatistics, NotApplicable
-from loptbench.protocol import Optimizer, Trajectory
+from loptbench.mechanisms.dynamics.counters import (
+    FrozenStateOptimizer,
+    freeze_counters,
+    full_state,
+)
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
+from loptbench.mechanisms.momentum import measure_momentum
+from loptbench.mechanisms.schedule import measure_schedule
+from loptbench.protocol import Implementation, Optimizer, Trajectory
+from loptbench.results.schema.mechanisms import (
+    ConvergencePointResult,
+    FrozenVariable,
+    MechanismsResult,
+    NotApplicable,
+)
+from loptbench.rollout.evaluation import problems_at_once
+from loptbench.rollout.trajectory import unroll_by_steps
+from loptbench.tasks import get_task
+from loptbench.tasks.base import ProblemBatch
 
-N_STARTS = 128
-N_STEPS = 201
+Float = NDArray[np.float64]
+
+MAX_PROBLEMS = 64
+"""Number of problems on which an optimizer is measured, where they fit into memory."""
+
+MAX_STARTS = 128
+"""Number of states from real runs from which the convergence point is searched again."""
+
+DEFAULT_SCHEDULE_STEPS = 201
+"""Length of the schedule without real runs."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Analysis:
-    """What the probes found; each is a measurement, or why there is none.
+class Measurement(NamedTuple):
+    """An analysis, and the runs on which it was made.
 
     Attributes:
-        convergence_point: where the optimizer rests when nothing drives it.
-        momentum: what the linear system there does with a gradient.
-        clipping: how the answer to a gradient falls behind a straight line.
-        schedule: how the answer to a small gradient changes as time goes by.
-        adaptation: how a gradient that stays changes it.
-        met: the gradients that it was measured with.
-        typical_update: the root mean square of the updates of real runs, or None without runs.
+        analysis: the results of the probes.
+        run: the runs.
+        batch: the problems of the runs.
     """
 
-    convergence_point: ConvergencePoint | NotApplicable
-    momentum: Momentum | NotApplicable
-    clipping: Clipping | NotApplicable
-    schedule: Schedule | NotApplicable
-    adaptation: Adaptation | NotApplicable
-    met: GradientStatistics
-    typical_update: float | None = None
+    analysis: MechanismsResult
+    run: Trajectory
+    batch: ProblemBatch
 
-    @property
-    def drift(self) -> float | None:
-        """U(h*, 0) relative to the typical update; None where either is missing."""
-        point = self.convergence_point
-        if isinstance(point, NotApplicable) or not self.typical_update:
-            return None
-        if not np.isfinite(point.update):
-            return None
-        return point.update / self.typical_update + 0.0  # and not −0
 
-    def as_dict(self) -> dict[str, Any]:
-        """The analysis for programs: plain numbers and lists, complex ones as [real, imaginary]."""
-        point = self.convergence_point
-        return {
-            "convergence_point": (
-                point.as_dict(self.drift)
-                if isinstance(point, ConvergencePoint)
-                else point.as_dict()
-            ),
-            "momentum": self.momentum.as_dict(),
-            "clipping": self.clipping.as_dict(),
-            "schedule": self.schedule.as_dict(),
-            "adaptation": self.adaptation.as_dict(),
-        }
+def measure(
+    optimizer: Optimizer,
+    task: str,
+    seed: int,
+    oracle: Implementation,
+    n_problems: int | None = None,
+) -> Measurement:
+    """Run an optimizer on problems of a task, and put it through every probe.
+
+    Args:
+        optimizer: any object that offers `initial_state` and `step`, and `linearize` if it can, in
+            float64.
+        task: the name of the task.
+        seed: the seed of the problems.
+        oracle: the implementation of the problems, usually the reference.
+        n_problems: the number of problems; if None 64, or as many as fit into memory.
+
+    Raises:
+        ContractError: the optimizer does not keep to the protocol.
+
+    >>> from loptbench.discovery import get_implementation
+    >>> from loptbench.optimizers import momentum
+    >>> reference = get_implementation("reference")
+    >>> optimizer = reference.optimizer(momentum(0.1, 0.9), "float64", "cpu")
+    >>> analysis = measure(optimizer, "quadratic", 0, reference, n_problems=2).analysis
+    >>> round(analysis.momentum.index, 9)
+    0.9
+    """
+    definition = get_task(task)
+    with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
+        require_optimizer(optimizer)
+        n_state = np.shape(optimizer.initial_state(1))[1]
+        size = n_problems or analysis_size(n_state, task)
+        batch = definition.sample("evaluate", seed, range(size))
+        problems = oracle.problems(batch, "float64", "cpu")
+        run = unroll_by_steps(optimizer, problems, batch.initial_parameters, definition.n_steps)
+        return Measurement(analyze(optimizer, run), run, batch)
+
+
+def analysis_size(n_state: int, task: str) -> int:
+    """The number of problems on which an optimizer is measured: 64, or as many as memory allows.
+
+    Args:
+        n_state: the size of the optimizer's state.
+        task: the name of the task.
+    """
+    definition = get_task(task)
+    batch = definition.sample("evaluate", 0, [0])
+    return min(MAX_PROBLEMS, problems_at_once(n_state, batch, definition.n_steps))
 
 
 def analyze(
     optimizer: Optimizer,
     run: Trajectory | None = None,
     n_steps: int | None = None,
-    met: GradientStatistics | None = None,
-) -> Analysis:
+    statistics: GradientStatistics | None = None,
+) -> MechanismsResult:
     """Put an optimizer through every probe.
 
     Args:
         optimizer: any object that offers `initial_state` and `step`, and `linearize` if it can, in
             float64.
-        run: its runs on a task, for the measurements that need some.
-        n_steps: how long its schedule is watched; as long as the runs if None, or 201 steps.
-        met: the gradients that it meets; those of `run` if None.
+        run: its runs on a task, for the probes that need some.
+        n_steps: the length of its schedule; that of the runs if None, or 201 steps.
+        statistics: the gradients that it meets; those of `run` if None.
+
+    Returns: the result of each probe, or why there is none.
 
     Raises:
         ContractError: it does not keep to the protocol.
     """
     require_optimizer(optimizer)
-    met = met or GradientStatistics.from_run(run)
-    n_steps = n_steps or (len(run.loss) if run is not None else N_STEPS)
-    if run is not None and not _stayed_finite(run):
-        run = None  # it blew up: what it met before counts, where it went does not
-    typical = None if run is None else _root_mean_square(run.update)
-    schedule = measure_schedule(optimizer, met, n_steps)
-    rested = (
-        freeze_counters(optimizer, met.largest) if _differentiable(optimizer) else (optimizer, ())
-    )
-    if isinstance(rested, NotApplicable):
-        clipping = measure_clipping(optimizer, None, met, run)
-        return Analysis(rested, rested, clipping, schedule, rested, met, typical)
-    still, held = rested
-    free = still.free if isinstance(still, FrozenStateOptimizer) else slice(None)
-    seen = None if run is None else run._replace(state=run.state[:, :, free])
+    statistics = statistics or GradientStatistics.from_run(run)
+    n_steps = n_steps or (len(run.loss) if run is not None else DEFAULT_SCHEDULE_STEPS)
+    if run is not None and not _is_finite(run):
+        run = None  # it diverged: only its first gradients are used
+    typical_update = None if run is None else _root_mean_square(run.update)
+    schedule = measure_schedule(optimizer, statistics, n_steps)
+    frozen: tuple[FrozenVariable, ...] = ()
+    at_rest = optimizer
+    if _has_derivatives(optimizer):
+        answer = freeze_counters(optimizer, statistics.largest)
+        if isinstance(answer, NotApplicable):
+            return MechanismsResult(
+                convergence_point=answer,
+                momentum=answer,
+                clipping=measure_clipping(optimizer, None, statistics, run),
+                schedule=schedule,
+                adaptation=answer,
+            )
+        at_rest, frozen = answer
+    run_at_rest = None if run is None else _without_frozen(run, at_rest)
     starts = None
-    if seen is not None and _differentiable(optimizer):
-        met_states = np.concatenate(list(seen.state))
-        starts = met_states[np.linspace(0, len(met_states) - 1, N_STARTS).astype(int)]
-    point = find_convergence_point(still, starts, met, held)
-    resting = None
-    if isinstance(point, ConvergencePoint):
-        resting = full_state(still, point.state[None])[0]
-    return Analysis(
-        point,
-        measure_momentum(point, seen),
-        measure_clipping(optimizer, resting, met, run),
-        schedule,
-        measure_adaptation(still, point, met),
-        met,
-        typical,
+    if run_at_rest is not None and _has_derivatives(optimizer):
+        starts = _starts(run_at_rest)
+    point = find_convergence_point(at_rest, starts, statistics, frozen, typical_update)
+    convergence_state = None
+    if isinstance(point, ConvergencePointResult):
+        convergence_state = full_state(at_rest, point.state[None])[0]
+    return MechanismsResult(
+        convergence_point=point,
+        momentum=measure_momentum(point, run_at_rest),
+        clipping=measure_clipping(optimizer, convergence_state, statistics, run),
+        schedule=schedule,
+        adaptation=measure_adaptation(at_rest, point, statistics),
     )
 
 
-def _stayed_finite(run: Trajectory) -> bool:
+def _is_finite(run: Trajectory) -> bool:
     parts = (run.state.astype(np.float64), run.update, run.parameters)
     return all(bool(np.all(np.isfinite(part))) for part in parts)
 
 
 def _root_mean_square(values: Float) -> float:
-    largest = float(np.abs(values).max(initial=0.0))  # whose square may be too large a number
+    largest = float(np.abs(values).max(initial=0.0))  # avoids overflow of the squares
     return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest else 0.0
 
 
-def _differentiable(optimizer: Optimizer) -> bool:
+def _has_derivatives(optimizer: Optimizer) -> bool:
     return np.issubdtype(np.asarray(optimizer.initial_state(1)).dtype, np.floating)
+
+
+def _without_frozen(run: Trajectory, optimizer: Optimizer) -> Trajectory:
+    """The run in terms of the state variables that are not frozen in an optimizer."""
+    free = optimizer.free if isinstance(optimizer, FrozenStateOptimizer) else slice(None)
+    return run._replace(state=run.state[:, :, free])
+
+
+def _starts(run: Trajectory) -> Float:
+    """128 states, evenly spaced over all steps and components, (128, n_state)."""
+    states = np.concatenate(list(run.state))
+    return states[np.linspace(0, len(states) - 1, MAX_STARTS).astype(int)]

@@ -1,65 +1,92 @@
-"""FrozenStateOptimizer one implementation's conclusions to another's."""
+"""Comparison of the conclusions of two implementations about the same optimizer."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from numpy.typing import NDArray
 
 from loptbench.agreement.comparison import Comparison, compare, compare_arrays
 from loptbench.agreement.tolerances import bound
-from loptbench.mechanisms.adaptation import Adaptation
-from loptbench.mechanisms.analysis import Analysis
-from loptbench.mechanisms.clipping import Clipping
-from loptbench.mechanisms.convergence import ConvergencePoint
-from loptbench.mechanisms.momentum import Momentum
-from loptbench.mechanisms.schedule import Schedule
-from loptbench.mechanisms.values import Float, NotApplicable
+from loptbench.mechanisms.clipping import update_function
+from loptbench.results.schema.mechanisms import (
+    AdaptationResult,
+    ClippingResult,
+    ConvergencePointResult,
+    MechanismsResult,
+    MomentumResult,
+    NotApplicable,
+    ScheduleResult,
+)
+
+Float = NDArray[np.float64]
 
 PROBES = ("convergence_point", "momentum", "clipping", "schedule", "adaptation")
 
 
-def compare_analyses(found: Analysis, expected: Analysis) -> list[Comparison]:
-    """Hold one implementation's conclusions to another's.
+def compare_analyses(actual: MechanismsResult, expected: MechanismsResult) -> list[Comparison]:
+    """Compare the conclusions of two implementations.
 
-    Both must have been told of the same gradients. Eigenvalues are matched as sets, each within its
-    condition number's share of the bound; half-saturations are those of h0 and h*, since the states
-    of real runs are each implementation's own.
+    Both must have been given the same gradient statistics, and must have been measured in this
+    process: stored results lack the states that are compared. Eigenvalues are matched as sets, each
+    within the bound times its condition number. Half-saturations are compared at h0 and h*, because
+    the states of real runs differ.
+
+    Args:
+        actual: the analysis by the implementation.
+        expected: the analysis by the oracle.
+
+    Returns: a comparison for each quantity that both have.
     """
-    compared: list[Comparison] = []
+    comparisons: list[Comparison] = []
     for name in PROBES:
-        one, other = getattr(found, name), getattr(expected, name)
-        if isinstance(one, NotApplicable) != isinstance(other, NotApplicable):
-            said = one if isinstance(one, NotApplicable) else other
-            deviation = f"{name}: only one of the two finds it not applicable: {said.reason}"
-            compared.append(Comparison(name, np.array([np.inf]), np.array([1.0]), deviation))
-    here, there = found.convergence_point, expected.convergence_point
-    if isinstance(here, ConvergencePoint) and isinstance(there, ConvergencePoint):
-        scale = max(1.0, float(np.abs(there.state).max(initial=0.0)))
-        compared.append(_one("convergence point", here.state, there.state, scale))
-    if isinstance(found.momentum, Momentum) and isinstance(expected.momentum, Momentum):
-        compared += _compare_momentum(found.momentum, expected.momentum)
-    if isinstance(found.clipping, Clipping) and isinstance(expected.clipping, Clipping):
-        compared += _compare_clipping(found.clipping, expected.clipping)
-    if isinstance(found.schedule, Schedule) and isinstance(expected.schedule, Schedule):
-        compared.append(_one("rate by step", found.schedule.rate, expected.schedule.rate))
-    if isinstance(found.adaptation, Adaptation) and isinstance(expected.adaptation, Adaptation):
-        compared += _compare_adaptation(found.adaptation, expected.adaptation)
-    return compared
+        comparisons += _compare_applicability(name, getattr(actual, name), getattr(expected, name))
+    for name, kind, compare_results in (
+        ("convergence_point", ConvergencePointResult, _compare_points),
+        ("momentum", MomentumResult, _compare_momentum),
+        ("clipping", ClippingResult, _compare_clipping),
+        ("schedule", ScheduleResult, _compare_schedules),
+        ("adaptation", AdaptationResult, _compare_adaptation),
+    ):
+        pair = getattr(actual, name), getattr(expected, name)
+        if all(isinstance(result, kind) for result in pair):
+            comparisons += compare_results(*pair)
+    return comparisons
 
 
-def _one(
-    quantity: str, found: Float, expected: Float, scale: Float | float | None = None
+def _compare_applicability(probe: str, actual: object, expected: object) -> list[Comparison]:
+    """A failed comparison if only one of two results is not applicable."""
+    reasons = [result.reason for result in (actual, expected) if isinstance(result, NotApplicable)]
+    if len(reasons) != 1:
+        return []
+    deviation = f"{probe}: only one of the two finds it not applicable: {reasons[0]}"
+    return [Comparison(probe, np.array([np.inf]), np.array([1.0]), deviation)]
+
+
+def _compare_quantity(
+    quantity: str, actual: Float, expected: Float, scale: Float | float | None = None
 ) -> Comparison:
-    return compare_arrays(quantity, quantity, found, expected, "float64", "cpu", scale)
+    return compare_arrays(quantity, quantity, actual, expected, "float64", "cpu", scale)
 
 
-def _compare_momentum(found: Momentum, expected: Momentum) -> list[Comparison]:
-    compared = [_one("momentum index", np.array(found.index), np.array(expected.index), 1.0)]
-    ours = np.array([mode.eigenvalue for mode in found.modes])
-    theirs = np.array([mode.eigenvalue for mode in expected.modes])
-    if theirs.size:
-        distance = np.abs(ours[:, None] - theirs[None, :])
+def _compare_points(
+    actual: ConvergencePointResult, expected: ConvergencePointResult
+) -> list[Comparison]:
+    scale = max(1.0, float(np.abs(expected.state).max(initial=0.0)))
+    return [_compare_quantity("convergence point", actual.state, expected.state, scale)]
+
+
+def _compare_momentum(actual: MomentumResult, expected: MomentumResult) -> list[Comparison]:
+    from scipy.optimize import linear_sum_assignment
+
+    index = np.array(actual.index), np.array(expected.index)
+    comparisons = [_compare_quantity("momentum index", *index, 1.0)]
+    actual_values, expected_values = (
+        np.array([complex(*mode.eigenvalue) for mode in result.modes])
+        for result in (actual, expected)
+    )
+    if expected_values.size:
+        distance = np.abs(actual_values[:, None] - expected_values[None, :])
         rows, columns = linear_sum_assignment(distance)
         condition = np.array([expected.modes[j].condition for j in columns])
-        compared.append(
+        comparisons.append(
             compare(
                 "eigenvalue, distance from its match",
                 distance[rows, columns],
@@ -69,36 +96,51 @@ def _compare_momentum(found: Momentum, expected: Momentum) -> list[Comparison]:
                 ("eigenvalue",),
             )
         )
-    return compared
+    return comparisons
 
 
-def _compare_clipping(found: Clipping, expected: Clipping) -> list[Comparison]:
-    compared = []
+def _compare_clipping(actual: ClippingResult, expected: ClippingResult) -> list[Comparison]:
+    comparisons = []
     for where in ("h0", "h*"):
-        one, other = found.at(where), expected.at(where)
-        if one is not None and other is not None:
-            half = other.half_saturation
-            scale = np.where(np.isfinite(half), half, 1.0)
-            label = f"half-saturation at {where}"
-            compared.append(
+        functions = [update_function(result.states, where) for result in (actual, expected)]
+        if None not in functions:
+            actual_half, half = (function.half_saturation for function in functions if function)
+            comparisons.append(
                 compare_arrays(
-                    "half-saturation", label, one.half_saturation, half, "float64", "cpu", scale
+                    "half-saturation",
+                    f"half-saturation at {where}",
+                    actual_half,
+                    half,
+                    "float64",
+                    "cpu",
+                    np.where(np.isfinite(half), half, 1.0),
                 )
             )
-    return compared
+    return comparisons
 
 
-def _compare_adaptation(found: Adaptation, expected: Adaptation) -> list[Comparison]:
+def _compare_schedules(actual: ScheduleResult, expected: ScheduleResult) -> list[Comparison]:
+    return [_compare_quantity("rate by step", actual.rate, expected.rate)]
+
+
+def _compare_adaptation(actual: AdaptationResult, expected: AdaptationResult) -> list[Comparison]:
     condition = np.nan_to_num(expected.condition, nan=1.0)
-    rate = np.nanmax(np.abs(expected.rate_reference), initial=0.0)
-    size = np.maximum(1.0, np.abs(np.nan_to_num(expected.state)).max(axis=1, initial=0.0))
+    largest_rate = np.nanmax(np.abs(expected.rate_reference), initial=0.0)
+    state_size = np.abs(np.nan_to_num(expected.state)).max(axis=1, initial=0.0)
+    state_scale = condition * np.maximum(1.0, state_size)
+    largest_local = np.nanmax(np.abs(expected.rate_local), initial=largest_rate)
     return [
-        _one("adapted state", found.state, expected.state, (condition * size)[:, None]),
-        _one("adapted rate", found.rate_reference, expected.rate_reference, condition * rate),
-        _one(
+        _compare_quantity("adapted state", actual.state, expected.state, state_scale[:, None]),
+        _compare_quantity(
+            "adapted rate",
+            actual.rate_reference,
+            expected.rate_reference,
+            condition * largest_rate,
+        ),
+        _compare_quantity(
             "adapted rate, local",
-            found.rate_local,
+            actual.rate_local,
             expected.rate_local,
-            condition * np.nanmax(np.abs(expected.rate_local), initial=rate),
+            condition * largest_local,
         ),
     ]

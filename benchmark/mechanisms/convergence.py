@@ -1,12 +1,11 @@
-"""The convergence point: where the optimizer rests when nothing drives it."""
+"""The convergence point h*: the state to which the optimizer settles without a gradient.
 
-import dataclasses
-from typing import Any
+F(h*, 0) = h*
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.dynamics.counters import FrozenVariable
 from loptbench.mechanisms.dynamics.fixed_points import (
     MAX_RESIDUAL,
     MAX_STABLE_EIGENVALUE,
@@ -16,153 +15,134 @@ from loptbench.mechanisms.dynamics.fixed_points import (
 )
 from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE, checked_step, linearize
 from loptbench.mechanisms.dynamics.response import MAX_DERIVATIVE_ERROR, NO_RESPONSE, usable_gain
-from loptbench.mechanisms.values import GradientStatistics, NotApplicable, listed, or_none
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.protocol import Linearization, Optimizer
+from loptbench.results.schema.mechanisms import (
+    ConvergencePointResult,
+    FrozenVariable,
+    NotApplicable,
+)
 
 Float = NDArray[np.float64]
 
-
-@dataclasses.dataclass(frozen=True)
-class ConvergencePoint:
-    """h* with F(h*, 0) = h*, and the linear system there.
-
-    Attributes:
-        state: h*, (n_state,), of the state variables that are not held.
-        residual: max |F(h*, 0) − h*| relative to max(1, |h*|).
-        spectral_radius: the largest |eigenvalue| of A(h*); the point is stable if it is below 1, by
-            more than residuals and rounding leave open.
-        linear: A, B, C, D at h* with no gradient, of one component.
-        linear_error: an estimate of their absolute error, 0 if the optimizer differentiates itself;
-            infinite where the update has no derivative.
-        update: U(h*, 0): what is still added to every parameter once all gradients are gone; it may
-            not be finite.
-        no_response: why D is no learning rate; "" if it is one.
-        n_starts: how many other starts were relaxed.
-        n_same: how many of them reached this point.
-        held: the clocks and constants among the state variables.
-    """
-
-    state: Float
-    residual: float
-    spectral_radius: float
-    linear: Linearization
-    linear_error: float
-    update: float
-    no_response: str = ""
-    n_starts: int = 0
-    n_same: int = 0
-    held: tuple[FrozenVariable, ...] = ()
-
-    @property
-    def stable(self) -> bool:
-        """Whether small disturbances die out."""
-        return self.spectral_radius < MAX_STABLE_EIGENVALUE
-
-    def as_dict(self, drift: float | None) -> dict[str, Any]:
-        """For programs; None for derivatives of an update that has none.
-
-        Args:
-            drift: `update` relative to a typical update, if one is known.
-        """
-        A, B, C, D = self.linear
-        if self.no_response and self.no_response != NO_RESPONSE:
-            C, D = (np.full_like(one, np.nan) for one in (C, D))
-        return {
-            "residual": self.residual,
-            "spectral_radius": self.spectral_radius,
-            "stable": self.stable,
-            "drift": drift,
-            "update": or_none(self.update),
-            "state": self.state.tolist(),
-            "other_starts": self.n_starts,
-            "other_starts_at_this_point": self.n_same,
-            "linearization_error": or_none(self.linear_error),
-            "held": [dataclasses.asdict(one) for one in self.held],
-            "A": listed(A),
-            "B": listed(B),
-            "C": listed(C),
-            "D": listed(D),
-        }
+N_STATE_ENTRIES_SHOWN = 4
 
 
 def find_convergence_point(
     optimizer: Optimizer,
     starts: Float | None = None,
-    met: GradientStatistics | None = None,
-    held: tuple[FrozenVariable, ...] = (),
-) -> ConvergencePoint | NotApplicable:
+    statistics: GradientStatistics | None = None,
+    frozen: tuple[FrozenVariable, ...] = (),
+    typical_update: float | None = None,
+) -> ConvergencePointResult | NotApplicable:
     """The fixed point that the autonomous system h ← F(h, 0) reaches from h0.
 
     Args:
-        optimizer: any optimizer in float64.
-        starts: other states to start from, (n_starts, n_state), such as those met on real runs.
-        met: the gradients that it meets.
-        held: the state variables that are held in this optimizer, for the record.
+        optimizer: any optimizer in float64, with its counters frozen.
+        starts: other initial states, (n_starts, n_state), such as those of real runs.
+        statistics: the gradients that it meets on real runs.
+        frozen: the state variables that are frozen in this optimizer, for the record.
+        typical_update: root mean square of the updates of real runs; None without runs.
 
     Returns: the point, or why there is none.
     """
-    met = met or GradientStatistics.from_run(None)
+    statistics = statistics or GradientStatistics.from_run(None)
     h0 = np.asarray(optimizer.initial_state(1))
-    if not np.issubdtype(h0.dtype, np.floating):
-        return NotApplicable(f"the state is {h0.dtype}: it has no derivatives")
-    if h0.shape[1] > MAX_STATE_SIZE:
-        return NotApplicable(
-            f"the state has {h0.shape[1]:,} variables: Jacobians are formed of at most "
-            f"{MAX_STATE_SIZE:,}"
-        )
+    reason = no_derivatives(h0)
+    if reason:
+        return NotApplicable(not_applicable=reason)
     h0, zero = h0.astype(np.float64), np.zeros(1)
-    found = settle(optimizer, h0, zero)
-    if not found.converged[0]:
-        return NotApplicable(_why_not(found.last, float(found.residual[0])))
-    h, scale = found.state, max(1.0, float(np.abs(found.state).max(initial=0.0)))
-    linear, error, update_error = linearize(optimizer, h, zero, met.typical)
-    one = Linearization(*(np.asarray(matrix[0], np.float64) for matrix in linear))
-    size = max(float(np.abs(one.A).max(initial=0.0)), float(np.abs(one.B).max(initial=0.0)))
-    if not np.isfinite(size) or error > MAX_DERIVATIVE_ERROR * max(size, MAX_DERIVATIVE_ERROR):
+    points = settle(optimizer, h0, zero)
+    if not points.converged[0]:
+        return NotApplicable(not_applicable=_why_none(points.last, float(points.residual[0])))
+    h = points.state
+    estimate = linearize(optimizer, h, zero, statistics.typical)
+    A, B, C, D = (np.asarray(matrix[0], np.float64) for matrix in estimate.linear)
+    size = max(float(np.abs(A).max(initial=0.0)), float(np.abs(B).max(initial=0.0)))
+    max_error = MAX_DERIVATIVE_ERROR * max(size, MAX_DERIVATIVE_ERROR)
+    if not np.isfinite(size) or estimate.state_error > max_error:
         return NotApplicable(
-            f"the state comes to rest at {_few(h[0])}, but is not differentiable there"
+            not_applicable=f"the state comes to rest at {_first_entries(h[0])}, but is not "
+            "differentiable there"
         )
-    radius = float(np.abs(np.linalg.eigvals(one.A)).max(initial=0.0))
-    n_same, n_starts = 0, 0 if starts is None else len(starts)
-    if starts is not None and n_starts:
-        ends = settle(optimizer, np.asarray(starts, np.float64), np.zeros(n_starts))
-        with np.errstate(invalid="ignore"):
-            distance = np.abs(ends.state - h).max(axis=1, initial=0.0)
-        n_same = int(np.sum(distance <= SAME_POINT_TOLERANCE * scale))
+    radius = float(np.abs(np.linalg.eigvals(A)).max(initial=0.0))
     update = float(checked_step(optimizer, h, zero)[1][0])
-    _, (no_response,) = usable_gain(optimizer, h, met.typical)
-    if not no_response and not update_error <= MAX_DERIVATIVE_ERROR * float(
-        np.abs(one.C).max(initial=1.0)
-    ):
-        no_response = "the update is not differentiable by the state"
-    return ConvergencePoint(
-        h[0],
-        float(found.residual[0]),
-        radius,
-        one,
-        max(error, update_error),
-        update,
-        no_response,
-        n_starts,
-        n_same,
-        held,
+    _, (no_rate,) = usable_gain(optimizer, h, statistics.typical)
+    max_error = MAX_DERIVATIVE_ERROR * float(np.abs(C).max(initial=1.0))
+    if not no_rate and not estimate.update_error <= max_error:
+        no_rate = "the update is not differentiable by the state"
+    if no_rate and no_rate != NO_RESPONSE:
+        C, D = np.full_like(C, np.nan), np.full_like(D, np.nan)
+    return ConvergencePointResult(
+        residual=float(points.residual[0]),
+        spectral_radius=radius,
+        stable=radius < MAX_STABLE_EIGENVALUE,
+        drift=_drift(update, typical_update),
+        update=update,
+        state=h[0],
+        other_starts=0 if starts is None else len(starts),
+        other_starts_at_this_point=_count_settling(optimizer, starts, h),
+        linearization_error=max(estimate.state_error, estimate.update_error),
+        held=frozen,
+        A=A,
+        B=B,
+        C=C,
+        D=float(D),
+        no_rate=no_rate,
     )
 
 
-def _few(state: Float) -> str:
-    values = ", ".join(f"{value:.4g}" for value in state[:4])
-    return f"({values}{', …' if state.size > 4 else ''})"
+def linearization_at(point: ConvergencePointResult) -> Linearization:
+    """A, B, C, D of one component at the convergence point, without a leading axis."""
+    return Linearization(point.A, point.B, point.C, np.asarray(point.D))
 
 
-def _why_not(last: Float, residual: float) -> str:
+def no_derivatives(initial_state: Float) -> str:
+    """Why the Jacobians of an optimizer are not formed; "" if they are.
+
+    >>> no_derivatives(np.zeros((1, 2), np.int64))
+    'the state is int64: it has no derivatives'
+    """
+    if not np.issubdtype(initial_state.dtype, np.floating):
+        return f"the state is {initial_state.dtype}: it has no derivatives"
+    n_state = initial_state.shape[1]
+    if n_state > MAX_STATE_SIZE:
+        limit = f"Jacobians are formed of at most {MAX_STATE_SIZE:,}"
+        return f"the state has {n_state:,} variables: {limit}"
+    return ""
+
+
+def _count_settling(optimizer: Optimizer, starts: Float | None, h: Float) -> int:
+    """How many of the other initial states settle at h, (1, n_state)."""
+    if starts is None or not len(starts):
+        return 0
+    points = settle(optimizer, np.asarray(starts, np.float64), np.zeros(len(starts)))
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(points.state - h).max(axis=1, initial=0.0)
+    scale = max(1.0, float(np.abs(h).max(initial=0.0)))
+    return int(np.sum(distance <= SAME_POINT_TOLERANCE * scale))
+
+
+def _drift(update: float, typical_update: float | None) -> float:
+    """The update without a gradient relative to a typical one; NaN where there is none."""
+    if not typical_update or not np.isfinite(update):
+        return np.nan
+    return update / typical_update + 0.0  # −0 becomes 0
+
+
+def _first_entries(state: Float) -> str:
+    values = ", ".join(f"{value:.4g}" for value in state[:N_STATE_ENTRIES_SHOWN])
+    return f"({values}{', …' if state.size > N_STATE_ENTRIES_SHOWN else ''})"
+
+
+def _why_none(last: Float, residual: float) -> str:
+    n_steps = sum(RELAXATION_STEPS)
     if not np.all(np.isfinite(last)):
-        return (
-            f"without a gradient the state grows without bound within {sum(RELAXATION_STEPS)} steps"
-        )
-    settles = f"without a gradient the state does not settle within {sum(RELAXATION_STEPS)} steps"
+        return f"without a gradient the state grows without bound within {n_steps} steps"
+    unsettled = f"without a gradient the state does not settle within {n_steps} steps"
     if residual <= MAX_RESIDUAL:
-        return f"{settles}; there is a fixed point, but it does not come to rest there"
+        return f"{unsettled}; there is a fixed point, but it does not come to rest there"
     return (
-        f"no fixed point: {settles}; Newton's iteration from there ends at a residual of "
+        f"no fixed point: {unsettled}; Newton's iteration from there ends at a residual of "
         f"{residual:.1e}"
     )

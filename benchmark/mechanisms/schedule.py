@@ -1,89 +1,33 @@
-"""The learning-rate schedule: how the answer to a small gradient changes as time goes by.
+"""The learning-rate schedule: how the response to a small gradient changes over time.
 
 h[t+1] = F(h[t], 0) from h0,    η[t] = −D(h[t], 0)
 """
-
-import dataclasses
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.dynamics.linearization import checked_step
 from loptbench.mechanisms.dynamics.response import NO_RESPONSE, usable_gain
-from loptbench.mechanisms.values import (
-    GradientStatistics,
-    NotApplicable,
-    listed,
-    or_none,
-    principal_components,
-)
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
+from loptbench.mechanisms.principal_components import principal_components
 from loptbench.protocol import Array, Optimizer
+from loptbench.results.schema.mechanisms import NotApplicable, ScheduleResult
 
 Float = NDArray[np.float64]
 
-PLATEAU = 1e-9
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """The schedule of an optimizer.
-
-    Attributes:
-        rate: η[0] … η[n_steps − 1].
-        trajectory: the autonomous trajectory in principal components, (n_steps, ≤ 3).
-        variance: the share of its variance in each, (≤ 3,).
-    """
-
-    rate: Float
-    trajectory: Float
-    variance: Float
-
-    @property
-    def peak_step(self) -> int:
-        """The first step at which the rate is at its highest."""
-        highest = self.rate.max()
-        return int(np.argmax(self.rate >= highest - PLATEAU * abs(highest)))
-
-    @property
-    def peak_over_first(self) -> float:
-        """The highest rate over the first; NaN where the first is not positive."""
-        return float(self.rate.max() / self.rate[0]) if self.rate[0] > 0 else np.nan
-
-    @property
-    def last_over_peak(self) -> float:
-        """The last rate over the highest; NaN where that is not positive."""
-        highest = self.rate.max()
-        return float(self.rate[-1] / highest) if highest > 0 else np.nan
-
-    @property
-    def lowest_over_highest(self) -> float:
-        """How far the rate stays the same: 1 if it never changes."""
-        highest = self.rate.max()
-        return float(self.rate.min() / highest) if highest > 0 else np.nan
-
-    def as_dict(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "rate": listed(self.rate),
-            "peak_step": self.peak_step,
-            "peak_over_first": or_none(self.peak_over_first),
-            "last_over_peak": or_none(self.last_over_peak),
-            "lowest_over_highest": or_none(self.lowest_over_highest),
-            "trajectory": listed(self.trajectory),
-            "variance": listed(self.variance),
-        }
+PEAK_TOLERANCE = 1e-9
+"""Rates within this relative distance of the highest count as the highest."""
 
 
 def measure_schedule(
-    optimizer: Optimizer, met: GradientStatistics, n_steps: int
-) -> Schedule | NotApplicable:
-    """Measure the schedule over a run's length.
+    optimizer: Optimizer, statistics: GradientStatistics, n_steps: int
+) -> ScheduleResult | NotApplicable:
+    """Measure the schedule over the length of a run.
 
     Args:
-        optimizer: any optimizer in float64, with its clocks running.
-        met: the gradients that it meets.
-        n_steps: how many steps.
+        optimizer: any optimizer in float64, with its counters running.
+        statistics: the gradients that it meets on real runs.
+        n_steps: the number of steps.
 
     Returns: the schedule, or why there is none.
     """
@@ -93,11 +37,37 @@ def measure_schedule(
         states.append(state[0])
         state = checked_step(optimizer, state, np.zeros(1))[0]
     path = np.stack(states)
-    D, reasons = usable_gain(optimizer, path, met.typical)
-    # A rate of zero is one, unless it is all there is.
+    D, reasons = usable_gain(optimizer, path, statistics.typical)
+    # A rate of zero is valid unless all rates are zero.
     if any(reason != NO_RESPONSE for reason in reasons):
         reasons = [reason.replace(NO_RESPONSE, "") for reason in reasons]
     for step, reason in enumerate(reasons):
         if reason:
-            return NotApplicable(f"after {step} steps without a gradient {reason}")
-    return Schedule(0.0 - D, *principal_components(np.asarray(path, np.float64)))
+            return NotApplicable(not_applicable=f"after {step} steps without a gradient {reason}")
+    rate = 0.0 - D
+    trajectory, variance = principal_components(np.asarray(path, np.float64))
+    highest, first, last = float(rate.max()), float(rate[0]), float(rate[-1])
+    return ScheduleResult(
+        rate=rate,
+        peak_step=peak_step(rate),
+        peak_over_first=_ratio(highest, first),
+        last_over_peak=_ratio(last, highest),
+        lowest_over_highest=_ratio(float(rate.min()), highest),
+        trajectory=trajectory,
+        variance=variance,
+    )
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    """The ratio of two rates; NaN where the denominator is not positive."""
+    return numerator / denominator if denominator > 0 else np.nan
+
+
+def peak_step(rate: Float) -> int:
+    """The first step at which the rate is at its highest.
+
+    >>> peak_step(np.array([0.1, 0.3, 0.3, 0.2]))
+    1
+    """
+    highest = rate.max()
+    return int(np.argmax(rate >= highest - PEAK_TOLERANCE * abs(highest)))

@@ -1,125 +1,137 @@
-"""An analysis to read in a terminal."""
+"""An analysis as text for the terminal."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from loptbench.mechanisms.adaptation import Adaptation
-from loptbench.mechanisms.analysis import Analysis
-from loptbench.mechanisms.clipping import Clipping
-from loptbench.mechanisms.convergence import ConvergencePoint
-from loptbench.mechanisms.momentum import Momentum
-from loptbench.mechanisms.schedule import Schedule
-from loptbench.mechanisms.values import Float, NotApplicable
+from loptbench.results.schema.mechanisms import (
+    AdaptationResult,
+    ClippingResult,
+    ConvergencePointResult,
+    MechanismsResult,
+    MomentumResult,
+    NotApplicable,
+    ScheduleResult,
+)
 
-MOST_MODES = 8
-MOST_STATES = 4
-ROUNDING = 1e-12
+MAX_MODES_SHOWN = 8
+MAX_STATES_SHOWN = 4
+
+MAX_ROUNDING = 1e-12
+"""Numbers below this magnitude are shown as zero."""
 
 
-def as_text(what: str, analysis: Analysis, on: str) -> str:
-    """The analysis, probe by probe.
+def as_text(title: str, analysis: MechanismsResult, conditions: str) -> str:
+    """The results of an analysis, probe by probe.
 
     Args:
-        what: how the optimizer is called.
-        analysis: what was found.
-        on: what it ran on.
+        title: the name of the optimizer.
+        analysis: the results.
+        conditions: the problems on which it was measured, in words.
     """
-    lines = [what, on, ""]
+    lines = [title, conditions, ""]
     probes: tuple[tuple[str, Any, Callable[[Any], Iterator[str]]], ...] = (
-        ("convergence point", analysis.convergence_point, lambda a: _point(a, analysis.drift)),
+        ("convergence point", analysis.convergence_point, _convergence_point),
         ("momentum", analysis.momentum, _momentum),
         ("clipping", analysis.clipping, _clipping),
         ("schedule", analysis.schedule, _schedule),
         ("adaptation", analysis.adaptation, _adaptation),
     )
-    for title, found, told in probes:
-        lines.append(title)
-        if isinstance(found, NotApplicable):
-            lines.append(f"  not applicable: {found.reason}")
+    for heading, result, describe in probes:
+        lines.append(heading)
+        if isinstance(result, NotApplicable):
+            lines.append(f"  not applicable: {result.reason}")
         else:
-            lines += [f"  {line}" for line in told(found)]
+            lines += [f"  {line}" for line in describe(result)]
     return "\n".join(lines)
 
 
-def _point(point: ConvergencePoint, drift: float | None) -> Iterator[str]:
-    stable = "stable" if point.stable else "not stable"
+def _convergence_point(point: ConvergencePointResult) -> Iterator[str]:
+    stability = "stable" if point.stable else "not stable"
     yield f"residual            {point.residual:.1e}"
-    yield f"spectral radius     {point.spectral_radius:.6f}, {stable}"
-    there = f"{point.update + 0.0:.3e}" if np.isfinite(point.update) else "not finite"
-    yield f"update there        {there}"
-    if drift is not None:
-        yield f"drift               {drift:.3e} of a typical update"
-    if point.n_starts:
-        yield f"other starts        {point.n_same} of {point.n_starts} reach it"
-    for one in point.held:
-        kind = "counts steps" if one.counts else "never changes"
-        yield f"state variable {one.index}    {kind}: held at {one.value:g}"
-    if point.linear_error:
-        yield f"by differences      error of A, B, C, D about {point.linear_error:.1e}"
+    yield f"spectral radius     {point.spectral_radius:.6f}, {stability}"
+    update = f"{point.update + 0.0:.3e}" if np.isfinite(point.update) else "not finite"
+    yield f"update              {update}"
+    if np.isfinite(point.drift):
+        yield f"drift               {point.drift:.3e} of a typical update"
+    if point.other_starts:
+        n_same = point.other_starts_at_this_point
+        yield f"other starts        {n_same} of {point.other_starts} settle here"
+    for variable in point.held:
+        kind = "counts steps" if variable.counts else "never changes"
+        yield f"state variable {variable.index}    {kind}: frozen at {variable.value:g}"
+    if point.linearization_error:
+        yield f"finite differences  error of A, B, C, D about {point.linearization_error:.1e}"
 
 
-def _momentum(found: Momentum) -> Iterator[str]:
-    yield f"momentum index      {found.index:.6f}"
-    yield f"effective rate      {found.effective_rate:.6g}"
-    yield f"asymptotic rate     {found.asymptotic_rate:.6g}"
-    for name, one in (("near convergence", found.near), ("whole run", found.whole)):
-        yield f"R² of linear, {name:17} {'not defined' if one is None else f'{one.r2:.4f}'}"
-    if found.modes:
+def _momentum(momentum: MomentumResult) -> Iterator[str]:
+    yield f"momentum index      {momentum.index:.6f}"
+    yield f"effective rate      {momentum.effective_rate:.6g}"
+    yield f"asymptotic rate     {momentum.asymptotic_rate:.6g}"
+    for part, r2 in (
+        ("near convergence", momentum.r2_near_convergence),
+        ("whole run", momentum.r2_whole_run),
+    ):
+        yield f"R² of linear, {part:17} {'not defined' if np.isnan(r2) else f'{r2:.4f}'}"
+    if momentum.modes:
         yield "modes: eigenvalue              timescale  contribution"
-    for mode in found.modes[:MOST_MODES]:
-        value = f"{mode.eigenvalue.real:+.6f} {mode.eigenvalue.imag:+.6f}i"
-        share = "n/a" if np.isnan(mode.contribution) else f"{mode.contribution:.4g}"
-        yield f"       {value:24} {mode.timescale:9.2f}  {share}"
-    if len(found.modes) > MOST_MODES:
-        yield f"       and {len(found.modes) - MOST_MODES} more (--json has all)"
+    for mode in momentum.modes[:MAX_MODES_SHOWN]:
+        real, imaginary = mode.eigenvalue
+        eigenvalue = f"{real:+.6f} {imaginary:+.6f}i"
+        contribution = "n/a" if np.isnan(mode.contribution) else f"{mode.contribution:.4g}"
+        yield f"       {eigenvalue:24} {mode.timescale:9.2f}  {contribution}"
+    if len(momentum.modes) > MAX_MODES_SHOWN:
+        yield f"       and {len(momentum.modes) - MAX_MODES_SHOWN} more (--json has all)"
 
 
-def _clipping(found: Clipping) -> Iterator[str]:
-    yield f"gradients met       {found.met.typical:.3g} (median), {found.met.largest:.3g} (largest)"
+def _clipping(clipping: ClippingResult) -> Iterator[str]:
+    typical, largest = clipping.typical_gradient, clipping.largest_gradient
+    yield f"gradients of runs   {typical:.3g} (median), {largest:.3g} (largest)"
     yield "half-saturation:           g < 0        g > 0"
-    for one in found.states[:MOST_STATES]:
-        yield f"  {one.where:22} {_arms(one.half_saturation)}"
-    if len(found.states) > MOST_STATES:
-        yield f"  and at {len(found.states) - MOST_STATES} more states (--json has all)"
-    for where, reason in found.others[:MOST_STATES]:
-        yield f"  {where}: not applicable: {reason}"
-    if any(np.isnan(one.half_saturation).any() for one in found.states):
-        yield "  n/a: before it has fallen to half, the update is not a number any more"
-    resting = found.at("h*")
-    if resting is not None and found.met.gradients.size:
-        engaged = float(np.mean(found.engagement(resting)))
-        share = "n/a" if np.isnan(engaged) else f"{engaged:.2%}"
-        yield f"beyond it at h*     {share} of the gradients met"
+    for function in clipping.states[:MAX_STATES_SHOWN]:
+        yield f"  {function.where:22} {_by_arm(function.half_saturation)}"
+    if len(clipping.states) > MAX_STATES_SHOWN:
+        yield f"  and at {len(clipping.states) - MAX_STATES_SHOWN} more states (--json has all)"
+    for without in clipping.not_applicable_at[:MAX_STATES_SHOWN]:
+        yield f"  {without.where}: not applicable: {without.reason}"
+    if not all(function.half_saturation_is_known.all() for function in clipping.states):
+        yield "  n/a: the update is not a number before it has fallen to half"
+    if clipping.engagement is not None:
+        engagement = clipping.engagement
+        share = "n/a" if np.isnan(engagement) else f"{engagement:.2%}"
+        yield f"beyond it at h*     {share} of the gradients of runs"
 
 
-def _schedule(found: Schedule) -> Iterator[str]:
-    rate = found.rate
+def _schedule(schedule: ScheduleResult) -> Iterator[str]:
+    rate = schedule.rate
     yield f"rate, first         {rate[0]:.6g}"
-    yield f"rate, highest       {rate.max():.6g}, at step {found.peak_step}"
+    yield f"rate, highest       {rate.max():.6g}, at step {schedule.peak_step}"
     yield f"rate, last          {rate[-1]:.6g}, at step {len(rate) - 1}"
 
 
-def _adaptation(found: Adaptation) -> Iterator[str]:
-    settled = np.all(np.isfinite(found.state), axis=1)
+def _adaptation(adaptation: AdaptationResult) -> Iterator[str]:
+    gradients, settled = adaptation.gradients, adaptation.settled
     yield (
-        f"gradients           ±{found.gradients[found.gradients > 0].min():.3g} to "
-        f"±{found.gradients.max():.3g}; the state settles at {settled.sum()} of {settled.size}"
+        f"gradients           ±{gradients[gradients > 0].min():.3g} to "
+        f"±{gradients.max():.3g}; the state settles at {settled.sum()} of {settled.size}"
     )
     yield "                              g < 0        g > 0"
-    yield f"elasticity               {_arms(found.elasticity)}"
-    yield f"rank correlation         {_arms(found.rank_correlation)}"
-    if found.several[settled].any():
-        yield f"several fixed points at {found.several.sum()} of them"
-    if not found.stable[settled].all():
-        yield f"not stable at {(~found.stable[settled]).sum()} of them"
-    for arm, end in zip(("negative", "positive"), found.branch_ends, strict=True):
+    yield f"elasticity               {_by_arm(adaptation.elasticity)}"
+    yield f"rank correlation         {_by_arm(adaptation.rank_correlation)}"
+    several = adaptation.several_fixed_points
+    if several[settled].any():
+        yield f"several fixed points at {several.sum()} of them"
+    if not adaptation.stable[settled].all():
+        yield f"not stable at {(~adaptation.stable[settled]).sum()} of them"
+    for arm, end in zip(("negative", "positive"), adaptation.branch_ends, strict=True):
         if np.isfinite(end):
             yield f"the branch from h* ends at g = {end:.4g} on the {arm} arm"
 
 
-def _arms(values: Float) -> str:
-    zero = np.where(np.abs(values) < ROUNDING, 0.0, values)
-    said = ["none" if np.isinf(v) else "n/a" if np.isnan(v) else f"{v:.6g}" for v in zero]
-    return " ".join(f"{one:>12}" for one in said)
+def _by_arm(values: NDArray[np.float64]) -> str:
+    """The numbers of both arms; "none" for infinity, "n/a" for NaN."""
+    rounded = np.where(np.abs(values) < MAX_ROUNDING, 0.0, values)
+    numbers = ["none" if np.isinf(v) else "n/a" if np.isnan(v) else f"{v:.6g}" for v in rounded]
+    return " ".join(f"{number:>12}" for number in numbers)

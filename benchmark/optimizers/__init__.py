@@ -1,23 +1,26 @@
-"""Optimizer kinds as data: equations, parameters, how fresh ones are drawn."""
+"""Optimizer kinds as data: equations, parameters, how new ones are drawn.
 
-from loptbench.optimizers.kinds import (
+One module per kind or family: `baselines`, `composed`, `gru`, each with its equations; `spec` says
+what they have in common.
+"""
+
+from loptbench.optimizers.baselines import (
     BASELINES,
     EPSILON,
+    baseline,
+    momentum,
+    optimal_momentum,
+    sgd,
+)
+from loptbench.optimizers.composed import NO_CLIP, composed
+from loptbench.optimizers.gru import fresh_gru, gru, random_gru
+from loptbench.optimizers.spec import (
     KINDS,
-    NO_CLIP,
     Constants,
     Kind,
     OptimizerSpec,
     Parameters,
-    baseline,
-    composed,
-    fresh_gru,
     get_kind,
-    gru,
-    momentum,
-    optimal_momentum,
-    random_gru,
-    sgd,
     shuffled,
     validate,
 )

@@ -7,7 +7,7 @@ from typing import Any
 from loptbench.results.schema.keys import TrialKey
 from loptbench.results.schema.plan import Plan
 from loptbench.results.schema.records import Record, TrialStatus
-from loptbench.results.schema.verdicts import Scope, Verdict
+from loptbench.results.schema.verdicts import Verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,21 +56,5 @@ def plain_plan(plan: Plan | None) -> dict[str, Any]:
 
 
 def plain_verdict(verdict: Verdict) -> dict[str, Any]:
-    """A verdict with its subject in words."""
-    values = verdict.model_dump(mode="json")
-    checkpoint, preset = values.pop("checkpoint"), values.pop("preset")
-    implementations = values.pop("implementations")
-    subject = f"checkpoint {checkpoint}"
-    if verdict.scope is not Scope.CHECKPOINT:
-        subject = f"{preset}, meta-trained in {' or '.join(implementations)}"
-    return values | {"subject": subject}
-
-
-def typed_verdict(values: Mapping[str, Any]) -> Verdict:
-    """The opposite of `plain_verdict`."""
-    others = {name: value for name, value in values.items() if name != "subject"}
-    subject = str(values["subject"])
-    if values["scope"] == Scope.CHECKPOINT:
-        return Verdict(**others, checkpoint=subject.removeprefix("checkpoint "))
-    preset, _, implementations = subject.rpartition(", meta-trained in ")
-    return Verdict(**others, preset=preset, implementations=tuple(implementations.split(" or ")))
+    """A verdict as a dictionary, with its subject in words."""
+    return verdict.model_dump(mode="json") | {"subject": verdict.subject}

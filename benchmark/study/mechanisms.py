@@ -1,17 +1,16 @@
 """The mechanism trials: the probes of every optimizer in each implementation."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from loptbench.discovery import DiscoveredImplementation, oracle
-from loptbench.mechanisms.analysis import Analysis, analyze
+from loptbench.mechanisms.analysis import analysis_size, analyze
 from loptbench.mechanisms.comparison import compare_analyses
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.optimizers import OptimizerSpec, momentum, sgd
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKind
 from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.results.schema.records import TrialStatus
-from loptbench.rollout.evaluation import problems_at_once
 from loptbench.rollout.trajectory import run
 from loptbench.storage.weights import Checkpoint, weights_hash
 from loptbench.study.trials import (
@@ -25,20 +24,24 @@ from loptbench.study.trials import (
 from loptbench.tasks import get_task
 from loptbench.tuning.tuned_file import Tuned
 
-N_ANALYSIS = 64
-"""Number of problems on which mechanisms are measured, if memory allows."""
-
 CONTROLS = {"sgd": sgd(0.1), "momentum": momentum(0.1, 0.9)}
 """Optimizers whose momentum index is known: 0, and beta."""
+
+
+class AnalysisWithStatistics(NamedTuple):
+    """An analysis, and the gradient statistics with which it was made."""
+
+    result: MechanismsResult
+    statistics: GradientStatistics
 
 
 class OracleAnalyses:
     """The oracle's analyses, each made when first needed, and kept."""
 
     def __init__(self) -> None:
-        self._analyses: dict[tuple[str, str, int], Analysis] = {}
+        self._analyses: dict[tuple[str, str, int], AnalysisWithStatistics] = {}
 
-    def of(self, spec: OptimizerSpec, task: str, seed: int) -> Analysis:
+    def of(self, spec: OptimizerSpec, task: str, seed: int) -> AnalysisWithStatistics:
         """The oracle's analysis of an optimizer on a task."""
         key = (weights_hash(spec), task, seed)
         if key not in self._analyses:
@@ -99,41 +102,40 @@ def mechanism_trials(
             yield Trial(key, bind(_measure, implementation, spec, task, seed, expected))
 
 
-def analysis_size(n_state: int, task_name: str) -> int:
-    """Number of problems on which an optimizer is analyzed: as many as fit into memory."""
-    task = get_task(task_name)
-    batch = task.sample("evaluate", 0, [0])
-    return min(N_ANALYSIS, problems_at_once(n_state, batch, task.n_steps))
-
-
 def _analyze(
     implementation: Any,
     spec: OptimizerSpec,
     task_name: str,
     seed: int,
-    expected: Analysis | None = None,
-) -> Analysis:
+    statistics: GradientStatistics | None = None,
+) -> AnalysisWithStatistics:
+    """The analysis of an optimizer in one implementation.
+
+    Args:
+        implementation: the implementation.
+        spec: the optimizer.
+        task_name: the task's name.
+        seed: the seed of the problems.
+        statistics: the gradient statistics of the oracle's runs. With those of its own runs, which
+            differ by rounding, an implementation would be measured at other points of the S-curve,
+            and near a fold these are far apart.
+    """
     task = get_task(task_name)
     batch = task.sample("evaluate", seed, range(analysis_size(spec.n_state, task_name)))
-    # Told of the oracle's gradients, not its own, which are off by rounding: else the points along
-    # the S-curve would be others, and near a fold far apart.
-    met = expected.met if expected is not None else None
-    return analyze(
-        implementation.optimizer(spec, "float64", "cpu"),
-        run(implementation, spec, batch, task.n_steps),
-        met=met,
-    )
+    optimizer = implementation.optimizer(spec, "float64", "cpu")
+    trajectory = run(implementation, spec, batch, task.n_steps)
+    statistics = statistics or GradientStatistics.from_run(trajectory)
+    return AnalysisWithStatistics(analyze(optimizer, trajectory, statistics=statistics), statistics)
 
 
 def _measure(
     implementation: Any, spec: OptimizerSpec, task: str, seed: int, oracle: OracleAnalyses | None
 ) -> TrialOutcome:
-    expected = None if oracle is None else oracle.of(spec, task, seed)
-    analysis = _analyze(implementation, spec, task, seed, expected)
-    result = MechanismsResult.model_validate_json(json.dumps(analysis.as_dict(), allow_nan=False))
-    if expected is None:
-        return TrialStatus.OK, "", result
-    compared = compare_analyses(analysis, expected)
+    if oracle is None:
+        return TrialStatus.OK, "", _analyze(implementation, spec, task, seed).result
+    expected = oracle.of(spec, task, seed)
+    result = _analyze(implementation, spec, task, seed, expected.statistics).result
+    compared = compare_analyses(result, expected.result)
     agreement = tuple(comparison_result(comparison) for comparison in compared)
     result = result.model_copy(update={"agreement": agreement})
     deviations = [comparison.deviation for comparison in compared if not comparison.ok]

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,9 +18,12 @@ from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
 from loptbench.protocol import Level
 from loptbench.pytest_plugin.selection import PROFILE, SELECTED, selected
+from loptbench.results.frames import Contents
+from loptbench.results.schema.keys import TrialKind
+from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store
+from loptbench.study import evaluation as evaluation_trials
 from loptbench.study import mechanisms as mechanism_trials
-from loptbench.study import plan as runner
 from loptbench.study.execution import run_trials
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
@@ -111,7 +113,7 @@ def make(tmp_path: Path) -> Make:
     """Makes a store of records and verdicts, with their plan unless told not to."""
 
     def made(
-        name: str, records: Iterable[Record], *verdicts: dict[str, Any], planned: bool = True
+        name: str, records: Iterable[Record], *verdicts: Verdict, planned: bool = True
     ) -> Store:
         store = Store.create(tmp_path / name)
         known = list(records)
@@ -127,7 +129,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def _on_networks(trial: Trial) -> bool:
-    return trial.key["trial"] == "conformance" and trial.key["task"] in NETWORKS
+    return trial.key.trial is TrialKind.CONFORMANCE and trial.key.task in NETWORKS
 
 
 @pytest.fixture(scope="session")
@@ -151,12 +153,12 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("full") / "store"
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "N_EVALUATION", 6)
+        patch.setattr(evaluation_trials, "N_EVALUATION", 6)
         patch.setattr(mechanism_trials, "N_ANALYSIS", 2)
         planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
         trials = [trial for trial in planned if not _on_networks(trial)]
         records = run_trials(trials, store, entries)
-        store.put_verdicts([one.as_dict() for one in judge_all(evidence_of(records))], records)
+        store.put_verdicts(judge_all(evidence_of(Contents(records))), records)
     return folder
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from loptbench.discovery import oracle
 from loptbench.mechanisms.adaptation import gradient_grid
 from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace_branch
-from loptbench.mechanisms.values import GradientStatistics
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.optimizers import OptimizerSpec
 
 Float = NDArray[np.float64]

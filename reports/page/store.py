@@ -29,7 +29,6 @@ from loptbench.reports.sections.results import Results, frame_of_checks
 from loptbench.reports.sections.training import meta_training, preset_of, trained, zoo_table
 from loptbench.reports.sections.verdict_words import one_line
 from loptbench.results.plain import PlainRecord as Record
-from loptbench.results.plain import plain_verdict
 from loptbench.results.store import Store
 from loptbench.tasks import TASKS
 
@@ -46,7 +45,7 @@ def page(store: Store) -> Page:
     """The report of a store."""
     results = Results.of(store)
     try:
-        verdicts, n_dropped = verdicts_of([plain_verdict(v) for v in store.verdicts()])
+        verdicts, n_dropped = verdicts_of(store.verdicts())
         are_of_these = not verdicts or store.verdicts_are_of(results.records)
     except StoreError as error:
         verdicts, n_dropped, are_of_these = [], 0, True

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from loptbench.claims.catalogue import Claim, claims
-from loptbench.claims.evidence import IN_WORDS
+from loptbench.claims.statistics import STATISTICS
 from loptbench.claims.verdicts import Scope, Verdict
 from loptbench.reports.page.cells import Cell, table_of_cells
 from loptbench.reports.page.elements import Figure, Key, Panel, Table
@@ -138,7 +138,7 @@ def _finish_strip(canvas: Canvas, claim: Claim, tasks: Sequence[str]) -> None:
     )
     canvas.ticks("y", range(len(tasks)), tasks)
     ax.set_ylim(len(tasks) - 0.5, -0.5)
-    canvas.labels(IN_WORDS[claim.statistic], "")
+    canvas.labels(STATISTICS[claim.statistic].words, "")
 
 
 def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Table:

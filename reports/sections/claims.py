@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loptbench.claims.catalogue import Claim, claims
-from loptbench.claims.evidence import IN_WORDS
+from loptbench.claims.statistics import STATISTICS
 from loptbench.claims.verdicts import Outcome, Scope, Verdict
 from loptbench.reports.page.cells import Cell, table_of_cells
 from loptbench.reports.page.elements import Bullets, Folded, Item, Part, Prose, Section, Table
@@ -169,7 +169,8 @@ def _claim(claim: Claim, verdicts: Sequence[Verdict]) -> list[Part]:
     ]
     table = table_of_cells(
         f"claim-{claim.name}",
-        f"{claim.sentence} Measured: {IN_WORDS[claim.statistic]}; claimed: {claim.threshold}.",
+        f"{claim.sentence} Measured: {STATISTICS[claim.statistic].words}; "
+        f"claimed: {claim.threshold}.",
         [
             "task",
             "preset",

@@ -1,6 +1,7 @@
 """The protocol checks that an optimizer must pass before the probes measure anything."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loptbench.errors import ContractError
 from loptbench.mechanisms.dynamics.linearization import (
@@ -10,8 +11,9 @@ from loptbench.mechanisms.dynamics.linearization import (
     natural_scale,
     ridders_derivative,
 )
-from loptbench.mechanisms.values import Float
 from loptbench.protocol import LinearizableOptimizer, Optimizer
+
+Float = NDArray[np.float64]
 
 N_STEPS = 3
 """Number of states at which `linearize` is compared with `step`."""

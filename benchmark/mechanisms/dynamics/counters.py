@@ -7,14 +7,12 @@ at a late value, where its effect (bias correction, warm-up) has ended. The sche
 with the counters running.
 """
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.dynamics.linearization import checked_linearization, checked_step
-from loptbench.mechanisms.values import NotApplicable
 from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
+from loptbench.results.schema.mechanisms import FrozenVariable, NotApplicable
 
 Float = NDArray[np.float64]
 
@@ -40,21 +38,6 @@ LATE_TOLERANCE = 1e-9
 
 DISPLACEMENT = 1e-3
 """Relative displacement that shows whether a variable at rest is a constant."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FrozenVariable:
-    """A state variable that is frozen.
-
-    Attributes:
-        index: its index in the state.
-        value: the value at which it is frozen.
-        counts: whether it is a counter; otherwise it is a constant.
-    """
-
-    index: int
-    value: float
-    counts: bool
 
 
 class FrozenStateOptimizer:
@@ -140,8 +123,9 @@ def freeze_counters(
             increments[not_constant] = np.nan
         except Exception as error:
             return NotApplicable(
-                reason=f"{_counter_names(increments)} counts steps, and the optimizer cannot be "
-                f"put forward to see what it does in the end: {type(error).__name__}: {error}"
+                not_applicable=f"{_counter_names(increments)} counts steps, and the optimizer "
+                "cannot be put forward to see what it does in the end: "
+                f"{type(error).__name__}: {error}"
             )
     frozen = tuple(
         FrozenVariable(index=int(i), value=float(values[i]), counts=bool(increments[i] != 0))
@@ -153,8 +137,8 @@ def freeze_counters(
         optimizer, values, increments, max_log10
     ):
         return NotApplicable(
-            reason=f"{_counter_names(increments)} counts steps, and the update goes on changing "
-            "with it"
+            not_applicable=f"{_counter_names(increments)} counts steps, and the update goes on "
+            "changing with it"
         )
     kind = (
         LinearizableFrozenStateOptimizer

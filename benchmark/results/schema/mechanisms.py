@@ -38,10 +38,10 @@ class NotApplicable(Result):
         return self.not_applicable
 
 
-class HeldState(Result):
-    """A state entry that is frozen in the analysis."""
+class FrozenVariable(Result):
+    """A state variable that is frozen while fixed points are measured."""
 
-    index: int = field("which entry of the state", ge=0)
+    index: int = field("index in the state", ge=0)
     value: Number = field("the value at which it is frozen")
     counts: bool = field("whether it counts steps; else it is constant")
 
@@ -54,15 +54,16 @@ class ConvergencePointResult(Result):
     stable: bool = field("whether small disturbances die out")
     drift: Number = field("U(h*, 0) / root mean square of the updates of real runs; or null")
     update: Number = field("U(h*, 0), the update without a gradient; null if not finite", "update")
-    state: Array1 = field("h*, without frozen entries, (n_state,)", "state")
+    state: Array1 = field("h*, without frozen variables, (n_state,)", "state")
     other_starts: int = field("other states from which the iteration was started", ge=0)
     other_starts_at_this_point: int = field("how many of them lead to h*", ge=0)
     linearization_error: NumberOrInfinite = field("estimated absolute error of A, B, C, D")
-    held: tuple[HeldState, ...] = field("entries of the state that are frozen")
+    held: tuple[FrozenVariable, ...] = field("state variables that are frozen")
     A: Array2 = field("∂F/∂h at h*, (n_state, n_state)")
     B: Array1 = field("∂F/∂g at h*, (n_state,)", "state / gradient")
     C: Array1 = field("∂U/∂h at h*, (n_state,); null without a derivative", "update / state")
     D: Number = field("∂U/∂g at h*; null without a derivative", RATE)
+    no_rate: str = field("why D is no learning rate", default="", exclude=True)
 
 
 class ModeResult(Result):
@@ -186,6 +187,12 @@ class AdaptationResult(Result):
     curve: Array2 = field("h*(g) in principal components, (n_gradients, 3)", "state")
     variance: Array1 = field("share of the variance of each component, (at most 3,)")
     order: Number = field("|rank correlation| of the first component and g")
+    state: Array2 = field(
+        "h*(g), (n_gradients, n_state); not stored", "state", default=np.zeros((0, 0)), exclude=True
+    )
+    condition: Array1 = field(
+        "‖(I − A)⁻¹‖∞ at h*(g), (n_gradients,); not stored", default=np.zeros(0), exclude=True
+    )
 
 
 def _kind(value: Any) -> str:

@@ -57,11 +57,18 @@ class Verdict(Model):
     n_reproduced: int = field("checkpoints of which the claim is reproduced", default=0, ge=0)
     n_against: int = field("checkpoints of which it is not reproduced", default=0, ge=0)
 
+    @property
+    def subject(self) -> str:
+        """The checkpoint, or the preset and the implementations, in words."""
+        if self.scope is Scope.CHECKPOINT:
+            return f"checkpoint {self.checkpoint}"
+        return f"{self.preset}, meta-trained in {' or '.join(self.implementations)}"
+
     @model_validator(mode="after")
     def _has_one_subject(self) -> Self:
-        if (self.scope is Scope.CHECKPOINT) != bool(self.checkpoint) or (
-            bool(self.checkpoint) == bool(self.preset and self.implementations)
-        ):
+        named = bool(self.checkpoint), bool(self.preset), bool(self.implementations)
+        on_checkpoint = self.scope is Scope.CHECKPOINT
+        if named != (on_checkpoint, not on_checkpoint, not on_checkpoint):
             raise ValueError(
                 "a verdict names a checkpoint, or a preset and its implementations, by its scope"
             )

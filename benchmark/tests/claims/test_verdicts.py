@@ -16,7 +16,7 @@ from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
 from loptbench.results.schema.evaluation import BaselineEvaluation
-from loptbench.results.schema.mechanisms import MechanismsResult, NotApplicable
+from loptbench.results.schema.mechanisms import NotApplicable
 from loptbench.results.schema.verdicts import Outcome, Scope, Verdict
 from loptbench.rollout.evaluation import evaluate
 from loptbench.rollout.trajectory import run
@@ -65,7 +65,7 @@ def evidence(spec: OptimizerSpec, task: str) -> Evidence:
         "jax",
         learned,
         baselines(task),
-        MechanismsResult.model_validate(plain(analysis.as_dict())),
+        analysis,
     )
     (found,) = evidence_of(contents)
     return found

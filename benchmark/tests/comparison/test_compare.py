@@ -1,6 +1,5 @@
 """Two stores side by side: what changed stands first."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -12,20 +11,22 @@ pytest.importorskip("jinja2", reason="the report extra is not installed")
 from loptbench.cli.main import cli
 from loptbench.comparison.stores import compare
 from loptbench.reports.page.comparison import render
+from loptbench.results.schema.keys import OptimizerId, Role
+from loptbench.results.schema.plan import ImplementationState
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.tests.fixture_types import Make
 from loptbench.tests.reports.made_records import (
     CHECKPOINT,
-    IN_A,
     IN_B,
+    PROVENANCE,
     baselines,
+    changed,
     conformance,
     evaluation,
     everything,
     mechanisms,
     page_of,
     put_plan,
-    record,
     verdict,
 )
 
@@ -65,21 +66,19 @@ def test_whatever_differs_the_stores_are_not_the_same(make: Make, other: list[Re
 
 
 def test_a_time_that_was_measured_is_no_difference(make: Make) -> None:
-    slower = dataclasses.replace(
-        evaluation(), provenance=dict(evaluation().provenance) | {"seconds": 7.5}
-    )
+    slower = changed(evaluation(), provenance=PROVENANCE.model_copy(update={"seconds": 7.5}))
     assert compare(make("a", [evaluation()]), make("b", [slower])).is_same
 
 
 def test_a_changed_verdict_stands_first(make: Make) -> None:
-    one = {"scope": "checkpoint", "subject": CHECKPOINT}
+    one = {"checkpoint": CHECKPOINT.name}
     a = make("a", everything(), verdict(**one), verdict(), verdict(claim="clipping"))
-    changed = {"value": 0.25, "low": 0.125, "high": 0.375}
+    numbers = {"value": 0.25, "low": 0.125, "high": 0.375}
     b = make(
         "b",
         [evaluation(IN_B), baselines(), conformance("failed"), mechanisms(0.5)],
         verdict("inconclusive", reason="1 of at least 5 seeds", **one),
-        verdict("not reproduced", **changed),
+        verdict("not reproduced", **numbers),
         verdict(claim="clipping"),
     )
     page = page_of(compare(a, b))
@@ -118,7 +117,7 @@ def test_a_check_that_fails_now_is_named_under_its_trial(make: Make) -> None:
 
 def test_a_trial_that_raised_or_was_not_run_is_so_at_every_level(make: Make) -> None:
     one = conformance()
-    raised = dataclasses.replace(one, status=TrialStatus.FAILED, message="raised: no", result={})
+    raised = changed(one, status=TrialStatus.FAILED, message="raised: no", result=None)
     page = page_of(compare(make("a", [one]), make("b", [raised])))
     assert page.rows("trials-changed")[0]["in B"] == "failed|raised: no"
     assert {row["in B"].split("|")[0] for row in page.rows("agreement-in-both")} == {"failed"}
@@ -132,17 +131,19 @@ def test_a_trial_that_raised_or_was_not_run_is_so_at_every_level(make: Make) -> 
 def test_the_worst_in_b_stands_first(make: Make) -> None:
     ours = [evaluation(), conformance(), mechanisms()]
     endings = (TrialStatus.DIVERGED, TrialStatus.FAILED, TrialStatus.FAILED)
-    theirs = [dataclasses.replace(r, status=s) for r, s in zip(ours, endings, strict=True)]
+    theirs = [changed(r, status=s) for r, s in zip(ours, endings, strict=True)]
     rows = page_of(compare(make("a", ours), make("b", theirs))).rows("trials-changed")
     assert [row["in B"] for row in rows] == ["failed", "failed", "diverged"]
 
 
 def test_what_only_one_has(make: Make) -> None:
-    other = "checkpoint quadratic-quick-jax-1"
-    extra = record("evaluation", other, {"learned": {"objective": IN_A}}, task="digits")
+    other = OptimizerId(role=Role.CHECKPOINT, name="quadratic-quick-jax-1")
+    extra = evaluation(optimizer=other, task="digits")
     a = make("a", [evaluation(), evaluation(implementation="torch")], verdict())
     b = make("b", [evaluation(), extra], verdict(claim="clipping"))
-    missing = {"name": "torch", "availability": "not installed", "reason": "needs 'torch'"}
+    missing = ImplementationState(
+        name="torch", availability="not installed", reason="needs 'torch'"
+    )
     put_plan(b, [evaluation(), extra], missing)
     page = page_of(compare(a, b))
     rows = {(row["kind"], row["name"]): row for row in page.rows("only-in-one")}

@@ -21,7 +21,7 @@ from loptbench.tests.reports.made_records import (
     mechanisms,
     objective,
     page_of,
-    record,
+    schedule,
 )
 
 
@@ -54,9 +54,8 @@ def test_pairing_narrows_the_interval_to_the_ratio_that_every_problem_has(make: 
         (evaluation([2.0, 3.0]), 1.0, "4 in A, 2 in B"),
         (evaluation([1.0, None, 3.0, 4.0]), None, "diverged: 0 of 4 runs in A, 1 of 4 runs in B"),
         (evaluation([]), None, "B has no meta-objectives"),
-        (record("evaluation", CHECKPOINT, {"learned": "lost"}), None, "B has no meta-objectives"),
     ],
-    ids=["seed", "definition", "number", "diverged", "none", "foreign"],
+    ids=["seed", "definition", "number", "diverged", "none"],
 )
 def test_what_is_not_paired_has_no_interval_and_says_why(
     make: Make, other: Record, ratio: float | None, why: str
@@ -120,8 +119,7 @@ def test_an_error_that_is_not_finite_is_beyond_any_bound(make: Make) -> None:
 
 
 def test_numbers_of_mechanisms_side_by_side(make: Make) -> None:
-    absent = {"not_applicable": "no S-curve"}
-    b = make("b", [mechanisms(0.5, adaptation=absent, schedule={"peak_step": 9})])
+    b = make("b", [mechanisms(0.5, adaptation="no S-curve", schedule=schedule(9))])
     found = compare(make("a", [mechanisms()]), b)
     page = page_of(found)
     rows = {row["number"]: row for row in page.rows("mechanisms-changed")}

@@ -14,20 +14,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loptbench.discovery import get_implementation, oracle
-from loptbench.mechanisms.adaptation import Adaptation
-from loptbench.mechanisms.analysis import Analysis, analyze
-from loptbench.mechanisms.clipping import Clipping
+from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.comparison import compare_analyses
-from loptbench.mechanisms.momentum import Momentum
-from loptbench.mechanisms.schedule import Schedule
-from loptbench.mechanisms.values import NotApplicable
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru, shuffled
+from loptbench.results.schema.mechanisms import (
+    AdaptationResult,
+    ClippingResult,
+    MechanismsResult,
+    MomentumResult,
+    NotApplicable,
+    ScheduleResult,
+)
 from loptbench.rollout.trajectory import run
 from loptbench.tasks import Quadratic
 from loptbench.zoo.catalogue import shipped
 
 Float = NDArray[np.float64]
-Make = Callable[[OptimizerSpec], Analysis]
+Make = Callable[[OptimizerSpec], MechanismsResult]
 
 N_STEPS = 40
 
@@ -43,7 +47,7 @@ def close(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-300)
 
 
-def measured(implementation: Any, spec: OptimizerSpec) -> Analysis:
+def measured(implementation: Any, spec: OptimizerSpec) -> MechanismsResult:
     batch = Quadratic().sample("evaluate", 3, range(4))
     trajectory = run(implementation, spec, batch, N_STEPS)
     return analyze(implementation.optimizer(spec, "float64", "cpu"), trajectory)
@@ -63,26 +67,26 @@ def implementation(request: pytest.FixtureRequest) -> Any:
     return get_implementation(request.param)
 
 
-def parts(found: Analysis) -> tuple[Clipping, Adaptation]:
-    assert isinstance(found.clipping, Clipping)
-    assert isinstance(found.adaptation, Adaptation)
+def parts(found: MechanismsResult) -> tuple[ClippingResult, AdaptationResult]:
+    assert isinstance(found.clipping, ClippingResult)
+    assert isinstance(found.adaptation, AdaptationResult)
     assert np.all(found.adaptation.residual <= 1e-12)
     assert np.all(found.adaptation.stable)
-    assert not np.any(found.adaptation.several)
+    assert not np.any(found.adaptation.several_fixed_points)
     return found.clipping, found.adaptation
 
 
-def momentum_of(found: Analysis) -> Momentum:
-    assert isinstance(found.momentum, Momentum)
+def momentum_of(found: MechanismsResult) -> MomentumResult:
+    assert isinstance(found.momentum, MomentumResult)
     return found.momentum
 
 
-def rates(found: Analysis) -> Float:
-    assert isinstance(found.schedule, Schedule)
+def rates(found: MechanismsResult) -> Float:
+    assert isinstance(found.schedule, ScheduleResult)
     return found.schedule.rate
 
 
-def hold_linear(found: Analysis, index: float, rate: float) -> None:
+def hold_linear(found: MechanismsResult, index: float, rate: float) -> None:
     """The answers of an optimizer that is linear and does not change."""
     assert momentum_of(found).index == pytest.approx(index, rel=1e-9, abs=1e-12)
     assert momentum_of(found).effective_rate == pytest.approx(rate, rel=1e-9)
@@ -193,7 +197,7 @@ def test_adam(implementation: Any, alpha: float, beta1: float, beta2: float) -> 
     hold_adaptive(adaptation, reference, local)
 
 
-def hold_adaptive(adaptation: Adaptation, reference: Float, local: Float) -> None:
+def hold_adaptive(adaptation: AdaptationResult, reference: Float, local: Float) -> None:
     """The answers of an optimizer whose rate is inverse to the gradient."""
     close(adaptation.rate_reference, reference)
     scale = float(np.abs(reference).max())
@@ -242,28 +246,29 @@ def test_scaling_the_gradient_scales_what_theory_says(seed: int, by: float) -> N
     spec = random_gru(4, seed)
     scaled = random_gru(4, seed, input_scale=by)
     one = analyze(oracle().optimizer(spec, "float64", "cpu"))
-    met = type(one.met)(one.met.gradients, *(x / by for x in (1.0, 1e-2, 1e1)))
-    other = analyze(oracle().optimizer(scaled, "float64", "cpu"), met=met)
+    statistics = GradientStatistics(np.zeros((0, 0)), *(x / by for x in (1.0, 1e-2, 1e1)))
+    other = analyze(oracle().optimizer(scaled, "float64", "cpu"), statistics=statistics)
     same_conclusions(one, other, by)
 
 
-def same_conclusions(one: Analysis, other: Analysis, by: float = 1.0) -> None:
+def same_conclusions(one: MechanismsResult, other: MechanismsResult, by: float = 1.0) -> None:
     for name in ("convergence_point", "momentum", "clipping", "schedule", "adaptation"):
         a, b = getattr(one, name), getattr(other, name)
         assert isinstance(a, NotApplicable) == isinstance(b, NotApplicable), name
-    if isinstance(one.momentum, Momentum) and isinstance(other.momentum, Momentum):
+    if isinstance(one.momentum, MomentumResult) and isinstance(other.momentum, MomentumResult):
         assert other.momentum.index == pytest.approx(one.momentum.index, rel=1e-8, abs=1e-8)
         rate = by * one.momentum.effective_rate
         assert other.momentum.effective_rate == pytest.approx(rate, rel=1e-8)
-    if isinstance(one.clipping, Clipping) and isinstance(other.clipping, Clipping):
+    if isinstance(one.clipping, ClippingResult) and isinstance(other.clipping, ClippingResult):
         for a, b in zip(one.clipping.states, other.clipping.states, strict=True):
             assert a.where == b.where
             np.testing.assert_allclose(b.half_saturation, a.half_saturation / by, rtol=1e-7)
-    if isinstance(one.schedule, Schedule) and isinstance(other.schedule, Schedule):
+    if isinstance(one.schedule, ScheduleResult) and isinstance(other.schedule, ScheduleResult):
         np.testing.assert_allclose(other.schedule.rate, by * one.schedule.rate, rtol=1e-8)
         variance = other.schedule.variance
         np.testing.assert_allclose(variance, one.schedule.variance, atol=1e-9)
-    if isinstance(one.adaptation, Adaptation) and isinstance(other.adaptation, Adaptation):
+    if isinstance(one.adaptation, AdaptationResult):
+        assert isinstance(other.adaptation, AdaptationResult)
         scale = np.nanmax(np.abs(one.adaptation.rate_reference), initial=0.0) * by
         for field in ("rate_reference", "rate_local"):
             a, b = getattr(one.adaptation, field), getattr(other.adaptation, field)
@@ -285,7 +290,7 @@ def test_permuting_the_components_of_a_run_changes_nothing() -> None:
         update=trajectory.update[:, order],
     )
     one, other = analyze(optimizer, trajectory), analyze(optimizer, permuted)
-    a, b = one.as_dict(), other.as_dict()
+    a, b = one.model_dump(mode="json"), other.model_dump(mode="json")
     for told in (a, b):  # the states that are picked from runs are others
         told["clipping"]["states"] = told["clipping"]["states"][:2]
     assert b["momentum"]["r2_whole_run"] == pytest.approx(a["momentum"].pop("r2_whole_run"))
@@ -309,7 +314,9 @@ def test_conclusions_agree_across_implementations(implementation: Any, label: st
     expected = measured(oracle(), spec)
     batch = Quadratic().sample("evaluate", 3, range(4))
     optimizer = implementation.optimizer(spec, "float64", "cpu")
-    found = analyze(optimizer, run(implementation, spec, batch, N_STEPS), met=expected.met)
+    statistics = GradientStatistics.from_run(run(oracle(), spec, batch, N_STEPS))
+    trajectory = run(implementation, spec, batch, N_STEPS)
+    found = analyze(optimizer, trajectory, statistics=statistics)
     compared = compare_analyses(found, expected)
     assert {one.quantity for one in compared} >= {"rate by step", "adapted rate"}
     for one in compared:

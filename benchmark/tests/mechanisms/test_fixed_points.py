@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.adaptation import Adaptation, measure_adaptation
+from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.convergence import find_convergence_point
 from loptbench.mechanisms.dynamics.counters import FrozenStateOptimizer, freeze_counters
 from loptbench.mechanisms.dynamics.fixed_points import newton, settle, stable, trace_branch
 from loptbench.mechanisms.dynamics.linearization import gain, ridders_derivative
-from loptbench.mechanisms.momentum import Momentum, measure_momentum
-from loptbench.mechanisms.values import GradientStatistics, NotApplicable
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
+from loptbench.mechanisms.momentum import measure_momentum
+from loptbench.results.schema.mechanisms import AdaptationResult, MomentumResult, NotApplicable
 
 pytestmark = pytest.mark.harness
 
@@ -92,9 +93,9 @@ def test_another_point_that_h0_leads_to_is_reported() -> None:
     found = measure_adaptation(
         Pushed(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.07, 0.1)
     )
-    assert isinstance(found, Adaptation)
+    assert isinstance(found, AdaptationResult)
     np.testing.assert_allclose(found.state[:, 1], -1, rtol=1e-9)
-    np.testing.assert_array_equal(found.several, found.gradients > 0)
+    np.testing.assert_array_equal(found.several_fixed_points, found.gradients > 0)
 
 
 def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
@@ -103,7 +104,7 @@ def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
     folded = Scalar(lambda h, g: h + 0.1 * (h - h**3 + g), start=1.0)
     point = find_convergence_point(folded)
     found = measure_adaptation(folded, point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.01, 1.0))
-    assert isinstance(found, Adaptation)
+    assert isinstance(found, AdaptationResult)
     below = found.gradients[found.gradients < 0]
     first_lost = below[below < -fold].max()
     np.testing.assert_array_equal(found.branch_ends, [first_lost, np.inf])
@@ -141,12 +142,12 @@ def test_another_fixed_point_of_the_same_gradient_is_reported() -> None:
     """Let go at once, the state overshoots into another basin than slow change leads to."""
     point = find_convergence_point(Latch())
     found = measure_adaptation(Latch(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.1, 0.99))
-    assert isinstance(found, Adaptation)
+    assert isinstance(found, AdaptationResult)
     q = found.state[:, 2]
     assert np.all(np.isinf(found.branch_ends))
-    np.testing.assert_array_equal(found.several, q > 0)
-    assert 10 < found.several.sum() < 80
-    assert np.all(found.gradients[found.several] > 0.5)
+    np.testing.assert_array_equal(found.several_fixed_points, q > 0)
+    assert 10 < found.several_fixed_points.sum() < 80
+    assert np.all(found.gradients[found.several_fixed_points] > 0.5)
     np.testing.assert_allclose(found.state[:, 0], found.gradients, atol=1e-9)
 
 
@@ -165,7 +166,7 @@ def test_a_step_size_that_is_carried_along_is_held(beta: float) -> None:
     optimizer, held = rested
     assert [(one.index, one.value, one.counts) for one in held] == [(1, 0.3, False)]
     found = measure_momentum(find_convergence_point(optimizer))
-    assert isinstance(found, Momentum)
+    assert isinstance(found, MomentumResult)
     assert found.index == pytest.approx(beta, rel=1e-9, abs=1e-9)
     assert found.effective_rate == pytest.approx(0.3, rel=1e-9)
 
@@ -191,7 +192,7 @@ def test_a_count_is_held_late_where_it_makes_no_difference_any_more() -> None:
     assert isinstance(optimizer, FrozenStateOptimizer)
     assert [(one.index, one.counts) for one in held] == [(1, True)]
     found = measure_momentum(find_convergence_point(optimizer))
-    assert isinstance(found, Momentum)
+    assert isinstance(found, MomentumResult)
     assert found.index == pytest.approx(0.9, rel=1e-9)
     assert found.effective_rate == pytest.approx(0.1, rel=1e-9)
 

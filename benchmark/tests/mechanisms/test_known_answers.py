@@ -11,9 +11,10 @@ from scipy.optimize import brentq
 from loptbench.discovery import oracle
 from loptbench.errors import ContractError
 from loptbench.mechanisms.analysis import analyze
-from loptbench.mechanisms.values import GradientStatistics, NotApplicable
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.optimizers import baseline, sgd
 from loptbench.protocol import Linearization
+from loptbench.results.schema.mechanisms import NotApplicable
 from loptbench.rollout.trajectory import run, unroll_by_steps
 from loptbench.tasks import Quadratic
 from loptbench.tests.mechanisms.test_mechanisms import made
@@ -28,7 +29,7 @@ def told(optimizer: Any) -> dict[str, Any]:
     with np.errstate(all="ignore"):
         runs = unroll_by_steps(optimizer, problems, batch.initial_parameters, 30)
     found: dict[str, Any] = json.loads(
-        json.dumps(analyze(optimizer, runs).as_dict(), allow_nan=False)
+        json.dumps(analyze(optimizer, runs).model_dump(mode="json"), allow_nan=False)
     )
     assert set(found) == {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
     return found
@@ -121,7 +122,7 @@ def test_ten_thousand_state_variables_are_refused_where_jacobians_are_needed() -
             new = 0.9 * h + g[:, None]
             return new, -0.1 * new.mean(axis=1)
 
-    found = analyze(Wide()).as_dict()
+    found = analyze(Wide()).model_dump(mode="json")
     assert "10,000 variables" in found["convergence_point"]["not_applicable"]
     assert "10,000 variables" in found["adaptation"]["not_applicable"]
     np.testing.assert_allclose(found["schedule"]["rate"], 0.1, rtol=1e-9)
@@ -259,7 +260,7 @@ def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> N
 def test_a_rate_that_only_gradients_below_epsilon_get_is_none() -> None:
     """RMSProp as tuned on two_moons: at rest its D is −α/ε = 10⁶, on gradients around 0.01."""
     met = GradientStatistics(np.zeros((0, 0)), 0.01, 1e-4, 1.0)
-    found = analyze(made(baseline("rmsprop", alpha=0.01, gamma=0.9999)), met=met)
+    found = analyze(made(baseline("rmsprop", alpha=0.01, gamma=0.9999)), statistics=met)
     for absent in (found.momentum, found.schedule):
         assert isinstance(absent, NotApplicable)
         assert "not linear in the gradient even below 1.0e-06" in absent.reason
@@ -270,7 +271,7 @@ def test_a_clip_far_below_the_gradients_is_still_one() -> None:
     hard = from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.002, 0.002)), ())
     soft = from_functions(lambda h, g: ([], -0.1 * g / (1 + np.abs(g) / 0.01)), ())
     for optimizer, half in ((hard, 0.004), (soft, 0.01)):
-        clipping = analyze(optimizer, met=met).as_dict()["clipping"]
+        clipping = analyze(optimizer, statistics=met).model_dump(mode="json")["clipping"]
         assert clipping["states"][0]["half_saturation"] == pytest.approx([half] * 2, rel=1e-9)
 
 
@@ -317,7 +318,7 @@ def test_rates_that_always_fall_are_in_order_over_any_number_of_decades() -> Non
         lambda h, g: ([0.5 * h[0] + 0.5 * np.abs(g)], -g * (0.001 + h[0]) ** -6), (0.0,)
     )
     met = GradientStatistics(np.zeros((0, 0)), 1.0, 0.1, 10.0)
-    found = analyze(optimizer, met=met).as_dict()["adaptation"]
+    found = analyze(optimizer, statistics=met).model_dump(mode="json")["adaptation"]
     assert found["rank_correlation"] == pytest.approx([-1.0, -1.0], abs=1e-12)
 
 

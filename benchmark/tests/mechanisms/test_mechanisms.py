@@ -1,5 +1,6 @@
 """The probes, on optimizers whose answers are known."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.comparison import compare_analyses
-from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
+from loptbench.mechanisms.convergence import find_convergence_point
 from loptbench.mechanisms.dynamics.linearization import central_differences, linearize
-from loptbench.mechanisms.momentum import Momentum, impulse_response, measure_momentum, modes
-from loptbench.mechanisms.values import NotApplicable
+from loptbench.mechanisms.momentum import impulse_response, measure_momentum, modes
 from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
 from loptbench.protocol import Linearization
+from loptbench.results.schema.mechanisms import (
+    ConvergencePointResult,
+    MomentumResult,
+    NotApplicable,
+)
 from loptbench.rollout.trajectory import run
 from loptbench.tasks import Quadratic
 
@@ -30,9 +35,9 @@ def made(spec: OptimizerSpec) -> Any:
     return oracle().optimizer(spec, "float64", "cpu")
 
 
-def measured(optimizer: Any) -> Momentum:
+def measured(optimizer: Any) -> MomentumResult:
     found = measure_momentum(find_convergence_point(optimizer))
-    assert isinstance(found, Momentum)
+    assert isinstance(found, MomentumResult)
     return found
 
 
@@ -65,7 +70,7 @@ def test_momentum_has_index_beta(alpha: float, beta: float) -> None:
     assert found.effective_rate == pytest.approx(alpha, rel=1e-12)
     assert found.asymptotic_rate == pytest.approx(alpha / (1 - beta), rel=1e-9)
     (mode,) = found.modes
-    assert mode.eigenvalue == pytest.approx(beta, rel=1e-12)
+    assert mode.eigenvalue == pytest.approx((beta, 0.0), rel=1e-12)
     assert mode.contribution == pytest.approx(alpha * beta / (1 - beta), rel=1e-9, abs=1e-12)
     t = np.arange(201)
     np.testing.assert_allclose(found.impulse_response, -alpha * beta**t, rtol=1e-9, atol=1e-300)
@@ -92,7 +97,7 @@ def test_aggregated_momentum(betas: list[float]) -> None:
     aggregated = Linear(np.diag(b), np.ones(k), -b / k, -1.0)
     found = measured(aggregated)
     assert found.index == pytest.approx(1 - k / np.sum(1 / (1 - b)), rel=1e-5, abs=1e-6)
-    eigenvalues = sorted(mode.eigenvalue.real for mode in found.modes)
+    eigenvalues = sorted(mode.eigenvalue[0] for mode in found.modes)
     np.testing.assert_allclose(eigenvalues, np.sort(b), rtol=1e-5, atol=1e-8)
 
 
@@ -111,8 +116,8 @@ def test_a_change_of_basis_of_the_state_changes_no_statistic(seed: int, n: int) 
     ours, theirs = modes(one), modes(other)
     assume(max(mode.condition for mode in ours) < 1e4)
     for mode in ours:
-        nearest = min(theirs, key=lambda m: abs(m.eigenvalue - mode.eigenvalue))
-        assert nearest.eigenvalue == pytest.approx(mode.eigenvalue, abs=1e-9)
+        nearest = min(theirs, key=lambda m: math.dist(m.eigenvalue, mode.eigenvalue))
+        assert math.dist(nearest.eigenvalue, mode.eigenvalue) <= 1e-9
         assert nearest.contribution == pytest.approx(mode.contribution, rel=1e-6, abs=1e-6)
 
 
@@ -140,7 +145,7 @@ def test_the_convergence_point_of_a_gru_is_a_fixed_point(seed: int, n: int) -> N
     assert point.residual <= 1e-12
     assert point.update == update[0]
     expected = central_differences(optimizer, point.state[None], np.zeros(1))
-    np.testing.assert_allclose(point.linear.A, expected.A[0], atol=1e-7)
+    np.testing.assert_allclose(point.A, expected.A[0], atol=1e-7)
 
 
 def test_differences_stand_in_for_a_missing_linearize() -> None:
@@ -155,8 +160,8 @@ def test_differences_stand_in_for_a_missing_linearize() -> None:
     for matrix, wanted in zip(found, inner.linearize(h, g), strict=True):
         np.testing.assert_allclose(matrix, wanted, atol=1e-10)
     plain, own = analyze(Plain(inner)), analyze(inner)
-    assert isinstance(plain.momentum, Momentum)
-    assert isinstance(own.momentum, Momentum)
+    assert isinstance(plain.momentum, MomentumResult)
+    assert isinstance(own.momentum, MomentumResult)
     assert plain.momentum.index == pytest.approx(own.momentum.index, rel=1e-6)
 
 
@@ -175,7 +180,7 @@ def test_no_fixed_point_is_a_value() -> None:
     assert isinstance(found.convergence_point, NotApplicable)
     assert "no fixed point" in found.convergence_point.reason
     assert found.momentum == found.convergence_point
-    assert set(found.as_dict()["momentum"]) == {"not_applicable"}
+    assert set(found.model_dump(mode="json")["momentum"]) == {"not_applicable"}
 
 
 def test_a_state_that_explodes_is_a_value() -> None:
@@ -188,7 +193,7 @@ def test_a_state_that_explodes_is_a_value() -> None:
 
 def test_an_unstable_point_has_no_momentum() -> None:
     point = find_convergence_point(Linear(np.array([[1.1]]), np.ones(1), -np.ones(1), -1.0))
-    assert isinstance(point, ConvergencePoint)
+    assert isinstance(point, ConvergencePointResult)
     assert not point.stable
     assert point.spectral_radius == pytest.approx(1.1)
     found = measure_momentum(point)
@@ -212,20 +217,19 @@ def test_other_starts_that_end_elsewhere_are_counted() -> None:
 
     starts = np.array([[1.0], [0.2], [-0.2], [-1.0]])
     point = find_convergence_point(Bistable(), starts)
-    assert isinstance(point, ConvergencePoint)
-    assert (point.n_same, point.n_starts) == (2, 4)
+    assert isinstance(point, ConvergencePointResult)
+    assert (point.other_starts_at_this_point, point.other_starts) == (2, 4)
 
 
 def test_a_linear_optimizer_is_explained_by_its_linear_system() -> None:
     batch = Quadratic().sample("evaluate", 0, range(8))
     spec = momentum(0.5, 0.8)
     found = analyze(made(spec), run(oracle(), spec, batch, 100))
-    assert isinstance(found.momentum, Momentum)
-    assert found.momentum.whole is not None
-    assert found.momentum.near is not None
-    assert found.momentum.whole.r2 == pytest.approx(1, abs=1e-12)
-    assert found.momentum.near.r2 == pytest.approx(1, abs=1e-9)
-    assert found.drift == 0
+    assert isinstance(found.momentum, MomentumResult)
+    assert isinstance(found.convergence_point, ConvergencePointResult)
+    assert found.momentum.r2_whole_run == pytest.approx(1, abs=1e-12)
+    assert found.momentum.r2_near_convergence == pytest.approx(1, abs=1e-9)
+    assert found.convergence_point.drift == 0
 
 
 def test_drift_is_relative_to_the_typical_update() -> None:
@@ -234,8 +238,9 @@ def test_drift_is_relative_to_the_typical_update() -> None:
     trajectory = run(oracle(), spec, batch, 50)
     drifting = Linear(np.zeros((1, 1)), np.zeros(1), np.zeros(1), -0.1, e=0.02)
     found = analyze(drifting, trajectory._replace(state=np.zeros((51, 40, 1))))
-    assert found.typical_update is not None
-    assert found.drift == pytest.approx(0.02 / found.typical_update)
+    assert isinstance(found.convergence_point, ConvergencePointResult)
+    typical_update = np.sqrt(np.mean(trajectory.update**2))
+    assert found.convergence_point.drift == pytest.approx(0.02 / typical_update)
 
 
 def test_conclusions_are_compared() -> None:

@@ -11,13 +11,19 @@ import pytest
 from loptbench.cli import main as cli
 from loptbench.errors import ContractError
 from loptbench.mechanisms.adaptation import measure_adaptation
-from loptbench.mechanisms.convergence import ConvergencePoint, find_convergence_point
+from loptbench.mechanisms.convergence import find_convergence_point
 from loptbench.mechanisms.dynamics.contract import require_optimizer
-from loptbench.mechanisms.dynamics.counters import FrozenVariable, freeze_counters
+from loptbench.mechanisms.dynamics.counters import freeze_counters
 from loptbench.mechanisms.dynamics.response import usable_slope
-from loptbench.mechanisms.momentum import Momentum, measure_momentum
-from loptbench.mechanisms.values import GradientStatistics, NotApplicable
+from loptbench.mechanisms.gradient_statistics import GradientStatistics
+from loptbench.mechanisms.momentum import measure_momentum
 from loptbench.protocol import Array, Linearization
+from loptbench.results.schema.mechanisms import (
+    ConvergencePointResult,
+    FrozenVariable,
+    MomentumResult,
+    NotApplicable,
+)
 
 Rule = Callable[[Array, Array], tuple[Array, Array]]
 MET = GradientStatistics.from_run(None)
@@ -92,7 +98,7 @@ def test_what_is_smooth_has_no_kink() -> None:
         lambda h, g: 0.9 * h + np.tanh(1e3 * g) / 1e3,
     ):
         found = measure_momentum(find_convergence_point(of_one(new)))
-        assert isinstance(found, Momentum), found
+        assert isinstance(found, MomentumResult), found
         assert found.index == pytest.approx(0.9, abs=1e-5)
 
 
@@ -112,7 +118,7 @@ def test_a_state_that_dies_out_more_and_more_slowly_has_no_momentum() -> None:
 
 def test_slow_momentum_has_an_index_all_the_same() -> None:
     found = measure_momentum(find_convergence_point(of_one(lambda h, g: 0.99999 * h + g)))
-    assert isinstance(found, Momentum)
+    assert isinstance(found, MomentumResult)
     assert found.index == pytest.approx(0.99999, abs=1e-9)
 
 
@@ -122,9 +128,9 @@ def test_what_turns_for_ever_neither_reaches_the_point_nor_settles(radius: float
     turning = linear(M, np.array([1.0, 0.0]))
     starts = 1e-3 * np.random.default_rng(0).standard_normal((20, 2))
     point = find_convergence_point(turning, starts)
-    assert isinstance(point, ConvergencePoint)
+    assert isinstance(point, ConvergencePointResult)
     assert not point.stable
-    assert point.n_same == 0
+    assert point.other_starts_at_this_point == 0
     assert isinstance(measure_adaptation(turning, point, MET), NotApplicable)
 
 
@@ -132,9 +138,9 @@ def test_modes_that_cannot_be_told_apart_have_no_contributions() -> None:
     """Two averages with the same decay, one after the other: A has one eigenvector."""
     twice = np.array([[0.9, 0.0], [0.09, 0.9]])
     found = measure_momentum(find_convergence_point(linear(twice, np.array([1.0, 0.1]))))
-    assert isinstance(found, Momentum)
+    assert isinstance(found, MomentumResult)
     assert all(np.isnan(mode.contribution) for mode in found.modes)
-    assert [mode["contribution"] for mode in found.as_dict()["modes"]] == [None, None]
+    assert [mode["contribution"] for mode in found.model_dump(mode="json")["modes"]] == [None, None]
 
 
 def test_at_a_corner_there_is_no_slope_and_beside_it_there_is() -> None:

@@ -1,27 +1,67 @@
 """Records made up for tests, and what else a store has."""
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from loptbench.comparison.numbers import Objective
 from loptbench.comparison.stores import StoreComparison
+from loptbench.results.schema.conformance import CheckResult, CheckStatus, ConformanceResult
+from loptbench.results.schema.evaluation import (
+    BaselineEvaluation,
+    BaselinesResult,
+    Evaluation,
+    LearnedResult,
+    MetaTraining,
+)
+from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
+from loptbench.results.schema.mechanisms import (
+    AdaptationResult,
+    ClippingResult,
+    ConvergencePointResult,
+    Density,
+    MechanismsResult,
+    MomentumResult,
+    NotApplicable,
+    ScheduleResult,
+    UpdateFunctionResult,
+)
+from loptbench.results.schema.plan import ImplementationState, Plan
+from loptbench.results.schema.records import Provenance, TrialResult
+from loptbench.results.schema.verdicts import Outcome, Scope, Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.tests.reports.pages import Page
 
-CHECKPOINT = "checkpoint quadratic-quick-jax-0"
+CHECKPOINT = OptimizerId(role=Role.CHECKPOINT, name="quadratic-quick-jax-0")
 PROBLEMS = {"name": "quadratic", "n_steps": 201}
 IN_A = [1.0, 2.0, 3.0, 4.0]
 IN_B = [1.5, 2.0, 6.0, 3.5]
+PROVENANCE = Provenance(
+    loptbench="0.1.0",
+    code="a" * 64,
+    commit="c" * 40,
+    dirty=False,
+    python="3.11.7",
+    platform="Linux",
+    processor="a processor",
+    cores=2,
+    seconds=0.125,
+)
 
 
 def record(
-    trial: str, optimizer: str, result: dict[str, Any], message: str = "", **key: Any
+    trial: TrialKind,
+    optimizer: OptimizerId,
+    result: TrialResult | None,
+    message: str = "",
+    **key: Any,
 ) -> Record:
-    """A record of a trial; what stands in `key` replaces or adds to its usual key."""
-    told = {
+    """A record of a trial; fields in `key` replace or extend its usual key."""
+    usual = {
         "trial": trial,
         "implementation": "jax",
+        "source": "package.module:Implementation",
         "optimizer": optimizer,
         "task": "quadratic",
         "problems": PROBLEMS,
@@ -32,70 +72,192 @@ def record(
         "versions": {"numpy": "2.4.6"},
         "weights": "b" * 64,
     }
-    provenance = {"code": "a" * 64, "commit": "c" * 40, "cores": 2, "seconds": 0.125}
-    return Record(told | key, TrialStatus.OK, message, result, provenance)
+    return Record(
+        key=TrialKey(**usual | key),
+        status=TrialStatus.OK,
+        message=message,
+        result=result,
+        provenance=PROVENANCE,
+    )
 
 
-def evaluation(objective: Iterable[float | None] = IN_A, **key: Any) -> Record:
+def changed(record: Record, **values: Any) -> Record:
+    """The record with other values of some fields."""
+    return record.model_copy(update=values)
+
+
+def evaluated(objective: Iterable[float | None] = IN_A) -> Evaluation:
+    """An evaluation with these meta-objectives; None where a run diverged."""
+    values = np.array([np.inf if value is None else value for value in objective])
+    with np.errstate(invalid="ignore"):
+        return Evaluation(
+            n_problems=max(1, values.size),
+            n_diverged=int(np.sum(np.isinf(values))),
+            objective=values,
+            objective_mean=values.mean() if values.size else np.nan,
+            objective_standard_error=np.nan,
+            objective_median=np.median(values) if values.size else np.nan,
+            final_loss_mean=0.5,
+            final_loss_median=0.25,
+            curve_mean=np.array([1.0, 0.5, 0.25]),
+            curve_standard_error=np.zeros(3),
+        )
+
+
+def evaluation(
+    objective: Iterable[float | None] = IN_A, optimizer: OptimizerId = CHECKPOINT, **key: Any
+) -> Record:
     """An evaluation of a learned optimizer."""
-    values = list(objective)
-    return record("evaluation", CHECKPOINT, {"learned": {"objective": values}}, **key)
+    about = MetaTraining(
+        implementation="jax", configuration={"preset": "quick", "seed": 0, "task": "quadratic"}
+    )
+    result = LearnedResult(learned=evaluated(objective), ratios={}, meta_training=about)
+    return record(TrialKind.EVALUATION, optimizer, result, **key)
 
 
 def baselines(objective: Iterable[float | None] = IN_A) -> Record:
     """An evaluation of tuned SGD and of momentum as theory has it."""
-    one = {"objective": list(objective)}
-    return record(
-        "evaluation", "baselines", {"baselines": {"sgd": one, "theoretical momentum": one}}
-    )
+    evaluation = BaselineEvaluation(**dict(evaluated(objective)), hyperparameters={"alpha": 0.1})
+    result = BaselinesResult(baselines=dict.fromkeys(["sgd", "theoretical momentum"], evaluation))
+    optimizer = OptimizerId(role=Role.BASELINES, name="baselines")
+    return record(TrialKind.EVALUATION, optimizer, result, weights=None)
 
 
 def conformance(status: str = "passed", ratio: float | None = 0.25, **key: Any) -> Record:
     """A conformance trial of two checks, of which the second ended so."""
-    checks = [
-        {"check": "one-step", "level": 1, "status": "passed", "ratio": 0.5, "message": ""},
-        {"check": "linearize", "level": 3, "status": status, "ratio": ratio, "message": "A is off"},
-    ]
-    found = record("conformance", "adam", {"checks": checks}, **key)
-    failed = TrialStatus.FAILED if status == "failed" else TrialStatus.OK
-    return dataclasses.replace(found, status=failed)
+    checks = (
+        CheckResult(
+            check="one-step",
+            level=1,
+            status=CheckStatus.PASSED,
+            ratio=0.5,
+            message="",
+            comparisons=(),
+        ),
+        CheckResult(
+            check="linearize",
+            level=3,
+            status=CheckStatus(status),
+            ratio=np.inf if ratio is None else ratio,
+            message="A is off",
+            comparisons=(),
+        ),
+    )
+    optimizer = OptimizerId(role=Role.CASE, name="adam")
+    trial = record(TrialKind.CONFORMANCE, optimizer, ConformanceResult(checks=checks), **key)
+    return changed(trial, status=TrialStatus.FAILED if status == "failed" else TrialStatus.OK)
+
+
+GRADIENTS = np.array([-2.0, -1.0, 1.0, 2.0])
+
+
+def update_function(where: str, half_saturation: list[float]) -> UpdateFunctionResult:
+    """An update function of a state of one number."""
+    return UpdateFunctionResult(
+        where=where,
+        state=np.array([0.5]),
+        gain=-0.1,
+        half_saturation=np.array(half_saturation),
+        half_saturation_is_known=np.array([True, True]),
+        saturation_at_largest_gradient=np.array([0.5, 0.5]),
+        update=np.array([[0.1, 0.2], [-0.1, -0.2]]),
+    )
 
 
 def mechanisms(index: float = 0.875, **probes: Any) -> Record:
-    """A mechanisms trial."""
-    states = [
-        {"where": "h0", "half_saturation": [9.0, 9.0]},
-        {"where": "h*", "half_saturation": [0.5, 0.75]},
-    ]
-    found = {
-        "momentum": {"index": index, "effective_rate": 2.0, "asymptotic_rate": 16.0},
-        "clipping": {"states": states, "reach": None},
-        "schedule": {"peak_step": 3},
-        "adaptation": {"elasticity": [-0.5, -0.25]},
+    """A mechanisms trial; probes may be replaced, or their reasons given as text."""
+    measured = {
+        "convergence_point": ConvergencePointResult(
+            residual=0.0,
+            spectral_radius=0.9,
+            stable=True,
+            drift=0.0,
+            update=0.0,
+            state=np.array([0.5]),
+            other_starts=4,
+            other_starts_at_this_point=4,
+            linearization_error=0.0,
+            held=(),
+            A=np.array([[0.9]]),
+            B=np.array([1.0]),
+            C=np.array([-0.1]),
+            D=-2.0,
+        ),
+        "momentum": MomentumResult(
+            index=index,
+            effective_rate=2.0,
+            asymptotic_rate=16.0,
+            r2_near_convergence=0.75,
+            r2_whole_run=0.5,
+            impulse_response=np.array([-2.0, -1.0, -0.5]),
+            modes=(),
+        ),
+        "clipping": ClippingResult(
+            states=(update_function("h0", [9.0, 9.0]), update_function("h*", [0.5, 0.75])),
+            not_applicable_at=(),
+            gradients=np.array([1.0, 2.0]),
+            largest_gradient=2.0,
+            typical_gradient=1.0,
+            density=Density(edges=np.array([0.0, 0.3]), share=np.array([[0.5], [0.5]])),
+        ),
+        "schedule": schedule(3),
+        "adaptation": AdaptationResult(
+            gradients=GRADIENTS,
+            rate_reference=np.array([1.0, 2.0, 2.0, 1.0]),
+            rate_local=np.array([1.0, 2.0, 2.0, np.nan]),
+            elasticity=np.array([-0.5, -0.25]),
+            rank_correlation=np.array([-1.0, -1.0]),
+            residual=0.0,
+            settled=np.array([True, True, True, True]),
+            stable=np.array([True, True, True, True]),
+            several_fixed_points=np.array([False, False, False, False]),
+            branch_ends=np.array([np.inf, np.inf]),
+            curve=np.zeros((4, 3)),
+            variance=np.array([1.0]),
+            order=1.0,
+        ),
     }
-    return record("mechanisms", CHECKPOINT, found | probes)
+    for name, probe in probes.items():
+        measured[name] = NotApplicable(not_applicable=probe) if isinstance(probe, str) else probe
+    return record(TrialKind.MECHANISMS, CHECKPOINT, MechanismsResult(**measured))
 
 
-def verdict(outcome: str = "reproduced", **told: Any) -> dict[str, Any]:
-    """A verdict."""
-    return {
+def schedule(peak_step: int) -> ScheduleResult:
+    """A schedule with this peak."""
+    return ScheduleResult(
+        rate=np.array([1.0, 2.0, 1.5]),
+        peak_step=peak_step,
+        peak_over_first=2.0,
+        last_over_peak=0.75,
+        lowest_over_highest=0.5,
+        trajectory=np.zeros((3, 1)),
+        variance=np.array([1.0]),
+    )
+
+
+def verdict(outcome: str = "reproduced", **values: Any) -> Verdict:
+    """A verdict on the seeds of a preset, unless told otherwise."""
+    usual = {
         "claim": "momentum",
         "task": "quadratic",
-        "subject": "quick, meta-trained in jax",
-        "scope": "all seeds",
-        "outcome": outcome,
-        "reason": "",
+        "scope": Scope.ALL_SEEDS,
+        "preset": "quick",
+        "implementations": ("jax",),
+        "outcome": Outcome(outcome),
         "value": 0.75,
         "low": 0.625,
         "high": 0.8125,
-    } | told
+    }
+    if "checkpoint" in values:
+        usual |= {"scope": Scope.CHECKPOINT, "preset": "", "implementations": ()}
+    return Verdict(**usual | values)
 
 
-def put_plan(store: Store, records: Iterable[Record], *absent: dict[str, str]) -> None:
+def put_plan(store: Store, records: Iterable[Record], *absent: ImplementationState) -> None:
     """Write a store's plan of these records."""
-    trials = [{**one.key, "record": one.name} for one in records]
-    here = {"name": "jax", "availability": "installed", "reason": ""}
-    store.put_plan({"trials": trials, "implementations": [here, *absent]})
+    here = ImplementationState(name="jax", availability="installed", reason="")
+    trials = tuple(one.key for one in records)
+    store.put_plan(Plan(trials=trials, implementations=(here, *absent)))
 
 
 def everything() -> list[Record]:
@@ -118,9 +280,9 @@ def page_of(found: StoreComparison) -> Page:
 
 def change(
     store: Store,
-    trial: str,
+    trial: TrialKind,
     changed: Callable[[Record], Record | None],
-    optimizer: str = "checkpoint",
+    role: Role = Role.CHECKPOINT,
 ) -> None:
     """Replace the record of an optimizer on `quadratic` by a changed one, or by none.
 
@@ -129,8 +291,7 @@ def change(
     (record,) = (
         r
         for r in store.records()[0]
-        if (r.key["trial"], r.key["task"]) == (trial, "quadratic")
-        and r.key["optimizer"].startswith(optimizer)
+        if (r.key.trial, r.key.task, r.key.optimizer.role) == (trial, "quadratic", role)
     )
     (store.records_folder / f"{record.name}.json").unlink()
     new = changed(record)

@@ -12,10 +12,12 @@ import pytest
 
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
+from loptbench.results.schema.keys import TrialKind
 from loptbench.results.store import Store, TrialStatus
 from loptbench.study.execution import run_trials
-from loptbench.study.trials import Result, Trial, bind
+from loptbench.study.trials import Trial, TrialOutcome, bind
 from loptbench.tasks import TASKS, Digits
+from loptbench.tests.reports.made_records import conformance
 
 
 @pytest.fixture
@@ -23,36 +25,43 @@ def results(tmp_path: Path) -> Store:
     return Store.create(tmp_path / "results")
 
 
-def trial(i: int, run: Callable[[int], Result], kind: str = "test") -> Trial:
-    key = {"trial": kind, "implementation": "x", "optimizer": "y", "task": "z", "seed": i}
+def trial(
+    i: int, run: Callable[[int], TrialOutcome], kind: TrialKind = TrialKind.CONFORMANCE
+) -> Trial:
+    key = conformance(seed=i).key.model_copy(update={"trial": kind})
     return Trial(key, bind(run, i))
 
 
-def told(i: int) -> Result:
-    return TrialStatus.OK, "", {"i": i, "process": os.getpid()}
+def outcome(message: str) -> TrialOutcome:
+    """An outcome that says something, since a result of its own type is none of our concern."""
+    return TrialStatus.OK, message, None
 
 
-def interrupts_itself(i: int) -> Result:
+def where_run(i: int) -> TrialOutcome:
+    return outcome(f"{i} in {os.getpid()}")
+
+
+def interrupts_itself(i: int) -> TrialOutcome:
     signal.raise_signal(signal.SIGINT)
-    return told(i)
+    return where_run(i)
 
 
-def dies(i: int) -> Result:
+def dies(i: int) -> TrialOutcome:
     os._exit(1)
 
 
-def fails(i: int) -> Result:
+def fails(i: int) -> TrialOutcome:
     raise ValueError("no")
 
 
 def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
     ran: list[int] = []
 
-    def run(i: int) -> Result:
+    def run(i: int) -> TrialOutcome:
         ran.append(i)
         if ran == [0, 1]:
             raise KeyboardInterrupt
-        return told(i)
+        return where_run(i)
 
     trials = [trial(i, run) for i in range(3)]
     with pytest.raises(KeyboardInterrupt):
@@ -60,7 +69,7 @@ def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
     assert ran == [0, 1]
     records = run_trials(trials, results, [])
     assert ran == [0, 1, 1, 2]
-    assert [record.result["i"] for record in records] == [0, 1, 2]
+    assert [record.message.split()[0] for record in records] == ["0", "1", "2"]
     assert run_trials(trials, results, []) == records
     assert ran == [0, 1, 1, 2]
 
@@ -68,23 +77,23 @@ def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
 def test_ctrl_c_is_for_the_caller_not_for_its_other_processes(results: Store) -> None:
     """A terminal sends it to all of them: each would print a traceback, wherever it was."""
     (record,) = run_trials([trial(0, interrupts_itself)], results, [], jobs=2)
-    assert record.result["process"] != os.getpid()
+    assert record.message != f"0 in {os.getpid()}"
     before = signal.getsignal(signal.SIGINT)
-    run_trials([trial(1, told)], results, [])
+    run_trials([trial(1, where_run)], results, [])
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int) -> None:
     lines: list[tuple[int, str]] = []
-    trials = [trial(0, told), trial(1, fails), *(trial(i, told) for i in range(2, 6))]
+    trials = [trial(0, where_run), trial(1, fails), *(trial(i, where_run) for i in range(2, 6))]
     records = run_trials(trials, results, [], lambda *line: lines.append(line), jobs)
     statuses = [record.status for record in records]
     assert statuses == [TrialStatus.OK, TrialStatus.FAILED, *[TrialStatus.OK] * 4]
     assert records[1].message == "raised ValueError: no"
-    assert [record.key["seed"] for record in records] == list(range(6))
-    processes = {record.result["process"] for record in records if record.result}
-    assert (os.getpid() in processes) == (jobs == 1)
+    assert [record.key.seed for record in records] == list(range(6))
+    processes = {record.message.split()[-1] for record in records if record.message[0].isdigit()}
+    assert (str(os.getpid()) in processes) == (jobs == 1)
     assert [done for done, _ in lines] == list(range(7))
 
 
@@ -93,13 +102,13 @@ def test_evaluations_of_a_task_are_run_together(results: Store, jobs: int) -> No
     """What they share, the baselines, is found out once."""
     shared: list[int] = []
 
-    def run(i: int) -> Result:
+    def run(i: int) -> TrialOutcome:
         shared.append(i)
-        return TrialStatus.OK, "", {"before": list(shared)}
+        return outcome(str(shared))
 
-    trials = [trial(i, run, "evaluation") for i in range(3)]
+    trials = [trial(i, run, TrialKind.EVALUATION) for i in range(3)]
     records = run_trials(trials, results, [], jobs=jobs)
-    assert records[2].result["before"] == [0, 1, 2]
+    assert records[2].message == "[0, 1, 2]"
 
 
 def test_a_process_that_was_kept_writes_into_the_folder_of_the_next_run(
@@ -108,29 +117,29 @@ def test_a_process_that_was_kept_writes_into_the_folder_of_the_next_run(
     for name in ("a", "b"):
         (folder / name).mkdir()
         with contextlib.chdir(folder / name):
-            run_trials([trial(0, told)], Store.create(Path("results")), [], jobs=2)
+            run_trials([trial(0, where_run)], Store.create(Path("results")), [], jobs=2)
         assert len(list((folder / name / "results" / "records").iterdir())) == 1
 
 
 def test_a_process_that_dies_loses_nothing_but_its_trial(results: Store) -> None:
-    trials = [trial(0, told), trial(1, told), trial(2, dies)]
+    trials = [trial(0, where_run), trial(1, where_run), trial(2, dies)]
     with pytest.raises(LoptbenchError, match="a process that ran trials died"):
         run_trials(trials, results, [], jobs=2)
-    trials[2] = trial(2, told)
+    trials[2] = trial(2, where_run)
     records = run_trials(trials, results, [], jobs=2)
-    assert [record.result["i"] for record in records] == [0, 1, 2]
+    assert [record.message.split()[0] for record in records] == ["0", "1", "2"]
 
 
 def test_what_cannot_be_handed_to_another_process_is_said(results: Store) -> None:
     lock = threading.Lock()
 
-    def run(i: int) -> Result:
+    def run(i: int) -> TrialOutcome:
         with lock:
-            return told(i)
+            return where_run(i)
 
     with pytest.raises(LoptbenchError, match=r"\(TypeError: cannot pickle .*lock.*\); call again"):
         run_trials([trial(0, run)], results, [], jobs=2)
-    assert run_trials([trial(0, run)], results, [], jobs=1)[0].result["i"] == 0
+    assert run_trials([trial(0, run)], results, [], jobs=1)[0].message.startswith("0 in")
 
 
 def test_other_processes_have_the_same_tasks(
@@ -139,10 +148,10 @@ def test_other_processes_have_the_same_tasks(
     """As after `--mnist`."""
     monkeypatch.setitem(TASKS, "digits", dataclasses.replace(Digits(), n_steps=7))
 
-    def run(i: int) -> Result:
-        return TrialStatus.OK, "", {"n_steps": TASKS["digits"].n_steps}
+    def run(i: int) -> TrialOutcome:
+        return outcome(str(TASKS["digits"].n_steps))
 
-    assert run_trials([trial(0, run)], results, [], jobs=2)[0].result == {"n_steps": 7}
+    assert run_trials([trial(0, run)], results, [], jobs=2)[0].message == "7"
 
 
 @pytest.mark.parametrize("name", ["reference", "torch", "jax"])
@@ -151,7 +160,7 @@ def test_implementations_can_be_handed_to_another_process(results: Store, name: 
         pytest.importorskip(name)
     implementation = get_implementation(name)
 
-    def run(i: int) -> Result:
-        return TrialStatus.OK, "", {"name": implementation.name}
+    def run(i: int) -> TrialOutcome:
+        return outcome(implementation.name)
 
-    assert run_trials([trial(0, run)], results, [], jobs=2)[0].result == {"name": name}
+    assert run_trials([trial(0, run)], results, [], jobs=2)[0].message == name

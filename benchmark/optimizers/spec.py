@@ -1,0 +1,176 @@
+"""An optimizer as data, and what each kind of optimizer consists of.
+
+Every kind is the same thing, a dynamical system driven by the gradient of one component:
+
+    h[k+1] = F(h[k], g[k])      the state     (n_components, n_state)
+    Δ[k]   = U(h[k], g[k])      the update    (n_components,), to be *added*: x[k+1] = x[k] + Δ[k]
+
+An `OptimizerSpec` is such an optimizer as data. An implementation computes it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.errors import LoptbenchError, UnknownNameError
+
+Parameters = Mapping[str, NDArray[np.floating]]
+"""Named arrays that are trained or tuned."""
+
+Constants = Mapping[str, float]
+"""Named numbers that are chosen once and never trained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimizer as data: its kind, its parameters, its constants.
+
+    Attributes:
+        kind: the kind, a key of `KINDS`.
+        parameters: the kind's arrays by name, float32 or float64.
+        constants: the kind's constants by name.
+
+    Raises:
+        LoptbenchError: the parameters or constants are not those of the kind; see `validate`.
+
+    Example:
+        >>> from loptbench.optimizers import OptimizerSpec
+        >>> OptimizerSpec("sgd", {"alpha": np.asarray(0.1)}).n_state
+        0
+    """
+
+    kind: str
+    parameters: Parameters
+    constants: Constants = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+    @property
+    def n_state(self) -> int:
+        """The number of state variables of each component."""
+        return get_kind(self.kind).n_state(self.parameters)
+
+    def with_parameters(self, parameters: Parameters) -> "OptimizerSpec":
+        """The same optimizer with other values of its parameters."""
+        return dataclasses.replace(self, parameters=dict(parameters))
+
+    def rounded_to(self, dtype: str) -> "OptimizerSpec":
+        """The same optimizer with every parameter rounded to `dtype`, stored as float64.
+
+        >>> from loptbench.optimizers import sgd
+        >>> sgd(0.1).rounded_to("float32").parameters
+        {'alpha': array(0.1)}
+        """
+        return self.with_parameters(
+            {
+                name: np.asarray(array, dtype).astype(np.float64)
+                for name, array in self.parameters.items()
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a spec of this kind consists of.
+
+    Attributes:
+        shapes: the shape of every parameter, given n_state.
+        n_state: n_state, given the parameters.
+        constants: the names of the constants.
+    """
+
+    shapes: Callable[[int], dict[str, tuple[int, ...]]]
+    n_state: Callable[[Parameters], int]
+    constants: tuple[str, ...] = ()
+
+
+KINDS: dict[str, Kind] = {}
+"""The kinds by name; the modules of this package add theirs."""
+
+
+def get_kind(name: str) -> Kind:
+    """The optimizer kind of that name.
+
+    Raises:
+        UnknownNameError: there is no such kind; the message lists the known ones.
+
+    >>> from loptbench.optimizers import get_kind
+    >>> get_kind("gru").constants
+    ('input_scale', 'output_scale')
+    """
+    if name not in KINDS:
+        raise UnknownNameError("optimizer kind", name, list(KINDS))
+    return KINDS[name]
+
+
+def validate(spec: OptimizerSpec) -> None:
+    """Check a spec against its kind.
+
+    Raises:
+        LoptbenchError: an array or constant is missing, unknown, of the wrong shape or type, or not
+            finite. The message names it, what was found and what was expected.
+    """
+    kind = get_kind(spec.kind)
+    require_names("constants", spec.kind, set(spec.constants), set(kind.constants))
+    for name, value in spec.constants.items():
+        if not np.isfinite(value):
+            raise LoptbenchError(f"constant {name!r} of {spec.kind!r} must be finite, not {value}")
+    require_names("parameters", spec.kind, set(spec.parameters), set(kind.shapes(1)))
+    for name, shape in kind.shapes(kind.n_state(spec.parameters)).items():
+        array = spec.parameters[name]
+        if array.dtype not in (np.float32, np.float64):
+            raise LoptbenchError(
+                f"array {name!r} of {spec.kind!r} must be float32 or float64, not {array.dtype}"
+            )
+        if array.shape != shape:
+            raise LoptbenchError(
+                f"array {name!r} of {spec.kind!r} must have shape {shape}, but has {array.shape}"
+            )
+        if not np.all(np.isfinite(array)):
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise LoptbenchError(
+                f"array {name!r} of {spec.kind!r} must be finite, but is {array[where]} at {where}"
+            )
+
+
+def require_names(what: str, kind: str, names: set[str], expected: set[str]) -> None:
+    """Refuse names that are not exactly the expected ones.
+
+    Args:
+        what: what the names are of, such as `parameters`.
+        kind: the optimizer kind.
+        names: the names that were given.
+        expected: the names that the kind has.
+    """
+    if names == expected:
+        return
+    missing, extra = sorted(expected - names), sorted(names - expected)
+    problems = [f"missing {', '.join(missing)}"] if missing else []
+    if extra:
+        problems.append(f"extra {', '.join(extra)}")
+    raise LoptbenchError(
+        f"the {what} of {kind!r} are {', '.join(sorted(expected)) or 'none'}; "
+        f"found: {' and '.join(problems)}"
+    )
+
+
+def shuffled(spec: OptimizerSpec, seed: int) -> OptimizerSpec:
+    """The optimizer with the entries of each array in a random order: a control.
+
+    Every array keeps the distribution of its values, but not their arrangement.
+
+    >>> from loptbench.optimizers import fresh_gru
+    >>> weights, control = fresh_gru(4, seed=0), shuffled(fresh_gru(4, seed=0), seed=1)
+    >>> weights.parameters["W_z"].sum().round(6) == control.parameters["W_z"].sum().round(6)
+    np.True_
+    """
+    rng = np.random.Generator(np.random.Philox(key=np.array([5, seed], dtype=np.uint64)))
+    return spec.with_parameters(
+        {
+            name: rng.permutation(array.reshape(-1)).reshape(array.shape)
+            for name, array in sorted(spec.parameters.items())
+        }
+    )
