@@ -88,6 +88,7 @@ def objectives(a: StoreView, b: StoreView) -> "DataFrame":
                 ratio = Ratio(why="not the same problems: the task is defined otherwise")
             rows.append(row | ratio._asdict())
     table = pd.DataFrame(rows, columns=[*SAME_RECORDS, *COLUMNS])
+    table = table.astype({"identical": bool})
     table["differs"] = differ(table["mean_a"], table["mean_b"]) | (
         table["n_diverged_a"] != table["n_diverged_b"]
     )

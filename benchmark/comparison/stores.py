@@ -150,7 +150,7 @@ def _verdicts(a: StoreView, b: StoreView) -> "DataFrame":
     in_both = table["only_in"] == ""
     numbers = {name: (table[f"{name}_a"], table[f"{name}_b"]) for name in ("value", "low", "high")}
     differs = np.any([differ(*pair) for pair in numbers.values()], axis=0)
-    same = in_both
+    same = in_both.copy()
     for name in a.frame("verdicts").columns.difference(VERDICT):
         ours, theirs = table[f"{name}_a"], table[f"{name}_b"]
         same &= (ours == theirs) | (ours.isna() & theirs.isna())
