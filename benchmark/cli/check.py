@@ -6,9 +6,10 @@ from itertools import groupby
 
 import click
 
-from loptbench.cli.options import device_option, mnist_option
-from loptbench.conformance import CHECKS, Outcome, Status, check_all
-from loptbench.discovery import DTYPES, get_implementation, require_device
+from loptbench.cli.options import DTYPES, device_option, mnist_option
+from loptbench.conformance import CHECKS, Outcome, Status
+from loptbench.conformance.checking import check as check_implementation
+from loptbench.discovery import get_implementation
 from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
 
 
@@ -51,21 +52,22 @@ def check(
             click.echo("".join(traceback.format_exception(error.__cause__)), nl=False)
         sys.exit(1)
     click.echo(f"import                     passed  {implementation.name} [{name}]")
-    require_device(implementation, device)
     failed = passed = skipped = 0
-    outcomes = check_all(implementation, seed, only, dtype or None, [device])
+    outcomes = check_implementation(
+        implementation, seed=seed, only=only, dtypes=dtype or None, device=device
+    )
     for checked, group in groupby(outcomes, key=lambda outcome: outcome.check):
-        seen: list[Outcome] = []
+        ended: list[Outcome] = []
         for outcome in group:
-            seen.append(outcome)
+            ended.append(outcome)
             if outcome.status is Status.FAILED:
                 failed += 1
                 if not all_:
                     break
-        click.echo(f"{checked.name:26} {_line(seen)}")
-        passed += any(outcome.status is Status.PASSED for outcome in seen)
-        skipped += all(outcome.status is Status.SKIPPED for outcome in seen)
-        for outcome in seen:
+        click.echo(f"{checked.name:26} {_line(ended)}")
+        passed += any(outcome.status is Status.PASSED for outcome in ended)
+        skipped += all(outcome.status is Status.SKIPPED for outcome in ended)
+        for outcome in ended:
             if outcome.status is Status.FAILED:
                 click.echo(f"    {outcome.message}")
                 click.echo(f"    wanted: {checked.means}")
@@ -96,8 +98,8 @@ def _line(outcomes: list[Outcome]) -> str:
     if not counts[Status.PASSED]:
         return f"skipped {outcomes[0].message}"
     ratio = max(outcome.ratio for outcome in outcomes)
-    said = f"passed  {counts[Status.PASSED]} cases, largest error {ratio:.2g} of its bound"
+    line = f"passed  {counts[Status.PASSED]} cases, largest error {ratio:.2g} of its bound"
     if counts[Status.SKIPPED]:
         reasons = sorted({o.message for o in outcomes if o.status is Status.SKIPPED})
-        said += f"; {counts[Status.SKIPPED]} skipped ({'; '.join(reasons)})"
-    return said
+        line += f"; {counts[Status.SKIPPED]} skipped ({'; '.join(reasons)})"
+    return line

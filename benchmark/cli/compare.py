@@ -6,10 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loptbench.errors import NotInstalledError
-from loptbench.results.store import Store
-from loptbench.storage.files import write_atomically
-
 if TYPE_CHECKING:
     from loptbench.comparison.stores import StoreComparison
 
@@ -33,20 +29,14 @@ def compare(a: Path, b: Path, output: Path) -> None:
     Trials match by what they are, not by the code and versions that ran them. Writes an HTML page,
     prints a summary, and last the path of the page.
     """
-    stores = Store.open(a), Store.open(b)
-    try:
-        from loptbench.reports.page.comparison import render
-    except ModuleNotFoundError as error:
-        raise NotInstalledError(
-            f"the page needs {error.name!r}, not installed: pip install 'loptbench[report]'"
-        ) from error
-    from loptbench.comparison.stores import compare as compare_stores
+    from loptbench.comparison.folders import compare as compare_stores
+    from loptbench.reports.write import report_comparison
 
-    found = compare_stores(*stores)
-    write_atomically(output, render(found).encode(errors="backslashreplace"))
-    for line in _summary(found):
+    comparison = compare_stores(a, b)
+    path = report_comparison(comparison, output)
+    for line in _summary(comparison):
         click.echo(line)
-    click.echo(output.resolve())
+    click.echo(path)
 
 
 def _summary(found: "StoreComparison") -> Iterator[str]:
