@@ -53,16 +53,23 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
+def environment() -> dict[str, str]:
+    """The versions of loptbench and Python, the platform, and the processor."""
+    return {
+        "loptbench": _version("loptbench"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+    }
+
+
 @functools.cache
 def machine() -> dict[str, Any]:
     """Python, platform, processor, git commit: what explains a number but does not decide it."""
     return {
-        "loptbench": _version("loptbench"),
+        **environment(),
         "code": code_hash(),
         **_git(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": _processor(),
         "cores": os.cpu_count(),
     }
 

@@ -118,7 +118,7 @@ def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
 
 def _load_tuned(path: Path, implementation: Any, searches: list[Search]) -> Tuned:
     tuned = load_tuned(path)
-    if not tuned.is_of(implementation, searches):
+    if not tuned.matches(implementation, searches):
         raise LoptbenchError(
             f"{path} is of other searches: other tasks, settings or implementation; name another "
             "--folder, or move it"
