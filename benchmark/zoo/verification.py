@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from loptbench.discovery import get_implementation
+from loptbench.results.frames import best_baseline
 from loptbench.results.schema.evaluation import Evaluation, Ratio
 from loptbench.rollout.evaluation import evaluate, paired_ratio
 from loptbench.storage.weights import Checkpoint
@@ -84,7 +85,7 @@ def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterat
                 entry.kind: _held_out(implementation, entry.spec, member.task) for entry in entries
             }
         evaluation = _held_out(implementation, checkpoint.optimizer, member.task)
-        best = min(baselines[key], key=lambda kind: float(np.mean(baselines[key][kind].objective)))
+        best = best_baseline({k: float(np.mean(e.objective)) for k, e in baselines[key].items()})
         yield Verification(
             member,
             checkpoint.sha256,

@@ -8,14 +8,23 @@ from loptbench.errors import StoreError
 from loptbench.results.frames import checks, evaluation, mechanisms, trials
 from loptbench.results.frames.columns import Block, Column, Frame
 from loptbench.results.frames.contents import Contents, Readable
-from loptbench.results.frames.evaluation import best_baselines
+from loptbench.results.frames.evaluation import best_baseline, best_baselines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pandas import DataFrame
 
-__all__ = ["FRAMES", "Column", "Contents", "Frame", "best_baselines", "frame", "frame_of"]
+__all__ = [
+    "FRAMES",
+    "Column",
+    "Contents",
+    "Frame",
+    "best_baseline",
+    "best_baselines",
+    "frame",
+    "frame_of",
+]
 
 FRAMES: dict[str, Frame] = {
     "trials": trials.TRIALS,

@@ -1,8 +1,8 @@
 """Frames of the evaluation trials: meta-objectives, loss curves, meta-training, tuning."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from loptbench.results.schema.evaluation import (
 )
 from loptbench.results.schema.keys import Role
 from loptbench.results.schema.records import Record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Evaluation]]:
@@ -187,11 +190,20 @@ TUNING = Frame(
 )
 
 
-def best_baselines(evaluations: Any) -> Any:
+def best_baseline(means: Mapping[Any, float]) -> Any:
+    """The baseline with the lowest mean meta-objective.
+
+    >>> best_baseline({"sgd": 0.5, "adam": 0.25})
+    'adam'
+    """
+    return min(means, key=lambda name: means[name])
+
+
+def best_baselines(evaluations: "DataFrame") -> "DataFrame":
     """The best tuned baseline of each task in each implementation.
 
     Args:
-        evaluations: the frame `evaluations`, or any part of it.
+        evaluations: the frame `evaluations`, or some of its rows.
 
     Returns: the rows of `evaluations` with the lowest mean meta-objective; one for each pair of
         implementation and task that has a tuned baseline whose mean is finite.
@@ -199,4 +211,5 @@ def best_baselines(evaluations: Any) -> Any:
     finite = evaluations[
         (evaluations["role"] == "tuned") & (evaluations["objective_mean"] < math.inf)
     ]
-    return finite.loc[finite.groupby(["implementation", "task"])["objective_mean"].idxmin()]
+    places = finite.groupby(["implementation", "task"])["objective_mean"]
+    return finite.loc[[best_baseline(means.to_dict()) for _, means in places]]
