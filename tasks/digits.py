@@ -40,6 +40,10 @@ class Images:
         return digest.hexdigest()
 
 
+EMBEDDED_SIDE = 8
+"""Pixels along each side of scikit-learn's pictures."""
+
+
 @functools.cache
 def embedded_digits() -> Images:
     """The 1,797 images of 8×8 pixels that come with scikit-learn."""
@@ -109,7 +113,8 @@ class Digits:
 
     @property
     def _sides(self) -> tuple[int, int]:
-        first = -(-self.data.pixels.shape[1] // 2)
+        side = EMBEDDED_SIDE if self.images is None else self.images.pixels.shape[1]
+        first = -(-side // 2)
         return first, -(-first // 2)
 
     @property

@@ -2,7 +2,7 @@
 
 import click
 
-from loptbench.discovery import Availability, discover
+from loptbench.discovery import Availability, discover_declarations
 from loptbench.results.provenance import machine, versions_of
 from loptbench.zoo.catalogue import names, shipped
 
@@ -12,7 +12,7 @@ def info() -> None:
     """Versions, machine and checkpoints: what to put into a bug report."""
     for name, value in machine().items():
         click.echo(f"{name:12} {'unknown' if value is None else value}")
-    for entry in discover():
+    for entry in discover_declarations():
         if entry.availability is Availability.INSTALLED:
             versions = versions_of(entry.implementation)
             said = ", ".join(f"{name} {version}" for name, version in versions.items())

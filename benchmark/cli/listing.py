@@ -3,7 +3,7 @@
 import click
 
 from loptbench.conformance import CHECKS
-from loptbench.discovery import Availability, discover
+from loptbench.discovery import Availability, discover_declarations
 from loptbench.tasks import TASKS
 from loptbench.zoo.catalogue import names
 
@@ -12,7 +12,7 @@ from loptbench.zoo.catalogue import names
 def list_() -> None:
     """Implementations (installed, not installed, broken), tasks, checkpoints and checks."""
     click.echo("implementations")
-    for entry in discover():
+    for entry in discover_declarations():
         click.echo(f"  {entry.name:16} {entry.availability:14} {entry.source}")
         if entry.availability is Availability.INSTALLED:
             one = entry.implementation

@@ -13,39 +13,48 @@ import click
 from loptbench.errors import LoptbenchError
 
 COMMANDS = {
-    "analyze": "analyze:analyze",
-    "check": "check:check",
-    "compare": "compare:compare",
-    "export": "export:export",
-    "info": "info:info",
-    "list": "listing:list_",
-    "meta-train": "meta_train:meta_train",
-    "perf": "perf:perf",
-    "report": "report:report",
-    "reproduce": "reproduce:reproduce",
-    "run": "run:run",
-    "tune": "tune:tune",
-    "zoo": "zoo:zoo",
+    "analyze": ("analyze:analyze", "Measure the mechanisms of an optimizer."),
+    "check": ("check:check", "Check an implementation, cheapest check first."),
+    "compare": ("compare:compare", "Show the results in two stores side by side."),
+    "export": ("export:export", "Write the results in a store as tables."),
+    "info": ("info:info", "Versions, machine and checkpoints, for a bug report."),
+    "list": ("listing:list_", "Implementations, tasks, checkpoints and checks."),
+    "meta-train": (
+        "meta_train:meta_train",
+        "Meta-train a learned optimizer on a task.",
+    ),
+    "perf": ("perf:perf", "Time parts beside references."),
+    "report": ("report:report", "Write the HTML report of the results in a store."),
+    "reproduce": ("reproduce:reproduce", "Meta-train, tune, measure and judge, into one folder."),
+    "run": ("run:run", "Run the benchmark: agreement, evaluation and mechanisms."),
+    "tune": ("tune:tune", "Search the hyperparameters of the baselines, at random."),
+    "zoo": ("zoo:zoo", "List the shipped learned optimizers, or evaluate them."),
 }
-"""Where each command is. Only the one that is called is imported: all together take seconds."""
+"""Where each command is, and its line in the list of commands. Only the command that is called is
+imported: importing all of them takes seconds."""
 
 
 class Commands(click.Group):
-    """The commands, each imported when it is asked for."""
+    """The commands, each imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names."""
+        """The names of the commands."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command of that name, if there is one."""
+        """The command with that name; None if there is none."""
         if name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[name].partition(":")
-        found: click.Command = getattr(
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(
             importlib.import_module(f"loptbench.cli.{module}"), attribute
         )
-        return found
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
 @click.group(

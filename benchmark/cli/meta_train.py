@@ -1,16 +1,10 @@
 """`loptbench meta-train`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from loptbench.cli.options import device_option, mnist_option
-from loptbench.discovery import DTYPES, get_implementation
-from loptbench.progress import progress
-from loptbench.tasks import get_task
-from loptbench.training.loop import meta_train_side_by_side, require_meta_training
-from loptbench.training.settings import PRESETS, load_config, load_preset
+from loptbench.cli.options import DTYPES, device_option, mnist_option
 
 
 @click.command("meta-train")
@@ -35,7 +29,7 @@ from loptbench.training.settings import PRESETS, load_config, load_preset
     "--preset",
     default="quick",
     show_default=True,
-    help=f"The settings: {' or '.join(PRESETS)} (256 units, as the paper's).",
+    help="The settings: quick or paper (256 units, as the paper's).",
 )
 @click.option(
     "--config",
@@ -71,33 +65,26 @@ def meta_train(
 
     Interrupted, it goes on from its last checkpoint when called again with the same arguments.
     """
-    get_task(task)
-    one = get_implementation(implementation)
-    options = {
-        "n_units": units,
-        "n_outer_steps": outer_steps,
-        "bptt_segment": bptt_segment,
-        "dtype": dtype,
-    }
-    overrides: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
-    overrides |= {"seed": seeds[0], "device": device}
-    seeds = tuple(dict.fromkeys(seeds))
-    if output is not None and len(seeds) > 1:
-        raise click.UsageError("--output names one file, but there are several seeds")
-    if config is None:
-        settings = load_preset(preset, task, overrides)
-    else:
-        settings = load_config(config, task, overrides)
-    require_meta_training(one, settings, side_by_side=len(seeds) > 1)
-    stem = f"{task}-{settings.preset or 'own'}-{one.name}"
-    outputs = {seed: output or Path(f"{stem}-{seed}.safetensors") for seed in seeds}
-    with progress("meta-training", settings.n_outer_steps) as report:
-        checkpoints = meta_train_side_by_side(one, settings, outputs, report)
-    for path, checkpoint in zip(outputs.values(), checkpoints, strict=True):
-        told = checkpoint.meta_training
+    from loptbench.training.run import meta_train as meta_train_seeds
+
+    checkpoints = meta_train_seeds(
+        task,
+        implementation,
+        seeds=seeds,
+        preset=preset,
+        config=config,
+        output=output,
+        n_units=units,
+        n_outer_steps=outer_steps,
+        bptt_segment=bptt_segment,
+        device=device,
+        dtype=dtype,
+    )
+    for path, checkpoint in checkpoints.items():
+        training = checkpoint.meta_training
         click.echo(
-            f"best validated meta-objective {told['best_validation']:.4f}, at outer step "
-            f"{told['best_outer_step']}; {told['skipped_outer_steps']} outer steps skipped, "
-            f"{told['setbacks']} rollbacks"
+            f"best validated meta-objective {training['best_validation']:.4f}, at outer step "
+            f"{training['best_outer_step']}; {training['skipped_outer_steps']} outer steps "
+            f"skipped, {training['setbacks']} rollbacks"
         )
         click.echo(path)

@@ -1,19 +1,22 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from loptbench.study.execution import JOBS
-from loptbench.tasks import use_mnist
-
 F = TypeVar("F", bound=Callable[..., Any])
+
+DTYPES = ("float32", "float64")
+JOBS = min(2, os.cpu_count() or 1)
 
 
 def _use_mnist(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
     if folder is not None:
+        from loptbench.tasks import use_mnist
+
         use_mnist(folder)
 
 

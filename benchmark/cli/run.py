@@ -3,29 +3,14 @@
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from loptbench.claims.evidence import evidence_of
-from loptbench.claims.verdicts import Scope, Verdict, judge_all
 from loptbench.cli.options import jobs_option, mnist_option
-from loptbench.cli.report import write_report
-from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
-from loptbench.errors import LoptbenchError
-from loptbench.progress import progress
-from loptbench.results.frames import Contents
-from loptbench.results.store import Record, Store, TrialStatus
-from loptbench.storage.weights import Checkpoint, load_checkpoint
-from loptbench.study.execution import run_trials
-from loptbench.study.plan import plan
-from loptbench.study.trials import Trial
-from loptbench.tasks import TASKS, get_task
-from loptbench.tuning.tuned_file import load_tuned
-from loptbench.zoo.catalogue import names, representatives, shipped
 
-QUICK = ("quadratic", "rosenbrock")
-"""The tasks on which one learned optimizer of the zoo is held together in every implementation. On
-networks a trial of it takes minutes; there, implementations are held together on random ones."""
+if TYPE_CHECKING:
+    from loptbench.study.run import Study
 
 
 @click.command()
@@ -81,92 +66,58 @@ def run(
     jobs: int,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
-    tasks = [get_task(name).name for name in task or TASKS]
-    checkpoints = _checkpoints(checkpoint or tuple(names()))
-    # Of one's own, all are held to each other; of the zoo, one for each task that is quick enough.
-    checked = checkpoints if checkpoint else representatives(t for t in tasks if t in QUICK)
-    entries = _entries(implementation)
-    trials = plan(entries, checkpoints, load_tuned(tuned_path), seed, tasks, checked)
-    measure(trials, store, entries, report_path, jobs)
+    from loptbench.study.run import run as run_study
+
+    study = run_study(
+        store,
+        implementations=implementation,
+        checkpoints=checkpoint,
+        tasks=task,
+        tuned=tuned_path,
+        seed=seed,
+        jobs=jobs,
+    )
+    summarize(study, report_path)
 
 
-def measure(
-    trials: list[Trial],
-    store: Path,
-    entries: list[DiscoveredImplementation],
-    report_path: Path | None,
-    jobs: int,
-) -> None:
-    """Run trials into a store, say how they ended, and write the report.
+def summarize(study: "Study", report_path: Path | None) -> None:
+    """Print how a study ended and write its report; exit with 1 if something failed."""
+    from loptbench.discovery import Availability
+    from loptbench.results.store import TrialStatus
 
-    Exits with 1 if one failed.
-    """
-    results = Store.create(store)
-    with progress("loptbench", len(trials)) as tell:
-        records = run_trials(trials, results, entries, tell, jobs)
-    verdicts = judge_all(evidence_of(Contents(records)))
-    results.put_verdicts(verdicts, records)
-    failed = _summarize(records, entries)
-    _summarize_claims(verdicts)
-    if report_path is not None:
-        write_report(results, report_path)
+    for discovered in study.implementations:
+        if discovered.availability is not Availability.INSTALLED:
+            click.echo(f"{discovered.name}: {discovered.availability}: {discovered.reason}")
+    for record in study.records:
+        if record.status is not TrialStatus.OK:
+            click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
+    counts = Counter(record.status for record in study.records)
+    click.echo(", ".join(f"{counts[status]} {status}" for status in TrialStatus))
+    _summarize_claims(study)
+    folder = study.store.folder
+    if report_path is None:
+        click.echo(f"results in {folder}; 'loptbench report {folder}' writes the report")
     else:
-        click.echo(f"results in {store}; 'loptbench report {store}' writes the report")
-    if failed:
+        from loptbench.reports.write import report
+
+        click.echo(report(study.store, report_path))
+    if study.n_failed:
         sys.exit(1)
 
 
-def _summarize_claims(verdicts: list[Verdict]) -> None:
-    """One line for each claim on each task, over all seeds."""
-    for verdict in verdicts:
+def _summarize_claims(study: "Study") -> None:
+    """Print one line for each claim on each task, over all seeds."""
+    from loptbench.results.schema.verdicts import Scope
+
+    for verdict in study.verdicts:
         if verdict.scope is not Scope.ALL_SEEDS:
             continue
-        said = f"{verdict.n_reproduced} of {verdict.n_seeds} seeds"
+        numbers = f"{verdict.n_reproduced} of {verdict.n_seeds} seeds"
         if verdict.value is not None:
-            said += f", mean {verdict.value:.3g}"
+            numbers += f", mean {verdict.value:.3g}"
         if verdict.low is not None and verdict.high is not None:
-            said += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
+            numbers += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
         reason = f" ({verdict.reason})" if verdict.reason else ""
-        what = f"{verdict.claim} on {verdict.task} ({verdict.subject})"
-        click.echo(f"{what}: {verdict.outcome}: {said}{reason}")
-
-
-def _checkpoints(chosen: tuple[str, ...]) -> dict[str, Checkpoint]:
-    in_the_zoo = set(names())
-    found: dict[str, Checkpoint] = {}
-    for name in chosen:
-        label = name if name in in_the_zoo else Path(name).stem
-        if label in found:
-            raise LoptbenchError(f"two checkpoints are called {label!r}; rename one of the files")
-        found[label] = shipped(name) if name in in_the_zoo else load_checkpoint(name)
-    return found
-
-
-def _entries(names: tuple[str, ...]) -> list[DiscoveredImplementation]:
-    if not names:
-        return discover()
-    chosen: list[DiscoveredImplementation] = []
-    for name in dict.fromkeys(names):
-        one = get_implementation(name)
-        label = one.name if ":" in name else name
-        if any(entry.name == label for entry in chosen):
-            raise LoptbenchError(f"two implementations are called {label!r}; rename one")
-        source = name if ":" in name else f"{type(one).__module__}:{type(one).__qualname__}"
-        chosen.append(
-            DiscoveredImplementation(label, source, Availability.INSTALLED, implementation=one)
-        )
-    return chosen
-
-
-def _summarize(records: list[Record], entries: list[DiscoveredImplementation]) -> int:
-    for entry in entries:
-        if entry.availability is not Availability.INSTALLED:
-            click.echo(f"{entry.name}: {entry.availability}: {entry.reason}")
-    for record in records:
-        if record.status is not TrialStatus.OK:
-            click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
-    counts = Counter(str(record.status) for record in records)
-    click.echo(", ".join(f"{counts[str(status)]} {status}" for status in TrialStatus))
-    return counts[str(TrialStatus.FAILED)] + sum(
-        entry.availability is Availability.BROKEN for entry in entries
-    )
+        seeds = f"{verdict.preset}, meta-trained in {' or '.join(verdict.implementations)}"
+        claim = f"{verdict.claim} on {verdict.task} ({seeds})"
+        click.echo(f"{claim}: {verdict.outcome}: {numbers}{reason}")

@@ -1,18 +1,15 @@
 """`loptbench tune`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from loptbench.cli.options import mnist_option
-from loptbench.discovery import get_implementation
 from loptbench.optimizers import BASELINES
-from loptbench.progress import progress
-from loptbench.tasks import TASKS, get_task
-from loptbench.tuning.search import RANGES
-from loptbench.tuning.tuned_file import EDGE, TunedBaseline, plan_searches
-from loptbench.tuning.tuned_file import tune as tune_baselines
+
+if TYPE_CHECKING:
+    from loptbench.tuning.tuned_file import TunedBaseline
 
 
 @click.command()
@@ -54,36 +51,45 @@ def tune(
 
     Interrupted, it goes on from its last block when called again with the same arguments.
     """
-    tasks = [get_task(name) for name in dict.fromkeys(task or TASKS)]
-    kinds = list(dict.fromkeys(baseline or BASELINES))
-    one = get_implementation(implementation)
-    given: dict[str, Any] = {"n_draws": draws, "n_problems": problems}
-    changes = {name: value for name, value in given.items() if value is not None}
-    searches = plan_searches(one, tasks, kinds, seed=seed, **changes)
-    total = sum(settings.n_total for *_, settings in searches)
-    with progress("tuning", total) as report:
-        found = tune_baselines(one, searches, output, report)
-    for entry in found.entries:
+    from loptbench.tuning.run import tune as tune_baselines
+    from loptbench.tuning.tuned_file import EDGE_FRACTION
+
+    tuned = tune_baselines(
+        output,
+        tasks=task,
+        baselines=baseline,
+        implementation=implementation,
+        seed=seed,
+        n_draws=draws,
+        n_problems=problems,
+    )
+    for entry in tuned.entries:
         click.echo(_line(entry))
     edges = [
         f"{entry.kind} on {entry.task['task']}: {', '.join(entry.on_edge)}"
-        for entry in found.entries
+        for entry in tuned.entries
         if entry.on_edge
     ]
     if edges:
         click.echo(f"on the edge of the range, which is too narrow: {'; '.join(edges)}")
     else:
-        click.echo(f"every optimum lies inside its range, {EDGE:.0%} of it or more from the ends")
+        click.echo(
+            f"every optimum lies inside its range, {EDGE_FRACTION:.0%} of it or more from the ends"
+        )
     click.echo(output)
 
 
-def _line(entry: TunedBaseline) -> str:
-    named = []
+def _line(entry: "TunedBaseline") -> str:
+    from loptbench.tuning.search import RANGES
+
+    values = []
     for name, value in entry.hyperparameters.items():
-        one = RANGES[entry.kind][name]
-        ends = (1 - one.high, 1 - one.low) if one.of_complement else (one.low, one.high)
-        named.append(f"{name} = {value:.6g} of {ends[0]:g} to {ends[1]:g}")
+        searched = RANGES[entry.kind][name]
+        ends = (searched.low, searched.high)
+        if searched.of_complement:
+            ends = (1 - searched.high, 1 - searched.low)
+        values.append(f"{name} = {value:.6g} of {ends[0]:g} to {ends[1]:g}")
     return (
-        f"{entry.task['task']:10} {entry.kind:8} {entry.score:.5f}  {', '.join(named)}"
+        f"{entry.task['task']:10} {entry.kind:8} {entry.score:.5f}  {', '.join(values)}"
         f"  ({entry.n_draws} draws: {entry.n_complete} complete, {entry.n_diverged} diverged)"
     )

@@ -59,7 +59,7 @@ def outer_updates(
 
 def to_jax(
     outer: OuterState, placement: Placement, config: OuterSettings
-) -> tuple[dict[str, Array], optax.OptState]:
+) -> tuple[Parameters, optax.OptState]:
     """The parameters, and optax's state with the leaves that are stored in the memory."""
     parameters = placement.put_all(outer.parameters)
     structure = jax.tree.structure(jax.eval_shape(outer_optimizer(config).init, parameters))

@@ -87,7 +87,9 @@ class FixedPoints(NamedTuple):
 
     def subset(self, indices: NDArray[np.int64]) -> "FixedPoints":
         """A copy of the points at these indices."""
-        return FixedPoints(*(field[indices] for field in self))
+        return FixedPoints(
+            self.state[indices], self.residual[indices], self.converged[indices], self.last[indices]
+        )
 
     def replace(self, indices: NDArray[np.int64], points: "FixedPoints") -> None:
         """Replace the points at these indices, in place."""

@@ -7,9 +7,8 @@ import numpy as np
 from loptbench.errors import StoreError
 from loptbench.results.frames import checks, evaluation, mechanisms, trials
 from loptbench.results.frames.columns import Block, Column, Frame
-from loptbench.results.frames.contents import Contents
+from loptbench.results.frames.contents import Contents, Readable
 from loptbench.results.frames.evaluation import best_baselines
-from loptbench.results.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +42,7 @@ FRAMES: dict[str, Frame] = {
 """All frames by name. Except for `trials`, they hold the records of the last run's plan only."""
 
 
-def frame(store: Store, name: str) -> "DataFrame":
+def frame(store: Readable, name: str) -> "DataFrame":
     """One of the frames of a store.
 
     Raises:

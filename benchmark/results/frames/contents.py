@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from loptbench.errors import StoreError
 from loptbench.results.schema.conformance import ConformanceResult
@@ -13,7 +13,19 @@ from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.results.schema.plan import Plan
 from loptbench.results.schema.records import Record
 from loptbench.results.schema.verdicts import Verdict
-from loptbench.results.store import Store
+
+
+class Readable(Protocol):
+    """What frames read: a `loptbench.results.store.Store`, which makes frames and stands above."""
+
+    def records(self) -> tuple[list[Record], list[str]]:
+        """Every record, and a sentence for each file that holds none."""
+
+    def plan(self) -> Plan | None:
+        """What the last run was going to do."""
+
+    def verdicts(self) -> Sequence[Verdict]:
+        """The verdicts of the last run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Contents:
     problems: Sequence[str] = ()
 
     @classmethod
-    def of(cls, store: Store) -> "Contents":
+    def of(cls, store: Readable) -> "Contents":
         """Read a store. A file that cannot be read is left out, with a sentence in `problems`."""
         records, problems = store.records()
         plan, verdicts = None, ()
@@ -58,6 +70,12 @@ class Contents:
             verdicts,
             problems,
         )
+
+    def trials(self) -> Iterator[tuple[TrialKey, Record | None]]:
+        """The trials of the plan, with their records if they have one; all records without one."""
+        by_name = {record.name: record for record in self.records}
+        for key in self.plan.trials if self.plan else [record.key for record in self.records]:
+            yield key, by_name.get(key.name)
 
     def conformance(self) -> Iterator[tuple[Record, ConformanceResult]]:
         """The conformance trials that have a result."""

@@ -1,4 +1,4 @@
-"""The baselines are those of `torch.optim` and of `optax`: trajectory by trajectory, in float64."""
+"""The baselines equal those of `torch.optim` and `optax`, at every step of a run in float64."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,30 +35,33 @@ SPECS: dict[str, st.SearchStrategy[OptimizerSpec]] = {
 Step = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
-def hold_to(make: Callable[[], Step], spec: OptimizerSpec, batch: ProblemBatch) -> None:
-    """Hold the oracle's trajectory to theirs: on its gradients, and on their own.
+def assert_same_trajectory(
+    make: Callable[[], Step], spec: OptimizerSpec, batch: ProblemBatch
+) -> None:
+    """Compare the oracle's run with the library's, given the oracle's gradients, then its own.
 
-    Fed the same gradients, the two differ by rounding. On their own, rounding may grow, and the
-    bound is the one that the oracle's growth earns.
+    With the same gradients the two differ by rounding. With their own gradients rounding errors
+    may grow, and the bound grows with the error amplification of the oracle.
     """
-    ours = oracle_run(oracle(), spec, batch, N_STEPS)
+    expected = oracle_run(oracle(), spec, batch, N_STEPS)
     problems = oracle().problems(batch, "float64", "cpu")
     for closed_loop in (False, True):
         step = make()
         xs = [batch.initial_parameters]
         for k in range(N_STEPS):
-            gradient = ours.gradient[k]
+            gradient = expected.gradient[k]
             if closed_loop:
                 _, gradient = problems.loss_and_gradient(xs[-1], k)
             xs.append(step(xs[-1], gradient))
-        theirs = np.stack(xs)
-        size = np.maximum.accumulate(np.abs(theirs).max(axis=(1, 2)))[:, None, None] + 1
+        actual = np.stack(xs)
+        size = np.maximum.accumulate(np.abs(actual).max(axis=(1, 2)))[:, None, None] + 1
         limit: Any = 1e-12 * size
         if closed_loop:
-            within = rounding_scales(oracle(), spec, batch, ours)
-            grown = error_amplification(oracle(), spec, batch, ours, within).parameters[:, :, None]
-            limit = free_running_bound(grown, "float64", "cpu") * within.parameters
-        assert np.all(np.abs(ours.parameters - theirs) <= limit)
+            scales = rounding_scales(oracle(), spec, batch, expected)
+            amplification = error_amplification(oracle(), spec, batch, expected, scales)
+            bound = free_running_bound(amplification.parameters[:, :, None], "float64", "cpu")
+            limit = bound * scales.parameters
+        assert np.all(np.abs(expected.parameters - actual) <= limit)
 
 
 @pytest.mark.parametrize("kind", BASELINES)
@@ -76,7 +79,7 @@ def test_torch_optim(kind: str, data: st.DataObject, seed: int) -> None:
             "sgd": lambda: torch.optim.SGD([x], lr=p["alpha"]),
             "momentum": lambda: torch.optim.SGD([x], lr=p["alpha"], momentum=p["beta"]),
             "nesterov": lambda: torch.optim.SGD(
-                # It refuses a momentum of zero, where the two are plain gradient descent.
+                # torch refuses Nesterov with a momentum of zero, which is plain gradient descent.
                 [x],
                 lr=p["alpha"],
                 momentum=p["beta"] or 1e-300,
@@ -97,7 +100,7 @@ def test_torch_optim(kind: str, data: st.DataObject, seed: int) -> None:
 
         return step
 
-    hold_to(make, spec, batch)
+    assert_same_trajectory(make, spec, batch)
 
 
 @pytest.mark.parametrize("kind", BASELINES)
@@ -128,19 +131,19 @@ def test_optax(kind: str, data: st.DataObject, seed: int) -> None:
         return step
 
     with jax.enable_x64(True):
-        hold_to(make, spec, batch)
+        assert_same_trajectory(make, spec, batch)
 
 
 @pytest.mark.parametrize("kind", BASELINES)
 @pytest.mark.parametrize(
     "task", [Quadratic(n_steps=20), Rosenbrock(n_steps=20), Digits(2, 4, 20)], ids=lambda t: t.name
 )
-def test_the_plain_loop_that_is_timed_is_the_same_run(kind: str, task: Any) -> None:
+def test_the_plain_loop_that_perf_times_computes_the_same_run(kind: str, task: Any) -> None:
     pytest.importorskip("torch")
     from loptbench.implementations.torch.plain_loop import run
 
     (case,) = cases(kind, task.name, 0, {})
     batch = task.sample("tune", 0, [3])
-    theirs = run(case.spec, batch, task.n_steps)
-    ours = oracle_run(oracle(), case.spec, batch, task.n_steps).loss[:, 0]
-    np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-9 * ours[0])
+    actual = run(case.spec, batch, task.n_steps)
+    expected = oracle_run(oracle(), case.spec, batch, task.n_steps).loss[:, 0]
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9 * expected[0])

@@ -1,4 +1,4 @@
-"""What the frameworks themselves do, beside what we do with them."""
+"""Properties of the implementations in PyTorch and JAX beyond the conformance suite."""
 
 import importlib
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loptbench.conformance import Status, check_all
+from loptbench.conformance import CheckStatus, check_all
 from loptbench.discovery import get_implementation, import_object
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru
 from loptbench.tasks import get_task
@@ -17,7 +17,7 @@ from loptbench.zoo.catalogue import shipped
 
 
 def test_torch_gru_cell_is_another_optimizer() -> None:
-    """The reset after the product, from `torch.nn.GRUCell` itself: the harness rejects it."""
+    """`torch.nn.GRUCell` resets after the product: the harness rejects it."""
     torch = pytest.importorskip("torch")
     reference = get_implementation("reference")
 
@@ -27,7 +27,7 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
             self.p, self.constants, n = p, spec.constants, spec.n_state
             self.cell = torch.nn.GRUCell(1, n, dtype=torch.float64)
             with torch.no_grad():
-                # torch's order of gates is reset, update, new.
+                # The order of gates in torch is reset, update, candidate.
                 self.cell.weight_hh.copy_(torch.cat([p["W_r"], p["W_z"], p["W_c"]]))
                 self.cell.weight_ih.copy_(torch.cat([p["a_r"], p["a_z"], p["a_c"]])[:, None])
                 self.cell.bias_ih.copy_(torch.cat([p["b_r"], p["b_z"], p["b_c"]]))
@@ -49,16 +49,16 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
         def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
             return Cell(spec) if spec.kind == "gru" else super().optimizer(spec, dtype, device)
 
-    first = next(o for o in check_all(Library()) if o.status is Status.FAILED)
+    first = next(o for o in check_all(Library()) if o.status is CheckStatus.FAILED)
     assert first.check.name == "one-step"
     assert "state = " in first.message
-    # On the shipped weights the two conventions are far apart, not a rounding error.
+    # On shipped weights the two conventions differ by much more than rounding.
     spec = shipped("quadratic-quick-jax-0").optimizer.rounded_to("float64")
     state = np.random.default_rng(0).uniform(-1, 1, (50, spec.n_state))
     gradient = np.linspace(-2, 2, 50)
-    ours, _ = reference.optimizer(spec, "float64", "cpu").step(state, gradient)
-    theirs, _ = Cell(spec).step(state, gradient)
-    assert np.max(np.abs(ours - theirs)) > 0.1
+    expected, _ = reference.optimizer(spec, "float64", "cpu").step(state, gradient)
+    actual, _ = Cell(spec).step(state, gradient)
+    assert np.max(np.abs(actual - expected)) > 0.1
 
 
 FRAMEWORKS = ("torch", "jax")
@@ -72,60 +72,65 @@ def test_the_first_twenty_outer_steps_agree(name: str, task: str) -> None:
     pytest.importorskip(name)
     config = load_preset("quick", task, SMALL)
     spec = fresh_gru(6, 0, config.input_scale, config.output_scale)
-    ours, oracle = get_implementation(name), get_implementation("reference")
-    found, wanted = (one.outer_init(spec.parameters, config) for one in (ours, oracle))
+    implementation, reference = get_implementation(name), get_implementation("reference")
+    actual = implementation.outer_init(spec.parameters, config)
+    expected = reference.outer_init(spec.parameters, config)
     for step in range(20):
         batch = training_batch(config, step)
-        found, objective = ours.outer_step(found.canonical(), spec, batch, config)
-        wanted, expected = oracle.outer_step(wanted.canonical(), spec, batch, config)
-        assert objective == pytest.approx(expected, rel=1e-9), step
-        for key, weight in wanted.parameters.items():
-            np.testing.assert_allclose(found.parameters[key], weight, rtol=0, atol=1e-7)
+        actual, objective = implementation.outer_step(actual.canonical(), spec, batch, config)
+        expected, right = reference.outer_step(expected.canonical(), spec, batch, config)
+        assert objective == pytest.approx(right, rel=1e-9), step
+        for key, weight in expected.parameters.items():
+            np.testing.assert_allclose(actual.parameters[key], weight, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("task", ["quadratic", "two_moons"])
 @pytest.mark.parametrize("name", FRAMEWORKS)
-def test_what_perf_times_ours_beside_is_the_same_meta_gradient(name: str, task: str) -> None:
+def test_the_textbook_that_perf_times_computes_the_same_meta_gradient(name: str, task: str) -> None:
     pytest.importorskip(name)
     batch = get_task(task).sample("meta_train", 0, range(2))
     spec = random_gru(5, 0, 0.5, 0.1)
     textbook = import_object(TEXTBOOK.format(name))(spec, batch, 6, "float64", "cpu")
-    one = get_implementation(name)
-    ours = one.meta_gradient(
-        one.optimizer(spec, "float64", "cpu"),
-        one.problems(batch, "float64", "cpu"),
+    implementation = get_implementation(name)
+    actual = implementation.meta_gradient(
+        implementation.optimizer(spec, "float64", "cpu"),
+        implementation.problems(batch, "float64", "cpu"),
         batch.initial_parameters,
         6,
     )
-    for key, wanted in textbook.meta_gradient().items():
-        np.testing.assert_allclose(ours.gradient[key], wanted, rtol=1e-9, atol=1e-14, err_msg=key)
+    for key, expected in textbook.meta_gradient().items():
+        np.testing.assert_allclose(
+            actual.gradient[key], expected, rtol=1e-9, atol=1e-14, err_msg=key
+        )
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_gpu_is_used_where_there_is_one(name: str) -> None:
-    """With one, the conformance suite runs on it as well; meta-training is tried here."""
+    """The conformance suite runs on a GPU if there is one; this is meta-training on it."""
     pytest.importorskip(name)
-    one = get_implementation(name)
-    if "cuda" not in one.devices:
+    implementation = get_implementation(name)
+    if "cuda" not in implementation.devices:
         pytest.skip(f"{name} has no GPU here")
     config = load_preset("quick", "quadratic", {**SMALL, "device": "cuda"})
     spec = fresh_gru(6, 0)
-    here = config.model_copy(update={"device": "cpu"})
-    ends = []
-    for settings in (config, here):
-        outer = one.outer_init(spec.parameters, settings)
+    on_cpu = config.model_copy(update={"device": "cpu"})
+    weights = []
+    for settings in (config, on_cpu):
+        outer = implementation.outer_init(spec.parameters, settings)
         for step in range(20):
-            outer, _ = one.outer_step(outer, spec, training_batch(settings, step), settings)
-        ends.append(outer.parameters)
-    for key, weight in ends[1].items():
-        np.testing.assert_allclose(ends[0][key], weight, rtol=0, atol=1e-7)
+            outer, _ = implementation.outer_step(
+                outer, spec, training_batch(settings, step), settings
+            )
+        weights.append(outer.parameters)
+    for key, weight in weights[1].items():
+        np.testing.assert_allclose(weights[0][key], weight, rtol=0, atol=1e-7)
 
 
 def test_jax_keeps_the_users_precision_setting() -> None:
     jax = pytest.importorskip("jax")
-    one = get_implementation("jax")
+    implementation = get_implementation("jax")
     before = jax.config.jax_enable_x64
-    optimizer = one.optimizer(random_gru(3, 0), "float64", "cpu")
+    optimizer = implementation.optimizer(random_gru(3, 0), "float64", "cpu")
     state, update = optimizer.step(optimizer.initial_state(2), np.ones(2))
     assert state.dtype == update.dtype == np.float64
     assert jax.config.jax_enable_x64 == before
@@ -133,46 +138,46 @@ def test_jax_keeps_the_users_precision_setting() -> None:
 
 
 def test_jax_multiplies_float32_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU does it in TF32, unless told not to; the user's process keeps its setting."""
+    """By default a GPU uses TF32; the setting of the user's process must not change."""
     jax = pytest.importorskip("jax")
     rollout = importlib.import_module("loptbench.implementations.jax.rollout")
-    seen, step = [], rollout.step
+    programs, step = [], rollout.step
 
-    def watched(*arguments: Any) -> Any:
-        seen.append(jax.jit(lambda a: a @ a).lower(np.ones((2, 2), np.float32)).as_text())
+    def recorded_step(*arguments: Any) -> Any:
+        programs.append(jax.jit(lambda a: a @ a).lower(np.ones((2, 2), np.float32)).as_text())
         return step(*arguments)
 
-    monkeypatch.setattr(rollout, "step", watched)
+    monkeypatch.setattr(rollout, "step", recorded_step)
     optimizer = get_implementation("jax").optimizer(random_gru(3, 0), "float32", "cpu")
     optimizer.step(optimizer.initial_state(2), np.ones(2, np.float32))
-    assert "precision = [HIGHEST, HIGHEST]" in seen[0]
+    assert "precision = [HIGHEST, HIGHEST]" in programs[0]
     assert jax.config.jax_default_matmul_precision is None
 
 
 def test_torch_keeps_the_users_default_dtype() -> None:
     torch = pytest.importorskip("torch")
-    one = get_implementation("torch")
-    optimizer = one.optimizer(random_gru(3, 0), "float64", "cpu")
+    implementation = get_implementation("torch")
+    optimizer = implementation.optimizer(random_gru(3, 0), "float64", "cpu")
     optimizer.step(optimizer.initial_state(2), np.ones(2))
     assert torch.get_default_dtype() is torch.float32
 
 
-def test_jax_lets_go_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each takes memory maps of the process; without an end to them a whole run dies of it."""
+def test_jax_releases_compiled_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each program takes memory maps, and a process that has no more of them crashes."""
     pytest.importorskip("jax")
     compiled = importlib.import_module("loptbench.implementations.jax.compiled")
     monkeypatch.setattr(compiled, "MAX_HELD", 3)
-    one = get_implementation("jax")
+    implementation = get_implementation("jax")
     task = get_task("quadratic")
     batch = task.sample("tune", 0, range(2))
     spec = random_gru(2, 0)
-    optimizer = one.optimizer(spec, "float64", "cpu")
-    problems = one.problems(batch, "float64", "cpu")
-    held, found = [], []
+    optimizer = implementation.optimizer(spec, "float64", "cpu")
+    problems = implementation.problems(batch, "float64", "cpu")
+    held, losses = [], []
     for n_steps in (1, 2, 3, 4, 5, 6, 7, 8, 1, 2):
-        run = one.unroll(optimizer, problems, batch.initial_parameters, n_steps)
-        found.append(run.loss)
+        run = implementation.unroll(optimizer, problems, batch.initial_parameters, n_steps)
+        losses.append(run.loss)
         held.append(sum(function._cache_size() for function in compiled._functions))
     assert max(held) <= 4
-    np.testing.assert_array_equal(found[0], found[8])
-    np.testing.assert_array_equal(found[1], found[9])
+    np.testing.assert_array_equal(losses[0], losses[8])
+    np.testing.assert_array_equal(losses[1], losses[9])

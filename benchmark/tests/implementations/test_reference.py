@@ -68,9 +68,9 @@ def test_linearize_is_the_derivative_of_step(spec: OptimizerSpec, seed: int) -> 
     state, gradient = drawn(spec, seed)
     expected, state_error, update_error = linearize_by_ridders(optimizer, state, gradient)
     assert max(state_error, update_error) < 1e-6
-    for found, wanted in zip(optimizer.linearize(state, gradient), expected, strict=True):
-        assert found.shape == wanted.shape
-        np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-8)
+    for matrix, by_difference in zip(optimizer.linearize(state, gradient), expected, strict=True):
+        assert matrix.shape == by_difference.shape
+        np.testing.assert_allclose(matrix, by_difference, rtol=1e-8, atol=1e-8)
 
 
 @given(spec=SPECS, seed=SEEDS)
@@ -78,23 +78,23 @@ def test_pullback_is_the_transpose_of_the_derivative(spec: OptimizerSpec, seed: 
     """⟨adjoints, direction⟩ is the change of ⟨outputs, their adjoints⟩ along the direction."""
     rng = np.random.default_rng(seed)
     state, gradient = drawn(spec, seed)
-    to_state, to_update = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
+    state_bar, update_bar = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
     optimizer = oracle().optimizer(spec, "float64", "cpu")
-    to_h, to_g, adjoints = optimizer.pullback(state, gradient, to_state, to_update)
+    h_bar, g_bar, adjoints = optimizer.pullback(state, gradient, state_bar, update_bar)
     along_h, along_g = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
     along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
 
     def output(epsilon: float) -> float:
-        moved = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
-        one = oracle().optimizer(spec.with_parameters(moved), "float64", "cpu")
-        new, update = one.step(state + epsilon * along_h, gradient + epsilon * along_g)
-        return float(np.sum(new * to_state) + update @ to_update)
+        parameters = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
+        shifted = oracle().optimizer(spec.with_parameters(parameters), "float64", "cpu")
+        new, update = shifted.step(state + epsilon * along_h, gradient + epsilon * along_g)
+        return float(np.sum(new * state_bar) + update @ update_bar)
 
     epsilon = 1e-6
     slope = (output(epsilon) - output(-epsilon)) / (2 * epsilon)
-    found = float(np.sum(to_h * along_h) + to_g @ along_g)
-    found += sum(float(np.sum(adjoint * along[name])) for name, adjoint in adjoints.items())
-    assert found == pytest.approx(slope, rel=1e-6, abs=1e-6)
+    actual = float(np.sum(h_bar * along_h) + g_bar @ along_g)
+    actual += sum(float(np.sum(adjoint * along[name])) for name, adjoint in adjoints.items())
+    assert actual == pytest.approx(slope, rel=1e-6, abs=1e-6)
 
 
 SIZES: dict[str, Any] = {
@@ -121,7 +121,7 @@ def test_gradients_and_hessians_are_the_derivatives(
     epsilon = 1e-5
     high, low = (problems.loss_and_gradient(x + sign * epsilon * y, step) for sign in (1, -1))
     slope = (high[0] - low[0]) / (2 * epsilon)
-    # The third derivative of Rosenbrock is large: the differences are off by its size, not we.
+    # The third derivative of Rosenbrock is large, and so is the error of the differences.
     size = 1 + np.abs(high[0] - 2 * loss + low[0]) / epsilon**2
     assert np.all(np.abs(np.sum(gradient * y, axis=1) - slope) <= 1e-6 * size)
     curve = (high[1] - low[1]) / (2 * epsilon)
@@ -131,7 +131,7 @@ def test_gradients_and_hessians_are_the_derivatives(
 
 @pytest.mark.parametrize("name", sorted(SIZES))
 def test_hessian_vector_products_are_linear_whatever_the_size(name: str) -> None:
-    """A complex step must neither drown in rounding nor see its own square."""
+    """A complex step has neither rounding errors nor a second-order error."""
     batch = get_task(name).sample("tune", 0, range(2))
     problems = oracle().problems(batch, "float64", "cpu")
     x = batch.initial_parameters
@@ -153,24 +153,24 @@ def test_meta_gradient_is_the_slope_of_the_meta_objective(
     along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
 
     def objective(epsilon: float) -> float:
-        moved = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
-        one = oracle().optimizer(spec.with_parameters(moved), "float64", "cpu")
-        run = oracle().unroll(one, problems, batch.initial_parameters, n_steps)
+        parameters = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
+        shifted = oracle().optimizer(spec.with_parameters(parameters), "float64", "cpu")
+        run = oracle().unroll(shifted, problems, batch.initial_parameters, n_steps)
         return float(np.mean(meta_objective(run.loss)))
 
-    found = oracle().meta_gradient(
+    actual = oracle().meta_gradient(
         oracle().optimizer(spec, "float64", "cpu"), problems, batch.initial_parameters, n_steps
     )
-    assert np.mean(found.objective) == pytest.approx(objective(0.0), rel=1e-12)
+    assert np.mean(actual.objective) == pytest.approx(objective(0.0), rel=1e-12)
     epsilon = 1e-6
     slope = (objective(epsilon) - objective(-epsilon)) / (2 * epsilon)
-    parts = [float(np.sum(found.gradient[k] * along[k])) for k in along]
+    parts = [float(np.sum(actual.gradient[k] * along[k])) for k in along]
     size = sum(abs(part) for part in parts)
     assert abs(sum(parts) - slope) <= 1e-4 * size + 1e-8
 
 
 def test_meta_gradient_needs_the_second_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without them it is another number: the test above would not pass."""
+    """Without second derivatives the meta-gradient differs: the test above could not pass."""
     batch = Quadratic().sample("tune", 0, range(3))
     spec = random_gru(5, 0)
     problems = oracle().problems(batch, "float64", "cpu")

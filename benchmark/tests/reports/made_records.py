@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.comparison.numbers import Objective
 from loptbench.comparison.stores import StoreComparison
-from loptbench.results.schema.conformance import CheckResult, CheckStatus, ConformanceResult
+from loptbench.results.schema.conformance import (
+    CheckResult,
+    CheckStatus,
+    ComparisonResult,
+    ConformanceResult,
+)
 from loptbench.results.schema.evaluation import (
     BaselineEvaluation,
     BaselinesResult,
@@ -140,7 +144,15 @@ def conformance(status: str = "passed", ratio: float | None = 0.25, **key: Any) 
             status=CheckStatus(status),
             ratio=np.inf if ratio is None else ratio,
             message="A is off",
-            comparisons=(),
+            comparisons=(
+                ComparisonResult(
+                    quantity="A",
+                    ratio=np.inf if ratio is None else ratio,
+                    error=1.0,
+                    bound=1.0,
+                    deviation="",
+                ),
+            ),
         ),
     )
     optimizer = OptimizerId(role=Role.CASE, name="adam")
@@ -265,9 +277,9 @@ def everything() -> list[Record]:
     return [evaluation(), baselines(), conformance(), mechanisms()]
 
 
-def objective(found: StoreComparison) -> Objective:
-    """The only comparison of meta-objectives."""
-    (one,) = found.objectives
+def objective(found: StoreComparison) -> Any:
+    """The only comparison of meta-objectives: a row of the frame."""
+    (one,) = found.objectives.itertuples()
     return one
 
 

@@ -1,4 +1,4 @@
-"""Reading MNIST's own files, on small ones that the tests write."""
+"""Reading MNIST's IDX files; the tests write small ones."""
 
 import gzip
 import struct
@@ -66,7 +66,7 @@ def test_gzipped_files(mnist: Path) -> None:
         (LABELS, idx(0x801, (N,), b"\x0b" * N), "must lie in 0 to 9, but one is 11"),
     ],
 )
-def test_what_is_not_mnist_is_refused(mnist: Path, name: str, content: bytes, message: str) -> None:
+def test_damaged_files_are_refused(mnist: Path, name: str, content: bytes, message: str) -> None:
     (mnist / name).write_bytes(content)
     with pytest.raises(LoptbenchError, match=message):
         read_mnist(mnist)
@@ -87,7 +87,7 @@ def test_a_missing_file_is_named(mnist: Path) -> None:
         read_mnist(mnist / "nowhere")
 
 
-def test_digits_are_then_on_mnist(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digits_task_then_uses_mnist(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TASKS, "digits", Digits())
     before = definition(get_task("digits"))
     use_mnist(mnist)

@@ -1,4 +1,4 @@
-"""Problem streams and the quadratic task."""
+"""The tasks: streams of problems, distributions, settings that are refused."""
 
 import dataclasses
 from collections.abc import Callable
@@ -149,15 +149,15 @@ def test_every_task_is_the_same_alone_and_in_a_batch(name: str, seed: int, split
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-def test_the_flat_parameters_are_made_of_the_layout(name: str) -> None:
+def test_the_flat_parameters_consist_of_the_arrays_of_the_layout(name: str) -> None:
     batch = get_task(name).sample("tune", 0, range(2))
     parts = unflatten(batch.initial_parameters, batch.layout)
     assert list(parts) == list(batch.layout)
-    again = np.concatenate([part.reshape(2, -1) for part in parts.values()], axis=1)
-    assert np.array_equal(again, batch.initial_parameters)
+    flat = np.concatenate([part.reshape(2, -1) for part in parts.values()], axis=1)
+    assert np.array_equal(flat, batch.initial_parameters)
 
 
-def test_weights_begin_with_variance_one_over_fan_in_and_biases_with_zero() -> None:
+def test_initial_weights_have_variance_one_over_fan_in_and_biases_are_zero() -> None:
     for task in (TwoMoons(width=40), Digits(channels=24)):
         batch = task.sample("evaluate", 0, range(40))
         for name, part in unflatten(batch.initial_parameters, batch.layout).items():
@@ -176,7 +176,7 @@ def test_rosenbrock_starts_in_its_square() -> None:
     assert abs(np.mean(x0**2) - 4 / 3) < 0.1
 
 
-def test_two_moons_are_those_of_scikit_learn() -> None:
+def test_the_two_moons_are_those_of_scikit_learn() -> None:
     from sklearn.datasets import make_moons
 
     points, labels = make_moons(1024, noise=0.1, shuffle=True, random_state=0)
@@ -186,7 +186,7 @@ def test_two_moons_are_those_of_scikit_learn() -> None:
     assert shared["penalty"] == 5e-3
 
 
-def test_minibatches_are_uniform_and_of_each_problem_by_itself() -> None:
+def test_minibatches_are_uniform_and_differ_between_problems() -> None:
     task = Digits()
     minibatches = task.sample("evaluate", 0, range(8)).arrays["minibatches"]
     assert minibatches.shape == (8, 100, 64)
@@ -198,7 +198,7 @@ def test_minibatches_are_uniform_and_of_each_problem_by_itself() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-def test_a_definition_tells_tasks_apart(name: str) -> None:
+def test_the_definitions_of_different_tasks_differ(name: str) -> None:
     task = get_task(name)
     longer = dataclasses.replace(task, n_steps=task.n_steps + 1)  # type: ignore[type-var]
     assert definition(task) == definition(task)

@@ -17,10 +17,10 @@ from loptbench.implementations.reference.implementation import Implementation as
 from loptbench.optimizers import fresh_gru
 from loptbench.protocol import OuterState
 from loptbench.rollout.trajectory import meta_objective, run
-from loptbench.storage.files import only_process
+from loptbench.storage.files import lock
 from loptbench.storage.weights import load_checkpoint
 from loptbench.tasks import TASKS
-from loptbench.training.loop import MOST_SKIPPED_IN_A_ROW, meta_train, training_batch
+from loptbench.training.loop import MAX_CONSECUTIVE_SKIPPED, meta_train, training_batch
 from loptbench.training.settings import PRESETS, MetaTraining, load_config, load_preset
 
 CONFIG = MetaTraining(
@@ -165,7 +165,7 @@ def test_going_back_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
 def test_many_in_a_row_stop_the_run(tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"n_outer_steps": 100})
     bad = set(range(3, 100))
-    with pytest.raises(LoptbenchError, match=f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row, up"):
+    with pytest.raises(LoptbenchError, match=f"{MAX_CONSECUTIVE_SKIPPED} outer steps in a row, up"):
         meta_train(Diverging(bad), config, tmp_path / "out.safetensors")
 
 
@@ -194,8 +194,8 @@ def test_weights_that_blew_up_go_back(tmp_path: Path) -> None:
     config = config.model_copy(update={"rollback_ratio": 1e9})
     told = meta_train(BlownUp({57}), config, tmp_path / "out.safetensors").meta_training
     assert told["setbacks"] == 1
-    assert told["skipped_outer_steps"] == MOST_SKIPPED_IN_A_ROW
-    with pytest.raises(LoptbenchError, match=f"{2 * MOST_SKIPPED_IN_A_ROW} outer steps in a row"):
+    assert told["skipped_outer_steps"] == MAX_CONSECUTIVE_SKIPPED
+    with pytest.raises(LoptbenchError, match=f"{2 * MAX_CONSECUTIVE_SKIPPED} outer steps in a row"):
         meta_train(Diverging(set(range(3, 99))), config, tmp_path / "hopeless.safetensors")
 
 
@@ -249,7 +249,7 @@ def test_a_partial_file_in_use_is_refused_and_left_alone(tmp_path: Path) -> None
     partial = output.with_name("out.safetensors.partial")
     before = partial.read_bytes()
     with (
-        only_process(partial, "a meta-training"),
+        lock(partial, "a meta-training"),
         pytest.raises(LoptbenchError, match=r"partial is in use by a meta-training in another"),
     ):
         meta_train(Reference(), CONFIG, output)

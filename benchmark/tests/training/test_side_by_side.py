@@ -12,7 +12,7 @@ from loptbench.storage.weights import save_checkpoint
 from loptbench.tests.conformance.planted_base import SideBySide
 from loptbench.tests.training.test_meta_training import CONFIG
 from loptbench.training.loop import (
-    MOST_SKIPPED_IN_A_ROW,
+    MAX_CONSECUTIVE_SKIPPED,
     meta_train,
     meta_train_side_by_side,
     require_meta_training,
@@ -108,7 +108,7 @@ def test_skipped_steps_are_counted_seed_by_seed(tmp_path: Path) -> None:
 
 def test_many_in_a_row_stop_the_run_and_name_the_seed(tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"n_outer_steps": 100})
-    message = f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row.* with seed {SEEDS[1]};"
+    message = f"{MAX_CONSECUTIVE_SKIPPED} outer steps in a row.* with seed {SEEDS[1]};"
     with pytest.raises(LoptbenchError, match=message):
         meta_train_side_by_side(OneBreaks(3, 100), config, outputs(tmp_path))
 

@@ -19,15 +19,15 @@ from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, baseline
 from loptbench.rollout.trajectory import meta_objective
-from loptbench.storage.files import only_process
+from loptbench.storage.files import lock
 from loptbench.tasks import TASKS, Digits, Quadratic, Rosenbrock, TwoMoons, definition, get_task
 from loptbench.tests.conformance.planted_base import Sweeping
 from loptbench.tuning import search as tuning
 from loptbench.tuning.search import (
     RANGES,
-    Found,
+    DrawRunner,
+    Draws,
     Range,
-    Runner,
     Settings,
     default_settings,
     hyperparameters,
@@ -35,14 +35,14 @@ from loptbench.tuning.search import (
     uniform,
     winner,
 )
-from loptbench.tuning.tuned_file import EDGE, SHIPPED, load_tuned, shipped_path, tune
+from loptbench.tuning.tuned_file import EDGE_FRACTION, SHIPPED, load_tuned, shipped_path, tune
 
 QUICK = Settings(n_draws=40, n_refining=10, boxes=((3, 0.1), (1, 0.03)), n_problems=5)
 FRAMEWORKS = ("torch", "jax")
 
 
-def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Found:
-    found = Found.nothing(len(BASELINES[kind]))
+def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Draws:
+    found = Draws.none(len(BASELINES[kind]))
     for found in search(implementation, task, kind, chosen, found):  # noqa: B007, B020
         pass
     return found
@@ -112,7 +112,7 @@ def test_scores_are_those_of_single_runs(kind: str, task: Any) -> None:
         elif found.diverged[i]:
             assert not score < 1e300
         else:  # dropped: its bound is one, and it is beaten
-            assert found.to_beat(1) < found.bound[i] <= score * (1 + 1e-9)
+            assert found.nth_best(1) < found.bound[i] <= score * (1 + 1e-9)
 
 
 @pytest.mark.harness
@@ -120,8 +120,8 @@ def test_scores_are_those_of_single_runs(kind: str, task: Any) -> None:
 def test_dropping_early_does_not_change_the_winner(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "LARGEST_GROUP", 4)
-    monkeypatch.setattr(tuning, "LARGEST_BLOCK", 8)
+    monkeypatch.setattr(tuning, "MAX_GROUP_SIZE", 4)
+    monkeypatch.setattr(tuning, "MAX_BLOCK_SIZE", 8)
     for task in (Quadratic(n_steps=60), Rosenbrock(n_steps=60)):
         quick = searched(Sweeping(), task, kind, QUICK)
         whole = searched(Sweeping(), task, kind, dataclasses.replace(QUICK, drop_early=False))
@@ -155,15 +155,17 @@ def test_frameworks_agree_with_the_loop_draw_by_draw(name: str, seed: int) -> No
     for kind in BASELINES:
         chosen = dataclasses.replace(QUICK, seed=seed, drop_early=False)
         places = uniform(task.name, kind, seed, range(30))
-        ours = Runner(get_implementation(name), task, kind, chosen, "float64").run(places, np.inf)
-        theirs = Runner(Sweeping(), task, kind, chosen, "float64").run(places, np.inf)
+        ours = DrawRunner(get_implementation(name), task, kind, chosen, "float64").run(
+            places, np.inf
+        )
+        theirs = DrawRunner(Sweeping(), task, kind, chosen, "float64").run(places, np.inf)
         sane = theirs.score < 1e3  # what is about to blow up magnifies rounding
         assert np.sum(sane) >= 3
         np.testing.assert_allclose(ours.score[sane], theirs.score[sane], rtol=1e-6)
 
 
 def test_all_diverged_is_said() -> None:
-    found = Found(np.zeros((3, 1)), np.full(3, np.inf), np.full(3, np.inf), np.ones(3, bool))
+    found = Draws(np.zeros((3, 1)), np.full(3, np.inf), np.full(3, np.inf), np.ones(3, bool))
     with pytest.raises(LoptbenchError, match="all 3 draws of sgd on quadratic diverged"):
         winner(Sweeping(), Quadratic(), "sgd", QUICK, found)
 
@@ -177,8 +179,8 @@ class StoppedError(Exception):
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "LARGEST_GROUP", 4)
-    monkeypatch.setattr(tuning, "LARGEST_BLOCK", 8)
+    monkeypatch.setattr(tuning, "MAX_GROUP_SIZE", 4)
+    monkeypatch.setattr(tuning, "MAX_BLOCK_SIZE", 8)
 
 
 @pytest.mark.harness
@@ -254,26 +256,26 @@ def test_a_search_of_another_configuration_is_left_alone(folder: Path) -> None:
 def test_a_search_in_use_is_refused(folder: Path) -> None:
     output = folder / "tuned.json"
     with (
-        only_process(folder / "tuned.json.partial", "a search"),
+        lock(folder / "tuned.json.partial", "a search"),
         pytest.raises(LoptbenchError, match=r"partial is in use by a search in another process"),
     ):
         tune(Sweeping(), SEARCHES, output)
-    assert tune(Sweeping(), SEARCHES, output).is_of(Sweeping(), SEARCHES)
+    assert tune(Sweeping(), SEARCHES, output).matches(Sweeping(), SEARCHES)
 
 
 @pytest.mark.harness
 @pytest.mark.usefixtures("small_blocks")
 def test_it_is_known_which_searches_a_file_is_of(folder: Path) -> None:
     found = tune(Sweeping(), SEARCHES, folder / "tuned.json")
-    assert found.is_of(Sweeping(), SEARCHES)
-    assert not found.is_of(Sweeping(), SEARCHES[:-1])
+    assert found.matches(Sweeping(), SEARCHES)
+    assert not found.matches(Sweeping(), SEARCHES[:-1])
     other = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
-    assert not found.is_of(Sweeping(), other)
+    assert not found.matches(Sweeping(), other)
 
     class Other(Sweeping):
         name = "other"
 
-    assert not found.is_of(Other(), SEARCHES)
+    assert not found.matches(Other(), SEARCHES)
 
 
 @pytest.mark.harness
@@ -282,7 +284,7 @@ def test_how_many_groups_are_computed_at_once_changes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in (1, 2, 5):
-        monkeypatch.setattr(tuning, "GROUPS_AT_ONCE", n)
+        monkeypatch.setattr(tuning, "N_GROUP_THREADS", n)
         tune(Sweeping(), SEARCHES, folder / f"{n}.json")
     assert len({path.read_bytes() for path in folder.glob("*.json")}) == 1
 
@@ -348,7 +350,9 @@ class TestShipped:
         for entry in load_tuned(shipped_path(implementation)).entries:
             for name, value in entry.hyperparameters.items():
                 place = RANGES[entry.kind][name].place(value)
-                assert EDGE <= place <= 1 - EDGE, f"{entry.kind} on {entry.task['task']}: {name}"
+                assert EDGE_FRACTION <= place <= 1 - EDGE_FRACTION, (
+                    f"{entry.kind} on {entry.task['task']}: {name}"
+                )
             assert not entry.on_edge
 
     @pytest.mark.parametrize("name", sorted(TASKS))

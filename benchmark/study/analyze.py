@@ -1,0 +1,80 @@
+"""Measure the mechanisms of an optimizer that a user names."""
+
+import sys
+from contextlib import redirect_stdout
+
+import numpy as np
+
+from loptbench.discovery import oracle
+from loptbench.errors import LoptbenchError
+from loptbench.mechanisms.analysis import Measurement
+from loptbench.mechanisms.analysis import measure as measure_optimizer
+from loptbench.protocol import Trajectory
+from loptbench.results.schema.mechanisms import MechanismsResult
+from loptbench.storage.weights import Checkpoint
+from loptbench.study.resolve import AnyOptimizer, realize, resolve
+from loptbench.tasks import get_task
+
+
+def analyze(
+    optimizer: AnyOptimizer,
+    task: str | None = None,
+    *,
+    implementation: str = "reference",
+    seed: int = 0,
+    n_problems: int | None = None,
+) -> MechanismsResult:
+    """Measure the mechanisms of an optimizer.
+
+    >>> analysis = analyze("momentum:alpha=0.1,beta=0.9", n_problems=2)
+    >>> round(analysis.momentum.index, 6)
+    0.9
+
+    Args:
+        optimizer: a checkpoint's name or file, a baseline such as `sgd:alpha=0.1`,
+            `package.module:Object`, an `OptimizerSpec`, or any object with `initial_state` and
+            `step`, in float64.
+        task: the task of the rollouts; the checkpoint's own if None, else `quadratic`.
+        implementation: the implementation that computes a checkpoint or a baseline.
+        seed: the seed of the problems.
+        n_problems: the number of problems; if None 64, or as many as fit into memory.
+
+    Raises:
+        LoptbenchError: the optimizer is unknown, breaks the protocol, or fails.
+    """
+    return measure(
+        optimizer, task, implementation=implementation, seed=seed, n_problems=n_problems
+    ).analysis
+
+
+def measure(
+    optimizer: AnyOptimizer,
+    task: str | None = None,
+    *,
+    implementation: str = "reference",
+    seed: int = 0,
+    n_problems: int | None = None,
+) -> Measurement:
+    """`analyze`, with the rollouts that the analysis was made on; same arguments and errors."""
+    resolved = resolve(optimizer)
+    name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
+    get_task(name)
+    realized = realize(resolved, implementation)
+    try:
+        with redirect_stdout(sys.stderr):  # whatever the optimizer prints
+            return measure_optimizer(realized, name, seed, oracle(), n_problems)
+    except LoptbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        what = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
+        raise LoptbenchError(
+            f"{what} failed while it was run: {type(error).__name__}: {error}; see "
+            "loptbench.protocol.Optimizer for what it must offer"
+        ) from error
+
+
+def count_diverged(run: Trajectory) -> int:
+    """The number of rollouts with a loss or final parameters that are not finite."""
+    losses_are_finite = np.all(np.isfinite(run.loss), axis=0)
+    ends_are_finite = np.all(np.isfinite(run.parameters[-1]), axis=1)
+    return int(np.sum(~(losses_are_finite & ends_are_finite)))

@@ -1,0 +1,76 @@
+"""Evaluate one optimizer on held-out problems."""
+
+import numpy as np
+
+from loptbench.discovery import get_implementation, oracle
+from loptbench.errors import LoptbenchError
+from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.optimizers import OptimizerSpec
+from loptbench.rollout.evaluation import Evaluation
+from loptbench.rollout.evaluation import evaluate as evaluate_spec
+from loptbench.rollout.trajectory import unroll_by_steps
+from loptbench.storage.weights import Checkpoint
+from loptbench.study.resolve import AnyOptimizer, resolve
+from loptbench.tasks import Task, get_task
+
+N_PROBLEMS = 128
+
+
+def evaluate(
+    optimizer: AnyOptimizer,
+    task: str | Task | None = None,
+    *,
+    implementation: str = "reference",
+    n_problems: int = N_PROBLEMS,
+    n_steps: int | None = None,
+    seed: int = 0,
+    dtype: str = "float64",
+) -> Evaluation:
+    """Run an optimizer on held-out problems of a task.
+
+    >>> evaluation = evaluate("momentum:alpha=0.1,beta=0.9", "quadratic", n_problems=4)
+    >>> evaluation.loss.shape
+    (201, 4)
+    >>> evaluation.n_diverged
+    0
+
+    Args:
+        optimizer: a checkpoint's name or file, a baseline such as `sgd:alpha=0.1`,
+            `package.module:Object`, an `OptimizerSpec`, or any object with `initial_state` and
+            `step`, which is run in float64.
+        task: the task or its name; the checkpoint's own if None.
+        implementation: the implementation that computes a checkpoint or a baseline.
+        n_problems: the number of problems.
+        n_steps: the number of steps; the task's own if None.
+        seed: the seed of the problems.
+        dtype: the floating-point type of the computation.
+
+    Raises:
+        LoptbenchError: the optimizer, the task or the implementation is unknown, or the
+            implementation does not offer what is asked of it.
+    """
+    resolved = resolve(optimizer)
+    if task is None:
+        if not isinstance(resolved, Checkpoint):
+            raise LoptbenchError("no task is given, and only a checkpoint has one of its own")
+        task = resolved.task
+    task = get_task(task) if isinstance(task, str) else task
+    n_steps = n_steps or task.n_steps
+    batch = task.sample("evaluate", seed, range(n_problems))
+    spec = resolved.optimizer if isinstance(resolved, Checkpoint) else resolved
+    if not isinstance(spec, OptimizerSpec):
+        with np.errstate(all="ignore"):  # a rollout that blows up is a result, not a warning
+            require_optimizer(spec)
+            problems = oracle().problems(batch, "float64", "cpu")
+            return Evaluation(
+                unroll_by_steps(spec, problems, batch.initial_parameters, n_steps).loss
+            )
+    computing = get_implementation(implementation)
+    for what, name, offered in (
+        ("optimizer", spec.kind, computing.optimizers),
+        ("task", task.name, computing.tasks),
+        ("dtype", dtype, computing.dtypes),
+    ):
+        if name not in offered:
+            raise LoptbenchError(f"{implementation} does not compute the {what} {name!r}")
+    return evaluate_spec(computing, spec.rounded_to(dtype), batch, n_steps, dtype)

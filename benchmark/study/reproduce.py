@@ -1,0 +1,131 @@
+"""Reproduce everything: meta-train, tune, measure, judge."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from loptbench.discovery import discover, get_implementation
+from loptbench.errors import LoptbenchError
+from loptbench.progress import progress
+from loptbench.storage.weights import Checkpoint, load_checkpoint
+from loptbench.study.execution import JOBS
+from loptbench.study.run import CROSS_CHECKED_TASKS, Study, measure, run
+from loptbench.tasks import TASKS, get_task
+from loptbench.training.loop import meta_train, require_meta_training
+from loptbench.training.settings import (
+    PRESETS,
+    MetaTraining,
+    load_preset,
+    recorded_configuration,
+)
+from loptbench.tuning.tuned_file import Search, Tuned, load_tuned, plan_searches, tune
+
+
+def reproduce(folder: Path, tasks: Collection[str] = (), jobs: int = JOBS) -> Study:
+    """Measure and judge what is shipped, into the folder `results` of `folder`."""
+    chosen = [get_task(name).name for name in dict.fromkeys(tasks or TASKS)]
+    make_folder(folder)
+    return run(folder / "results", tasks=chosen, jobs=jobs)
+
+
+def reproduce_from_scratch(
+    folder: Path,
+    tasks: Collection[str] = (),
+    *,
+    implementation: str = "jax",
+    preset: str = PRESETS[0],
+    seed: int = 0,
+    device: str = "cpu",
+    n_outer_steps: int | None = None,
+    n_draws: int | None = None,
+    jobs: int = JOBS,
+) -> Study:
+    """Meta-train one seed of every task, tune the baselines, measure and judge.
+
+    An interrupted call goes on from the files in `folder` when it is made again.
+
+    Args:
+        folder: the folder for everything that is made.
+        tasks: the names of the tasks; all if empty.
+        implementation: the implementation that meta-trains and tunes.
+        preset: the settings of meta-training.
+        seed: the seed of meta-training.
+        device: the device of meta-training.
+        n_outer_steps: outer steps; those of the preset if None.
+        n_draws: draws of the tuner; those of the shipped searches if None.
+        jobs: the number of processes that measure.
+
+    Raises:
+        LoptbenchError: the folder cannot be made, or holds what was made with other settings.
+    """
+    chosen = [get_task(name).name for name in dict.fromkeys(tasks or TASKS)]
+    make_folder(folder)
+    computing = get_implementation(implementation)
+    changes: dict[str, Any] = {"seed": seed, "device": device}
+    if n_outer_steps is not None:
+        changes["n_outer_steps"] = n_outer_steps
+    configs = [load_preset(preset, name, changes) for name in chosen]
+    fewer: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
+    searches = plan_searches(computing, [get_task(name) for name in chosen], **fewer)
+    checkpoints, tuned = _make(computing, configs, searches, folder)
+    cross_checked = [name for name, one in checkpoints.items() if one.task in CROSS_CHECKED_TASKS]
+    return measure(
+        folder / "results", discover(), checkpoints, tuned, chosen, cross_checked, 0, jobs
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, if it is not there.
+
+    Raises:
+        LoptbenchError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LoptbenchError(f"cannot make {folder}: {error.strerror}") from error
+
+
+def _make(
+    implementation: Any, configs: list[MetaTraining], searches: list[Search], folder: Path
+) -> tuple[dict[str, Checkpoint], Tuned]:
+    """The learned optimizers and the tuned baselines; those in the folder are not made again."""
+    for config in configs:
+        require_meta_training(implementation, config)
+    by_name = {f"{c.task}-{c.preset}-{implementation.name}-{c.seed}": c for c in configs}
+    paths = {name: folder / f"{name}.safetensors" for name in by_name}
+    tuned_path = folder / "tuned.json"
+    # Other settings are refused now, not after an hour of meta-training.
+    checkpoints = {
+        name: _load_checkpoint(paths[name], config)
+        for name, config in by_name.items()
+        if paths[name].exists()
+    }
+    tuned = _load_tuned(tuned_path, implementation, searches) if tuned_path.exists() else None
+    for name, config in by_name.items():
+        if name not in checkpoints:
+            with progress(f"meta-training on {config.task}", config.n_outer_steps) as report:
+                checkpoints[name] = meta_train(implementation, config, paths[name], report)
+    if tuned is None:
+        with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
+            tuned = tune(implementation, searches, tuned_path, report)
+    return {name: checkpoints[name] for name in by_name}, tuned
+
+
+def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
+    checkpoint = load_checkpoint(path)
+    if recorded_configuration(checkpoint.meta_training) != config.model_dump():
+        raise LoptbenchError(
+            f"{path} was meta-trained with other settings; name another --folder, or move it"
+        )
+    return checkpoint
+
+
+def _load_tuned(path: Path, implementation: Any, searches: list[Search]) -> Tuned:
+    tuned = load_tuned(path)
+    if not tuned.matches(implementation, searches):
+        raise LoptbenchError(
+            f"{path} is of other searches: other tasks, settings or implementation; name another "
+            "--folder, or move it"
+        )
+    return tuned

@@ -1,0 +1,168 @@
+"""Run a study: choose what takes part, plan, execute, judge."""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from loptbench.claims.judging import judge
+from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
+from loptbench.errors import LoptbenchError
+from loptbench.progress import progress
+from loptbench.results.schema.verdicts import Verdict
+from loptbench.results.store import Record, Store, TrialStatus
+from loptbench.storage.weights import Checkpoint
+from loptbench.study.execution import JOBS, run_trials
+from loptbench.study.plan import plan
+from loptbench.tasks import TASKS, get_task
+from loptbench.tuning.tuned_file import Tuned, load_tuned
+from loptbench.zoo.catalogue import names, representatives
+from loptbench.zoo.loading import load
+
+CROSS_CHECKED_TASKS = ("quadratic", "rosenbrock")
+"""The tasks on which one shipped checkpoint is compared in every implementation. On the networks a
+trial of it takes minutes; there, implementations are compared on random optimizers only."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What a study found.
+
+    Attributes:
+        store: the store with its results.
+        implementations: the implementations that were to take part, usable or not.
+        records: the records of its trials, in the order of the plan.
+        verdicts: the verdicts on the claims.
+    """
+
+    store: Store
+    implementations: Sequence[DiscoveredImplementation]
+    records: Sequence[Record]
+    verdicts: Sequence[Verdict]
+
+    @property
+    def n_failed(self) -> int:
+        """Number of trials that failed, and of implementations that are broken."""
+        failed = [r for r in self.records if r.status is TrialStatus.FAILED]
+        broken = [i for i in self.implementations if i.availability is Availability.BROKEN]
+        return len(failed) + len(broken)
+
+
+def run(
+    store: Path | str = "loptbench-results",
+    *,
+    implementations: Collection[str] = (),
+    checkpoints: Collection[str | Path] = (),
+    tasks: Collection[str] = (),
+    tuned: Path | None = None,
+    seed: int = 0,
+    jobs: int = JOBS,
+) -> Study:
+    """Run the benchmark: agreement, evaluation, mechanisms, verdicts.
+
+    A run that was interrupted, or has grown, goes on from the records that are there.
+
+        run("results", implementations=["reference"], tasks=["quadratic"]).n_failed
+
+    Args:
+        store: the folder of results; it is made if it does not exist.
+        implementations: names or `package.module:Object`; all that are installed if empty.
+        checkpoints: names of shipped ones or files; the zoo if empty.
+        tasks: names of tasks; all if empty.
+        tuned: a file that `tune` wrote; the shipped baselines if None.
+        seed: the seed of the problems and of the random optimizers.
+        jobs: the number of processes.
+
+    Raises:
+        LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
+    """
+    chosen_tasks = [get_task(name).name for name in tasks or TASKS]
+    chosen = select_checkpoints(checkpoints or names())
+    # User checkpoints are cross-checked in every implementation; of the zoo, some are.
+    cross_checked = [*chosen] if checkpoints else _cross_checked(chosen_tasks)
+    return measure(
+        store,
+        select_implementations(implementations),
+        chosen,
+        load_tuned(tuned),
+        chosen_tasks,
+        cross_checked,
+        seed,
+        jobs,
+    )
+
+
+def measure(
+    store: Path | str,
+    implementations: Sequence[DiscoveredImplementation],
+    checkpoints: Mapping[str, Checkpoint],
+    tuned: Tuned,
+    tasks: Sequence[str],
+    cross_checked: Collection[str],
+    seed: int,
+    jobs: int,
+) -> Study:
+    """Plan the trials of a study, execute those without a record, and judge.
+
+    Args:
+        store: the folder of results.
+        implementations: the implementations.
+        checkpoints: the learned optimizers, by name.
+        tuned: the tuned baselines.
+        tasks: the names of the tasks.
+        cross_checked: the names of the checkpoints that every implementation measures.
+        seed: the seed of the problems and of the random optimizers.
+        jobs: the number of processes.
+    """
+    trials = plan(implementations, checkpoints, tuned, seed, tasks, cross_checked)
+    results = Store.create(Path(store))
+    with progress("loptbench", len(trials)) as report:
+        records = run_trials(trials, results, implementations, report, jobs)
+    verdicts = judge(results)
+    results.put_verdicts(verdicts, records)
+    return Study(results, implementations, records, verdicts)
+
+
+def _cross_checked(tasks: Sequence[str]) -> list[str]:
+    return representatives(task for task in tasks if task in CROSS_CHECKED_TASKS)
+
+
+def select_checkpoints(chosen: Collection[str | Path]) -> dict[str, Checkpoint]:
+    """The checkpoints by name: that of a shipped one, or that of the file without its ending.
+
+    Raises:
+        WeightsError: a file does not exist or is damaged.
+        LoptbenchError: two have the same name.
+    """
+    shipped_names = set(names())
+    checkpoints: dict[str, Checkpoint] = {}
+    for choice in chosen:
+        name = str(choice) if str(choice) in shipped_names else Path(choice).stem
+        if name in checkpoints:
+            raise LoptbenchError(f"two checkpoints are called {name!r}; rename one of the files")
+        checkpoints[name] = load(choice)
+    return checkpoints
+
+
+def select_implementations(chosen: Collection[str]) -> list[DiscoveredImplementation]:
+    """The implementations with these names or at these paths; all that are registered if empty.
+
+    Raises:
+        LoptbenchError: one cannot be used, or two have the same name.
+    """
+    if not chosen:
+        return discover()
+    selected: list[DiscoveredImplementation] = []
+    for choice in dict.fromkeys(chosen):
+        implementation = get_implementation(choice)
+        is_path = ":" in choice
+        name = implementation.name if is_path else choice
+        if any(other.name == name for other in selected):
+            raise LoptbenchError(f"two implementations are called {name!r}; rename one")
+        kind = type(implementation)
+        source = choice if is_path else f"{kind.__module__}:{kind.__qualname__}"
+        selected.append(
+            DiscoveredImplementation(
+                name, source, Availability.INSTALLED, implementation=implementation
+            )
+        )
+    return selected

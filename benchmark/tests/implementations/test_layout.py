@@ -1,0 +1,32 @@
+"""The folders of the implementations: one module per optimizer kind and one per task."""
+
+import importlib
+from importlib.util import find_spec
+
+import pytest
+
+from loptbench.optimizers import KINDS
+from loptbench.tasks import TASKS
+
+pytestmark = pytest.mark.harness
+
+
+@pytest.mark.parametrize("name", ["reference", "torch", "jax"])
+@pytest.mark.parametrize(("folder", "modules"), [("optimizers", KINDS), ("tasks", TASKS)])
+def test_each_kind_and_task_has_a_module(
+    name: str, folder: str, modules: dict[str, object]
+) -> None:
+    if name != "reference":
+        pytest.importorskip(name)
+    for module in modules:
+        path = f"loptbench.implementations.{name}.{folder}.{module}"
+        assert find_spec(path) is not None, path
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_the_declaration_names_everything_that_is_implemented(name: str) -> None:
+    pytest.importorskip(name)
+    root = f"loptbench.implementations.{name}"
+    declaration = importlib.import_module(f"{root}.declaration").Declaration
+    assert set(declaration.optimizers) == set(importlib.import_module(f"{root}.optimizers").KINDS)
+    assert set(declaration.tasks) == set(importlib.import_module(f"{root}.tasks").LOSSES)

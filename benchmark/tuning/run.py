@@ -1,0 +1,51 @@
+"""Tune baselines: what `loptbench tune` and `loptbench.tune` run."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from loptbench.discovery import get_implementation
+from loptbench.optimizers import BASELINES
+from loptbench.progress import progress
+from loptbench.tasks import TASKS, get_task
+from loptbench.tuning.tuned_file import Tuned, plan_searches
+from loptbench.tuning.tuned_file import tune as run_searches
+
+
+def tune(
+    output: Path,
+    *,
+    tasks: Iterable[str] = (),
+    baselines: Iterable[str] = (),
+    implementation: str = "jax",
+    seed: int = 0,
+    n_draws: int | None = None,
+    n_problems: int | None = None,
+) -> Tuned:
+    """Search the hyperparameters of baselines, at random, on the `tune` problems of tasks.
+
+    An interrupted call goes on from its last block when it is made again.
+
+        tune(Path("tuned.json"), tasks=["quadratic"], baselines=["sgd"], n_draws=100)
+
+    Args:
+        output: the JSON file to write; it must not exist.
+        tasks: the names of the tasks; all if empty.
+        baselines: the names of the baselines; all if empty.
+        implementation: the implementation that computes, such as `jax` or `torch`.
+        seed: the seed of the draws and of the problems.
+        n_draws: draws from the whole range; those of the shipped searches if None.
+        n_problems: problems per draw; those of the shipped searches if None.
+
+    Raises:
+        LoptbenchError: a name or a number is wrong, the file exists or cannot be written, or every
+            draw of a search diverged.
+    """
+    chosen = [get_task(name) for name in dict.fromkeys(tasks or TASKS)]
+    kinds = list(dict.fromkeys(baselines or BASELINES))
+    computing = get_implementation(implementation)
+    numbers: dict[str, Any] = {"n_draws": n_draws, "n_problems": n_problems}
+    changes = {name: value for name, value in numbers.items() if value is not None}
+    searches = plan_searches(computing, chosen, kinds, seed=seed, **changes)
+    with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
+        return run_searches(computing, searches, output, report)
