@@ -1,13 +1,13 @@
 """Verification of the zoo: evaluate each checkpoint again and compare with what it records."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from loptbench.discovery import get_implementation
-from loptbench.results.frames import best_baseline
+from loptbench.results.frames import best_baselines
 from loptbench.results.schema.evaluation import Evaluation, Ratio
 from loptbench.rollout.evaluation import evaluate, paired_ratio
 from loptbench.storage.weights import Checkpoint
@@ -85,7 +85,7 @@ def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterat
                 entry.kind: _held_out(implementation, entry.spec, member.task) for entry in entries
             }
         evaluation = _held_out(implementation, checkpoint.optimizer, member.task)
-        best = best_baseline({k: float(np.mean(e.objective)) for k, e in baselines[key].items()})
+        best = _best_baseline(*key, baselines[key])
         yield Verification(
             member,
             checkpoint.sha256,
@@ -96,6 +96,16 @@ def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterat
             best,
             paired_ratio(evaluation, baselines[key][best]),
         )
+
+
+def _best_baseline(implementation: str, task: str, baselines: Mapping[str, Evaluation]) -> str:
+    """The kind of the best tuned baseline."""
+    from pandas import DataFrame
+
+    means = {kind: float(np.mean(baseline.objective)) for kind, baseline in baselines.items()}
+    rows = DataFrame({"optimizer": means.keys(), "objective_mean": means.values()})
+    rows = rows.assign(implementation=implementation, task=task, role="tuned")
+    return str(best_baselines(rows)["optimizer"].item())
 
 
 def _held_out(implementation: Any, spec: Any, task_name: str) -> Evaluation:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loptbench.errors import StoreError
-from loptbench.results.frames import checks, evaluation, mechanisms, trials
+from loptbench.results.frames import checkpoints, checks, evaluation, mechanisms, trials
 from loptbench.results.frames.columns import Block, Column, Frame
 from loptbench.results.frames.contents import Contents, Readable
-from loptbench.results.frames.evaluation import best_baseline, best_baselines
+from loptbench.results.frames.evaluation import best_baselines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +20,6 @@ __all__ = [
     "Column",
     "Contents",
     "Frame",
-    "best_baseline",
     "best_baselines",
     "frame",
     "frame_of",
@@ -43,6 +42,7 @@ FRAMES: dict[str, Frame] = {
     "schedules": mechanisms.SCHEDULES,
     "adaptation": mechanisms.ADAPTATION,
     "meta_training": evaluation.META_TRAINING,
+    "checkpoints": checkpoints.CHECKPOINTS,
     "tuning": evaluation.TUNING,
     "verdicts": trials.VERDICTS,
     "timings": trials.TIMINGS,
