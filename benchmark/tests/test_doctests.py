@@ -1,36 +1,35 @@
-"""The examples in docstrings do what they say."""
+"""The examples in docstrings run, and their results are those that are shown."""
 
 import doctest
 import importlib
-from collections.abc import Iterator
+import importlib.util
 from pathlib import Path
 
 import pytest
 
-import loptbench
-import loptbench.implementations
-import loptbench.reports
-import loptbench.tasks
+from loptbench.tests.test_architecture import modules
 
-PACKAGES = (loptbench, loptbench.implementations, loptbench.tasks, loptbench.reports)
-
-
-def modules_with_examples() -> Iterator[str]:
-    for package in PACKAGES:
-        root = Path(package.__path__[0])
-        for file in sorted(root.rglob("*.py")):
-            parts = file.relative_to(root).with_suffix("").parts
-            if parts[0] != "tests" and ">>> " in file.read_text():
-                yield ".".join([package.__name__, *parts]).removesuffix(".__init__")
+NEEDS = {
+    "loptbench.implementations.torch": "torch",
+    "loptbench.implementations.jax": "jax",
+    "loptbench.reports": "seaborn",
+}
+"""Packages that need more than the core to be imported, and what."""
 
 
-@pytest.mark.parametrize("name", sorted(set(modules_with_examples())))
-def test_examples(name: str) -> None:
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        pytest.skip(f"{error.name} is not installed")
-    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    failed, tried = doctest.testmod(module, optionflags=flags)
-    assert tried > 0
-    assert failed == 0
+def with_examples() -> list[str]:
+    return sorted(name for name, file in modules().items() if ">>> " in file.read_text())
+
+
+@pytest.mark.harness
+@pytest.mark.parametrize("name", with_examples())
+def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package, needed in NEEDS.items():
+        if name.startswith(package) and importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{package} needs {needed}")
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    results = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.attempted
+    assert not results.failed
+    assert not [*tmp_path.iterdir()], "an example leaves files behind"

@@ -20,7 +20,7 @@ from loptbench.progress import Report
 from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
-from loptbench.storage.files import only_process, write_atomically
+from loptbench.storage.files import lock, write_atomically
 from loptbench.storage.weights import (
     Checkpoint,
     read_safetensors,
@@ -189,7 +189,7 @@ def meta_train_side_by_side(
         # A call that was killed between writing the first and the last file resumes.
         if not (partial.exists() and any(not path.exists() for path in outputs.values())):
             refuse_to_overwrite(output)
-    with only_process(partial, "a meta-training"):
+    with lock(partial, "a meta-training"):
         return _meta_train(implementation, config, outputs, partial, report)
 
 

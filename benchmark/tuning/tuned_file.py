@@ -17,7 +17,7 @@ import numpy as np
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
 from loptbench.results.provenance import environment, versions_of
-from loptbench.storage.files import only_process, write_atomically
+from loptbench.storage.files import lock, write_atomically
 from loptbench.tasks import Task, definition
 from loptbench.tuning.search import (
     RANGES,
@@ -270,7 +270,7 @@ def tune(
             the partial one belongs to another configuration, or every draw of a search diverged.
     """
     partial = output.with_name(f"{output.name}.partial")
-    with only_process(partial, "a search"):
+    with lock(partial, "a search"):
         return _tune(implementation, searches, output, partial, report)
 
 

@@ -35,8 +35,8 @@ class Evaluation(Result):
         "standard error of the mean meta-objective, s / √n over problems", RELATIVE
     )
     objective_median: NumberOrInfinite = field("median meta-objective", RELATIVE)
-    final_loss_mean: Number = field("mean loss after the last step", "loss")
-    final_loss_median: Number = field("median loss after the last step", "loss")
+    final_loss_mean: NumberOrInfinite = field("mean loss after the last step", "loss")
+    final_loss_median: NumberOrInfinite = field("median loss after the last step", "loss")
     curve_mean: Array1 = field("mean over problems of the loss at each step, (n_steps,)", RELATIVE)
     curve_standard_error: Array1 = field("standard error of curve_mean, (n_steps,)", RELATIVE)
 

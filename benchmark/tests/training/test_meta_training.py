@@ -17,7 +17,7 @@ from loptbench.implementations.reference.implementation import Implementation as
 from loptbench.optimizers import fresh_gru
 from loptbench.protocol import OuterState
 from loptbench.rollout.trajectory import meta_objective, run
-from loptbench.storage.files import only_process
+from loptbench.storage.files import lock
 from loptbench.storage.weights import load_checkpoint
 from loptbench.tasks import TASKS
 from loptbench.training.loop import MAX_CONSECUTIVE_SKIPPED, meta_train, training_batch
@@ -249,7 +249,7 @@ def test_a_partial_file_in_use_is_refused_and_left_alone(tmp_path: Path) -> None
     partial = output.with_name("out.safetensors.partial")
     before = partial.read_bytes()
     with (
-        only_process(partial, "a meta-training"),
+        lock(partial, "a meta-training"),
         pytest.raises(LoptbenchError, match=r"partial is in use by a meta-training in another"),
     ):
         meta_train(Reference(), CONFIG, output)

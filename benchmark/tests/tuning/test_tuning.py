@@ -19,7 +19,7 @@ from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, baseline
 from loptbench.rollout.trajectory import meta_objective
-from loptbench.storage.files import only_process
+from loptbench.storage.files import lock
 from loptbench.tasks import TASKS, Digits, Quadratic, Rosenbrock, TwoMoons, definition, get_task
 from loptbench.tests.conformance.planted_base import Sweeping
 from loptbench.tuning import search as tuning
@@ -256,7 +256,7 @@ def test_a_search_of_another_configuration_is_left_alone(folder: Path) -> None:
 def test_a_search_in_use_is_refused(folder: Path) -> None:
     output = folder / "tuned.json"
     with (
-        only_process(folder / "tuned.json.partial", "a search"),
+        lock(folder / "tuned.json.partial", "a search"),
         pytest.raises(LoptbenchError, match=r"partial is in use by a search in another process"),
     ):
         tune(Sweeping(), SEARCHES, output)
