@@ -3,8 +3,8 @@
 >>> import loptbench
 >>> checkpoint = loptbench.load("quadratic-quick-jax-0")
 >>> evaluation = loptbench.evaluate(checkpoint, n_problems=2, n_steps=10)
->>> evaluation.loss.shape
-(10, 2)
+>>> evaluation.curve_mean.shape
+(10,)
 
 Every name below is imported when it is first used, so `import loptbench` is fast.
 """

@@ -67,15 +67,6 @@ class DiscoveredImplementation:
     implementation: Any = None
 
 
-_NOT_REINSTALLED = [
-    EntryPoint(
-        name, f"loptbench.implementations.{name}.implementation:Implementation{extra}", GROUP
-    )
-    for name, extra in {"reference": "", "torch": " [torch]", "jax": " [jax]"}.items()
-]
-"""For environments that were made before the entry points were declared."""
-
-
 @dataclasses.dataclass(frozen=True)
 class _Registration:
     """An entry point: its name, its import path, and what `pip install` needs for it."""
@@ -115,10 +106,10 @@ def _installed(registration: _Registration, implementation: Any) -> DiscoveredIm
 
 def _registrations() -> tuple[dict[str, _Registration], list[DiscoveredImplementation]]:
     """The registrations by name, and those whose name is taken: loptbench's own come first."""
-    points = [*entry_points(group=GROUP)]
-    if not any(point.value.startswith("loptbench.implementations.") for point in points):
-        points += _NOT_REINSTALLED
-    points.sort(key=lambda point: not point.value.startswith("loptbench.implementations."))
+    points = sorted(
+        entry_points(group=GROUP),
+        key=lambda point: not point.value.startswith("loptbench.implementations."),
+    )
     by_name: dict[str, _Registration] = {}
     taken = []
     for registration in dict.fromkeys(map(_Registration.of, points)):

@@ -7,7 +7,7 @@ from itertools import groupby
 import click
 
 from loptbench.cli.options import DTYPES, device_option, mnist_option
-from loptbench.conformance import CHECKS, Outcome, Status
+from loptbench.conformance import CHECKS, CheckStatus, Outcome
 from loptbench.conformance.checking import check as check_implementation
 from loptbench.discovery import get_implementation
 from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
@@ -60,15 +60,15 @@ def check(
         ended: list[Outcome] = []
         for outcome in group:
             ended.append(outcome)
-            if outcome.status is Status.FAILED:
+            if outcome.status is CheckStatus.FAILED:
                 failed += 1
                 if not all_:
                     break
         click.echo(f"{checked.name:26} {_line(ended)}")
-        passed += any(outcome.status is Status.PASSED for outcome in ended)
-        skipped += all(outcome.status is Status.SKIPPED for outcome in ended)
+        passed += any(outcome.status is CheckStatus.PASSED for outcome in ended)
+        skipped += all(outcome.status is CheckStatus.SKIPPED for outcome in ended)
         for outcome in ended:
-            if outcome.status is Status.FAILED:
+            if outcome.status is CheckStatus.FAILED:
                 click.echo(f"    {outcome.message}")
                 click.echo(f"    wanted: {checked.means}")
                 click.echo(
@@ -92,14 +92,14 @@ def check(
 
 
 def _line(outcomes: list[Outcome]) -> str:
-    counts = {status: sum(o.status is status for o in outcomes) for status in Status}
-    if counts[Status.FAILED]:
-        return f"FAILED  on {counts[Status.FAILED]} of {len(outcomes)} cases"
-    if not counts[Status.PASSED]:
+    counts = {status: sum(o.status is status for o in outcomes) for status in CheckStatus}
+    if counts[CheckStatus.FAILED]:
+        return f"FAILED  on {counts[CheckStatus.FAILED]} of {len(outcomes)} cases"
+    if not counts[CheckStatus.PASSED]:
         return f"skipped {outcomes[0].message}"
     ratio = max(outcome.ratio for outcome in outcomes)
-    line = f"passed  {counts[Status.PASSED]} cases, largest error {ratio:.2g} of its bound"
-    if counts[Status.SKIPPED]:
-        reasons = sorted({o.message for o in outcomes if o.status is Status.SKIPPED})
-        line += f"; {counts[Status.SKIPPED]} skipped ({'; '.join(reasons)})"
+    line = f"passed  {counts[CheckStatus.PASSED]} cases, largest error {ratio:.2g} of its bound"
+    if counts[CheckStatus.SKIPPED]:
+        reasons = sorted({o.message for o in outcomes if o.status is CheckStatus.SKIPPED})
+        line += f"; {counts[CheckStatus.SKIPPED]} skipped ({'; '.join(reasons)})"
     return line

@@ -41,35 +41,37 @@ def compare(a: Path, b: Path, output: Path) -> None:
 
 def _summary(found: "StoreComparison") -> Iterator[str]:
     """What changed, in lines."""
-    for name, side in (("A", found.a), ("B", found.b)):
-        said = f"{len(side.records)} trials, {len(side.verdicts)} verdicts"
-        yield f"{name} is {side.name}: {said}"
-        yield from _some([f"left out: {one}" for one in side.left_out])
+    for name, view in (("A", found.a), ("B", found.b)):
+        yield f"{name} is {view.name}: {view.n_records} trials, {view.n_verdicts} verdicts"
+        yield from _some([f"left out: {sentence}" for sentence in view.left_out])
     yield from found.headline()
     yield from _some(
         [
-            f"{one.match.claim}, {one.match.task}, {one.match.subject}: "
-            f"{one.a['outcome']} -> {one.b['outcome']}"
-            for one in found.verdicts_changed
+            f"{row.claim}, {row.task}, {row.subject}: {row.outcome_a} -> {row.outcome_b}"
+            for row in found.verdicts_changed.itertuples()
         ]
     )
+    changes = [
+        f"{row.words}: {row.status_a} -> {row.status_b}"
+        for row in found.trials_changed.itertuples()
+    ]
+    changes += [
+        f"{row.check}, {row.words}: {row.status_a} -> {row.status_b}"
+        for row in found.checks_changed.itertuples()
+    ]
+    yield from _some(changes)
+    yield from _some(
+        [f"{row.kind} {row.name}: only in {row.only_in}" for row in found.only.itertuples()]
+    )
+    with_interval = found.objectives[found.objectives["differs"] & found.objectives["low"].notna()]
     yield from _some(
         [
-            f"{f'{one.check}, ' if one.check else ''}{one.match.words}: "
-            f"{one.a.status} -> {one.b.status}"
-            for one in (*found.trials, *found.checks)
+            f"meta-objective of {row.label} on {row.task} in {row.implementation}: "
+            f"B / A = {row.ratio:.4g} [{row.low:.4g}, {row.high:.4g}]"
+            for row in with_interval.itertuples()
         ]
     )
-    yield from _some([f"{one.kind} {one.name}: only in {one.side}" for one in found.only])
-    yield from _some(
-        [
-            f"meta-objective of {one.match.optimizer} on {one.match.task} in "
-            f"{one.match.implementation}: B / A = {one.ratio:.4g} [{one.low:.4g}, {one.high:.4g}]"
-            for one in found.objectives
-            if one.differs and one.low is not None
-        ]
-    )
-    changed = [fact.name for fact in found.facts_changed]
+    changed = list(found.facts_changed["fact"])
     if changed:
         more = f" and {len(changed) - MOST_LINES} more" if len(changed) > MOST_LINES else ""
         yield f"provenance differs: {', '.join(changed[:MOST_LINES])}{more}"

@@ -18,6 +18,7 @@ from loptbench.tasks import TASKS, get_task
 from loptbench.timing.baselines import REPEATS, Throughput, peak_memory, tuning_throughput
 from loptbench.timing.fixed_points import MAX_STEPS, fixed_point_speed
 from loptbench.timing.outer_steps import OuterStep, growing, outer_steps, peak_memory_of
+from loptbench.timing.start import start_times
 from loptbench.training.settings import MetaTraining, load_preset
 from loptbench.tuning.tuned_file import load_tuned
 
@@ -30,7 +31,7 @@ def perf(context: click.Context) -> None:
     Both frameworks want all cores: run nothing beside it.
     """
     if context.invoked_subcommand is None:
-        for command in (tune, meta_train, fixed_points):
+        for command in (start, tune, meta_train, fixed_points):
             context.invoke(command)
             click.echo()
 
@@ -271,4 +272,25 @@ def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
             f"{one.n_units:5}  {one.seconds:4.1f} s  {one.found:7}  {one.residual:8.1e}"
             f"  {one.descent_seconds:5.1f} s  {one.descent_reached:7}"
             f"  {one.descent_residual:8.1e}  {one.ratio:13.1f}"
+        )
+
+
+@perf.command("start")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=7, show_default=True, help="Timings each."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def start(repeats: int, as_json: bool) -> None:
+    """Time `--help`, `list` and `info` beside `python -c "import numpy"`, as whole processes."""
+    times = start_times(repeats)
+    if as_json:
+        rows = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in times]
+        click.echo(json.dumps({"start": rows, "machine": machine()}, allow_nan=False))
+        return
+    click.echo("whole processes, median seconds\n")
+    click.echo("command          time  import numpy  ratio")
+    for row in times:
+        click.echo(
+            f"{row.command:10}  {row.seconds:7.3f} s  {row.reference_seconds:10.3f} s"
+            f"  {row.ratio:5.1f}"
         )

@@ -52,7 +52,7 @@ def tune(
     Interrupted, it goes on from its last block when called again with the same arguments.
     """
     from loptbench.tuning.run import tune as tune_baselines
-    from loptbench.tuning.tuned_file import EDGE
+    from loptbench.tuning.tuned_file import EDGE_FRACTION
 
     tuned = tune_baselines(
         output,
@@ -73,7 +73,9 @@ def tune(
     if edges:
         click.echo(f"on the edge of the range, which is too narrow: {'; '.join(edges)}")
     else:
-        click.echo(f"every optimum lies inside its range, {EDGE:.0%} of it or more from the ends")
+        click.echo(
+            f"every optimum lies inside its range, {EDGE_FRACTION:.0%} of it or more from the ends"
+        )
     click.echo(output)
 
 

@@ -1,173 +1,129 @@
 """What differs between two stores: verdicts, how trials ended, what only one has, numbers."""
 
 import dataclasses
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from loptbench.claims.verdicts import Scope
-from loptbench.comparison.numbers import (
-    MechanismNumber,
-    Objective,
-    mechanism_numbers,
-    objectives,
-    shows,
-)
-from loptbench.comparison.views import (
-    NOT_RUN,
-    Match,
-    Side,
-    VerdictMatch,
-    mapping,
-    number,
+import numpy as np
+
+from loptbench.comparison.mechanisms import mechanism_numbers
+from loptbench.comparison.objectives import objectives
+from loptbench.comparison.pairs import differ, side_by_side
+from loptbench.comparison.store_view import (
+    IDENTITY,
+    StoreView,
+    optimizer_label,
     read,
+    trial_words,
 )
-from loptbench.results.plain import PlainRecord as Record
+from loptbench.results.frames.checks import WHOLE_TRIAL
+from loptbench.results.frames.trials import NOT_RUN
+from loptbench.results.schema.verdicts import Scope
 from loptbench.results.store import Store
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 WORST_FIRST = ("failed", "diverged", NOT_RUN)
 SCOPES = (Scope.ALL_SEEDS, Scope.ONE_FRAMEWORK, Scope.CHECKPOINT)
-
-
-class Ended(NamedTuple):
-    """How a trial or a check ended, and what was said of it."""
-
-    status: str
-    message: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class StatusChange:
-    """A trial, or one check of a trial if `check` names it, that ended otherwise in B than in A."""
-
-    match: Match
-    a: Ended
-    b: Ended
-    check: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class VerdictPair:
-    """A verdict that both stores have."""
-
-    match: VerdictMatch
-    a: Mapping[str, Any]
-    b: Mapping[str, Any]
-
-    @property
-    def changed(self) -> bool:
-        """Whether the outcome is another."""
-        return bool(self.a["outcome"] != self.b["outcome"])
-
-    @property
-    def difference(self) -> float | None:
-        """B's value minus A's; None if one has none."""
-        a, b = number(self.a.get("value")), number(self.b.get("value"))
-        return None if a is None or b is None else b - a
-
-    @property
-    def differs(self) -> bool:
-        """Whether value or interval differs by what four digits can show."""
-        return any(
-            shows(number(self.a.get(name)), number(self.b.get(name)))
-            for name in ("value", "low", "high")
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class OnlyIn:
-    """Something that one of the stores has: what kind of thing, its name, which store, and why."""
-
-    kind: str
-    name: str
-    side: str
-    note: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Fact:
-    """Something that explains results: every value it has in A, and in B."""
-
-    name: str
-    a: tuple[str, ...]
-    b: tuple[str, ...]
+VERDICT = ["claim", "task", "scope", "checkpoint", "preset", "implementations"]
+"""What a verdict is on."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StoreComparison:
     """Two stores side by side.
 
+    The frames have the columns of those of a store, with `_a` or `_b` behind the names of what may
+    differ. `only_in` is "A", "B", or "" for a row of both.
+
     Attributes:
         a: the first.
         b: the second.
-        verdicts: those that both have, those over all seeds first.
-        verdicts_in_one: those that one has, and which.
-        trials: trials that ended otherwise, the worst first.
-        checks: checks that ended otherwise, the worst first.
-        only: implementations, checkpoints, tasks and checks that one has.
-        trials_in_one: trials that one was to run, and which.
-        n_in_both: how many trials both were to run.
-        other_results: the trials of which anything in the results differs.
-        objectives: meta-objectives.
-        mechanisms: numbers of the mechanisms.
-        facts: code, versions, machine, and what the trials are made of.
+        verdicts: all verdicts, those over all seeds first; `subject` in words, whether the outcome
+            `changed`, `difference` of the values, whether four digits show that they differ.
+        trials: all trials; `words`, the optimizer's `label`, `status` and `message`, whether the
+            status `changed`, and whether the `same_result` was recorded.
+        checks: the checks of trials that both have, if both know the check; otherwise as trials.
+        only: implementations, checkpoints, tasks and checks that one has, and why.
+        objectives: meta-objectives; see `loptbench.comparison.objectives`.
+        mechanisms: numbers of the mechanisms; see `loptbench.comparison.mechanisms`.
+        facts: code, versions, machine, and what the trials are made of: every value in each store.
     """
 
-    a: Side
-    b: Side
-    verdicts: Sequence[VerdictPair]
-    verdicts_in_one: Sequence[tuple[VerdictMatch, str]]
-    trials: Sequence[StatusChange]
-    checks: Sequence[StatusChange]
-    only: Sequence[OnlyIn]
-    trials_in_one: Sequence[tuple[Match, str]]
-    n_in_both: int
-    other_results: Sequence[Match]
-    objectives: Sequence[Objective]
-    mechanisms: Sequence[MechanismNumber]
-    facts: Sequence[Fact]
+    a: StoreView
+    b: StoreView
+    verdicts: "DataFrame"
+    trials: "DataFrame"
+    checks: "DataFrame"
+    only: "DataFrame"
+    objectives: "DataFrame"
+    mechanisms: "DataFrame"
+    facts: "DataFrame"
 
     @property
-    def verdicts_changed(self) -> list[VerdictPair]:
+    def verdicts_in_both(self) -> "DataFrame":
+        """The verdicts that both stores have."""
+        return self.verdicts[self.verdicts["only_in"] == ""]
+
+    @property
+    def verdicts_changed(self) -> "DataFrame":
         """The verdicts with another outcome."""
-        return [one for one in self.verdicts if one.changed]
+        return self.verdicts[self.verdicts["changed"]]
 
     @property
-    def facts_changed(self) -> list[Fact]:
+    def trials_in_both(self) -> "DataFrame":
+        """The trials that both were to run."""
+        return self.trials[self.trials["only_in"] == ""]
+
+    @property
+    def trials_changed(self) -> "DataFrame":
+        """The trials that ended otherwise, the worst in B first."""
+        return _worst_first(self.trials[self.trials["changed"]])
+
+    @property
+    def checks_changed(self) -> "DataFrame":
+        """The checks that ended otherwise, the worst in B first."""
+        return _worst_first(self.checks[self.checks["changed"]])
+
+    @property
+    def n_other_results(self) -> int:
+        """The number of trials of which anything in the results differs."""
+        return int((~self.trials_in_both["same_result"]).sum())
+
+    @property
+    def facts_changed(self) -> "DataFrame":
         """The facts with other values."""
-        return [one for one in self.facts if one.a != one.b]
+        return self.facts[self.facts["a"] != self.facts["b"]]
 
     @property
     def is_same(self) -> bool:
         """Whether nothing at all differs."""
-        one_has = self.verdicts_in_one or self.only or self.trials_in_one
-        other = self.verdicts_changed or any(dict(one.a) != dict(one.b) for one in self.verdicts)
-        ended = self.trials or self.checks or self.other_results
-        return not (one_has or other or ended or self.facts_changed)
+        verdicts_same = not len(self.verdicts) or self.verdicts["same"].all()
+        one_has = len(self.only) or (self.trials["only_in"] != "").any()
+        ended = len(self.trials_changed) or len(self.checks_changed) or self.n_other_results
+        return bool(verdicts_same and not (one_has or ended or len(self.facts_changed)))
 
     def headline(self) -> list[str]:
         """What came out, in a few clauses; one that nothing differs if so."""
-        if not self.a.planned and not self.b.planned:
+        if self.a.trials.empty and self.b.trials.empty:
             return ["both stores are empty: there is nothing to compare"]
-        for name, side in (("A", self.a), ("B", self.b)):
-            if not side.planned:
+        for name, view in (("A", self.a), ("B", self.b)):
+            if view.trials.empty:
                 return [f"{name} is empty: there is nothing to compare"]
+        n_verdicts, n_trials = len(self.verdicts_in_both), len(self.trials_in_both)
         if self.is_same:
-            n = len(self.verdicts)
-            return [f"nothing differs, in {self.n_in_both} trials and {n} verdicts"]
+            return [f"nothing differs, in {n_trials} trials and {n_verdicts} verdicts"]
         parts = [
-            f"{len(self.verdicts_changed)} of {len(self.verdicts)} verdicts changed"
-            if self.verdicts
+            f"{len(self.verdicts_changed)} of {n_verdicts} verdicts changed"
+            if n_verdicts
             else "no verdict is in both"
         ]
-        parts.append(f"{len(self.trials)} of {self.n_in_both} trials in both ended otherwise")
-        if self.checks:
-            parts.append(f"{len(self.checks)} checks ended otherwise")
-        parts.append(f"{len(self.other_results)} trials differ somewhere in their results")
-        if self.trials_in_one:
-            counts = [sum(side == s for _, side in self.trials_in_one) for s in "AB"]
+        parts.append(f"{len(self.trials_changed)} of {n_trials} trials in both ended otherwise")
+        if len(self.checks_changed):
+            parts.append(f"{len(self.checks_changed)} checks ended otherwise")
+        parts.append(f"{self.n_other_results} trials differ somewhere in their results")
+        counts = [int((self.trials["only_in"] == side).sum()) for side in "AB"]
+        if any(counts):
             parts.append(f"{counts[0]} trials are only in A, {counts[1]} only in B")
         return parts
 
@@ -175,161 +131,172 @@ class StoreComparison:
 def compare(store_a: Store, store_b: Store) -> StoreComparison:
     """Two stores side by side; trials match by what they are, whatever code ran them."""
     a, b = read(store_a), read(store_b)
-    theirs = set(b.planned)
-    both = [match for match in a.planned if match in theirs]
-    in_both = {m: None for m in both if m in a.records and m in b.records}
+    trials = _trials(a, b)
     return StoreComparison(
         a,
         b,
         _verdicts(a, b),
-        _in_one(a.verdicts, b.verdicts),
-        _trials(a, b, both),
-        _checks(a, b, in_both),
+        trials,
+        _checks(a, b, trials),
         _only(a, b),
-        _in_one(a.planned, b.planned),
-        len(both),
-        [match for match in in_both if _outcome(a.records[match]) != _outcome(b.records[match])],
         objectives(a, b),
         mechanism_numbers(a, b),
-        _facts(a, b, in_both),
+        _facts(a, b, trials),
     )
 
 
-def _verdicts(a: Side, b: Side) -> list[VerdictPair]:
-    def rank(one: VerdictPair) -> int:
-        scopes = [str(scope) for scope in SCOPES]
-        return scopes.index(one.match.scope) if one.match.scope in scopes else len(scopes)
-
-    both = (match for match in a.verdicts if match in b.verdicts)
-    return sorted((VerdictPair(m, a.verdicts[m], b.verdicts[m]) for m in both), key=rank)
-
-
-def _outcome(record: Record) -> tuple[Any, ...]:
-    return record.status, record.message, record.result
-
-
-def _in_one(a: Iterable[T], b: Iterable[T]) -> list[tuple[T, str]]:
-    ours, theirs = dict.fromkeys(a), dict.fromkeys(b)
-    in_a = [(one, "A") for one in ours if one not in theirs]
-    return in_a + [(one, "B") for one in theirs if one not in ours]
-
-
-def _worst_first(changes: list[StatusChange]) -> list[StatusChange]:
-    def rank(one: StatusChange) -> int:
-        status = one.b.status
-        return WORST_FIRST.index(status) if status in WORST_FIRST else len(WORST_FIRST)
-
-    return sorted(changes, key=rank)
-
-
-def _trials(a: Side, b: Side, both: Sequence[Match]) -> list[StatusChange]:
-    def ended(side: Side, match: Match) -> Ended:
-        record = side.records.get(match)
-        if record is None:
-            return Ended(NOT_RUN, "planned, but there is no record that can be read")
-        return Ended(str(record.status), record.message)
-
-    found = [StatusChange(match, ended(a, match), ended(b, match)) for match in both]
-    return _worst_first([one for one in found if one.a.status != one.b.status])
+def _verdicts(a: StoreView, b: StoreView) -> "DataFrame":
+    table = side_by_side(a.frame("verdicts"), b.frame("verdicts"), on=VERDICT)
+    in_both = table["only_in"] == ""
+    numbers = {name: (table[f"{name}_a"], table[f"{name}_b"]) for name in ("value", "low", "high")}
+    differs = np.any([differ(*pair) for pair in numbers.values()], axis=0)
+    same = in_both.copy()
+    for name in a.frame("verdicts").columns.difference(VERDICT):
+        ours, theirs = table[f"{name}_a"], table[f"{name}_b"]
+        same &= (ours == theirs) | (ours.isna() & theirs.isna())
+    table = table.assign(
+        changed=in_both & (table["outcome_a"] != table["outcome_b"]),
+        difference=numbers["value"][1] - numbers["value"][0],
+        differs=in_both & differs,
+        same=same,
+        subject=[
+            verdict_subject(*subject)
+            for subject in table[["checkpoint", "preset", "implementations"]].itertuples(
+                index=False, name=None
+            )
+        ],
+    )
+    scopes = [str(scope) for scope in SCOPES]
+    order = table["scope"].map(scopes.index).sort_values(kind="stable").index
+    return table.loc[order].reset_index(drop=True)
 
 
-def _checks(a: Side, b: Side, in_both: Collection[Match]) -> list[StatusChange]:
-    ours, theirs = a.checks(), b.checks()
-    known = {name for _, name in ours} & {name for _, name in theirs}
-    found = []
-    for match, name in dict.fromkeys((*ours, *theirs)):
-        # A check that only one store knows is no change of each of its trials.
-        if match in in_both and name in known:
-            one, other = ours.get((match, name)), theirs.get((match, name))
-            ended_a = Ended(one.status, one.message) if one else Ended(NOT_RUN)
-            ended_b = Ended(other.status, other.message) if other else Ended(NOT_RUN)
-            if ended_a.status != ended_b.status:
-                found.append(StatusChange(match, ended_a, ended_b, name))
-    return _worst_first(found)
+def verdict_subject(checkpoint: str, preset: str, implementations: str) -> str:
+    """What a verdict is on, in words.
+
+    >>> verdict_subject("", "quick", "jax torch")
+    'quick, meta-trained in jax or torch'
+    """
+    if checkpoint:
+        return f"checkpoint {checkpoint}"
+    return f"{preset}, meta-trained in {' or '.join(implementations.split())}"
 
 
-def _only(a: Side, b: Side) -> list[OnlyIn]:
-    def named(side: Side, field: str) -> set[str]:
-        return {str(getattr(match, field)) for match in side.planned}
+def _trials(a: StoreView, b: StoreView) -> "DataFrame":
+    sides = [
+        view.trials[[*IDENTITY, "status", "message", "record"]].assign(
+            words=[trial_words(key) for key, _ in view.contents.trials()],
+            message=view.trials["message"].mask(
+                view.trials["status"] == NOT_RUN, "planned, but there is no record that can be read"
+            ),
+        )
+        for view in (a, b)
+    ]
+    table = side_by_side(*sides, on=[*IDENTITY, "words"])
+    records_a, records_b = (
+        {record.name: record for record in view.contents.records} for view in (a, b)
+    )
 
-    kinds = {
-        "implementation": (named(a, "implementation"), named(b, "implementation")),
-        "checkpoint": tuple(
-            {
-                one.removeprefix("checkpoint ")
-                for one in named(side, "optimizer")
-                if one.startswith("checkpoint ")
-            }
-            for side in (a, b)
-        ),
-        "task": (named(a, "task"), named(b, "task")),
-        "check": tuple({name for _, name in side.checks()} for side in (a, b)),
-    }
-    found = []
-    for kind, (ours, theirs) in kinds.items():
-        if kind == "check" and not (ours and theirs):
+    def is_same(name_a: str, name_b: str) -> bool:
+        ours, theirs = records_a.get(name_a), records_b.get(name_b)
+        if ours is None or theirs is None:
+            return True  # there is nothing to compare
+        keys = ("status", "message", "result")
+        return all(getattr(ours, key) == getattr(theirs, key) for key in keys)
+
+    return table.assign(
+        label=list(map(optimizer_label, table["role"], table["optimizer"])),
+        changed=(table["only_in"] == "") & (table["status_a"] != table["status_b"]),
+        same_result=list(map(is_same, table["record_a"], table["record_b"])),
+    )
+
+
+def _worst_first(changes: "DataFrame") -> "DataFrame":
+    rank = {status: i for i, status in enumerate(WORST_FIRST)}
+    places = changes["status_b"].map(lambda status: rank.get(status, len(rank)))
+    return changes.loc[places.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def _checks(a: StoreView, b: StoreView, trials: "DataFrame") -> "DataFrame":
+    """The checks that both stores know; one that only one store knows is no change of a trial."""
+    tables = [view.frame("checks") for view in (a, b)]
+    known = set.intersection(*(set(table["check"]) for table in tables)) - {WHOLE_TRIAL}
+    columns = [*IDENTITY, "check", "level", "status", "ratio", "message"]
+    chosen = [table[table["check"].isin(known)][columns] for table in tables]
+    table = side_by_side(*chosen, on=[*IDENTITY, "check"])
+    ran = trials[(trials["status_a"] != NOT_RUN) & (trials["status_b"] != NOT_RUN)]
+    table = table.merge(ran[ran["only_in"] == ""][[*IDENTITY, "words", "label"]], on=list(IDENTITY))
+    for side in "ab":
+        table[f"status_{side}"] = table[f"status_{side}"].fillna(NOT_RUN)
+        table[f"message_{side}"] = table[f"message_{side}"].fillna("")
+    return table.assign(changed=table["status_a"] != table["status_b"])
+
+
+def _only(a: StoreView, b: StoreView) -> "DataFrame":
+    """What one store has: its kind, its name, which store, and why the other one lacks it."""
+    import pandas as pd
+
+    def names(view: StoreView) -> dict[str, set[str]]:
+        trials, checks = view.trials, view.frame("checks")["check"]
+        return {
+            "implementation": set(trials["implementation"]),
+            "checkpoint": set(trials[trials["role"] == "checkpoint"]["optimizer"]),
+            "task": set(trials["task"]),
+            "check": set(checks) - {WHOLE_TRIAL},
+        }
+
+    ours, theirs = names(a), names(b)
+    rows = []
+    for kind in ours:
+        if kind == "check" and not (ours[kind] and theirs[kind]):
             continue  # the trials that are missing say it
-        for name in sorted(ours ^ theirs):
-            side, other = ("A", b) if name in ours else ("B", a)
-            note = other.absent.get(name, "") if kind == "implementation" else ""
-            where = "B" if side == "A" else "A"
-            found.append(OnlyIn(kind, name, side, f"in {where} {note}" if note else ""))
-    return found
+        for name in sorted(ours[kind] ^ theirs[kind]):
+            side, other, where = ("A", b, "B") if name in ours[kind] else ("B", a, "A")
+            why = other.absent_implementations.get(name, "") if kind == "implementation" else ""
+            rows.append((kind, name, side, f"in {where} {why}" if why else ""))
+    return pd.DataFrame(rows, columns=["kind", "name", "only_in", "note"])
 
 
-MACHINE = (
-    "loptbench",
-    "code",
-    "commit",
-    "dirty",
-    "python",
-    "platform",
-    "processor",
-    "cores",
-)
+MACHINE = ("loptbench", "code", "commit", "dirty", "python", "platform", "processor", "cores")
 """Facts that come first, in this order; see `loptbench.results.provenance`."""
 
-MEASURED = ("seconds",)
-"""What records tell of single trials, which is another each time: no fact of a store."""
+OF_TRIALS = {
+    "source": "source of {implementation}",
+    "problems": "definition of {task}",
+    "weights": "weights of {label} on {task}",
+    "n_problems": "number of problems, {trial}, {task}",
+    "compared_with_oracle": "compared with the reference, {trial}, {label}, {task}",
+}
+"""The facts that decide a trial's result, by name; told of trials that both stores have."""
 
 
-def _facts(a: Side, b: Side, in_both: Collection[Match]) -> list[Fact]:
+def _facts(a: StoreView, b: StoreView, trials: "DataFrame") -> "DataFrame":
     """Provenance of all records; what trials are made of, of those that both have."""
-    told: list[dict[str, set[str]]] = []
-    for side in (a, b):
+    import pandas as pd
+
+    in_both = trials[trials["only_in"] == ""]
+    sides: list[dict[str, set[str]]] = []
+    for view, side in ((a, "a"), (b, "b")):
+        matched = set(in_both[f"record_{side}"])
         facts: dict[str, set[str]] = {}
-        for match, record in side.records.items():
-            named = {**record.provenance, "code": record.key.get("code")}
-            named = {name: one for name, one in named.items() if name not in MEASURED}
-            versions = mapping(record.key.get("versions"))
-            named |= {f"version of {name}": one for name, one in versions.items()}
-            if match in in_both:
-                named |= _made_of(match, record.key)
-            for name, value in named.items():
-                if value is not None:
-                    facts.setdefault(str(name), set()).add(_text(value))
-        told.append(facts)
+        for row in view.frame("provenance").itertuples(index=False):
+            about: dict[str, Any] = row._asdict()
+            about["label"] = optimizer_label(row.role, row.optimizer)
+            if row.fact in OF_TRIALS:
+                name = OF_TRIALS[row.fact].format(**about)
+            elif row.fact == "hyperparameters":
+                name = f"hyperparameters of {row.of} on {row.task}"
+            else:
+                facts.setdefault(f"{row.fact} of {row.of}" if row.of else row.fact, set()).add(
+                    row.value
+                )
+                continue
+            if row.record in matched:
+                facts.setdefault(name, set()).add(row.value)
+        sides.append(facts)
     names = sorted(
-        set(told[0]) | set(told[1]),
+        set(sides[0]) | set(sides[1]),
         key=lambda name: (MACHINE.index(name) if name in MACHINE else len(MACHINE), name),
     )
-    values = [[tuple(sorted(facts.get(name, ()))) for facts in told] for name in names]
-    return [Fact(name, one, other) for name, (one, other) in zip(names, values, strict=True)]
-
-
-def _made_of(match: Match, key: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides a trial's result, besides code and versions."""
-    found = {
-        f"source of {match.implementation}": key.get("source"),
-        f"definition of {match.task}": key.get("problems"),
-        f"weights of {match.optimizer} on {match.task}": key.get("weights"),
-        f"number of problems, {match.trial}, {match.task}": key.get("n_problems"),
-    }
-    baselines = mapping(key.get("baselines"))
-    return found | {
-        f"hyperparameters of {name} on {match.task}": one for name, one in baselines.items()
-    }
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    values = [[tuple(sorted(facts.get(name, ()))) for name in names] for facts in sides]
+    return pd.DataFrame({"fact": names, "a": values[0], "b": values[1]})

@@ -1,7 +1,6 @@
 """The checks, cheapest first, and how they run."""
 
 import dataclasses
-import enum
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -16,15 +15,8 @@ from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.errors import ContractError
 from loptbench.protocol import Level
+from loptbench.results.schema.conformance import CheckStatus
 from loptbench.storage.weights import Checkpoint
-
-
-class Status(enum.StrEnum):
-    """How a check ended; never mixed up."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +99,7 @@ class Outcome:
 
     check: Check
     subject: Subject
-    status: Status
+    status: CheckStatus
     message: str
     comparisons: list[Comparison]
 
@@ -139,16 +131,16 @@ def run_check(check: Check, subject: Subject) -> Outcome:
             # The earliest step is nearest to the cause; later deviations may follow from it.
             raise CheckFailedError(min(exceeded, key=lambda c: c.first_exceeded).deviation)
     except CheckSkippedError as skipped:
-        return Outcome(check, subject, Status.SKIPPED, str(skipped), comparisons)
+        return Outcome(check, subject, CheckStatus.SKIPPED, str(skipped), comparisons)
     except (CheckFailedError, ContractError) as failed:
         message = f"{failed} [{subject.describe()}]"
-        return Outcome(check, subject, Status.FAILED, message, comparisons)
+        return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # includes a Rust panic and sys.exit
         message = f"raised {_location(error)} [{subject.describe()}]"
-        return Outcome(check, subject, Status.FAILED, message, comparisons)
-    return Outcome(check, subject, Status.PASSED, "", comparisons)
+        return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
+    return Outcome(check, subject, CheckStatus.PASSED, "", comparisons)
 
 
 def _require_all_methods(subject: Subject, level: Level) -> None:

@@ -53,25 +53,32 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
+def environment() -> dict[str, str]:
+    """The versions of loptbench and Python, the platform, and the processor."""
+    return {
+        "loptbench": _version("loptbench"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+    }
+
+
 @functools.cache
 def machine() -> dict[str, Any]:
     """Python, platform, processor, git commit: what explains a number but does not decide it."""
     return {
-        "loptbench": _version("loptbench"),
+        **environment(),
         "code": code_hash(),
         **_git(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": _processor(),
         "cores": os.cpu_count(),
     }
 
 
 def _processor() -> str:
     """The processor's model, where the system says it; else its architecture."""
-    told = Path("/proc/cpuinfo")
-    if told.exists():
-        for line in told.read_text().splitlines():
+    processors = Path("/proc/cpuinfo")
+    if processors.exists():
+        for line in processors.read_text().splitlines():
             name, _, model = line.partition(":")
             if name.strip() == "model name":
                 return model.strip()
@@ -83,12 +90,12 @@ def _git() -> dict[str, Any]:
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
             )
         except (OSError, subprocess.CalledProcessError):
             return None
-        return done.stdout.strip()
+        return process.stdout.strip()
 
     # An installed wheel may lie inside somebody else's repository: only our own one counts.
     if git("ls-files", "--error-unmatch", "protocol.py") is None:

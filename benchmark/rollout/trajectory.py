@@ -1,4 +1,4 @@
-"""Inner runs: the loop over single steps, the meta-objective, and runs on disk."""
+"""Inner runs: the loop over single steps, the meta-objective, sweeps, and runs on disk."""
 
 import json
 from collections.abc import Mapping
@@ -31,6 +31,9 @@ FORMAT = "loptbench-trajectory"
 def meta_objective(loss: Array) -> NDArray[np.floating[Any]]:
     """(1/n_steps) Σ_k f(x_k) / f(x_0) of every problem.
 
+    >>> meta_objective(np.array([[2.0], [1.0]]))
+    array([0.75])
+
     Args:
         loss: (n_steps, n_problems).
 
@@ -42,7 +45,14 @@ def meta_objective(loss: Array) -> NDArray[np.floating[Any]]:
 def unroll_by_steps(
     optimizer: Optimizer, problems: Problems, initial_parameters: Array, n_steps: int
 ) -> Trajectory:
-    """The inner loop over level 1; `loptbench.protocol.Unrolls.unroll` has its equations."""
+    """An inner run as a loop over level 1; `loptbench.protocol.Unrolls.unroll` has the equations.
+
+    Args:
+        optimizer: the optimizer.
+        problems: the problems, in the same dtype.
+        initial_parameters: x_0, (n_problems, n_parameters), in that dtype.
+        n_steps: number of inner steps.
+    """
     x = initial_parameters
     state = optimizer.initial_state(x.size)
     losses, xs, gradients, states, updates = [], [x], [], [state], []
@@ -67,7 +77,7 @@ def run(
     dtype: str = "float64",
     device: str = "cpu",
 ) -> Trajectory:
-    """One inner run, natively where the implementation can, step by step where it cannot."""
+    """An inner run: natively if the implementation offers it, else step by step."""
     handles = _handles(implementation, spec, batch, dtype, device)
     if offers(implementation, Level.UNROLL):
         trajectory: Trajectory = implementation.unroll(*handles, n_steps)
@@ -83,7 +93,7 @@ def run_for_losses(
     dtype: str,
     device: str,
 ) -> Array:
-    """The losses of `run`, (n_steps, n_problems), and no record of the rest where possible."""
+    """The losses of `run`, (n_steps, n_problems); the rest is not recorded where possible."""
     if isinstance(implementation, UnrollsLosses):
         handles = _handles(implementation, spec, batch, dtype, device)
         return implementation.unroll_losses(*handles, n_steps)
@@ -93,14 +103,14 @@ def run_for_losses(
 def _handles(
     implementation: Any, spec: OptimizerSpec, batch: ProblemBatch, dtype: str, device: str
 ) -> tuple[Any, Any, Array]:
-    """The optimizer, the problems, and where a run starts."""
+    """The optimizer, the problems, and the initial parameters of a run."""
     optimizer = implementation.optimizer(spec, dtype, device)
     problems = implementation.problems(batch, dtype, device)
     return optimizer, problems, batch.initial_parameters.astype(dtype)
 
 
 def start_sweep(batch: ProblemBatch, kind: str, n_draws: int, dtype: str) -> Sweep:
-    """Where `n_draws` runs of a hand-designed kind stand before their first step."""
+    """The state of `n_draws` runs of a hand-designed kind before their first step."""
     x = np.broadcast_to(batch.initial_parameters, (n_draws, *batch.initial_parameters.shape))
     n_state = KINDS[kind].n_state({})
     state = np.zeros((n_draws, batch.initial_parameters.size, n_state), dtype)
@@ -117,7 +127,7 @@ def sweep(
     n_steps: int,
     dtype: str,
 ) -> tuple[Array, Sweep]:
-    """Many runs at once, natively where the implementation can, run by run where it cannot.
+    """Many runs at once: natively if the implementation offers it, else run by run.
 
     The arguments are those of `loptbench.protocol.Sweeps.sweep`.
     """
@@ -138,8 +148,8 @@ def run_by_run(
     n_steps: int,
     dtype: str,
 ) -> tuple[Array, Sweep]:
-    """A sweep as a loop over draws and steps, of level 1 alone; arguments as those of `sweep`."""
-    ended: list[tuple[Array, Array, Array]] = []
+    """A sweep as a loop over draws and steps of level 1; the arguments are those of `sweep`."""
+    results: list[tuple[Array, Array, Array]] = []
     for draw, first in enumerate(at.step):
         spec = OptimizerSpec(
             kind,
@@ -154,16 +164,16 @@ def run_by_run(
                 state, update = optimizer.step(state, gradient.reshape(-1))
                 x = x + update.reshape(x.shape)
                 losses.append(loss)
-        ended.append((np.stack(losses), x, state))
-    loss, x, state = (np.stack(part) for part in zip(*ended, strict=True))
+        results.append((np.stack(losses), x, state))
+    loss, x, state = (np.stack(part) for part in zip(*results, strict=True))
     return np.moveaxis(loss, 0, 1), Sweep(x, state, at.step + n_steps)
 
 
 def save_trajectory(trajectory: Trajectory, provenance: Mapping[str, Any], path: Path) -> None:
-    """Write a run and where it comes from to a safetensors file that does not exist yet.
+    """Write a run and its provenance to a safetensors file that does not exist yet.
 
     Raises:
-        LoptbenchError: the file is there already, or the folder cannot be written.
+        LoptbenchError: the file exists, or the folder cannot be written.
     """
     refuse_to_overwrite(path)
     metadata = {"format": FORMAT, "provenance": json.dumps(provenance, sort_keys=True)}
@@ -171,7 +181,7 @@ def save_trajectory(trajectory: Trajectory, provenance: Mapping[str, Any], path:
 
 
 def load_trajectory(path: Path) -> tuple[Trajectory, dict[str, Any]]:
-    """Read a run and where it comes from.
+    """Read a run and its provenance.
 
     Raises:
         LoptbenchError: the file is missing, truncated, or not a trajectory.

@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, and the format of learned weights."""
+"""Files: atomic writes, locks, and the format of checkpoints."""

@@ -1,4 +1,4 @@
-"""Writing files so that an interruption never leaves half of one."""
+"""Atomic writes and locks: an interruption never leaves half a file."""
 
 import contextlib
 import errno
@@ -13,26 +13,32 @@ from loptbench.errors import LoptbenchError
 
 
 @contextlib.contextmanager
-def only_process(path: Path, doing: str) -> Iterator[None]:
-    """Hold the file `path` + `.lock` while working on `path`; the system lets go if one is killed.
+def lock(path: Path, holder: str) -> Iterator[None]:
+    """Lock `path` for this process; the system releases the lock of a process that is killed.
 
-    The empty lock file stays: if it were removed, two could hold one of that name each.
+    The empty file `path` + `.lock` is not removed afterwards: if it were, two processes could each
+    lock a file of that name.
 
     Args:
-        path: what is worked on.
-        doing: what does it, such as "a meta-training", for the message.
+        path: the file to work on.
+        holder: what holds the lock, such as "a meta-training", for the message to other processes.
 
     Raises:
-        LoptbenchError: another process holds it, or the folder cannot be written.
+        LoptbenchError: another process holds the lock, or the folder cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, lock(Path(folder) / "tuned.json", "a search"):
+    ...     sorted(os.listdir(folder))
+    ['tuned.json.lock']
     """
-    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
+    file_lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
     try:
-        if not path.parent.is_dir():  # which FileLock would make
+        if not path.parent.is_dir():  # FileLock would make it
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        lock.acquire()
+        file_lock.acquire()
     except Timeout as error:
         raise LoptbenchError(
-            f"{path} is in use by {doing} in another process; wait for it, or name another output"
+            f"{path} is in use by {holder} in another process; wait for it, or name another output"
         ) from error
     except OSError as error:
         raise LoptbenchError(
@@ -41,18 +47,24 @@ def only_process(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        file_lock.release()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, then rename: readers see all of it or nothing.
+    """Write to a temporary file beside `path` and rename it: readers see all of it or nothing.
 
     Raises:
-        LoptbenchError: the folder does not exist or cannot be written.
+        LoptbenchError: the folder does not exist or cannot be written, or `path` is a folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomically(Path(folder) / "a.txt", b"content")
+    ...     (Path(folder) / "a.txt").read_text()
+    'content'
     """
     if path.exists() and not path.is_file():
         raise LoptbenchError(f"cannot write {path}: it is there and not a file; name another")
-    path = path.resolve()  # of a link, what it leads to is written
+    path = path.resolve()  # the target of a link is written, and the link stays
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Checkpoints: a learned optimizer's weights as one safetensors file that explains itself."""
+"""Checkpoints: a learned optimizer's weights and metadata in one safetensors file."""
 
 import dataclasses
 import hashlib
@@ -20,17 +20,18 @@ from loptbench.storage.files import write_atomically
 FORMAT = "loptbench-weights"
 FORMAT_VERSION = 1
 CONVENTION = "reset-before-product"
-"""Which GRU: the reset gate multiplies h *before* W_c does. `torch.nn.GRUCell`, cuDNN and flax
-apply it after, and compute another optimizer from the same weights."""
+"""The GRU convention: the reset gate multiplies h *before* the product with W_c.
+
+`torch.nn.GRUCell`, cuDNN and flax multiply after it: with the same weights, another optimizer."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A learned optimizer and where it comes from.
+    """A learned optimizer and its meta-training.
 
     Attributes:
-        optimizer: the optimizer itself; its arrays are float32 or float64.
-        task: the task that it was meta-trained on.
+        optimizer: the optimizer; its arrays are float32 or float64.
+        task: the name of the task that it was meta-trained on.
         meta_training: configuration, framework, versions and outcome of the meta-training.
     """
 
@@ -40,12 +41,17 @@ class Checkpoint:
 
     @property
     def sha256(self) -> str:
-        """The hash of what the optimizer computes: kind, convention, constants, every array."""
+        """The hash of all that decides its updates, as `weights_hash` makes it."""
         return weights_hash(self.optimizer)
 
 
 def weights_hash(optimizer: OptimizerSpec) -> str:
-    """SHA-256 over kind, convention, constants, and each array's name, dtype, shape and bytes."""
+    """SHA-256 over kind, convention, constants, and each array's name, dtype, shape and bytes.
+
+    >>> from loptbench.optimizers import sgd
+    >>> weights_hash(sgd(0.1)) == weights_hash(sgd(0.2))
+    False
+    """
     digest = hashlib.sha256()
     digest.update(json.dumps([optimizer.kind, CONVENTION]).encode())
     digest.update(
@@ -61,7 +67,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint to a file that does not exist yet.
 
     Raises:
-        WeightsError: the file is there already; nothing is overwritten.
+        WeightsError: the file exists; nothing is overwritten.
         LoptbenchError: the folder cannot be written.
     """
     refuse_to_overwrite(path)
@@ -79,17 +85,20 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def safetensors_bytes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file, in the same bytes each time: `safetensors` itself orders at random."""
+    """A safetensors file with sorted keys: equal content gives equal bytes.
+
+    The order of `safetensors` itself is random.
+    """
     plain = {name: np.array(array, order="C") for name, array in arrays.items()}
     content = save(plain, dict(metadata))
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # the data stay aligned
+    header += b" " * (-len(header) % 8)  # the data must stay aligned to 8 bytes
     return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def refuse_to_overwrite(path: Path) -> None:
-    """Raise a `WeightsError` if there is something at `path`."""
+    """Raise a `WeightsError` if `path` exists."""
     if path.exists():
         raise WeightsError(f"{path} exists and is not overwritten; name another file, or move it")
 
@@ -98,9 +107,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read and validate a checkpoint.
 
     Raises:
-        WeightsError: the file is missing, truncated, not ours, of a newer format, of another
-            convention, or an array is missing, extra, misshapen, of another type, not finite or
-            changed since it was written.
+        WeightsError: the file is missing, truncated, no checkpoint, of a newer format or another
+            GRU convention; or an array is missing, unknown, of a wrong shape or type, not finite,
+            or changed since it was written.
     """
     path = Path(path)
     arrays, metadata = read_safetensors(path)
@@ -143,10 +152,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """The arrays and the metadata of a safetensors file, or a `WeightsError` that says why not."""
+    """The arrays and the metadata of a safetensors file.
+
+    Raises:
+        WeightsError: the file is missing, truncated, or not in safetensors format.
+    """
     if not path.is_file():
-        what = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise WeightsError(f"{path} {what}; give the path of a .safetensors file")
+        problem = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise WeightsError(f"{path} {problem}; give the path of a .safetensors file")
     try:
         with safe_open(path, framework="numpy") as file:
             names = sorted(file.keys())

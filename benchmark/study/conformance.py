@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from loptbench.conformance import CHECKS, Outcome, Status, Subject, run_check, subjects
+from loptbench.conformance import CHECKS, Outcome, Subject, run_check, subjects
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.results.schema.conformance import CheckResult, CheckStatus, ConformanceResult
 from loptbench.results.schema.keys import TrialKind
@@ -45,7 +45,7 @@ def check_result(outcome: Outcome) -> CheckResult:
     return CheckResult(
         check=outcome.check.name,
         level=int(outcome.check.level),
-        status=CheckStatus(outcome.status),
+        status=outcome.status,
         message=outcome.message,
         ratio=outcome.ratio,
         comparisons=tuple(
@@ -57,7 +57,7 @@ def check_result(outcome: Outcome) -> CheckResult:
 
 def _run_checks(subject: Subject) -> TrialOutcome:
     outcomes = [run_check(check, subject) for check in CHECKS if check.scope in subject.scopes]
-    failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
+    failed = [outcome for outcome in outcomes if outcome.status is CheckStatus.FAILED]
     message = f"{failed[0].check.name}: {failed[0].message}" if failed else ""
     result = ConformanceResult(checks=tuple(check_result(outcome) for outcome in outcomes))
     return TrialStatus.FAILED if failed else TrialStatus.OK, message, result

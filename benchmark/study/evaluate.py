@@ -6,8 +6,9 @@ from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
 from loptbench.mechanisms.dynamics.contract import require_optimizer
 from loptbench.optimizers import OptimizerSpec
-from loptbench.rollout.evaluation import Evaluation
+from loptbench.results.schema.evaluation import Evaluation
 from loptbench.rollout.evaluation import evaluate as evaluate_spec
+from loptbench.rollout.evaluation import summarize
 from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.resolve import AnyOptimizer, resolve
@@ -29,8 +30,8 @@ def evaluate(
     """Run an optimizer on held-out problems of a task.
 
     >>> evaluation = evaluate("momentum:alpha=0.1,beta=0.9", "quadratic", n_problems=4)
-    >>> evaluation.loss.shape
-    (201, 4)
+    >>> evaluation.objective.shape, evaluation.curve_mean.shape
+    ((4,), (201,))
     >>> evaluation.n_diverged
     0
 
@@ -44,6 +45,9 @@ def evaluate(
         n_steps: the number of steps; the task's own if None.
         seed: the seed of the problems.
         dtype: the floating-point type of the computation.
+
+    Returns:
+        The meta-objective of each problem, and the mean loss at each step.
 
     Raises:
         LoptbenchError: the optimizer, the task or the implementation is unknown, or the
@@ -62,9 +66,8 @@ def evaluate(
         with np.errstate(all="ignore"):  # a rollout that blows up is a result, not a warning
             require_optimizer(spec)
             problems = oracle().problems(batch, "float64", "cpu")
-            return Evaluation(
-                unroll_by_steps(spec, problems, batch.initial_parameters, n_steps).loss
-            )
+            run = unroll_by_steps(spec, problems, batch.initial_parameters, n_steps)
+            return summarize(run.loss)
     computing = get_implementation(implementation)
     for what, name, offered in (
         ("optimizer", spec.kind, computing.optimizers),

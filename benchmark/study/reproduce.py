@@ -12,7 +12,12 @@ from loptbench.study.execution import JOBS
 from loptbench.study.run import CROSS_CHECKED_TASKS, Study, measure, run
 from loptbench.tasks import TASKS, get_task
 from loptbench.training.loop import meta_train, require_meta_training
-from loptbench.training.settings import PRESETS, MetaTraining, load_preset
+from loptbench.training.settings import (
+    PRESETS,
+    MetaTraining,
+    load_preset,
+    recorded_configuration,
+)
 from loptbench.tuning.tuned_file import Search, Tuned, load_tuned, plan_searches, tune
 
 
@@ -109,7 +114,7 @@ def _make(
 
 def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
     checkpoint = load_checkpoint(path)
-    if checkpoint.meta_training.get("configuration") != config.model_dump():
+    if recorded_configuration(checkpoint.meta_training) != config.model_dump():
         raise LoptbenchError(
             f"{path} was meta-trained with other settings; name another --folder, or move it"
         )
@@ -118,7 +123,7 @@ def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
 
 def _load_tuned(path: Path, implementation: Any, searches: list[Search]) -> Tuned:
     tuned = load_tuned(path)
-    if not tuned.is_of(implementation, searches):
+    if not tuned.matches(implementation, searches):
         raise LoptbenchError(
             f"{path} is of other searches: other tasks, settings or implementation; name another "
             "--folder, or move it"

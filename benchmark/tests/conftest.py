@@ -16,6 +16,7 @@ from loptbench.claims.verdicts import judge_all
 from loptbench.cli import main as cli
 from loptbench.conformance import CHECKS, Check, Subject, pairs
 from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
+from loptbench.mechanisms import analysis
 from loptbench.protocol import Level
 from loptbench.pytest_plugin.selection import PROFILE, SELECTED, selected
 from loptbench.results.frames import Contents
@@ -23,7 +24,6 @@ from loptbench.results.schema.keys import TrialKind
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store
 from loptbench.study import evaluation as evaluation_trials
-from loptbench.study import mechanisms as mechanism_trials
 from loptbench.study.execution import run_trials
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
@@ -154,7 +154,7 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation_trials, "N_EVALUATION", 6)
-        patch.setattr(mechanism_trials, "N_ANALYSIS", 2)
+        patch.setattr(analysis, "MAX_PROBLEMS", 2)
         planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
         trials = [trial for trial in planned if not _on_networks(trial)]
         records = run_trials(trials, store, entries)

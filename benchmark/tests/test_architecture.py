@@ -27,11 +27,11 @@ LAYERS = (
     "discovery",
     "rollout",
     "agreement",
-    "conformance",
     "mechanisms",
     "training",
     "tuning",
     "zoo",
+    "conformance",
     "claims",
     "study",
     "comparison",
@@ -47,22 +47,6 @@ LAYERS = (
 IMPLEMENTATIONS_IMPORT = ("errors", "tasks", "optimizers", "protocol", "implementations")
 
 KNOWN: dict[tuple[str, str], str] = {
-    (
-        "loptbench.conformance.cases",
-        "loptbench.zoo.catalogue",
-    ): "what it shares is going to move down",
-    (
-        "loptbench.conformance.derivative_checks",
-        "loptbench.mechanisms.dynamics.linearization",
-    ): "what it shares is going to move down",
-    (
-        "loptbench.conformance.outer_checks",
-        "loptbench.training.settings",
-    ): "what it shares is going to move down",
-    (
-        "loptbench.conformance.subject",
-        "loptbench.training.settings",
-    ): "what it shares is going to move down",
     (
         "loptbench.results.store",
         "loptbench.results.frames",

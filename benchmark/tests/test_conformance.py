@@ -8,7 +8,7 @@ A third party runs this file on their own; `--loptbench-report` leaves a page of
 
 import pytest
 
-from loptbench.conformance import Check, Status, Subject, run_check
+from loptbench.conformance import Check, CheckStatus, Subject, run_check
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.pytest_plugin.session import hand_over
 
@@ -22,6 +22,6 @@ def test_implementation(
         pytest.fail(f"{subject.name} is broken: {subject.reason}\n{subject.details}", pytrace=False)
     outcome = run_check(check, subject)
     hand_over(request.node, outcome)
-    if outcome.status is Status.SKIPPED:
+    if outcome.status is CheckStatus.SKIPPED:
         pytest.skip(outcome.message)
-    assert outcome.status is Status.PASSED, outcome.message
+    assert outcome.status is CheckStatus.PASSED, outcome.message

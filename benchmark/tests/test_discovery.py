@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loptbench import discovery
-from loptbench.conformance import Status, check_all
+from loptbench.conformance import CheckStatus, check_all
 from loptbench.discovery import Availability, discover, get_implementation
 from loptbench.errors import (
     BrokenImplementationError,
@@ -130,9 +130,9 @@ def test_a_module_in_the_current_folder_is_found(folder: Path) -> None:
 
 def test_what_is_not_offered_is_skipped_with_the_reason() -> None:
     outcomes = list(check_all(get_implementation(f"{BROKEN}:StepOnly")))
-    assert not [o for o in outcomes if o.status is Status.FAILED]
-    reasons = {o.check.name: o.message for o in outcomes if o.status is Status.SKIPPED}
+    assert not [o for o in outcomes if o.status is CheckStatus.FAILED]
+    reasons = {o.check.name: o.message for o in outcomes if o.status is CheckStatus.SKIPPED}
     assert reasons["teacher-forced"] == "the implementation declares no tasks of its own"
     assert "linearize" not in reasons  # its optimizer is the reference's, which can
-    passed = {o.check.name for o in outcomes if o.status is Status.PASSED}
+    passed = {o.check.name for o in outcomes if o.status is CheckStatus.PASSED}
     assert {"initial-state", "one-step", "equivariance", "step-purity"} <= passed

@@ -18,7 +18,7 @@ import numpy as np
 
 from loptbench.discovery import import_object
 from loptbench.tasks import Task
-from loptbench.tuning.search import RANGES, Runner, block_size, default_settings
+from loptbench.tuning.search import RANGES, DrawRunner, block_size, default_settings
 from loptbench.tuning.tuned_file import TunedBaseline
 
 PLAIN = "loptbench.implementations.torch.plain_loop:run"
@@ -81,7 +81,7 @@ def tuning_throughput(
     work = n_draws * settings.n_problems * task.n_steps
     plain(entry.spec, batch, n_steps)
     for one in implementations:
-        runner = Runner(one, task, entry.kind, settings, settings.dtype)
+        runner = DrawRunner(one, task, entry.kind, settings, settings.dtype)
         sweep = functools.partial(runner.run, places, np.inf)
         first = seconds(sweep)
         ours, theirs = [], []

@@ -1,6 +1,6 @@
-"""The outer loop: problem stream, validation, the checkpoint to keep, resuming. Written once.
+"""The outer loop: problem stream, validation, choice of the checkpoint, resuming.
 
-An implementation takes the outer steps (level 5 of the protocol); all else is here.
+It is written once for all implementations, which only take the outer steps (level 5).
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from loptbench.progress import Report
 from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
-from loptbench.storage.files import only_process, write_atomically
+from loptbench.storage.files import lock, write_atomically
 from loptbench.storage.weights import (
     Checkpoint,
     read_safetensors,
@@ -31,15 +31,18 @@ from loptbench.storage.weights import (
 from loptbench.tasks import ProblemBatch, get_task
 from loptbench.training.settings import MetaTraining
 
-MOST_SKIPPED_IN_A_ROW = 25
-PARTIAL_FORMAT = 2
-"""Of the files that progress is saved in."""
+MAX_CONSECUTIVE_SKIPPED = 25
+"""After so many outer steps in a row without a finite meta-gradient, a run rolls back or ends."""
+
+PARTIAL_FORMAT = 3
+"""Format version of the files that progress is saved in."""
+
 VALIDATION_SPLIT = "validate"
 
 
 @dataclasses.dataclass
 class _Run:
-    """The meta-training of a seed between two outer steps; all of it is on disk at a checkpoint."""
+    """The state of one seed's meta-training between two outer steps; saves write all of it."""
 
     outer: OuterState
     best: OuterState
@@ -47,17 +50,17 @@ class _Run:
     best_step: int = 0
     best_validation: float = float("inf")
     n_skipped: int = 0
-    skipped_in_a_row: int = 0
+    n_consecutive_skipped: int = 0
     n_rollbacks: int = 0
     log: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
     COUNTS = (
-        *("step", "best_step", "best_validation", "n_skipped", "skipped_in_a_row"),
+        *("step", "best_step", "best_validation", "n_skipped", "n_consecutive_skipped"),
         *("n_rollbacks", "log"),
     )
 
     def arrays(self) -> dict[str, dict[str, Any]]:
-        """Everything but the counts, in groups."""
+        """All arrays, in groups."""
         return {
             "parameters": dict(self.outer.parameters),
             "memory": dict(self.outer.memory),
@@ -66,19 +69,19 @@ class _Run:
         }
 
     def counts(self) -> dict[str, Any]:
-        """Everything but the arrays."""
+        """All fields that are not arrays."""
         return {name: getattr(self, name) for name in self.COUNTS}
 
 
 def _save(runs: Sequence[_Run], path: Path, identity: str) -> None:
-    """All of them in one file: they are at the same step, also when killed while saving."""
+    """Write all runs to one file, so that they are at the same step also after a kill."""
     arrays = {
         f"{i}/{group}/{name}": np.asarray(value)
-        for i, run_ in enumerate(runs)
-        for group, values in run_.arrays().items()
+        for i, run in enumerate(runs)
+        for group, values in run.arrays().items()
         for name, value in values.items()
     }
-    counts = json.dumps([run_.counts() for run_ in runs])
+    counts = json.dumps([run.counts() for run in runs])
     write_atomically(path, safetensors_bytes(arrays, {"identity": identity, "counts": counts}))
 
 
@@ -103,7 +106,7 @@ def _load(path: Path, identity: str) -> list[_Run]:
 
 
 def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
-    """The problems of outer step `step`: the next `batch_size` of the stream of this seed."""
+    """The problems of an outer step: the next `config.batch_size` of the seed's problem stream."""
     first = step * config.batch_size
     return get_task(config.task).sample(
         "meta_train", config.seed, range(first, first + config.batch_size)
@@ -113,7 +116,7 @@ def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
 def require_meta_training(
     implementation: Any, config: MetaTraining, side_by_side: bool = False
 ) -> None:
-    """Refuse what an implementation cannot meta-train, before anything is begun.
+    """Check that an implementation can meta-train with these settings.
 
     Raises:
         LoptbenchError: it does not offer level 5, or not that task, dtype or device.
@@ -136,23 +139,23 @@ def require_meta_training(
 
 
 def validation_batch(config: MetaTraining) -> ProblemBatch:
-    """The problems that choose the checkpoint to keep: the same for every seed."""
+    """The problems that choose the checkpoint to keep; the same for every seed."""
     return get_task(config.task).sample(VALIDATION_SPLIT, 0, range(config.validation_size))
 
 
 def meta_train(
     implementation: Any, config: MetaTraining, output: Path, report: Report = lambda *_: None
 ) -> Checkpoint:
-    """Meta-train a fresh GRU and write the checkpoint that validated best to `output`.
+    """Meta-train a fresh GRU and write the checkpoint with the best validation to `output`.
 
-    Progress is saved beside it, in `output` + `.partial`, and taken up from there when called
-    again; the file goes once the checkpoint is written.
+    Progress is saved in `output` + `.partial`. A call with the same arguments resumes from there
+    and ends with the same bytes. The file is removed once the checkpoint is written.
 
     Args:
-        implementation: one that offers level 5.
+        implementation: an implementation that offers level 5.
         config: the settings.
         output: the file to write; it must not exist.
-        report: told the number of outer steps done, and how it goes.
+        report: called with the number of outer steps done and a line of text.
 
     Raises:
         LoptbenchError: the output exists or cannot be written, another process is writing it, the
@@ -168,14 +171,14 @@ def meta_train_side_by_side(
     outputs: Mapping[int, Path],
     report: Report = lambda *_: None,
 ) -> list[Checkpoint]:
-    """`meta_train` of several seeds, the outer steps of all of them as one batch.
+    """`meta_train` for several seeds, whose outer steps are taken as one batch.
 
     Args:
-        implementation: one that offers level 5, and for more than one seed
+        implementation: an implementation that offers level 5 and, for more than one seed,
             `loptbench.protocol.MetaTrainsSideBySide`.
-        config: the settings; the seed in it is not used.
-        outputs: the file to write for each seed; progress of all is saved beside the first one.
-        report: told the number of outer steps done, and how it goes.
+        config: the settings; their seed is not used.
+        outputs: the file to write for each seed; progress of all is saved beside the first.
+        report: called with the number of outer steps done and a line of text.
 
     Raises:
         LoptbenchError: as for `meta_train`.
@@ -183,10 +186,10 @@ def meta_train_side_by_side(
     first, *_ = outputs.values()
     partial = first.with_name(first.name + ".partial")
     for output in outputs.values():
-        # Killed between writing the first and the last of them, it goes on with those missing.
-        if not (partial.exists() and any(not one.exists() for one in outputs.values())):
+        # A call that was killed between writing the first and the last file resumes.
+        if not (partial.exists() and any(not path.exists() for path in outputs.values())):
             refuse_to_overwrite(output)
-    with only_process(partial, "a meta-training"):
+    with lock(partial, "a meta-training"):
         return _meta_train(implementation, config, outputs, partial, report)
 
 
@@ -200,19 +203,27 @@ def _meta_train(
     versions = versions_of(implementation)
     configs = [config.model_copy(update={"seed": seed}) for seed in outputs]
     identity = json.dumps(
-        [PARTIAL_FORMAT, implementation.name, versions, [one.model_dump() for one in configs]],
+        [
+            PARTIAL_FORMAT,
+            implementation.name,
+            versions,
+            [settings.model_dump() for settings in configs],
+        ],
         sort_keys=True,
     )
-    specs = [fresh_gru(one.n_units, one.seed, one.input_scale, one.output_scale) for one in configs]
+    specs = [
+        fresh_gru(settings.n_units, settings.seed, settings.input_scale, settings.output_scale)
+        for settings in configs
+    ]
     validation = validation_batch(config)
     if partial.exists():
         runs = _load(partial, identity)
     else:
         runs = []
-        for one, spec in zip(configs, specs, strict=True):
-            outer = implementation.outer_init(spec.parameters, one).canonical()
+        for settings, spec in zip(configs, specs, strict=True):
+            outer = implementation.outer_init(spec.parameters, settings).canonical()
             runs.append(_Run(outer, outer))
-            _validate(implementation, one, spec, validation, runs[-1])  # what to improve on
+            _validate(implementation, settings, spec, validation, runs[-1])  # the first best
         _save(runs, partial, identity)
 
     speed = _Speed()
@@ -220,47 +231,50 @@ def _meta_train(
         done += 1
         objectives = _outer_steps(implementation, configs, specs[0], runs)
         if done % config.validate_every == 0 or done == config.n_outer_steps:
-            for one, spec, run_, objective in zip(configs, specs, runs, objectives, strict=True):
-                _validate(implementation, one, spec, validation, run_, objective)
+            for settings, spec, run, objective in zip(
+                configs, specs, runs, objectives, strict=True
+            ):
+                _validate(implementation, settings, spec, validation, run, objective)
         if done % config.checkpoint_every == 0 or done == config.n_outer_steps:
             _save(runs, partial, identity)
         report(
             done,
-            f"meta-objective {_span(objectives)}, best validated "
-            f"{_span([run_.best_validation for run_ in runs])}, {speed.after_a_step():.3g} steps/s",
+            f"meta-objective {_format_range(objectives)}, best validated "
+            f"{_format_range([run.best_validation for run in runs])}, "
+            f"{speed.after_a_step():.3g} steps/s",
         )
 
     checkpoints = []
-    for one, spec, run_ in zip(configs, specs, runs, strict=True):
-        told = {
+    for settings, spec, run in zip(configs, specs, runs, strict=True):
+        metadata = {
             "implementation": implementation.name,
             "versions": versions,
-            "configuration": one.model_dump(),
-            "best_outer_step": run_.best_step,
-            "best_validation": run_.best_validation,
-            "skipped_outer_steps": run_.n_skipped,
-            "setbacks": run_.n_rollbacks,
-            "log": run_.log,
+            "configuration": settings.model_dump(),
+            "best_outer_step": run.best_step,
+            "best_validation": run.best_validation,
+            "skipped_outer_steps": run.n_skipped,
+            "setbacks": run.n_rollbacks,
+            "log": run.log,
         }
         if len(runs) > 1:
-            # In float32 another batch rounds otherwise: the same bytes need the same seeds.
-            told["side_by_side"] = list(outputs)
+            # Rounding depends on the batch: the same bytes need the same seeds.
+            metadata["side_by_side"] = list(outputs)
         checkpoints.append(
-            Checkpoint(spec.with_parameters(run_.best.parameters), config.task, told)
+            Checkpoint(spec.with_parameters(run.best.parameters), config.task, metadata)
         )
-        if not outputs[one.seed].exists():
-            save_checkpoint(checkpoints[-1], outputs[one.seed])
+        if not outputs[settings.seed].exists():
+            save_checkpoint(checkpoints[-1], outputs[settings.seed])
     partial.unlink()
     return checkpoints
 
 
-def _span(values: Sequence[float]) -> str:
+def _format_range(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
     return f"{low:.4f}" if len(values) == 1 else f"{low:.4f} to {high:.4f}"
 
 
 class _Speed:
-    """Outer steps per second of late, validation and saving included."""
+    """Outer steps per second over the last 50 steps, validation and saves included."""
 
     def __init__(self) -> None:
         self.times: deque[float] = deque([time.monotonic()], maxlen=50)
@@ -276,41 +290,43 @@ def _outer_steps(
     spec: OptimizerSpec,
     runs: Sequence[_Run],
 ) -> list[float]:
-    batches = [training_batch(one, run_.step) for one, run_ in zip(configs, runs, strict=True)]
+    batches = [
+        training_batch(settings, run.step) for settings, run in zip(configs, runs, strict=True)
+    ]
     if len(runs) == 1:
         new = [implementation.outer_step(runs[0].outer, spec, batches[0], configs[0])]
     else:
-        outers = [run_.outer for run_ in runs]
+        outers = [run.outer for run in runs]
         new = implementation.outer_steps(outers, spec, batches, configs[0])
-    for one, run_, (outer, objective) in zip(configs, runs, new, strict=True):
-        _take(run_, outer, float(objective), one)
+    for settings, run, (outer, objective) in zip(configs, runs, new, strict=True):
+        _take_step(run, outer, float(objective), settings)
     return [float(objective) for _, objective in new]
 
 
-def _take(run_: _Run, outer: OuterState, objective: float, config: MetaTraining) -> None:
-    run_.step += 1
+def _take_step(run: _Run, outer: OuterState, objective: float, config: MetaTraining) -> None:
+    run.step += 1
     arrays = [*outer.parameters.values(), *outer.memory.values()]
     if np.isfinite(objective) and all(np.all(np.isfinite(array)) for array in arrays):
-        run_.outer = outer.canonical()
-        run_.skipped_in_a_row = 0
+        run.outer = outer.canonical()
+        run.n_consecutive_skipped = 0
         return
-    run_.n_skipped += 1
-    run_.skipped_in_a_row += 1
-    goes_back = config.rollback_ratio is not None
-    if run_.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW and goes_back:
-        _roll_back(run_)
-    elif run_.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW * (1 + goes_back):
+    run.n_skipped += 1
+    run.n_consecutive_skipped += 1
+    may_roll_back = config.rollback_ratio is not None
+    if run.n_consecutive_skipped == MAX_CONSECUTIVE_SKIPPED and may_roll_back:
+        _roll_back(run)
+    elif run.n_consecutive_skipped == MAX_CONSECUTIVE_SKIPPED * (1 + may_roll_back):
         raise LoptbenchError(
-            f"{run_.skipped_in_a_row} outer steps in a row, up to step {run_.step}, had a "
+            f"{run.n_consecutive_skipped} outer steps in a row, up to step {run.step}, had a "
             f"meta-gradient that is not finite with seed {config.seed}; lower learning_rate, "
             "output_scale or clip, or set rollback_ratio"
         )
 
 
-def _roll_back(run_: _Run) -> None:
-    """To where it validated best, to go on from there with the next problems."""
-    run_.outer = run_.best
-    run_.n_rollbacks += 1
+def _roll_back(run: _Run) -> None:
+    """Restore the weights and the outer-optimizer state of the best validation."""
+    run.outer = run.best
+    run.n_rollbacks += 1
 
 
 def _validate(
@@ -318,20 +334,22 @@ def _validate(
     config: MetaTraining,
     spec: OptimizerSpec,
     batch: ProblemBatch,
-    run_: _Run,
+    run: _Run,
     objective: float | None = None,
 ) -> None:
-    current = spec.with_parameters(run_.outer.parameters)
-    found = evaluate(implementation, current, batch, config.n_steps, config.dtype, config.device)
-    validation = float(np.mean(found.objective))
-    told = {"step": run_.step, "objective": objective, "validation": validation}
-    run_.log.append({name: value for name, value in told.items() if value is not None})
-    # Infinity is not smaller than anything: a diverged validation is never kept.
-    if validation < run_.best_validation:
-        run_.best_validation, run_.best_step = validation, run_.step
-        run_.best = run_.outer
+    current = spec.with_parameters(run.outer.parameters)
+    evaluation = evaluate(
+        implementation, current, batch, config.n_steps, config.dtype, config.device
+    )
+    validation = float(np.mean(evaluation.objective))
+    row = {"step": run.step, "objective": objective, "validation": validation}
+    run.log.append({name: value for name, value in row.items() if value is not None})
+    # A diverged validation is infinite, so it is never the best.
+    if validation < run.best_validation:
+        run.best_validation, run.best_step = validation, run.step
+        run.best = run.outer
     elif (
         config.rollback_ratio is not None
-        and validation > config.rollback_ratio * run_.best_validation
+        and validation > config.rollback_ratio * run.best_validation
     ):
-        _roll_back(run_)
+        _roll_back(run)

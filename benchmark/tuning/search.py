@@ -1,11 +1,12 @@
-"""The search for the hyperparameters of the baselines, as the paper tuned them, and then some.
+"""Random search for the hyperparameters of the baselines, as in the paper, then refined.
 
 For each baseline and task, `n_draws` hyperparameters are drawn at random from a wide range, each
 uniform in the logarithm of a rate, or of 1 − decay. The score of a draw is the meta-objective, the
 mean over problems of (1/n_steps) Σ_k f(x_k) / f(x_0), which learned optimizers are trained on. The
-paper stops there; here some further draws follow, in boxes around the best so far, which become
-smaller and fewer, with one hyperparameter in turn from its whole range, so that an independent
-search of the same effort finds nothing noticeably better: the score of Adam has several valleys.
+paper stops there. Here, further draws follow in boxes around the best draws so far. The boxes
+become smaller and fewer, and one hyperparameter in turn is drawn from its whole range, because the
+score of Adam has several valleys. An independent search of the same effort finds nothing noticeably
+better.
 
 **Dropping early.** No loss of ours is negative, so the sum over the steps already taken, divided
 by all steps, is a lower bound of a draw's score. A draw whose bound exceeds the complete score of
@@ -13,8 +14,8 @@ as many others as there will be boxes can neither win nor have a box, and is dro
 the same as without. So is a run that is not finite: it has diverged, and its score is infinite.
 
 **Memory and determinism.** Draws run side by side in groups of a fixed size, and in blocks, after
-each of which everything found is handed over to be saved. The composition of groups depends on
-nothing but what stands in the blocks before: resumed, a search finds the same to the last bit.
+each of which all results are yielded to be saved. The composition of groups depends only on the
+blocks before: a search that is resumed gives the same results to the last bit.
 """
 
 import contextvars
@@ -36,30 +37,36 @@ from loptbench.tasks import Task
 
 Float = NDArray[np.float64]
 
-GROUP_FLOATS = 2**23
-"""About how many numbers the evaluations of one group hold: what bounds the memory."""
-LARGEST_GROUP = 256
+MAX_GROUP_ELEMENTS = 2**23
+"""Approximate bound of the numbers that the evaluations of a group hold; it bounds the memory."""
+MAX_GROUP_SIZE = 256
+"""Largest number of draws in a group."""
+MAX_BLOCK_SIZE = 512
+"""Largest number of draws in a block."""
 GROUPS_PER_BLOCK = 16
-GROUPS_AT_ONCE = 2
-"""A framework computes a group mostly in one thread; two at a time leave no core idle of two."""
-LARGEST_BLOCK = 512
-CHECKS_PER_RUN = 20
-"""How often during a run draws can be dropped."""
-MARGIN = 1e-4
-"""By which share a bound must exceed the score to beat: more than float32 rounds a score by, or a
-loss of exactly zero below zero."""
+N_GROUP_THREADS = 2
+"""Groups that run at a time. A framework computes a group mostly in one thread, so two groups keep
+two cores busy."""
+N_DROP_CHECKS = 20
+"""Times during a run at which draws can be dropped."""
+DROP_MARGIN = 1e-4
+"""Relative margin by which the bound of a dropped draw exceeds the score to beat: more than the
+rounding of a score, or of a loss of zero below zero, in float32."""
 N_FINALISTS = 10
-"""How many of the best are run again in float64, to find the winner among them."""
+"""Best draws that run again in float64, which decides the winner."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """What a hyperparameter is drawn from, uniform in log₁₀.
+    """The range of a hyperparameter, drawn uniformly in log₁₀.
+
+    >>> Range(1e-4, 1.0).at(np.array([0.5]))
+    array([0.01])
 
     Attributes:
-        low: the smallest value of what is drawn.
-        high: the largest.
-        of_complement: whether what is drawn is 1 − the hyperparameter, as for decays.
+        low: smallest value that is drawn.
+        high: largest value that is drawn.
+        of_complement: whether 1 − the hyperparameter is drawn, as for decays.
     """
 
     low: float
@@ -74,13 +81,13 @@ class Range:
             )
 
     def at(self, place: Float) -> Float:
-        """The hyperparameter at a place from 0 to 1."""
+        """The hyperparameters at these places in the range, 0 to 1; any shape."""
         low, high = np.log10([self.low, self.high])
         value = 10 ** (low + np.clip(place, 0, 1) * (high - low))
         return np.asarray(1 - value if self.of_complement else value)
 
     def place(self, hyperparameter: float) -> float:
-        """Where a hyperparameter lies, 0 to 1."""
+        """The place of a hyperparameter in the range, 0 to 1."""
         value = 1 - hyperparameter if self.of_complement else hyperparameter
         low, high = np.log10([self.low, self.high])
         return float((np.log10(value) - low) / (high - low))
@@ -92,7 +99,7 @@ RANGES: dict[str, dict[str, Range]] = {
     kind: {name: _RATE if name == "alpha" else _DECAY for name in names}
     for kind, names in BASELINES.items()
 }
-"""The ranges, by baseline and hyperparameter: the same on all tasks. ε stays at 1e-8."""
+"""The ranges by baseline and hyperparameter, the same on all tasks. ε stays at 1e-8."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +108,13 @@ class Settings:
 
     Attributes:
         n_draws: draws from the whole range.
-        n_refining: draws in each stage of refining.
-        boxes: for each of these stages, around how many of the best draws so far a box lies, and
-            its half-width as a share of the range.
+        n_refining: draws in each refining stage.
+        boxes: for each refining stage, the number of best draws that have a box around them, and
+            its half-width as a fraction of the range.
         n_problems: problems of the `tune` split.
-        seed: the seed of draws and problems.
-        dtype: what the search computes in; its best draws are run again in float64.
-        drop_early: whether beaten draws are dropped; the winner is the same.
+        seed: seed of draws and problems.
+        dtype: dtype of the search; its best draws run again in float64.
+        drop_early: whether draws that cannot win are dropped; the winner is the same.
     """
 
     n_draws: int = 2500
@@ -132,12 +139,12 @@ class Settings:
 
     @property
     def n_total(self) -> int:
-        """All draws, those of the boxes included."""
+        """Number of all draws, those in boxes included."""
         return self.n_draws + len(self.boxes) * self.n_refining
 
 
 def default_settings(task: str) -> Settings:
-    """The settings of the shipped search: networks cost more, and are searched in float32."""
+    """The settings of the shipped search. Networks cost more; their search is in float32."""
     if task in ("quadratic", "rosenbrock"):
         return Settings()
     boxes = ((5, 0.08), (2, 0.03), (1, 0.01))
@@ -145,13 +152,13 @@ def default_settings(task: str) -> Settings:
 
 
 @dataclasses.dataclass
-class Found:
-    """What a search knows of its draws so far; grows by whole blocks.
+class Draws:
+    """The draws of a search so far, with their scores.
 
     Attributes:
-        places: where the draws lie in their ranges, (n, n_hyperparameters).
-        score: complete scores; infinite where dropped or diverged, (n,).
-        bound: the lower bound at which a draw was dropped, else its score, (n,).
+        places: places of the draws in their ranges, 0 to 1, (n, n_hyperparameters).
+        score: complete scores, (n,); infinite if the draw was dropped or diverged.
+        bound: lower bound of the score when the draw was dropped, else its score, (n,).
         diverged: whether a run was not finite, (n,).
     """
 
@@ -161,13 +168,13 @@ class Found:
     diverged: NDArray[np.bool_]
 
     @classmethod
-    def nothing(cls, n_hyperparameters: int) -> "Found":
-        """Before the first block."""
-        none = np.zeros(0)
-        return cls(np.zeros((0, n_hyperparameters)), none, none, np.zeros(0, bool))
+    def none(cls, n_hyperparameters: int) -> "Draws":
+        """No draws: the state before the first block."""
+        empty = np.zeros(0)
+        return cls(np.zeros((0, n_hyperparameters)), empty, empty, np.zeros(0, bool))
 
-    def __add__(self, other: "Found") -> "Found":
-        return Found(
+    def __add__(self, other: "Draws") -> "Draws":
+        return Draws(
             *(
                 np.concatenate([getattr(self, f.name), getattr(other, f.name)])
                 for f in dataclasses.fields(self)
@@ -177,17 +184,18 @@ class Found:
     @property
     def best(self) -> float:
         """The best complete score; infinite if there is none yet."""
-        return self.to_beat(1)
+        return self.nth_best(1)
 
-    def to_beat(self, n: int) -> float:
-        """The score of the n-th best draw: what is worse is not among the best n."""
+    def nth_best(self, n: int) -> float:
+        """The score of the n-th best draw; infinite if there are fewer."""
         return float(np.sort(self.score)[n - 1]) if len(self.score) >= n else np.inf
 
 
 def uniform(task: str, kind: str, seed: int, numbers: range) -> Float:
-    """The random numbers of these draws, (n, n_hyperparameters): the same for every implementation.
+    """Random numbers of these draws, (n, n_hyperparameters), the same for every implementation.
 
-    As in `loptbench.tasks.streams`: the key is made of purpose and seed, the counter of the number.
+    As in `loptbench.tasks.streams`, purpose and seed make the key, and the number of the draw the
+    counter.
     """
     name = hashlib.sha256(f"tuning/{task}/{kind}".encode()).digest()
     key = np.array([int.from_bytes(name[:8], "little"), seed], dtype=np.uint64)
@@ -201,23 +209,23 @@ def uniform(task: str, kind: str, seed: int, numbers: range) -> Float:
 
 
 def hyperparameters(kind: str, places: Float) -> dict[str, Float]:
-    """The hyperparameters at these places, by name, (n,) each."""
+    """The hyperparameters at places, (n, n_hyperparameters), by name, each (n,)."""
     named = zip(RANGES[kind].items(), places.T, strict=True)
-    return {name: one.at(column) for (name, one), column in named}
+    return {name: range_.at(column) for (name, range_), column in named}
 
 
 def group_size(task: Task, n_problems: int) -> int:
-    """How many draws run side by side, within the memory that a group may take."""
-    return int(np.clip(GROUP_FLOATS // (n_problems * task.n_floats), 1, LARGEST_GROUP))
+    """The number of draws that run side by side, within the memory of a group."""
+    return int(np.clip(MAX_GROUP_ELEMENTS // (n_problems * task.n_floats), 1, MAX_GROUP_SIZE))
 
 
 def block_size(task: Task, settings: Settings) -> int:
-    """How many draws a block has."""
-    return min(GROUPS_PER_BLOCK * group_size(task, settings.n_problems), LARGEST_BLOCK)
+    """The number of draws in a block."""
+    return min(GROUPS_PER_BLOCK * group_size(task, settings.n_problems), MAX_BLOCK_SIZE)
 
 
-class Runner:
-    """Runs draws of one baseline on one task's problems in one implementation."""
+class DrawRunner:
+    """Runs the draws of one baseline on one task's problems in one implementation."""
 
     def __init__(
         self, implementation: Any, task: Task, kind: str, settings: Settings, dtype: str
@@ -225,40 +233,40 @@ class Runner:
         self.implementation, self.kind, self.dtype = implementation, kind, dtype
         self.settings, self.n_steps = settings, task.n_steps
         self.group = group_size(task, settings.n_problems)
-        self.segment = -(-task.n_steps // CHECKS_PER_RUN)
+        self.segment = -(-task.n_steps // N_DROP_CHECKS)
         self.batch = task.sample("tune", settings.seed, range(settings.n_problems))
         self.problems = implementation.problems(self.batch, dtype, "cpu")
         self.constants = dict.fromkeys(KINDS[kind].constants, EPSILON)
 
-    def run(self, places: Float, to_beat: float) -> Found:
-        """Run these draws to their end, or until their bound exceeds the score to beat."""
-        draws = hyperparameters(self.kind, places)
+    def run(self, places: Float, to_beat: float) -> Draws:
+        """Run draws to their end, or until their bound exceeds the score to beat."""
+        values = hyperparameters(self.kind, places)
         n = len(places)
-        found = Found(places, np.full(n, np.inf), np.zeros(n), np.zeros(n, bool))
+        draws = Draws(places, np.full(n, np.inf), np.zeros(n), np.zeros(n, bool))
         alive = np.arange(n)
         at = start_sweep(self.batch, self.kind, n, self.dtype)
         first: Float | None = None
         for start in range(0, self.n_steps, self.segment):
             if not alive.size:
                 break
-            loss, at = self._side_by_side({k: v[alive] for k, v in draws.items()}, at)
+            loss, at = self._side_by_side({k: v[alive] for k, v in values.items()}, at)
             if first is None:
-                first = loss[0]  # the same for every draw: all start at the same parameters
+                first = loss[0]  # equal for all draws, which start at the same parameters
             counted = loss[: self.n_steps - start].astype(np.float64)
             with np.errstate(over="ignore", invalid="ignore"):
-                share = np.mean(np.sum(counted, axis=0) / first[0], axis=-1) / self.n_steps
-            bound = found.bound[alive] + share
+                part = np.mean(np.sum(counted, axis=0) / first[0], axis=-1) / self.n_steps
+            bound = draws.bound[alive] + part
             finite = np.isfinite(bound) & np.all(np.isfinite(counted), axis=(0, 2))
-            beaten = finite & (bound > to_beat * (1 + MARGIN)) & self.settings.drop_early
-            found.bound[alive] = np.where(finite, bound, np.inf)
-            found.diverged[alive] = ~finite
+            beaten = finite & (bound > to_beat * (1 + DROP_MARGIN)) & self.settings.drop_early
+            draws.bound[alive] = np.where(finite, bound, np.inf)
+            draws.diverged[alive] = ~finite
             kept = finite & ~beaten
             alive, at = alive[kept], Sweep(*(array[kept] for array in at))
-        found.score[alive] = found.bound[alive]
-        return found
+        draws.score[alive] = draws.bound[alive]
+        return draws
 
-    def _side_by_side(self, draws: Mapping[str, Array], at: Sweep) -> tuple[Array, Sweep]:
-        """A segment of all these draws, group by group; the last group is filled with repeats."""
+    def _side_by_side(self, values: Mapping[str, Array], at: Sweep) -> tuple[Array, Sweep]:
+        """One segment of all draws, by group; repeats of the last draw fill the last group."""
         n = len(at.step)
 
         def of_group(start: int) -> tuple[Array, Sweep]:
@@ -266,7 +274,7 @@ class Runner:
             loss, end = sweep(
                 self.implementation,
                 self.kind,
-                {name: values[chosen] for name, values in draws.items()},
+                {name: column[chosen] for name, column in values.items()},
                 self.constants,
                 self.problems,
                 Sweep(*(array[chosen] for array in at)),
@@ -276,61 +284,63 @@ class Runner:
             n_here = min(self.group, n - start)
             return loss[:, :n_here], Sweep(*(array[:n_here] for array in end))
 
-        n_at_once = GROUPS_AT_ONCE if isinstance(self.implementation, Sweeps) else 1
+        n_at_once = N_GROUP_THREADS if isinstance(self.implementation, Sweeps) else 1
         with ThreadPoolExecutor(n_at_once) as pool:
-            # A thread begins without the settings of this one, such as NumPy's on overflow.
-            waited = [
+            # A new thread does not have the context of this one, such as NumPy's error handling.
+            futures = [
                 pool.submit(contextvars.copy_context().run, of_group, start)
                 for start in range(0, n, self.group)
             ]
-            losses, ends = zip(*(one.result() for one in waited), strict=True)
+            losses, ends = zip(*(future.result() for future in futures), strict=True)
         columns = zip(*ends, strict=True)
         return np.concatenate(losses, axis=1), Sweep(*(np.concatenate(c) for c in columns))
 
 
 def search(
-    implementation: Any, task: Task, kind: str, settings: Settings, found: Found
-) -> Iterator[Found]:
-    """Go on with a search: yields everything found so far after each block, until all is done.
+    implementation: Any, task: Task, kind: str, settings: Settings, draws: Draws
+) -> Iterator[Draws]:
+    """Run a search, or continue one.
 
     Args:
-        implementation: what computes it.
+        implementation: computes the runs.
         task: the task.
         kind: the baseline.
-        settings: how it is tuned.
-        found: what an earlier call has yielded, to go on from there.
+        settings: the settings of the search.
+        draws: what an earlier call yielded last, or `Draws.none(...)`.
+
+    Yields: all draws so far, after each block.
     """
-    runner = Runner(implementation, task, kind, settings, settings.dtype)
+    runner = DrawRunner(implementation, task, kind, settings, settings.dtype)
     size = block_size(task, settings)
-    # The first block is one group: it makes the score that the draws after it have to beat.
+    # The first block is one group; its scores are those that later draws have to beat.
     ends = [min(runner.group, settings.n_draws), *range(size, settings.n_draws, size)]
     stages = [settings.n_draws + i * settings.n_refining for i in range(len(settings.boxes) + 1)]
     for done, stop in itertools.pairwise(stages):
         ends += range(done, stop, size)
     for end in sorted({*ends, settings.n_total}):
-        start = len(found.score)
+        start = len(draws.score)
         if end > start:
             places = uniform(task.name, kind, settings.seed, range(start, end))
             stage = 0
             if start >= settings.n_draws:
                 stage = 1 + (start - settings.n_draws) // settings.n_refining
                 box = settings.boxes[stage - 1]
-                places = _refined(places, np.arange(start, end), found, *box)
-            # What could still have a box in a later stage is not dropped.
+                places = _refined(places, np.arange(start, end), draws, *box)
+            # A draw that could still have a box in a later stage is not dropped.
             n_boxes = max((n for n, _ in settings.boxes[stage:]), default=1)
-            found = found + runner.run(places, found.to_beat(n_boxes))
-            yield found
+            draws = draws + runner.run(places, draws.nth_best(n_boxes))
+            yield draws
 
 
 def _refined(
-    places: Float, numbers: NDArray[np.int64], found: Found, n: int, width: float
+    places: Float, numbers: NDArray[np.int64], draws: Draws, n: int, width: float
 ) -> Float:
-    """From places anywhere to places in boxes around the `n` best draws, in turn.
+    """Map places in the whole range to places in boxes around the `n` best draws, in turn.
 
-    As long as there are several boxes, draws leave one hyperparameter in turn, or none, as it is:
-    anywhere in its range.
+    While there are several boxes, one hyperparameter in turn, or none, keeps its place in the whole
+    range.
     """
-    best = found.places[np.argsort(found.score, kind="stable")[:n]]
+    best = draws.places[np.argsort(draws.score, kind="stable")[:n]]
     boxed = np.clip(best[numbers % len(best)] + width * (2 * places - 1), 0, 1)
     if n == 1:
         return boxed
@@ -340,20 +350,22 @@ def _refined(
 
 
 def winner(
-    implementation: Any, task: Task, kind: str, settings: Settings, found: Found
+    implementation: Any, task: Task, kind: str, settings: Settings, draws: Draws
 ) -> tuple[int, float]:
-    """The number of the best draw and its score: the best few, run again in float64.
+    """The number of the best draw and its score, after a run of the best few in float64.
 
     Raises:
         LoptbenchError: every draw diverged.
     """
-    order = np.argsort(found.score, kind="stable")[:N_FINALISTS]
-    order = order[np.isfinite(found.score[order])]
+    order = np.argsort(draws.score, kind="stable")[:N_FINALISTS]
+    order = order[np.isfinite(draws.score[order])]
     if not order.size:
         raise LoptbenchError(
-            f"all {len(found.score)} draws of {kind} on {task.name} diverged: draw more"
+            f"all {len(draws.score)} draws of {kind} on {task.name} diverged: draw more"
         )
     exact = dataclasses.replace(settings, drop_early=False)
-    scores = Runner(implementation, task, kind, exact, "float64").run(found.places[order], np.inf)
+    scores = DrawRunner(implementation, task, kind, exact, "float64").run(
+        draws.places[order], np.inf
+    )
     best = int(np.argmin(scores.score))
     return int(order[best]), float(scores.score[best])

@@ -1,8 +1,8 @@
-"""What the tuner found: a file that explains itself, and the search that goes on from half of one.
+"""Files of tuned baselines, and searches that write them and can be resumed.
 
-The file is JSON: provenance, and one entry for each task and baseline. While a search runs, all
-that it has found lies beside the file, in one with the ending `.partial`, so that a search that was
-killed goes on from its last block and ends with the same bytes.
+A file is JSON: provenance, and one entry for each task and baseline. While a search runs, its draws
+are saved in a file with the suffix `.partial`. A search that is killed resumes from its last block
+and ends with the same bytes.
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ import numpy as np
 
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
-from loptbench.results.provenance import machine, versions_of
-from loptbench.storage.files import only_process, write_atomically
+from loptbench.results.provenance import environment, versions_of
+from loptbench.storage.files import lock, write_atomically
 from loptbench.tasks import Task, definition
 from loptbench.tuning.search import (
     RANGES,
-    Found,
+    Draws,
     Settings,
     default_settings,
     hyperparameters,
@@ -35,14 +35,14 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     "jax": ("quadratic", "rosenbrock", "two_moons", "digits"),
     "torch": ("quadratic", "rosenbrock"),
 }
-"""The searches that are shipped, by implementation, and their tasks. What is used is that of JAX;
-that of PyTorch is there to be compared with it."""
+"""Tasks of the shipped searches, by implementation. The search of JAX is used; that of PyTorch is
+for comparison."""
 
-EDGE = 0.02
-"""Nearer to an end of its range than this share of it, a hyperparameter lies on the edge."""
+EDGE_FRACTION = 0.02
+"""Fraction of the range, at either end, that counts as its edge."""
 
-N_SHOWN = 20
-"""How many of the best draws an entry keeps: they show how flat the optimum is."""
+N_BEST_DRAWS = 20
+"""Best draws in an entry of the file; they show how flat the optimum is."""
 
 
 Search = tuple[Task, str, Settings]
@@ -56,14 +56,14 @@ class TunedBaseline:
     Attributes:
         kind: the baseline.
         task: the definition of the task: name, settings, data.
-        settings: how it was tuned.
-        hyperparameters: the winner's.
-        score: its meta-objective, mean over the problems it was tuned on, in float64.
-        draw: its number; from `settings.n_draws` on, draws are from the boxes around the best.
-        places: where its hyperparameters lie in their ranges, 0 to 1.
-        n_complete: how many draws ran to their end.
-        n_diverged: how many diverged; all others were dropped early.
-        best: the best draws, hyperparameters and score, best first.
+        settings: the settings of the search.
+        hyperparameters: hyperparameters of the best draw.
+        score: its meta-objective in float64, mean over the problems of the search.
+        draw: its number; draws from `settings.n_draws` on are from boxes around the best.
+        places: places of its hyperparameters in their ranges, 0 to 1.
+        n_complete: number of draws that ran to their end.
+        n_diverged: number of draws that diverged; all others were dropped early.
+        best: hyperparameters and score of the best draws, best first.
     """
 
     kind: str
@@ -79,18 +79,22 @@ class TunedBaseline:
 
     @property
     def spec(self) -> OptimizerSpec:
-        """The tuned optimizer, held to its ranges."""
+        """The tuned optimizer; its hyperparameters are validated."""
         return baseline(self.kind, EPSILON, **self.hyperparameters)
 
     @property
     def n_draws(self) -> int:
-        """All draws, those of the boxes included."""
+        """Number of all draws, those in boxes included."""
         return Settings(**self.settings).n_total
 
     @property
     def on_edge(self) -> list[str]:
-        """The hyperparameters that lie on the edge of their range: it was too narrow."""
-        return [name for name, place in self.places.items() if not EDGE <= place <= 1 - EDGE]
+        """The hyperparameters on the edge of their range, which may be too narrow."""
+        return [
+            name
+            for name, place in self.places.items()
+            if not EDGE_FRACTION <= place <= 1 - EDGE_FRACTION
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Tuned:
     Attributes:
         entries: the tuned baselines.
         provenance: implementation, versions, machine.
-        source: where it was read from.
+        source: name of the file in messages.
     """
 
     entries: list[TunedBaseline]
@@ -119,10 +123,10 @@ class Tuned:
                 f"{self.source} has no baselines tuned on {task.name!r}; make them with "
                 f"'loptbench tune --task {task.name}' and give the file with --tuned"
             )
-        wanted = definition(task)
+        expected = definition(task)
         for entry in named:
-            if dict(entry.task) != wanted:
-                differing = [k for k in wanted if entry.task.get(k) != wanted[k]]
+            if dict(entry.task) != expected:
+                differing = [k for k in expected if entry.task.get(k) != expected[k]]
                 raise LoptbenchError(
                     f"the baselines in {self.source} were tuned on another {task.name!r} "
                     f"(another {', '.join(differing)}); make them anew with 'loptbench tune --task "
@@ -131,14 +135,14 @@ class Tuned:
         order = list(BASELINES)
         return sorted(named, key=lambda entry: order.index(entry.kind))
 
-    def is_of(self, implementation: Any, searches: Iterable[Search]) -> bool:
-        """Whether it holds what these searches in that implementation find, and no more."""
-        there = [
+    def matches(self, implementation: Any, searches: Iterable[Search]) -> bool:
+        """Whether it holds the results of exactly these searches in that implementation."""
+        tuned = [
             {"kind": entry.kind, "task": entry.task, "settings": entry.settings}
             for entry in self.entries
         ]
-        wanted: list[Any] = json.loads(json.dumps([_as_plain(one) for one in searches]))
-        return (self.provenance["implementation"], there) == (implementation.name, wanted)
+        expected: list[Any] = json.loads(json.dumps([_describe(search_) for search_ in searches]))
+        return (self.provenance["implementation"], tuned) == (implementation.name, expected)
 
 
 def load_tuned(path: Path | None = None) -> Tuned:
@@ -177,15 +181,15 @@ def load_tuned(path: Path | None = None) -> Tuned:
 
 
 def shipped_path(implementation: str) -> Path:
-    """Where the shipped search of that implementation lies."""
+    """The path of the shipped search of an implementation."""
     return Path(
         str(resources.files("loptbench.tuning") / "hyperparameters" / f"{implementation}.json")
     )
 
 
-def _as_plain(one: Search) -> dict[str, Any]:
-    """What a search looks for, and how, as JSON writes it."""
-    task, kind, settings = one
+def _describe(search_: Search) -> dict[str, Any]:
+    """A search as JSON values."""
+    task, kind, settings = search_
     return {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
 
 
@@ -193,19 +197,19 @@ def _provenance(implementation: Any) -> dict[str, Any]:
     return {
         "implementation": implementation.name,
         "versions": versions_of(implementation),
-        **{name: machine()[name] for name in ("loptbench", "python", "platform", "processor")},
+        **environment(),
     }
 
 
 def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]:
-    """What decides the bytes of the file, as far as the caller chooses it."""
+    """What the caller chooses and what determines the bytes of the file."""
     return {
         "implementation": implementation.name,
         "versions": versions_of(implementation),
-        "searches": [_as_plain(one) for one in searches],
+        "searches": [_describe(search_) for search_ in searches],
         "ranges": {
-            kind: {name: dataclasses.astuple(one) for name, one in named.items()}
-            for kind, named in RANGES.items()
+            kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
+            for kind, ranges in RANGES.items()
         },
     }
 
@@ -219,7 +223,7 @@ def plan_searches(
     """The searches of these baselines on each of these tasks, with the settings of the shipped one.
 
     Args:
-        implementation: what is to compute them.
+        implementation: computes the runs.
         tasks: the tasks.
         kinds: the baselines.
         changes: settings to replace.
@@ -227,7 +231,7 @@ def plan_searches(
     Raises:
         LoptbenchError: the implementation does not compute one of them.
     """
-    found = []
+    searches = []
     for task in tasks:
         for kind in kinds:
             settings = dataclasses.replace(default_settings(task.name), **changes)
@@ -241,8 +245,8 @@ def plan_searches(
                     raise LoptbenchError(
                         f"{implementation.name} does not compute the {what} {name!r}"
                     )
-            found.append((task, kind, settings))
-    return found
+            searches.append((task, kind, settings))
+    return searches
 
 
 def tune(
@@ -251,22 +255,22 @@ def tune(
     output: Path,
     report: Callable[[int, str], None] = lambda *_: None,
 ) -> Tuned:
-    """Search each baseline on each task, and write what was found to `output`.
+    """Run searches, and write their results to `output`.
 
-    Called again after an interruption with the same arguments, it goes on from the last block.
+    After an interruption, a call with the same arguments resumes from the last block.
 
     Args:
-        implementation: what computes it.
+        implementation: computes the runs.
         searches: task, baseline and settings of each search.
         output: the file to write; it must not exist yet.
-        report: told how many draws are done in all, and a few words.
+        report: called with the number of all draws done and a line of text.
 
     Raises:
         LoptbenchError: the file exists or cannot be written, another process is searching for it,
             the partial one belongs to another configuration, or every draw of a search diverged.
     """
     partial = output.with_name(f"{output.name}.partial")
-    with only_process(partial, "a search"):
+    with lock(partial, "a search"):
         return _tune(implementation, searches, output, partial, report)
 
 
@@ -280,18 +284,18 @@ def _tune(
     if output.exists():
         raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
     identity = json.loads(json.dumps(_identity(implementation, searches)))
-    finished, founds = _resume(partial, identity)
+    finished, unfinished = _resume(partial, identity)
     done = 0
     for task, kind, settings in searches:
         name = f"{task.name}/{kind}"
         if name not in finished:
-            found = founds.get(name, Found.nothing(len(BASELINES[kind])))
-            report(done + len(found.score), f"{kind} on {task.name}")
-            for found in search(implementation, task, kind, settings, found):  # noqa: B020
-                _save(partial, identity, finished, {name: found})
-                report(done + len(found.score), f"{kind} on {task.name}: best {found.best:.5g}")
-            draw, score = winner(implementation, task, kind, settings, found)
-            entry = _entry(task, kind, settings, found, draw, score)
+            draws = unfinished.get(name, Draws.none(len(BASELINES[kind])))
+            report(done + len(draws.score), f"{kind} on {task.name}")
+            for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
+                _save(partial, identity, finished, {name: draws})
+                report(done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
+            draw, score = winner(implementation, task, kind, settings, draws)
+            entry = _entry(task, kind, settings, draws, draw, score)
             finished[name] = dataclasses.asdict(entry)
             _save(partial, identity, finished, {})
         done += settings.n_total
@@ -308,14 +312,14 @@ def _tune(
 
 
 def _entry(
-    task: Task, kind: str, settings: Settings, found: Found, draw: int, score: float
+    task: Task, kind: str, settings: Settings, draws: Draws, draw: int, score: float
 ) -> TunedBaseline:
-    order = np.argsort(found.score, kind="stable")
-    order = order[np.isfinite(found.score[order])][:N_SHOWN]
-    values = hyperparameters(kind, found.places)
+    order = np.argsort(draws.score, kind="stable")
+    order = order[np.isfinite(draws.score[order])][:N_BEST_DRAWS]
+    values = hyperparameters(kind, draws.places)
     rows = [
         {name: float(column[i]) for name, column in values.items()}
-        | {"score": float(found.score[i])}
+        | {"score": float(draws.score[i])}
         for i in order
     ]
     return TunedBaseline(
@@ -325,9 +329,9 @@ def _entry(
         hyperparameters={name: float(column[draw]) for name, column in values.items()},
         score=score,
         draw=draw,
-        places=dict(zip(values, found.places[draw].tolist(), strict=True)),
-        n_complete=int(np.sum(np.isfinite(found.score))),
-        n_diverged=int(np.sum(found.diverged)),
+        places=dict(zip(values, draws.places[draw].tolist(), strict=True)),
+        n_complete=int(np.sum(np.isfinite(draws.score))),
+        n_diverged=int(np.sum(draws.diverged)),
         best=rows,
     )
 
@@ -336,33 +340,33 @@ def _save(
     partial: Path,
     identity: Mapping[str, Any],
     finished: Mapping[str, Any],
-    founds: Mapping[str, Found],
+    unfinished: Mapping[str, Draws],
 ) -> None:
     value = {
         "identity": identity,
         "finished": finished,
         "found": {
-            name: {field: array.tolist() for field, array in dataclasses.asdict(found).items()}
-            for name, found in founds.items()
+            name: {field: array.tolist() for field, array in dataclasses.asdict(draws).items()}
+            for name, draws in unfinished.items()
         },
     }
     write_atomically(partial, json.dumps(value).encode())
 
 
-def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Found]]:
+def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Draws]]:
     if not partial.exists():
         return {}, {}
     try:
         value = json.loads(partial.read_text())
         before, finished = value["identity"], value["finished"]
-        founds = {
-            name: Found(
-                np.array(one["places"]).reshape(len(one["score"]), -1),
-                np.array(one["score"], float),
-                np.array(one["bound"], float),
-                np.array(one["diverged"], bool),
+        unfinished = {
+            name: Draws(
+                np.array(arrays["places"]).reshape(len(arrays["score"]), -1),
+                np.array(arrays["score"], float),
+                np.array(arrays["bound"], float),
+                np.array(arrays["diverged"], bool),
             )
-            for name, one in value["found"].items()
+            for name, arrays in value["found"].items()
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LoptbenchError(
@@ -375,4 +379,4 @@ def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any],
             f"{', '.join(differing)}); finish it with its own arguments, name another --output, or "
             "move it away: nothing was changed"
         )
-    return finished, founds
+    return finished, unfinished

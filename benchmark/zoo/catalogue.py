@@ -1,7 +1,7 @@
-"""The zoo: the learned optimizers that are shipped with loptbench, many seeds of each task.
+"""The zoo: the learned optimizers that are shipped with loptbench, several seeds of each task.
 
-A claim about learned optimizers is a claim about what meta-training gives, seed after seed; so all
-that were meta-trained for the zoo are in it, those that do badly as well.
+A claim about learned optimizers is a claim about the outcome of meta-training over seeds. All seeds
+that were meta-trained for the zoo are in it, also those that do badly.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ class Member:
     """One learned optimizer of the zoo.
 
     Attributes:
-        task: the task that it was meta-trained on.
-        preset: the settings.
-        implementation: what meta-trained it.
-        seed: the seed of its initial weights and problems.
+        task: name of the task that it was meta-trained on.
+        preset: name of the settings.
+        implementation: name of the implementation that meta-trained it.
+        seed: seed of its initial weights and problems.
     """
 
     task: str
@@ -32,42 +32,55 @@ class Member:
 
     @property
     def name(self) -> str:
-        """Its name, such as `quadratic-quick-jax-0`, and that of its file."""
+        """The name of the checkpoint and of its file.
+
+        >>> Member("quadratic", "quick", "jax", 0).name
+        'quadratic-quick-jax-0'
+        """
         return f"{self.task}-{self.preset}-{self.implementation}-{self.seed}"
 
 
 def zoo() -> list[Member]:
-    """All of them, by task, preset, implementation and seed."""
+    """All members, in the order of task, preset, implementation and seed."""
     names = (path.stem for path in _folder().glob("*.safetensors"))
-    found = (name.rsplit("-", 3) for name in names)
+    parts = (name.rsplit("-", 3) for name in names)
     return sorted(
-        (Member(task, preset, one, int(seed)) for task, preset, one, seed in found),
-        key=lambda a: (list(TASKS).index(a.task), a.preset != "quick", a.implementation, a.seed),
+        (Member(task, preset, maker, int(seed)) for task, preset, maker, seed in parts),
+        key=lambda member: (
+            list(TASKS).index(member.task),
+            member.preset != "quick",
+            member.implementation,
+            member.seed,
+        ),
     )
 
 
 def names() -> list[str]:
-    """The names of all of them, in order."""
+    """The names of all members, in order."""
     return [member.name for member in zoo()]
 
 
 def representatives(tasks: Iterable[str] = tuple(TASKS)) -> list[str]:
-    """One of each task, the first seed and not the best: what is not about seeds is shown on it."""
+    """One checkpoint of each task, for what does not depend on seeds: the first, not the best."""
     members = zoo()
-    firsts = ([a.name for a in members if a.task == task][:1] for task in tasks)
+    firsts = ([member.name for member in members if member.task == task][:1] for task in tasks)
     return [name for first in firsts for name in first]
 
 
 def shipped(name: str) -> Checkpoint:
-    """The shipped checkpoint of that name, validated as any other file."""
+    """The shipped checkpoint of a name, validated like any other file.
+
+    >>> shipped("quadratic-quick-jax-0").task
+    'quadratic'
+    """
     return load_checkpoint(shipped_path(name))
 
 
 def shipped_path(name: str) -> Path:
-    """Where the shipped checkpoint of that name lies.
+    """The path of the shipped checkpoint of a name.
 
     Raises:
-        UnknownNameError: there is none; the message lists those there are.
+        UnknownNameError: there is no such checkpoint; the message lists all.
     """
     if name not in names():
         raise UnknownNameError("checkpoint", name, names())

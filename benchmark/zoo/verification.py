@@ -1,12 +1,13 @@
-"""Evaluating the zoo again, from its bytes: does every file do what it says?"""
+"""Verification of the zoo: evaluate each checkpoint again and compare with what it records."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from loptbench.discovery import get_implementation
+from loptbench.results.frames import best_baselines
 from loptbench.results.schema.evaluation import Evaluation, Ratio
 from loptbench.rollout.evaluation import evaluate, paired_ratio
 from loptbench.storage.weights import Checkpoint
@@ -17,26 +18,28 @@ from loptbench.tuning.tuned_file import Tuned
 from loptbench.zoo.catalogue import Member, shipped
 
 N_PROBLEMS = 128
-SAME_VALIDATION = 0.01
-"""How far the validation may be from the recorded one, relatively: the runs of trained optimizers
-magnify what is rounded in float32, and another machine or release rounds otherwise. It is less than
-the standard error of a mean over these problems. It does not tell two seeds apart, which can
-validate alike: that a file's weights are its own, their hash says."""
+"""Held-out problems."""
+
+VALIDATION_TOLERANCE = 0.01
+"""Relative tolerance of a validation against the recorded one. Runs of trained optimizers amplify
+the rounding of float32, which differs between machines and releases. The tolerance is less than the
+standard error of a mean over these problems. It does not tell two seeds apart; the hash does."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """One file, evaluated again.
+    """A checkpoint, evaluated again.
 
     Attributes:
-        member: which.
-        sha256: the hash of its weights, which has been found to be that of its bytes.
-        recorded: the validation meta-objective that the file names.
+        member: the checkpoint.
+        sha256: the hash of its weights, validated when it is read.
+        recorded: the validation meta-objective that the file records.
         validation: the same, computed now.
-        objective: the mean meta-objective on the held-out problems.
-        n_diverged: how many of these runs diverged.
+        objective: mean meta-objective on the held-out problems.
+        n_diverged: number of held-out problems on which it diverged.
         baseline: the best tuned baseline on these problems.
-        ratio: to that baseline, with a paired bootstrap interval, `low` to `high`.
+        ratio: ratio of mean meta-objectives to that baseline, with a paired bootstrap interval,
+            `low` to `high`.
     """
 
     member: Member
@@ -50,22 +53,22 @@ class Verification:
 
     @property
     def as_recorded(self) -> bool:
-        """Whether the file does what it says."""
-        return abs(self.validation - self.recorded) <= SAME_VALIDATION * self.recorded
+        """Whether the validation is the recorded one, within the tolerance."""
+        return abs(self.validation - self.recorded) <= VALIDATION_TOLERANCE * self.recorded
 
     @property
     def better(self) -> bool:
-        """Whether it beats the best tuned baseline, the whole interval below 1."""
+        """Whether the whole interval of the ratio to the best tuned baseline is below 1."""
         return self.ratio.high < 1
 
 
 def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterator[Verification]:
-    """Evaluate each on its validation problems and on the held-out ones, seed 0, in float32.
+    """Evaluate checkpoints on their validation problems and on held-out ones, seed 0, in float32.
 
     Args:
-        members: which.
-        tuned: the baselines.
-        using: the implementation that computes; None for the one that meta-trained each.
+        members: the checkpoints.
+        tuned: the tuned baselines.
+        using: name of the implementation that computes; None for the one that meta-trained each.
 
     Raises:
         WeightsError: a file is damaged.
@@ -74,23 +77,35 @@ def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterat
     baselines: dict[tuple[str, str], dict[str, Evaluation]] = {}
     for member in members:
         checkpoint = shipped(member.name)
-        one = get_implementation(using or member.implementation)
-        key = (one.name, member.task)
+        implementation = get_implementation(using or member.implementation)
+        key = (implementation.name, member.task)
         if key not in baselines:
             entries = tuned.of(get_task(member.task))
-            baselines[key] = {e.kind: _held_out(one, e.spec, member.task) for e in entries}
-        found = _held_out(one, checkpoint.optimizer, member.task)
-        best = min(baselines[key], key=lambda kind: float(np.mean(baselines[key][kind].objective)))
+            baselines[key] = {
+                entry.kind: _held_out(implementation, entry.spec, member.task) for entry in entries
+            }
+        evaluation = _held_out(implementation, checkpoint.optimizer, member.task)
+        best = _best_baseline(*key, baselines[key])
         yield Verification(
             member,
             checkpoint.sha256,
             float(checkpoint.meta_training["best_validation"]),
-            _validation(one, checkpoint),
-            float(np.mean(found.objective)),
-            found.n_diverged,
+            _validation(implementation, checkpoint),
+            float(np.mean(evaluation.objective)),
+            evaluation.n_diverged,
             best,
-            paired_ratio(found, baselines[key][best]),
+            paired_ratio(evaluation, baselines[key][best]),
         )
+
+
+def _best_baseline(implementation: str, task: str, baselines: Mapping[str, Evaluation]) -> str:
+    """The kind of the best tuned baseline."""
+    from pandas import DataFrame
+
+    means = {kind: float(np.mean(baseline.objective)) for kind, baseline in baselines.items()}
+    rows = DataFrame({"optimizer": means.keys(), "objective_mean": means.values()})
+    rows = rows.assign(implementation=implementation, task=task, role="tuned")
+    return str(best_baselines(rows)["optimizer"].item())
 
 
 def _held_out(implementation: Any, spec: Any, task_name: str) -> Evaluation:
@@ -101,11 +116,11 @@ def _held_out(implementation: Any, spec: Any, task_name: str) -> Evaluation:
 
 def _validation(implementation: Any, checkpoint: Checkpoint) -> float:
     config = MetaTraining.model_validate(recorded_configuration(checkpoint.meta_training))
-    found = evaluate(
+    evaluation = evaluate(
         implementation,
         checkpoint.optimizer,
         validation_batch(config),
         config.n_steps,
         config.dtype,
     )
-    return float(np.mean(found.objective))
+    return float(np.mean(evaluation.objective))

@@ -1,57 +1,67 @@
 """The page that shows two stores side by side: what changed first."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from loptbench.comparison.stores import Fact, StatusChange, StoreComparison
-from loptbench.comparison.views import Match, Side
-from loptbench.reports.page.cells import Cell, Value, table_of_cells
+from loptbench.comparison.store_view import StoreView
+from loptbench.comparison.stores import StoreComparison
 from loptbench.reports.page.elements import Bullets, Group, Item, Page, Section, Table
 from loptbench.reports.page.render import html
 from loptbench.reports.sections.two_stores_numbers import (
+    SIDES,
+    VERDICT,
     agreement_section,
     folded,
     mechanisms_section,
     objectives_section,
     or_prose,
     values_section,
-    verdict_heads,
-    verdict_value,
+    verdict_notes,
+    verdict_values,
 )
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 HASH_LENGTH, HASH_SHOWN = 40, 12
-"""From this length on a hexadecimal text is a hash, of which the first digits tell it apart."""
+"""From this length on a hexadecimal text is a hash, which its first digits identify."""
+
+TRIAL = ("trial", "implementation", "optimizer", "task", "seed", "dtype", "device")
+"""The columns that say what a trial is."""
 
 
-def render(found: StoreComparison) -> str:
+def render(comparison: StoreComparison) -> str:
     """The page of a comparison, as a string of HTML; the same stores give the same bytes."""
-    return html(page(found))
+    return html(page(comparison))
 
 
-def page(found: StoreComparison) -> Page:
+def page(comparison: StoreComparison) -> Page:
     """The page of a comparison."""
-    words = "; ".join(found.headline())
-    left_out = [f"{name}: {one}" for name, side in _sides(found) for one in side.left_out]
-    origins = [_provenance_section(found)]
+    words = "; ".join(comparison.headline())
+    left_out = [f"{name}: {one}" for name, side in _sides(comparison) for one in side.left_out]
+    origins = [_provenance_section(comparison)]
     if left_out:
         words += "; not everything could be compared, see what was left out"
         bullets = Bullets([Item(one) for one in left_out])
         origins.append(Section("left-out", "What was left out", [bullets], alarm=True))
     return Page(
         "Two stores compared",
-        f"{words[:1].upper()}{words[1:]}. A is {found.a.name}, B is {found.b.name}.",
+        f"{words[:1].upper()}{words[1:]}. A is {comparison.a.name}, B is {comparison.b.name}.",
         [
             Group(
                 "What changed",
-                [_verdicts_section(found), _statuses_section(found), _only_section(found)],
+                [
+                    _verdicts_section(comparison),
+                    _statuses_section(comparison),
+                    _only_section(comparison),
+                ],
             ),
             Group(
                 "Numbers",
                 [
-                    objectives_section(found.objectives),
-                    values_section(found.verdicts),
-                    mechanisms_section(found.mechanisms),
-                    agreement_section(found),
+                    objectives_section(comparison.objectives),
+                    values_section(comparison.verdicts_in_both),
+                    mechanisms_section(comparison.mechanisms),
+                    agreement_section(comparison),
                 ],
             ),
             Group("Where they come from", origins),
@@ -59,100 +69,111 @@ def page(found: StoreComparison) -> Page:
     )
 
 
-def _sides(found: StoreComparison) -> list[tuple[str, Side]]:
-    return [("A", found.a), ("B", found.b)]
+def _sides(comparison: StoreComparison) -> list[tuple[str, StoreView]]:
+    return [("A", comparison.a), ("B", comparison.b)]
 
 
-def _verdicts_section(found: StoreComparison) -> Section:
-    changed = table_of_cells(
+def _verdicts_section(comparison: StoreComparison) -> Section:
+    rows = comparison.verdicts_changed
+    outcomes = {f"outcome in {name}": list(rows[f"outcome_{side}"]) for side, name in SIDES}
+    reasons = {f"outcome in {name}": list(rows[f"reason_{side}"]) for side, name in SIDES}
+    changed = Table(
         "verdicts-changed",
         "Verdicts with another outcome, those over all seeds first; a value is the claim's "
         "statistic, with its 95 % interval over problems, or over seeds and problems.",
-        [
-            *("claim", "task", "subject", "outcome in A", "outcome in B"),
-            *("value in A", "95 % interval in A", "value in B", "95 % interval in B"),
-        ],
-        [
-            [*verdict_heads(one.match), _outcome(one.a), _outcome(one.b)]
-            + [cell for verdict in (one.a, one.b) for cell in verdict_value(verdict)]
-            for one in found.verdicts_changed
-        ],
+        rows[VERDICT].assign(**outcomes).join(verdict_values(rows)),
         3,
+        status=outcomes,
+        note=verdict_notes(rows) | reasons,
     )
-    none = f"No verdict changed: {len(found.verdicts)} are in both, each with the same outcome."
-    if not found.verdicts:
-        lacking = [name for name, side in _sides(found) if not side.verdicts]
+    n_in_both = len(comparison.verdicts_in_both)
+    none = f"No verdict changed: {n_in_both} are in both, each with the same outcome."
+    if not n_in_both:
+        lacking = [name for name, view in _sides(comparison) if not view.n_verdicts]
         none = "No verdict is in both."
         if lacking:
             none += f" There are none in {' and none in '.join(lacking)}: its run was not judged, "
             none += "or its verdicts.json cannot be read."
-    in_one = table_of_cells(
+    single = comparison.verdicts[comparison.verdicts["only_in"] != ""]
+    outcome = single["outcome_a"].fillna(single["outcome_b"])
+    in_one = Table(
         "verdicts-in-one",
         "Verdicts that one of the two stores has.",
-        ["claim", "task", "subject", "only in", "outcome"],
-        [
-            [
-                *verdict_heads(match),
-                side,
-                _outcome((found.a if side == "A" else found.b).verdicts[match]),
-            ]
-            for match, side in found.verdicts_in_one
-        ],
+        single[VERDICT].assign(**{"only in": single["only_in"], "outcome": outcome}),
         3,
+        status={"outcome": list(outcome)},
+        note=verdict_notes(single)
+        | {"outcome": list(single["reason_a"].fillna(single["reason_b"]))},
     )
     parts = or_prose(changed, none) + folded(in_one, "Verdicts that only one has")
     return Section("verdicts", "Verdicts that changed", parts)
 
 
-def _outcome(verdict: Mapping[str, Any]) -> Cell:
-    outcome = str(verdict["outcome"])
-    return Cell(outcome, status=outcome, note=str(verdict.get("reason") or ""))
-
-
-def _statuses_section(found: StoreComparison) -> Section:
-    trials = table_of_cells(
-        "trials-changed",
-        "Trials that ended otherwise, the worst in B first.",
-        [*Match._fields, "in A", "in B"],
-        [[*one.match, *_ended(one)] for one in found.trials],
-        len(Match._fields),
+def _statuses_section(comparison: StoreComparison) -> Section:
+    changes = comparison.trials_changed, comparison.checks_changed
+    trials = _changes(
+        "trials-changed", "Trials that ended otherwise, the worst in B first.", TRIAL, changes[0]
     )
-    of_check = Match._fields[1:]
-    checks = table_of_cells(
+    checks = _changes(
         "checks-changed",
         "Checks of conformance that ended otherwise, the worst in B first.",
-        ["check", *of_check, "in A", "in B"],
-        [[one.check, *one.match[1:], *_ended(one)] for one in found.checks],
-        1 + len(of_check),
+        ("check", *TRIAL[1:]),
+        changes[1],
     )
-    none = f"All of {found.n_in_both} trials in both ended as before."
-    if not found.n_in_both:
+    n_in_both = len(comparison.trials_in_both)
+    none = f"All of {n_in_both} trials in both ended as before."
+    if not n_in_both:
         none = "No trial is in both."
-    changes = [*found.trials, *found.checks]
-    worse = any(one.b.status in ("failed", "diverged") for one in changes)
+    worse = any(rows["status_b"].isin(["failed", "diverged"]).any() for rows in changes)
     parts = or_prose(trials, none)
     parts += [] if checks.is_empty else [checks]
-    return Section("statuses", "Trials and checks that ended otherwise", parts, alarm=worse)
+    return Section("statuses", "Trials and checks that ended otherwise", parts, alarm=bool(worse))
 
 
-def _ended(one: StatusChange) -> list[Value | Cell]:
-    return [Cell(end.status, status=end.status, note=end.message) for end in (one.a, one.b)]
+def _changes(anchor: str, caption: str, heads: tuple[str, ...], rows: "DataFrame") -> Table:
+    """A table of what ended otherwise."""
+    status = {f"in {name}": list(rows[f"status_{side}"]) for side, name in SIDES}
+    return Table(
+        anchor,
+        caption,
+        _labelled(rows, heads).assign(**status),
+        len(heads),
+        status=status,
+        note={f"in {name}": list(rows[f"message_{side}"]) for side, name in SIDES},
+    )
 
 
-def _only_section(found: StoreComparison) -> Section:
-    only = table_of_cells(
+def _labelled(rows: "DataFrame", heads: tuple[str, ...]) -> "DataFrame":
+    """The columns that say what a trial is, the optimizer with its role."""
+    return rows.assign(optimizer=rows["label"])[list(heads)]
+
+
+def _only_section(comparison: StoreComparison) -> Section:
+    rows = comparison.only
+    there = {
+        f"in {name}": ["there" if only_in == name else "missing" for only_in in rows["only_in"]]
+        for _, name in SIDES
+    }
+    only = Table(
         "only-in-one",
         "Implementations, checkpoints, tasks and checks that one of the two stores has.",
-        ["kind", "name", "in A", "in B"],
-        [[one.kind, one.name, *_presence(one.side, one.note)] for one in found.only],
+        rows[["kind", "name"]].assign(**there),
         2,
+        status={name: ["missing" if t == "missing" else "" for t in there[name]] for name in there},
+        note={
+            name: [
+                note if text == "missing" else ""
+                for note, text in zip(rows["note"], texts, strict=True)
+            ]
+            for name, texts in there.items()
+        },
     )
-    trials = table_of_cells(
+    single = comparison.trials[comparison.trials["only_in"] != ""]
+    trials = Table(
         "trials-in-one",
         "Trials that one of the two stores was to run.",
-        [*Match._fields, "only in"],
-        [[*match, side] for match, side in found.trials_in_one],
-        len(Match._fields),
+        _labelled(single, TRIAL).assign(**{"only in": single["only_in"]}),
+        len(TRIAL),
     )
     none = "Both have the same implementations, checkpoints, tasks and checks"
     none += ", but not the same trials." if not trials.is_empty else ", and the same trials."
@@ -160,34 +181,32 @@ def _only_section(found: StoreComparison) -> Section:
     return Section("only", "What only one of the two has", parts)
 
 
-def _presence(side: str, note: str) -> list[Value | Cell]:
-    missing = Cell("missing", status="missing", note=note)
-    return ["there", missing] if side == "A" else [missing, "there"]
-
-
-def _provenance_section(found: StoreComparison) -> Section:
-    def table(anchor: str, caption: str, facts: Sequence[Fact]) -> Table:
-        rows: list[list[Value | Cell]] = [[one.name, _fact(one.a), _fact(one.b)] for one in facts]
-        return table_of_cells(anchor, caption, ["fact", "in A", "in B"], rows)
+def _provenance_section(comparison: StoreComparison) -> Section:
+    def table(anchor: str, caption: str, facts: "DataFrame") -> Table:
+        texts = {f"in {name}": list(map(_values_text, facts[side])) for side, name in SIDES}
+        status = {f"in {name}": list(map(_values_status, facts[side])) for side, name in SIDES}
+        return Table(anchor, caption, facts[["fact"]].assign(**texts), status=status)
 
     changed = table(
         "provenance-differs",
         "Facts that differ: code, versions and machine of all records; weights, hyperparameters "
         "and definitions of the trials that are in both. “Mixed” (≠) is where the records of one "
         "store differ among themselves.",
-        found.facts_changed,
+        comparison.facts_changed,
     )
-    same = [one for one in found.facts if one.a == one.b]
+    same = comparison.facts[comparison.facts["a"] == comparison.facts["b"]]
     equal = table("provenance-same", "Facts that are the same in both.", same)
-    none = f"None of {len(same)} facts differs." if same else "There are no records."
+    none = f"None of {len(same)} facts differs." if len(same) else "There are no records."
     parts = or_prose(changed, none) + folded(equal, "Facts that are the same")
     return Section("provenance", "Provenance", parts)
 
 
-def _fact(values: Sequence[str]) -> Cell:
-    if not values:
-        return Cell("none", status="missing")
-    return Cell(", ".join(map(_short, values)), status="mixed" if len(values) > 1 else "")
+def _values_text(values: tuple[str, ...]) -> str:
+    return ", ".join(map(_short, values)) or "none"
+
+
+def _values_status(values: tuple[str, ...]) -> str:
+    return "missing" if not values else "mixed" if len(values) > 1 else ""
 
 
 def _short(value: str) -> str:

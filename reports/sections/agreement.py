@@ -55,7 +55,7 @@ def _cell(checks: "pd.DataFrame") -> tuple[str, str, str]:
     known = not math.isnan(ratio)
     if n_failed:
         first = checks[checks.status == FAILED].iloc[0]
-        note = f"{n_failed} of {len(checks)} checks fail, first {first.check}, {first.dtype}"
+        note = f"{n_failed} of {len(checks)} checks fail, first {first.check}, {first['dtype']}"
         return number_text(ratio) if known else FAILED, FAILED, note
     if n_missing:
         return number_text(ratio) if known else NOT_RUN, NOT_RUN, f"{n_missing} not run"

@@ -1,52 +1,21 @@
 """The numbers of two stores side by side, as sections of a page."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import claims
-from loptbench.comparison.numbers import Mean, MechanismNumber, Objective
-from loptbench.comparison.stores import StoreComparison, VerdictPair
-from loptbench.comparison.views import NOT_RUN, Match, Side, VerdictMatch, number
-from loptbench.protocol import Level
-from loptbench.reports.page.cells import Cell, Value, table_of_cells
+from loptbench.comparison.stores import StoreComparison
 from loptbench.reports.page.elements import Folded, Part, Prose, Section, Table
 from loptbench.reports.page.numbers import interval_text
-from loptbench.reports.sections.agreement import (
-    CHECK_COLUMNS,
-    FAILED,
-    PLACE,
-    agreement_cells,
-    level_text,
-)
+from loptbench.reports.sections.agreement import PLACE, agreement_cells, level_text
 from loptbench.results.schema.verdicts import Scope
 
-
-@dataclasses.dataclass(frozen=True)
-class CheckRow:
-    """How one check of one implementation ended."""
-
-    implementation: str
-    level: int
-    task: str
-    optimizer: str
-    dtype: str
-    check: str
-    status: str
-    ratio: float | None = None
-    message: str = ""
-
-
-def frame_of_checks(rows: Sequence[CheckRow]) -> Any:
-    """The checks as a data frame."""
-    import pandas as pd
-
-    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=CHECK_COLUMNS)
-    return frame.assign(ratio=frame.ratio.astype(float))
-
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 MISSING_CELL = {"text": "–", "status": "empty", "note": ""}
-Row = Sequence[Value | Cell]
+SIDES = (("a", "A"), ("b", "B"))
+VERDICT = ["claim", "task", "subject"]
+"""The columns that say what a verdict is on."""
 
 
 def or_prose(table: Table, none: str) -> list[Part]:
@@ -59,172 +28,190 @@ def folded(table: Table, summary: str) -> list[Part]:
     return [] if table.is_empty else [Folded(f"{summary} ({len(table.frame)})", [table])]
 
 
-def verdict_heads(match: VerdictMatch) -> list[Value | Cell]:
-    """The cells that say what a verdict is on: claim, task, subject."""
+def marked(is_marked: "Series", status: str) -> list[str]:
+    """A status for the rows that are marked, none for the others."""
+    return [status if mark else "" for mark in is_marked]
+
+
+def verdict_notes(verdicts: "DataFrame") -> dict[str, list[str]]:
+    """Small print on verdicts: the claims in words, and the scopes."""
     known = {claim.name: f"{claim.title}: {claim.threshold}" for claim in claims()}
-    claim = Cell(match.claim, note=known.get(match.claim, "unknown to this loptbench"))
-    return [claim, match.task, Cell(match.subject, note=match.scope)]
+    unknown = "unknown to this loptbench"
+    return {
+        "claim": [known.get(name, unknown) for name in verdicts["claim"]],
+        "subject": list(verdicts["scope"]),
+    }
 
 
-def verdict_value(verdict: Mapping[str, Any]) -> list[Value | Cell]:
-    """The cells of a verdict's value and its interval."""
-    ends = number(verdict.get("low")), number(verdict.get("high"))
-    return [Cell(number(verdict.get("value"))), interval_text(*ends)]
+def verdict_values(verdicts: "DataFrame") -> "DataFrame":
+    """Two columns for each store: the value of each verdict, and its interval in words."""
+    columns = {}
+    for side, name in SIDES:
+        low, high = verdicts[f"low_{side}"], verdicts[f"high_{side}"]
+        columns[f"value in {name}"] = verdicts[f"value_{side}"]
+        columns[f"95 % interval in {name}"] = list(map(interval_text, low, high))
+    return verdicts[[]].assign(**columns)
 
 
-def objectives_section(objectives: Sequence[Objective]) -> Section:
+def objectives_section(objectives: "DataFrame") -> Section:
     """Meta-objectives in both, ratios with their intervals first, what is identical folded."""
-    same = [one for one in objectives if one.identical]
-    table = table_of_cells(
+    rows, same = objectives[~objectives["identical"]], objectives[objectives["identical"]]
+    excludes_1 = (rows["low"] > 1) | (rows["high"] < 1)
+    intervals = [interval_text(*ends) for ends in rows[["low", "high"]].itertuples(index=False)]
+    table = Table(
         "meta-objectives",
         "Mean meta-objective in A and in B of what both evaluated, and B's over A's: below 1, it "
         "is lower in B. The interval is the paired 95 % bootstrap interval over problems, where "
         "both evaluated the same ones. Those that differ most stand first; a ratio is marked (→) "
         "where its interval does not hold 1 and four digits show it.",
-        [
-            *("implementation", "optimizer", "task", "mean in A", "mean in B"),
-            *("ratio B / A", "95 % interval", "diverged in A", "diverged in B"),
-        ],
-        [_objective_row(one) for one in objectives if not one.identical],
+        rows[[]].assign(
+            **{
+                "implementation": rows["implementation"],
+                "optimizer": rows["label"],
+                "task": rows["task"],
+                "mean in A": rows["mean_a"],
+                "mean in B": rows["mean_b"],
+                "ratio B / A": rows["ratio"],
+                "95 % interval": intervals,
+                "diverged in A": _diverged(rows, "a"),
+                "diverged in B": _diverged(rows, "b"),
+            }
+        ),
         3,
+        status={
+            "ratio B / A": marked(excludes_1 & rows["differs"], "changed"),
+            "diverged in A": marked(rows["n_diverged_a"] > 0, "diverged"),
+            "diverged in B": marked(rows["n_diverged_b"] > 0, "diverged"),
+        },
+        note={
+            "optimizer": list(rows["note"]),
+            "95 % interval": [f"no paired interval: {why}" if why else "" for why in rows["why"]],
+        },
     )
-    identical = table_of_cells(
+    identical = Table(
         "meta-objectives-identical",
         "Meta-objectives that are the same number on every problem in both.",
-        ["implementation", "optimizer", "task", "mean", "diverged"],
-        [[*_objective_heads(one), one.a.value, _diverged(one.a)] for one in same],
+        same[[]].assign(
+            implementation=same["implementation"],
+            optimizer=same["label"],
+            task=same["task"],
+            mean=same["mean_a"],
+            diverged=_diverged(same, "a"),
+        ),
         3,
+        status={"diverged": marked(same["n_diverged_a"] > 0, "diverged")},
+        note={"optimizer": list(same["note"])},
     )
     none = "Nothing was evaluated in both."
-    if same:
+    if len(same):
         none = f"All {len(same)} meta-objectives in both are the same number on every problem."
     parts = or_prose(table, none) + folded(identical, "Meta-objectives that are identical")
     return Section("objectives", "Meta-objectives", parts)
 
 
-def _objective_heads(one: Objective) -> list[Value | Cell]:
-    return [one.match.implementation, Cell(one.match.optimizer, note=one.note), one.match.task]
-
-
-def _objective_row(one: Objective) -> Row:
-    excludes_1 = one.low is not None and one.high is not None and not one.low <= 1 <= one.high
-    said = interval_text(one.low, one.high)
-    return [
-        *_objective_heads(one),
-        one.a.value,
-        one.b.value,
-        Cell(one.ratio, status="changed" if excludes_1 and one.differs else ""),
-        Cell(said, note=f"no paired interval: {one.why}" if one.why else ""),
-        _diverged(one.a),
-        _diverged(one.b),
-    ]
-
-
-def _diverged(mean: Mean) -> Cell:
+def _diverged(rows: "DataFrame", side: str) -> list[str]:
     """How many runs diverged, and of how many."""
-    text = f"{mean.n_diverged} of {mean.n_problems}"
-    return Cell(mean.n_diverged, text, status="diverged" if mean.n_diverged else "")
+    counts = rows[[f"n_diverged_{side}", f"n_problems_{side}"]].itertuples(index=False)
+    return [f"{n_diverged} of {n_problems}" for n_diverged, n_problems in counts]
 
 
-def values_section(verdicts: Sequence[VerdictPair]) -> Section:
+def values_section(verdicts: "DataFrame") -> Section:
     """The numbers of verdicts in both, over seeds first, of single checkpoints folded."""
 
-    def table(anchor: str, caption: str, rows: Sequence[VerdictPair]) -> Table:
-        return table_of_cells(
+    def table(anchor: str, caption: str, rows: "DataFrame") -> Table:
+        rows = rows.sort_values("differs", ascending=False, kind="stable")
+        frame = rows[VERDICT].join(verdict_values(rows))
+        return Table(
             anchor,
             caption,
-            [
-                *("claim", "task", "subject", "value in A", "95 % interval in A"),
-                *("value in B", "95 % interval in B", "difference B − A"),
-            ],
-            [
-                [
-                    *verdict_heads(one.match),
-                    *verdict_value(one.a),
-                    *verdict_value(one.b),
-                    Cell(one.difference, status="changed" if one.differs else ""),
-                ]
-                for one in sorted(rows, key=lambda one: not one.differs)
-            ],
+            frame.assign(**{"difference B − A": rows["difference"]}),
             3,
+            status={"difference B − A": marked(rows["differs"], "changed")},
+            note=verdict_notes(rows),
         )
 
-    over_seeds = [one for one in verdicts if one.match.scope != Scope.CHECKPOINT]
-    of_one = [one for one in verdicts if one.match.scope == Scope.CHECKPOINT]
+    is_of_checkpoint = verdicts["scope"] == Scope.CHECKPOINT
+    over_seeds = verdicts[~is_of_checkpoint]
     changed = table(
         "verdict-values",
         "What verdicts over meta-training seeds rest on, where it differs: the mean of the claim's "
         "statistic over seeds and its 95 % interval over seeds and problems.",
-        [one for one in over_seeds if one.differs],
+        over_seeds[over_seeds["differs"]],
     )
     same = table(
         "verdict-values-same",
         "What verdicts over meta-training seeds rest on, where it is the same to four digits.",
-        [one for one in over_seeds if not one.differs],
+        over_seeds[~over_seeds["differs"]],
     )
     each = table(
         "verdict-values-of-checkpoints",
         "What verdicts on one checkpoint rest on: the claim's statistic and its 95 % interval over "
         "problems, those that differ first.",
-        of_one,
+        verdicts[is_of_checkpoint],
     )
     none = "No verdict over meta-training seeds is in both."
-    if over_seeds:
+    if len(over_seeds):
         none = f"None of {len(over_seeds)} values over meta-training seeds differs."
     parts = or_prose(changed, none) + folded(same, "Values over seeds that are the same")
     parts += folded(each, "Values of single checkpoints")
     return Section("verdict-numbers", "Values that verdicts rest on", parts)
 
 
-def mechanisms_section(numbers: Sequence[MechanismNumber]) -> Section:
+def mechanisms_section(numbers: "DataFrame") -> Section:
     """The numbers of the mechanisms that differ, the others folded."""
 
-    def table(anchor: str, caption: str, differs: bool) -> Table:
-        return table_of_cells(
+    def table(anchor: str, caption: str, rows: "DataFrame", status: str) -> Table:
+        seeds = [
+            f"problems of seed {seed}" if seed_a != seed_b else ""
+            for seed, seed_a, seed_b in rows[["seed", "seed_a", "seed_b"]].itertuples(index=False)
+        ]
+        return Table(
             anchor,
             caption,
-            [
-                *("implementation", "optimizer", "task", "probe", "number"),
-                *("in A", "in B", "difference B − A"),
-            ],
-            [
-                [
-                    one.match.implementation,
-                    Cell(one.match.optimizer, note=_two_seeds(one.match)),
-                    one.match.task,
-                    one.probe,
-                    one.name,
-                    Cell(one.a, note=one.why_a),
-                    Cell(one.b, note=one.why_b),
-                    Cell(one.difference, status="changed" if differs else ""),
-                ]
-                for one in numbers
-                if one.differs == differs
-            ],
+            rows[[]].assign(
+                **{
+                    "implementation": rows["implementation"],
+                    "optimizer": rows["label"],
+                    "task": rows["task"],
+                    "probe": rows["probe"],
+                    "number": rows["words"],
+                    "in A": rows["value_a"],
+                    "in B": rows["value_b"],
+                    "difference B − A": rows["difference"],
+                }
+            ),
             5,
+            status={"difference B − A": [status] * len(rows)},
+            note={
+                "optimizer": seeds,
+                "in A": list(rows["reason_a"]),
+                "in B": list(rows["reason_b"]),
+            },
         )
 
     changed = table(
         "mechanisms-changed",
         "Numbers of the mechanisms that differ by what four digits can show, the largest relative "
         "difference first. They have no interval: of one checkpoint they are known.",
-        True,
+        numbers[numbers["differs"]],
+        "changed",
     )
-    same = table("mechanisms-same", "Numbers of the mechanisms that are the same.", False)
+    same = table(
+        "mechanisms-same",
+        "Numbers of the mechanisms that are the same.",
+        numbers[~numbers["differs"]],
+        "",
+    )
     none = "No mechanism was measured in both."
-    if numbers:
+    if len(numbers):
         none = f"None of {len(numbers)} numbers differs by what four digits can show."
     parts = or_prose(changed, none) + folded(same, "Numbers of mechanisms that are the same")
     return Section("mechanism-numbers", "Mechanisms", parts)
 
 
-def _two_seeds(match: Match) -> str:
-    return f"problems of seed {match.seed}" if " in A" in match.seed else ""
-
-
-def agreement_section(found: StoreComparison) -> Section:
+def agreement_section(comparison: StoreComparison) -> Section:
     """The worst error over its bound by implementation, level and task, in both."""
-    cells = [agreement_cells(frame_of_checks(_check_rows(side))) for side in (found.a, found.b)]
+    cells = [agreement_cells(view.frame("checks")) for view in (comparison.a, comparison.b)]
     both = cells[0].join(cells[1], how="outer", lsuffix=" in A", rsuffix=" in B")
     measured = [set(side.index.droplevel("level")) for side in cells]
     both = both[both.index.droplevel("level").isin(measured[0] & measured[1])]
@@ -245,28 +232,3 @@ def agreement_section(found: StoreComparison) -> Section:
     )
     none = "No implementation was compared with the reference in both on one task."
     return Section("agreement", "Agreement with the reference", or_prose(table, none))
-
-
-def _check_rows(side: Side) -> list[CheckRow]:
-    """The checks; a trial without any is one that failed or was not run, at every level."""
-    checks = side.checks()
-    rows = [
-        CheckRow(
-            *(match.implementation, one.level, match.task, match.optimizer, match.dtype),
-            *(name, one.status, one.ratio, one.message),
-        )
-        for (match, name), one in checks.items()
-    ]
-    told = {match for match, _ in checks}
-    for match in side.planned:
-        if match.trial == "conformance" and match not in told:
-            record = side.records.get(match)
-            status, message = (NOT_RUN, "") if record is None else (FAILED, record.message)
-            rows += [
-                CheckRow(
-                    *(match.implementation, int(level), match.task, match.optimizer, match.dtype),
-                    *("the whole trial", status, None, message),
-                )
-                for level in Level
-            ]
-    return rows

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from loptbench.protocol import Level
 from loptbench.results.frames.columns import (
     OPTIMIZER,
     RECORD,
@@ -16,35 +17,54 @@ from loptbench.results.frames.columns import (
     number,
 )
 from loptbench.results.frames.contents import Contents, optimizer_columns
-from loptbench.results.schema.conformance import ComparisonResult
+from loptbench.results.schema.conformance import ComparisonResult, ConformanceResult
+from loptbench.results.schema.keys import TrialKey, TrialKind
 from loptbench.results.schema.records import Record
+
+WHOLE_TRIAL = "all"
+"""Stands for every check of a trial that ended without a result, or has not been run."""
 
 CHECKED = {
     **OPTIMIZER,
     "device": Column("the device of the computation"),
-    "check": Column("the check; 'mechanisms' for the agreement of probes with the oracle"),
+    "check": Column(
+        f"the check; 'mechanisms' for the agreement of probes with the oracle; '{WHOLE_TRIAL}' for "
+        "a trial without a result"
+    ),
 }
 
 
-def _columns(record: Record, check: str) -> dict[str, Any]:
-    return {**optimizer_columns(record.key), "device": record.key.device, "check": check}
+def _columns(key: TrialKey, check: str) -> dict[str, Any]:
+    return {**optimizer_columns(key), "device": key.device, "check": check}
 
 
 def _checks(contents: Contents) -> Iterator[Block]:
-    for record, result in contents.conformance():
-        for check in result.checks:
+    for key, record in contents.trials():
+        result = record.result if record else None
+        if isinstance(result, ConformanceResult):
+            for check in result.checks:
+                has_ratio = check.comparisons or check.ratio < math.inf
+                yield {
+                    **_columns(key, check.check),
+                    "level": int(check.level),
+                    "status": str(check.status),
+                    "ratio": check.ratio if has_ratio else math.nan,
+                    "message": check.message,
+                    "record": key.name,
+                }
+        elif key.trial is TrialKind.CONFORMANCE:
             yield {
-                **_columns(record, check.check),
-                "level": check.level,
-                "status": str(check.status),
-                "ratio": check.ratio if check.comparisons or check.ratio < math.inf else math.nan,
-                "message": check.message,
-                "record": record.name,
+                **_columns(key, WHOLE_TRIAL),
+                "level": [int(level) for level in Level],
+                "status": "failed" if record else "not run",
+                "ratio": math.nan,
+                "message": record.message if record else "no record",
+                "record": key.name,
             }
 
 
 CHECKS = Frame(
-    "one check of one conformance trial",
+    "one check of one conformance trial, or one level of a trial without a result",
     {
         **CHECKED,
         "level": count("the level of the check"),
@@ -74,7 +94,7 @@ NUMBERS = ("quantity", "error", "bound", "ratio", "deviation")
 def _comparisons(contents: Contents) -> Iterator[Block]:
     for record, check, comparison in _compared(contents):
         numbers = {name: getattr(comparison, name) for name in NUMBERS}
-        yield {**_columns(record, check), **numbers, "record": record.name}
+        yield {**_columns(record.key, check), **numbers, "record": record.name}
 
 
 COMPARISONS = Frame(
@@ -96,7 +116,7 @@ def _check_steps(contents: Contents) -> Iterator[Block]:
     for record, check, comparison in _compared(contents):
         if comparison.error_by_step is not None:
             yield {
-                **_columns(record, check),
+                **_columns(record.key, check),
                 "quantity": comparison.quantity,
                 "step": np.arange(len(comparison.error_by_step)),
                 "error": comparison.error_by_step,

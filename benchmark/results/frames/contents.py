@@ -71,6 +71,12 @@ class Contents:
             problems,
         )
 
+    def trials(self) -> Iterator[tuple[TrialKey, Record | None]]:
+        """The trials of the plan, with their records if they have one; all records without one."""
+        by_name = {record.name: record for record in self.records}
+        for key in self.plan.trials if self.plan else [record.key for record in self.records]:
+            yield key, by_name.get(key.name)
+
     def conformance(self) -> Iterator[tuple[Record, ConformanceResult]]:
         """The conformance trials that have a result."""
         for record in self.records:

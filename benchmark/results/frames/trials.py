@@ -21,13 +21,10 @@ NOT_RUN = "not run"
 
 
 def _trials(contents: Contents) -> Iterator[Block]:
-    by_name = {record.name: record for record in contents.records}
-    if contents.plan is None:
-        yield from (_trial(record.key, record, False) for record in contents.records)
-    else:
-        for key in contents.plan.trials:
-            yield _trial(key, by_name.get(key.name), True)
-    yield from (_trial(record.key, record, False) for record in contents.others)
+    for key, record in contents.trials():
+        yield _trial(key, record, contents.plan is not None)
+    for record in contents.others:
+        yield _trial(record.key, record, False)
 
 
 def _trial(key: TrialKey, record: Record | None, planned: bool) -> Block:
@@ -89,27 +86,35 @@ IDENTITY = {"trial", "implementation", "optimizer", "task", "dtype", "seed", "de
 def _provenance(contents: Contents) -> Iterator[Block]:
     for record in contents.records:
         provenance = record.provenance.model_dump(mode="json", exclude={"seconds"})
-        facts = {"code": record.key.code, **provenance}
+        facts = {(name, ""): value for name, value in provenance.items()}
+        facts["code", ""] = record.key.code
         for name, value in record.key.model_dump(mode="json", exclude=IDENTITY).items():
-            if name == "versions":
-                facts |= {f"version of {package}": version for package, version in value.items()}
-            elif name == "baselines":
-                facts |= {f"hyperparameters of {kind}": digest for kind, digest in value.items()}
+            if name in PLURALS:
+                facts |= {(PLURALS[name], of): item for of, item in value.items()}
             else:
-                facts[name] = value
+                facts[name, ""] = value
         texts = {
-            name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-            for name, value in facts.items()
+            fact: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            for fact, value in facts.items()
             if value is not None
         }
-        yield {"record": record.name, "fact": list(texts), "value": list(texts.values())}
+        yield {
+            "record": record.name,
+            "fact": [name for name, _ in texts],
+            "of": [of for _, of in texts],
+            "value": list(texts.values()),
+        }
 
+
+PLURALS = {"versions": "version", "baselines": "hyperparameters"}
+"""The parts of a key that hold a fact about each of several things."""
 
 PROVENANCE = Frame(
     "one fact that decides or explains a record",
     {
         **RECORD,
-        "fact": Column("its name, such as code, commit, weights or 'version of numpy'"),
+        "fact": Column("its name, such as code, commit, weights, version or hyperparameters"),
+        "of": Column("the distribution of a version, the baseline of hyperparameters; else empty"),
         "value": Column("its value: text, or JSON"),
     },
     _provenance,

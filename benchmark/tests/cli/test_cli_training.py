@@ -4,11 +4,13 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from loptbench.storage.weights import load_checkpoint
+from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
 from loptbench.tests.fixture_types import Command
 from loptbench.timing.outer_steps import outer_steps, peak_memory_of
@@ -85,6 +87,15 @@ def test_perf_of_what_has_no_sweeps_is_refused(command: Command) -> None:
 
 
 @pytest.mark.harness
+def test_perf_of_the_start(command: Command) -> None:
+    code, out, err = command("perf", "start", "--repeats", "1", "--json")
+    assert code == 0, err
+    rows = json.loads(out)["start"]
+    assert [row["command"] for row in rows] == ["--help", "list", "info"]
+    assert all(row["ratio"] == row["seconds"] / row["reference_seconds"] > 0 for row in rows)
+
+
+@pytest.mark.harness
 def test_perf_of_fixed_points(command: Command) -> None:
     code, out, err = command("perf", "fixed-points", "--units", "2", "--json")
     assert code == 0, err
@@ -150,19 +161,32 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
     pytest.importorskip("torch")
     arguments = ["reproduce", "--from-scratch", "--implementation", "torch"]
     arguments += ["--task", "rosenbrock", "--outer-steps", "1", "--draws", "30"]
-    told: list[list[Trial]] = []
+    planned: list[list[Trial]] = []
+
+    def plan_only(
+        store: Path,
+        implementations: Any,
+        checkpoints: Any,
+        tuned: Any,
+        tasks: Any,
+        cross_checked: Any,
+        seed: int,
+        jobs: int,
+    ) -> None:
+        planned.append(plan(implementations, checkpoints, tuned, seed, tasks, cross_checked))
+
     with pytest.MonkeyPatch.context() as patch:
-        measure = "loptbench.cli.reproduce.measure"
-        patch.setattr(measure, lambda trials, *_: told.append(trials))
+        patch.setattr("loptbench.study.reproduce.measure", plan_only)
+        patch.setattr("loptbench.cli.reproduce.summarize", lambda *_: None)
         for _ in range(2):
             code, _, err = command(*arguments)
             assert code == 0, err
     made = Path("loptbench-reproduction")
     assert (made / "rosenbrock-quick-torch-0.safetensors").exists()
     assert (made / "tuned.json").exists()
-    first, again = ([trial.key for trial in trials] for trials in told)
+    first, again = ([trial.key for trial in trials] for trials in planned)
     assert first == again
-    assert any(key["optimizer"] == "checkpoint rosenbrock-quick-torch-0" for key in first)
+    assert any(key.optimizer.name == "rosenbrock-quick-torch-0" for key in first)
     code, _, err = command(*arguments, "--outer-steps", "2")
     assert code == 2
     assert "was meta-trained with other settings; name another --folder, or move it" in err

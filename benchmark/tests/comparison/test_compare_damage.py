@@ -33,7 +33,7 @@ def test_of_older_versions_the_plan_says_which_is_meant(make: Make) -> None:
     assert "1 records belong to no trial of the store's last run" in page_of(found).text
     unplanned = make("c", [old, new], planned=False)
     found = compare(unplanned, make("d", [new]))
-    assert not found.objectives
+    assert found.objectives.empty
     assert "2 records are of evaluation of checkpoint" in page_of(found).text
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from loptbench.conformance import CHECKS, Status, check_all
+from loptbench.conformance import CHECKS, CheckStatus, check_all
 from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.optimizers import KINDS
 from loptbench.tasks import TASKS
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.harness
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_rejects(fault: type[Reference]) -> None:
     check, message = FAULTS[fault]
-    first = next(o for o in check_all(fault()) if o.status is Status.FAILED)
+    first = next(o for o in check_all(fault()) if o.status is CheckStatus.FAILED)
     assert first.check.name == check
     assert re.search(message, first.message), first.message
 
@@ -24,7 +24,7 @@ def test_rejects(fault: type[Reference]) -> None:
 @pytest.mark.slow
 def test_accepts_what_has_no_fault() -> None:
     outcomes = list(check_all(Faultless()))
-    assert {outcome.status for outcome in outcomes} == {Status.PASSED}
+    assert {outcome.status for outcome in outcomes} == {CheckStatus.PASSED}
     assert {outcome.subject.case.task.name for outcome in outcomes} == set(TASKS)
     assert {outcome.subject.spec.kind for outcome in outcomes} == set(KINDS)
     assert len({outcome.check.name for outcome in outcomes}) == len(CHECKS)
@@ -32,7 +32,7 @@ def test_accepts_what_has_no_fault() -> None:
 
 def test_the_message_names_place_values_bound_and_subject() -> None:
     fault = next(iter(FAULTS))
-    first = next(o for o in check_all(fault()) if o.status is Status.FAILED)
+    first = next(o for o in check_all(fault()) if o.status is CheckStatus.FAILED)
     assert re.fullmatch(
         r"component \d+, unit \d+: state = \S+, but should be \S+ ± \S+ "
         r"\[reference against reference, random gru, quadratic, evaluate, seed 7, float64\]",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loptbench.conformance import Status, check_all
+from loptbench.conformance import CheckStatus, check_all
 from loptbench.discovery import get_implementation, import_object
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru
 from loptbench.tasks import get_task
@@ -49,7 +49,7 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
         def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
             return Cell(spec) if spec.kind == "gru" else super().optimizer(spec, dtype, device)
 
-    first = next(o for o in check_all(Library()) if o.status is Status.FAILED)
+    first = next(o for o in check_all(Library()) if o.status is CheckStatus.FAILED)
     assert first.check.name == "one-step"
     assert "state = " in first.message
     # On shipped weights the two conventions differ by much more than rounding.

@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.comparison.numbers import Objective
 from loptbench.comparison.stores import StoreComparison
-from loptbench.results.schema.conformance import CheckResult, CheckStatus, ConformanceResult
+from loptbench.results.schema.conformance import (
+    CheckResult,
+    CheckStatus,
+    ComparisonResult,
+    ConformanceResult,
+)
 from loptbench.results.schema.evaluation import (
     BaselineEvaluation,
     BaselinesResult,
@@ -58,7 +62,7 @@ def record(
     **key: Any,
 ) -> Record:
     """A record of a trial; fields in `key` replace or extend its usual key."""
-    usual = {
+    usual: dict[str, Any] = {
         "trial": trial,
         "implementation": "jax",
         "source": "package.module:Implementation",
@@ -140,7 +144,15 @@ def conformance(status: str = "passed", ratio: float | None = 0.25, **key: Any) 
             status=CheckStatus(status),
             ratio=np.inf if ratio is None else ratio,
             message="A is off",
-            comparisons=(),
+            comparisons=(
+                ComparisonResult(
+                    quantity="A",
+                    ratio=np.inf if ratio is None else ratio,
+                    error=1.0,
+                    bound=1.0,
+                    deviation="",
+                ),
+            ),
         ),
     )
     optimizer = OptimizerId(role=Role.CASE, name="adam")
@@ -166,7 +178,7 @@ def update_function(where: str, half_saturation: list[float]) -> UpdateFunctionR
 
 def mechanisms(index: float = 0.875, **probes: Any) -> Record:
     """A mechanisms trial; probes may be replaced, or their reasons given as text."""
-    measured = {
+    measured: dict[str, Any] = {
         "convergence_point": ConvergencePointResult(
             residual=0.0,
             spectral_radius=0.9,
@@ -237,7 +249,7 @@ def schedule(peak_step: int) -> ScheduleResult:
 
 def verdict(outcome: str = "reproduced", **values: Any) -> Verdict:
     """A verdict on the seeds of a preset, unless told otherwise."""
-    usual = {
+    usual: dict[str, Any] = {
         "claim": "momentum",
         "task": "quadratic",
         "scope": Scope.ALL_SEEDS,
@@ -265,9 +277,9 @@ def everything() -> list[Record]:
     return [evaluation(), baselines(), conformance(), mechanisms()]
 
 
-def objective(found: StoreComparison) -> Objective:
-    """The only comparison of meta-objectives."""
-    (one,) = found.objectives
+def objective(found: StoreComparison) -> Any:
+    """The only comparison of meta-objectives: a row of the frame."""
+    (one,) = found.objectives.itertuples()
     return one
 
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="the report extra is not installed")
 pytest.importorskip("jinja2", reason="the report extra is not installed")
 
-from loptbench.comparison.views import read
+from loptbench.comparison.store_view import read
 from loptbench.protocol import Level
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render

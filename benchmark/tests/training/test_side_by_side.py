@@ -12,7 +12,7 @@ from loptbench.storage.weights import save_checkpoint
 from loptbench.tests.conformance.planted_base import SideBySide
 from loptbench.tests.training.test_meta_training import CONFIG
 from loptbench.training.loop import (
-    MOST_SKIPPED_IN_A_ROW,
+    MAX_CONSECUTIVE_SKIPPED,
     meta_train,
     meta_train_side_by_side,
     require_meta_training,
@@ -47,12 +47,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, bytes]:
 
 def test_each_is_what_it_is_alone(tmp_path: Path) -> None:
     together = meta_train_side_by_side(SideBySide(), CONFIG, outputs(tmp_path))
-    for seed, found in zip(SEEDS, together, strict=True):
+    for seed, checkpoint in zip(SEEDS, together, strict=True):
         config = CONFIG.model_copy(update={"seed": seed})
         alone = meta_train(Reference(), config, tmp_path / f"alone-{seed}.safetensors")
         for name, value in alone.optimizer.parameters.items():
-            np.testing.assert_array_equal(found.optimizer.parameters[name], value)
-        assert found.meta_training == {**alone.meta_training, "side_by_side": list(SEEDS)}
+            np.testing.assert_array_equal(checkpoint.optimizer.parameters[name], value)
+        assert checkpoint.meta_training == {**alone.meta_training, "side_by_side": list(SEEDS)}
 
 
 @pytest.mark.parametrize("at", [0, 4, 12])
@@ -95,20 +95,24 @@ class OneBreaks(SideBySide):
 
     def outer_steps(self, *arguments: Any) -> Any:
         self.calls += 1
-        found = super().outer_steps(*arguments)
+        steps = super().outer_steps(*arguments)
         if self.first <= self.calls <= self.last:
-            found[1] = found[1][0], float("nan")
-        return found
+            steps[1] = steps[1][0], float("nan")
+        return steps
 
 
 def test_skipped_steps_are_counted_seed_by_seed(tmp_path: Path) -> None:
-    found = meta_train_side_by_side(OneBreaks(3, 5), CONFIG, outputs(tmp_path))
-    assert [one.meta_training["skipped_outer_steps"] for one in found] == [0, 3, 0]
+    checkpoints = meta_train_side_by_side(OneBreaks(3, 5), CONFIG, outputs(tmp_path))
+    assert [checkpoint.meta_training["skipped_outer_steps"] for checkpoint in checkpoints] == [
+        0,
+        3,
+        0,
+    ]
 
 
 def test_many_in_a_row_stop_the_run_and_name_the_seed(tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"n_outer_steps": 100})
-    message = f"{MOST_SKIPPED_IN_A_ROW} outer steps in a row.* with seed {SEEDS[1]};"
+    message = f"{MAX_CONSECUTIVE_SKIPPED} outer steps in a row.* with seed {SEEDS[1]};"
     with pytest.raises(LoptbenchError, match=message):
         meta_train_side_by_side(OneBreaks(3, 100), config, outputs(tmp_path))
 

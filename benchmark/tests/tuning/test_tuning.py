@@ -19,15 +19,15 @@ from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, baseline
 from loptbench.rollout.trajectory import meta_objective
-from loptbench.storage.files import only_process
+from loptbench.storage.files import lock
 from loptbench.tasks import TASKS, Digits, Quadratic, Rosenbrock, TwoMoons, definition, get_task
 from loptbench.tests.conformance.planted_base import Sweeping
 from loptbench.tuning import search as tuning
 from loptbench.tuning.search import (
     RANGES,
-    Found,
+    DrawRunner,
+    Draws,
     Range,
-    Runner,
     Settings,
     default_settings,
     hyperparameters,
@@ -35,17 +35,17 @@ from loptbench.tuning.search import (
     uniform,
     winner,
 )
-from loptbench.tuning.tuned_file import EDGE, SHIPPED, load_tuned, shipped_path, tune
+from loptbench.tuning.tuned_file import EDGE_FRACTION, SHIPPED, load_tuned, shipped_path, tune
 
 QUICK = Settings(n_draws=40, n_refining=10, boxes=((3, 0.1), (1, 0.03)), n_problems=5)
 FRAMEWORKS = ("torch", "jax")
 
 
-def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Found:
-    found = Found.nothing(len(BASELINES[kind]))
-    for found in search(implementation, task, kind, chosen, found):  # noqa: B007, B020
+def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Draws:
+    draws = Draws.none(len(BASELINES[kind]))
+    for draws in search(implementation, task, kind, chosen, draws):  # noqa: B007, B020
         pass
-    return found
+    return draws
 
 
 def direct_score(
@@ -63,12 +63,12 @@ def direct_score(
 @pytest.mark.harness
 @given(place=st.floats(0, 1), kind=st.sampled_from(list(BASELINES)))
 def test_ranges_are_logarithmic_and_places_are_told_back(place: float, kind: str) -> None:
-    for one in RANGES[kind].values():
-        value = float(one.at(np.array(place)))
+    for range_ in RANGES[kind].values():
+        value = float(range_.at(np.array(place)))
         assert value >= 0
-        if one.of_complement:
+        if range_.of_complement:
             assert value < 1
-        assert one.place(value) == pytest.approx(place, abs=1e-9)
+        assert range_.place(value) == pytest.approx(place, abs=1e-9)
 
 
 @pytest.mark.parametrize("ends", [(1.0, 1.0), (2.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (1.0, np.inf)])
@@ -102,17 +102,17 @@ def test_draws_are_uniform_and_the_same_alone_and_together() -> None:
 @pytest.mark.parametrize("kind", BASELINES)
 @pytest.mark.parametrize("task", [Quadratic(n_steps=50), Rosenbrock(n_steps=50)], ids=str)
 def test_scores_are_those_of_single_runs(kind: str, task: Any) -> None:
-    found = searched(Sweeping(), task, kind, QUICK)
-    values = hyperparameters(kind, found.places)
-    for i in [*range(0, 60, 7), int(np.argmin(found.score))]:
-        one = {name: float(column[i]) for name, column in values.items()}
-        score = direct_score(kind, one, task, QUICK)
-        if np.isfinite(found.score[i]):
-            assert found.score[i] == pytest.approx(score, rel=1e-9)
-        elif found.diverged[i]:
+    draws = searched(Sweeping(), task, kind, QUICK)
+    values = hyperparameters(kind, draws.places)
+    for i in [*range(0, 60, 7), int(np.argmin(draws.score))]:
+        drawn = {name: float(column[i]) for name, column in values.items()}
+        score = direct_score(kind, drawn, task, QUICK)
+        if np.isfinite(draws.score[i]):
+            assert draws.score[i] == pytest.approx(score, rel=1e-9)
+        elif draws.diverged[i]:
             assert not score < 1e300
-        else:  # dropped: its bound is one, and it is beaten
-            assert found.to_beat(1) < found.bound[i] <= score * (1 + 1e-9)
+        else:  # dropped: its bound is a lower bound that exceeds the score to beat
+            assert draws.nth_best(1) < draws.bound[i] <= score * (1 + 1e-9)
 
 
 @pytest.mark.harness
@@ -120,8 +120,8 @@ def test_scores_are_those_of_single_runs(kind: str, task: Any) -> None:
 def test_dropping_early_does_not_change_the_winner(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "LARGEST_GROUP", 4)
-    monkeypatch.setattr(tuning, "LARGEST_BLOCK", 8)
+    monkeypatch.setattr(tuning, "MAX_GROUP_SIZE", 4)
+    monkeypatch.setattr(tuning, "MAX_BLOCK_SIZE", 8)
     for task in (Quadratic(n_steps=60), Rosenbrock(n_steps=60)):
         quick = searched(Sweeping(), task, kind, QUICK)
         whole = searched(Sweeping(), task, kind, dataclasses.replace(QUICK, drop_early=False))
@@ -138,9 +138,9 @@ def test_frameworks_find_what_the_reference_finds(name: str, task: Any) -> None:
     for kind in ("momentum", "adam"):
         chosen = Settings(12, 4, ((2, 0.1), (1, 0.03)), n_problems=2, dtype="float32")
         ours, theirs = get_implementation(name), Sweeping()
-        found = searched(ours, task, kind, chosen)
+        draws = searched(ours, task, kind, chosen)
         expected = searched(theirs, task, kind, dataclasses.replace(chosen, dtype="float64"))
-        draw, score = winner(ours, task, kind, chosen, found)
+        draw, score = winner(ours, task, kind, chosen, draws)
         right, right_score = winner(theirs, task, kind, chosen, expected)
         assert draw == right
         assert score == pytest.approx(right_score, rel=1e-9)
@@ -155,17 +155,19 @@ def test_frameworks_agree_with_the_loop_draw_by_draw(name: str, seed: int) -> No
     for kind in BASELINES:
         chosen = dataclasses.replace(QUICK, seed=seed, drop_early=False)
         places = uniform(task.name, kind, seed, range(30))
-        ours = Runner(get_implementation(name), task, kind, chosen, "float64").run(places, np.inf)
-        theirs = Runner(Sweeping(), task, kind, chosen, "float64").run(places, np.inf)
+        ours = DrawRunner(get_implementation(name), task, kind, chosen, "float64").run(
+            places, np.inf
+        )
+        theirs = DrawRunner(Sweeping(), task, kind, chosen, "float64").run(places, np.inf)
         sane = theirs.score < 1e3  # what is about to blow up magnifies rounding
         assert np.sum(sane) >= 3
         np.testing.assert_allclose(ours.score[sane], theirs.score[sane], rtol=1e-6)
 
 
 def test_all_diverged_is_said() -> None:
-    found = Found(np.zeros((3, 1)), np.full(3, np.inf), np.full(3, np.inf), np.ones(3, bool))
+    draws = Draws(np.zeros((3, 1)), np.full(3, np.inf), np.full(3, np.inf), np.ones(3, bool))
     with pytest.raises(LoptbenchError, match="all 3 draws of sgd on quadratic diverged"):
-        winner(Sweeping(), Quadratic(), "sgd", QUICK, found)
+        winner(Sweeping(), Quadratic(), "sgd", QUICK, draws)
 
 
 SEARCHES = [(Quadratic(n_steps=30), kind, QUICK) for kind in ("momentum", "rmsprop")]
@@ -177,8 +179,8 @@ class StoppedError(Exception):
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "LARGEST_GROUP", 4)
-    monkeypatch.setattr(tuning, "LARGEST_BLOCK", 8)
+    monkeypatch.setattr(tuning, "MAX_GROUP_SIZE", 4)
+    monkeypatch.setattr(tuning, "MAX_BLOCK_SIZE", 8)
 
 
 @pytest.mark.harness
@@ -254,26 +256,26 @@ def test_a_search_of_another_configuration_is_left_alone(folder: Path) -> None:
 def test_a_search_in_use_is_refused(folder: Path) -> None:
     output = folder / "tuned.json"
     with (
-        only_process(folder / "tuned.json.partial", "a search"),
+        lock(folder / "tuned.json.partial", "a search"),
         pytest.raises(LoptbenchError, match=r"partial is in use by a search in another process"),
     ):
         tune(Sweeping(), SEARCHES, output)
-    assert tune(Sweeping(), SEARCHES, output).is_of(Sweeping(), SEARCHES)
+    assert tune(Sweeping(), SEARCHES, output).matches(Sweeping(), SEARCHES)
 
 
 @pytest.mark.harness
 @pytest.mark.usefixtures("small_blocks")
 def test_it_is_known_which_searches_a_file_is_of(folder: Path) -> None:
-    found = tune(Sweeping(), SEARCHES, folder / "tuned.json")
-    assert found.is_of(Sweeping(), SEARCHES)
-    assert not found.is_of(Sweeping(), SEARCHES[:-1])
+    tuned = tune(Sweeping(), SEARCHES, folder / "tuned.json")
+    assert tuned.matches(Sweeping(), SEARCHES)
+    assert not tuned.matches(Sweeping(), SEARCHES[:-1])
     other = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
-    assert not found.is_of(Sweeping(), other)
+    assert not tuned.matches(Sweeping(), other)
 
     class Other(Sweeping):
         name = "other"
 
-    assert not found.is_of(Other(), SEARCHES)
+    assert not tuned.matches(Other(), SEARCHES)
 
 
 @pytest.mark.harness
@@ -282,7 +284,7 @@ def test_how_many_groups_are_computed_at_once_changes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in (1, 2, 5):
-        monkeypatch.setattr(tuning, "GROUPS_AT_ONCE", n)
+        monkeypatch.setattr(tuning, "N_GROUP_THREADS", n)
         tune(Sweeping(), SEARCHES, folder / f"{n}.json")
     assert len({path.read_bytes() for path in folder.glob("*.json")}) == 1
 
@@ -348,7 +350,9 @@ class TestShipped:
         for entry in load_tuned(shipped_path(implementation)).entries:
             for name, value in entry.hyperparameters.items():
                 place = RANGES[entry.kind][name].place(value)
-                assert EDGE <= place <= 1 - EDGE, f"{entry.kind} on {entry.task['task']}: {name}"
+                assert EDGE_FRACTION <= place <= 1 - EDGE_FRACTION, (
+                    f"{entry.kind} on {entry.task['task']}: {name}"
+                )
             assert not entry.on_edge
 
     @pytest.mark.parametrize("name", sorted(TASKS))
