@@ -25,6 +25,7 @@ MAX_STEPS_DRAWN = 60
 """Longer curves are thinned to this many points."""
 MAX_SEEDS_DRAWN = 20
 """The number of learned optimizers that a panel shows; the tables have all of them."""
+CONTROL = "control: momentum, β = 0.9"
 THEME: dict[str, Any] = {
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
@@ -95,7 +96,7 @@ class Canvas:
                 style_order=names,
                 dashes={style.name: style.dashes for style in styles},
                 markers=markers,
-                markevery=10,
+                markevery=12,
                 markersize=4,
                 markeredgewidth=0,
                 size="series",
@@ -113,12 +114,12 @@ class Canvas:
 
 
 def thinned(data: "pd.DataFrame", x: str) -> "pd.DataFrame":
-    """The rows of at most `MAX_STEPS_DRAWN` values of `x`, evenly spaced, both ends included."""
-    values = np.unique(data[x])
-    if len(values) <= MAX_STEPS_DRAWN:
-        return data
-    kept = values[np.linspace(0, len(values) - 1, MAX_STEPS_DRAWN).round().astype(int)]
-    return data[data[x].isin(kept)]
+    """At most about `MAX_STEPS_DRAWN` points of each optimizer, evenly spaced, with both ends."""
+    data = data.sort_values(x, kind="stable")
+    curves = data.groupby("optimizer")[x]
+    place, length = curves.cumcount(), curves.transform("size")
+    every = -(-length // MAX_STEPS_DRAWN)
+    return data[(place % every == 0) | (place == length - 1)]
 
 
 def legend(styles: Sequence[Style], anchor: str, more: Sequence[Any] = ()) -> str:
@@ -164,7 +165,7 @@ def svg(drawing: Drawing, anchor: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{anchor}-", text)
-    text = re.sub(r"(\.\d)\d+", r"\1", text)
+    text = re.sub(r"(\.\d)\d+(?=[^<>]*>)", r"\1", text)  # of coordinates, not of words
     text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
     for colour, variable in variables().items():
         text = text.replace(f": {colour}", f": var(--{variable}, {colour})")
@@ -172,18 +173,20 @@ def svg(drawing: Drawing, anchor: str) -> str:
 
 
 def series(data: "pd.DataFrame") -> "pd.DataFrame":
-    """The learned, tuned and control optimizers of a frame, with the column `series` to colour by.
+    """The learned and tuned optimizers and the controls, with the column `series` to colour by.
 
-    All learned optimizers are one series. Where several implementations measured an optimizer, the
-    one that meta-trained it is kept, else the first.
+    All learned optimizers are one series. Of the controls, those that say something beside tuned
+    baselines are kept: momentum with β = 0.9, and the momentum of theory.
     """
-    data = data[data.role.isin(["checkpoint", "tuned", "control"])]
-    is_own = (data.trained_by == data.implementation) if "trained_by" in data else False
-    data = data.assign(
-        series=data.optimizer.where(data.role != "checkpoint", "learned"), is_own=is_own
+    is_control = data.role == "control"
+    is_kept = data.role.isin(["checkpoint", "tuned"]) | (is_control & (data.optimizer != "sgd"))
+    data = data[is_kept]
+    is_momentum = (data.role == "control") & (data.optimizer == "momentum")
+    names = data.optimizer.mask(data.role == "checkpoint", "learned").mask(is_momentum, "control")
+    optimizers = data.optimizer.mask(is_momentum, CONTROL)
+    return data.assign(
+        series=names, optimizer=optimizers, is_own=data.trained_by == data.implementation
     )
-    data.loc[(data.role == "control") & (data.optimizer == "momentum"), "series"] = "control"
-    return data
 
 
 def one_implementation(data: "pd.DataFrame") -> "pd.DataFrame":
@@ -201,11 +204,19 @@ def bold_ones(data: "pd.DataFrame") -> list[str]:
     return list(data.drop_duplicates("series").optimizer)
 
 
-def numbers(
-    anchor: str, caption: str, data: "pd.DataFrame", x: str, y: str, columns: str = "optimizer"
-) -> Table:
-    """The numbers of a panel: one row for each abscissa, one column for each optimizer."""
-    wide = thinned(data, x).pivot_table(index=x, columns=columns, values=y, aggfunc="first")
-    wide.columns = [str(column) for column in wide.columns]
-    words = f"{caption}; of long curves at most {MAX_STEPS_DRAWN} points."
-    return Table(f"{anchor}-numbers", words, wide.reset_index().astype(float))
+def numbers(anchor: str, caption: str, data: "pd.DataFrame", x: str, y: str) -> Table:
+    """The numbers of a panel: a column for each optimizer, beside the abscissas.
+
+    Where optimizers have abscissas of their own, each has a column of them.
+    """
+    data = thinned(data, x).drop_duplicates(["optimizer", x])
+    if data.groupby("optimizer")[x].agg(tuple).nunique() == 1:
+        wide = data.pivot(index=x, columns="optimizer", values=y).reset_index()
+        wide.columns = [str(name) for name in wide.columns]
+    else:
+        data = data.assign(place=data.groupby("optimizer").cumcount())
+        wide = data.pivot(index="place", columns="optimizer", values=[x, y])
+        wide = wide.swaplevel(axis=1).sort_index(axis=1, kind="stable")
+        wide.columns = [f"{name}: {part.replace('_', ' ')}" for name, part in wide.columns]
+    words = f"{caption}; of long curves about {MAX_STEPS_DRAWN} points."
+    return Table(f"{anchor}-numbers", words, wide.astype(float), 0)

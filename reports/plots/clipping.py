@@ -25,7 +25,9 @@ def _at_one_state(frames: Frames) -> "pd.DataFrame":
 
     where = data.groupby(["task", "optimizer"])["where"].transform(chosen)
     data = data[data["where"] == where]
-    return data.assign(saturation=data.update / (data.gain * data.gradient)).sort_values("gradient")
+    return data.assign(saturation=data["update"] / (data.gain * data.gradient)).sort_values(
+        "gradient"
+    )
 
 
 def _saturation(canvas: Canvas, group: Group) -> None:

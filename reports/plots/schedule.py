@@ -8,8 +8,8 @@ from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import Canvas, numbers, thinned
 from loptbench.reports.plots.mechanisms import Frames, Group, ProbeFigure
 
-STEP_COLOURS = ("#443983", "#31688e", "#21918c", "#35b779", "#90d743")
-"""The first to the last step of a trajectory; all can be seen on white and on black."""
+FIRST_STEP, LAST_STEP = "#5a4fcf", "#5cb85c"
+"""The colours of the two ends of a trajectory; both can be seen on white and on black."""
 RATE_MARGIN = 20.0
 """Rates more than this many times those of learned optimizers leave the panel."""
 
@@ -40,15 +40,12 @@ def _trajectory(canvas: Canvas, group: Group) -> None:
     learned = styles.optimizer("learned")
     canvas.axes.plot(data.pc1, data.pc2, color=learned.light, linewidth=0.8)
     points = thinned(data, "step")
-    palette = sns.color_palette(STEP_COLOURS, as_cmap=False)
-    part = points.step.astype(float) / max(1.0, float(points.step.max()))
-    points = points.assign(part=(part * (len(palette) - 1)).round().astype(int))
     sns.scatterplot(
         points,
         x="pc1",
         y="pc2",
-        hue="part",
-        palette=dict(enumerate(STEP_COLOURS)),
+        hue="step",
+        palette=f"blend:{FIRST_STEP},{LAST_STEP}",
         s=9,
         linewidth=0,
         legend=False,
@@ -58,10 +55,10 @@ def _trajectory(canvas: Canvas, group: Group) -> None:
 
 
 def _signs() -> list[Line2D]:
-    names = {0: "trajectory, first step", -1: "trajectory, last step"}
+    ends = {"first step": FIRST_STEP, "last step": LAST_STEP}
     return [
-        Line2D([], [], linestyle="", marker="o", markersize=4, color=STEP_COLOURS[i], label=label)
-        for i, label in names.items()
+        Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=name)
+        for name, colour in ends.items()
     ]
 
 
