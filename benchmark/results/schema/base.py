@@ -38,7 +38,7 @@ class Result(Model):
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and (
-            self.model_dump(mode="json") == other.model_dump(mode="json")  # type: ignore[attr-defined]
+            self.model_dump(mode="json") == other.model_dump(mode="json")
         )
 
     __hash__ = None  # type: ignore[assignment]
