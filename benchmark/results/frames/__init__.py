@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-__all__ = ["FRAMES", "Column", "Contents", "Frame", "best_baselines", "frame", "frame_of"]
+__all__ = [
+    "FRAMES",
+    "Column",
+    "Contents",
+    "Frame",
+    "best_baselines",
+    "frame",
+    "frame_of",
+]
 
 FRAMES: dict[str, Frame] = {
     "trials": trials.TRIALS,
