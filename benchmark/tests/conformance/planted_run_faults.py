@@ -63,8 +63,8 @@ class _NoHessian:
         self.inner = inner
 
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
-        found: tuple[Array, Array] = self.inner.loss_and_gradient(parameters, step)
-        return found
+        evaluated: tuple[Array, Array] = self.inner.loss_and_gradient(parameters, step)
+        return evaluated
 
     def hessian_vector(self, parameters: Array, step: int, vector: Array) -> Array:
         return np.zeros_like(vector)
@@ -81,18 +81,18 @@ class ForgottenLeaf(Reference):
     """The meta-gradient of h0 is left at zero."""
 
     def meta_gradient(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> MetaGradient:
-        found = super().meta_gradient(optimizer, problems, x0, n_steps)
-        leaves = {k: 0 * v if k == "h0" else v for k, v in found.gradient.items()}
-        return found._replace(gradient=leaves)
+        meta_gradient = super().meta_gradient(optimizer, problems, x0, n_steps)
+        leaves = {k: 0 * v if k == "h0" else v for k, v in meta_gradient.gradient.items()}
+        return meta_gradient._replace(gradient=leaves)
 
 
 class SummedMetaGradient(Reference):
     """The meta-gradient is that of the sum over problems, not of the mean."""
 
     def meta_gradient(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> MetaGradient:
-        found = super().meta_gradient(optimizer, problems, x0, n_steps)
-        leaves = {k: np.asarray(len(x0) * v) for k, v in found.gradient.items()}
-        return found._replace(gradient=leaves)
+        meta_gradient = super().meta_gradient(optimizer, problems, x0, n_steps)
+        leaves = {k: np.asarray(len(x0) * v) for k, v in meta_gradient.gradient.items()}
+        return meta_gradient._replace(gradient=leaves)
 
 
 class _OneKind(Reference):
@@ -258,12 +258,12 @@ class OneSeedsProblems(_SeveralSeeds):
 
     def outer_steps(self, *arguments: Any) -> Any:
         outers, spec, batches, config = arguments
-        found = super().outer_steps(outers, spec, [batches[0]] * len(batches), config)
-        # The one with a NaN is noticed all the same.
+        steps = super().outer_steps(outers, spec, [batches[0]] * len(batches), config)
+        # A NaN is reported all the same.
         nan = [bool(np.isnan(batch.initial_parameters).any()) for batch in batches]
         return [
             (outer, float("nan") if bad else objective)
-            for (outer, objective), bad in zip(found, nan, strict=True)
+            for (outer, objective), bad in zip(steps, nan, strict=True)
         ]
 
 
@@ -271,9 +271,9 @@ class OneSeedSpoilsAll(_SeveralSeeds):
     """A seed whose problems blow up takes the others along."""
 
     def outer_steps(self, *arguments: Any) -> Any:
-        found = super().outer_steps(*arguments)
-        spoilt = float(np.mean([objective for _, objective in found]))
-        return [(outer, objective + 0 * spoilt) for outer, objective in found]
+        steps = super().outer_steps(*arguments)
+        spoilt = float(np.mean([objective for _, objective in steps]))
+        return [(outer, objective + 0 * spoilt) for outer, objective in steps]
 
 
 class OneSeedsMemory(_SeveralSeeds):
@@ -289,5 +289,5 @@ class HidesABrokenSeed(_SeveralSeeds):
     """Of seeds side by side, one whose meta-gradient is not finite reports a number."""
 
     def outer_steps(self, *arguments: Any) -> Any:
-        found = super().outer_steps(*arguments)
-        return [(outer, float(np.nan_to_num(objective))) for outer, objective in found]
+        steps = super().outer_steps(*arguments)
+        return [(outer, float(np.nan_to_num(objective))) for outer, objective in steps]
