@@ -14,15 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.mechanisms.clipping import ARM_SIGNS
+from loptbench.mechanisms.dynamics.branches import extend_to_neighbours, trace_branch
 from loptbench.mechanisms.dynamics.fixed_points import (
     RELAXATION_STEPS,
     SAME_POINT_TOLERANCE,
     FixedPoints,
     condition_numbers,
-    extend_to_neighbours,
     settle,
     stable,
-    trace_branch,
 )
 from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE
 from loptbench.mechanisms.dynamics.response import NO_RESPONSE, usable_gain, usable_slope

@@ -186,4 +186,4 @@ def _without_frozen(run: Trajectory, optimizer: Optimizer) -> Trajectory:
 def _starts(run: Trajectory) -> Float:
     """128 states, evenly spaced over all steps and components, (128, n_state)."""
     states = np.concatenate(list(run.state))
-    return states[np.linspace(0, len(states) - 1, MAX_STARTS).astype(int)]
+    return np.asarray(states[np.linspace(0, len(states) - 1, MAX_STARTS).astype(int)])

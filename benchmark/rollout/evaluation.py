@@ -27,20 +27,28 @@ def summarize(loss: Float) -> Evaluation:
     n_problems = loss.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
         objective = meta_objective(loss)
-        objective = np.where(np.isfinite(objective), objective, np.inf)
+        objective = np.where(np.isfinite(objective), objective, np.inf).astype(np.float64)
         relative = loss / loss[0]
         return Evaluation(
             n_problems=n_problems,
             n_diverged=int(np.sum(~np.all(np.isfinite(loss), axis=0))),
             objective=objective,
             objective_mean=float(np.mean(objective)),
-            objective_standard_error=float(np.std(objective, ddof=1) / np.sqrt(n_problems)),
+            objective_standard_error=float(_standard_error(objective)),
             objective_median=float(np.median(objective)),
             final_loss_mean=float(np.mean(loss[-1])),
             final_loss_median=float(np.median(loss[-1])),
             curve_mean=np.mean(relative, axis=1),
-            curve_standard_error=np.std(relative, axis=1, ddof=1) / np.sqrt(n_problems),
+            curve_standard_error=_standard_error(relative),
         )
+
+
+def _standard_error(values: Float) -> Float:
+    """s / √n over the last axis, the problems; NaN for a single problem."""
+    n_problems = values.shape[-1]
+    if n_problems == 1:
+        return np.full(values.shape[:-1], np.nan)
+    return np.asarray(np.std(values, axis=-1, ddof=1) / np.sqrt(n_problems))
 
 
 MEMORY_FLOATS = 2**25

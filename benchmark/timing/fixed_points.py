@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from loptbench.discovery import oracle
 from loptbench.mechanisms.adaptation import gradient_grid
-from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle, trace_branch
+from loptbench.mechanisms.dynamics.branches import trace_branch
+from loptbench.mechanisms.dynamics.fixed_points import FixedPoints, settle
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.optimizers import OptimizerSpec
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from loptbench.reports.plots.figure import Figure as Drawing
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -188,7 +190,7 @@ class Figure:
     command: str
 
 
-Part = Prose | Bullets | Code | Table | Figure | Folded
+Part = Prose | Bullets | Code | Table | Figure | Drawing | Folded
 
 
 @dataclasses.dataclass(frozen=True)

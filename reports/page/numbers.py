@@ -13,7 +13,7 @@ def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
     >>> [number_text(value) for value in (0.123456, 1e-9, 12, float("inf"), float("nan"), "adam")]
     ['0.1235', '1e-09', '12', '∞', '–', 'adam']
     """
-    if value is None or value != value or str(value) == "<NA>":
+    if value is None or str(value) in ("nan", "<NA>"):
         return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"

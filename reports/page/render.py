@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from loptbench.reports.page.elements import Page, Table
 from loptbench.reports.page.numbers import exact_text, number_text
+from loptbench.reports.plots.figure import Figure as Drawing
 from loptbench.reports.plots.styles import colours
 
 LONG_TEXT = 40
@@ -31,7 +32,13 @@ def _template() -> jinja2.Template:
         loader=jinja2.FunctionLoader(_file),
     )
     environment.filters["rows"] = _rows
+    environment.filters["data_table"] = _data_table
     return environment.get_template("page.html")
+
+
+def _data_table(figure: Drawing) -> Table:
+    """What a figure draws, as a table."""
+    return Table(f"{figure.anchor}-data", f"{figure.title}: what is drawn.", figure.data)
 
 
 def _rows(table: Table) -> Iterator[Markup]:

@@ -166,6 +166,11 @@
   // Figures: all panels and the legend in one drawing, with colours for a light page.
   const SVG = "http://www.w3.org/2000/svg";
   function drawing(figure) {
+    const whole = figure.querySelector(".drawing svg");
+    if (whole) {
+      return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(whole)
+        .replace(/var\(--[\w-]+, ?(#[0-9a-f]{6})\)/g, "$1");
+    }
     const panels = [...figure.querySelectorAll(".panel")];
     const sizes = panels.map((p) => p.querySelector("svg").viewBox.baseVal);
     const wide = Math.max(...sizes.map((s) => s.width));

@@ -1,39 +1,39 @@
-"""The report of a store: its records in, a page out."""
+"""The report of a store."""
 
-import shlex
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from loptbench.claims.verdicts import Verdict
 from loptbench.errors import StoreError
 from loptbench.reports.page.elements import Bullets, Folded, Group, Item, Page, Part, Prose, Section
 from loptbench.reports.page.render import html
-from loptbench.reports.sections import provenance as origin
+from loptbench.reports.sections import figures
 from loptbench.reports.sections.agreement import FAILED, PASSED, agreement_matrix
-from loptbench.reports.sections.claims import (
+from loptbench.reports.sections.glossary import glossary
+from loptbench.reports.sections.implementations import implementation_sections, tolerances_table
+from loptbench.reports.sections.performance import (
+    better_counts,
+    checkpoints_table,
+    task_sections,
+    tuning_table,
+)
+from loptbench.reports.sections.provenance import mixed_facts, provenance, timings
+from loptbench.reports.sections.report import Report
+from loptbench.reports.sections.subjects import subject_sections
+from loptbench.reports.sections.verdicts import (
     RULE,
-    claim_sections,
-    not_reproduced,
+    highlights,
+    known_verdicts,
+    summary,
     verdict_matrix,
-    verdicts_of,
     warnings,
 )
-from loptbench.reports.sections.evaluations import against_best, best_table, comparison, comparisons
-from loptbench.reports.sections.glossary import glossary
-from loptbench.reports.sections.implementations import (
-    errors_figure,
-    implementation_sections,
-    tolerances_table,
-)
-from loptbench.reports.sections.results import Results, frame_of_checks
-from loptbench.reports.sections.training import meta_training, preset_of, trained, zoo_table
-from loptbench.reports.sections.verdict_words import one_line
-from loptbench.results.plain import PlainRecord as Record
 from loptbench.results.store import Store
-from loptbench.tasks import TASKS
 
-MANY = 20
-"""More failures than these are folded."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_UNFOLDED = 20
+"""Entries of a list of failures that are shown unfolded."""
 
 
 def render(store: Store) -> str:
@@ -43,195 +43,147 @@ def render(store: Store) -> str:
 
 def page(store: Store) -> Page:
     """The report of a store."""
-    results = Results.of(store)
-    try:
-        verdicts, n_dropped = verdicts_of(store.verdicts())
-        are_of_these = not verdicts or store.verdicts_are_of(results.records)
-    except StoreError as error:
-        verdicts, n_dropped, are_of_these = [], 0, True
-        results.damaged.append(str(error))
-    doubts = warnings(n_dropped, are_of_these)
-    name = store.folder.resolve().name
-    command = f"loptbench report {shlex.quote(name)}"
-    evaluated = comparisons(results.of_kind("evaluation"))
+    report = Report(store)
+    verdicts = known_verdicts(report.frame("verdicts"))
+    doubts = _doubts(report, len(report.frame("verdicts")) - len(verdicts))
     makers: list[tuple[str, bool, Callable[[], list[Section]]]] = [
-        ("Attention", False, lambda: _wrong(results)),
-        ("At a glance", True, lambda: _matrices(results, verdicts, doubts)),
-        ("", False, lambda: _diverged(results)),
-        ("Claims", False, lambda: _claims(results, verdicts, command)),
-        ("Tasks", False, lambda: _tasks(results, evaluated, command)),
-        ("Implementations", False, lambda: implementation_sections(results)),
-        ("Behind it", False, lambda: _behind(results, evaluated, name, command)),
+        ("Attention", False, lambda: _failures(report)),
+        ("At a glance", True, lambda: _matrices(report, verdicts, doubts)),
+        ("", False, lambda: _diverged(report)),
+        ("Claims", False, lambda: subject_sections(report, verdicts)),
+        ("Tasks", False, lambda: task_sections(report)),
+        ("Implementations", False, lambda: implementation_sections(report)),
+        ("Background", False, lambda: _background(report)),
     ]
     groups = []
     for title, beside, make in makers:
         sections = _guarded(title, make)
         if sections:
             groups.append(Group(title, sections, beside))
-    return Page(
-        f"Learned optimizers, put to the test: {name}", _lead(results, verdicts, evaluated), groups
-    )
+    title = f"Learned optimizers, put to the test: {report.name}"
+    return Page(title, lead(report, verdicts), groups)
 
 
 def _guarded(title: str, make: Callable[[], list[Section]]) -> list[Section]:
-    """Sections, or one that says why they are not there: the rest of the report still counts."""
+    """Sections, or one that says why they are missing: the rest of the report still counts."""
     try:
         return make()
     except Exception as error:
-        said = (
-            f"These sections cannot be shown, because a record has what this version does not "
-            f"expect ({type(error).__name__}: {error}). The others are whole."
+        reason = (
+            f"These sections cannot be shown, because a record has content that this version does "
+            f"not expect ({type(error).__name__}: {error}). The others are complete."
         )
         anchor = f"not-shown-{title.lower().replace(' ', '-')}"
-        return [Section(anchor, f"{title}: not shown", [Prose(said)], alarm=True)]
+        return [Section(anchor, f"{title}: not shown", [Prose(reason)], alarm=True)]
 
 
-def _lead(
-    results: Results, verdicts: Sequence[Verdict], evaluated: Sequence[dict[str, Any]]
-) -> str:
+def _doubts(report: Report, n_dropped: int) -> list[Part]:
+    """What is wrong with the verdicts of the store."""
+    try:
+        has_verdicts = bool(report.contents.verdicts)
+        are_current = not has_verdicts or report.store.verdicts_are_of(report.contents.records)
+    except StoreError:
+        are_current = True  # the damaged file is listed among the failures
+    return warnings(n_dropped, are_current)
+
+
+def lead(report: Report, verdicts: "pd.DataFrame") -> str:
     """One sentence: what was run, and what came out."""
-    if not results.records:
-        if results.damaged:
-            return "Nothing in this store can be shown; below is why."
+    if not report.n_records:
+        if report.damaged:
+            return "Nothing in this store can be shown; the reasons are listed below."
         return "This store holds no results yet: run 'loptbench run'."
-    checks = results.checks()
-    held = ("conformance", "mechanisms")  # to the reference
-    failed = [r for r in results.failures if r.status == FAILED and r.key["trial"] in held]
-    wrong = sorted({str(record.key["implementation"]) for record in failed})
-    agree = "no check of agreement was run"
-    if any(row.status == PASSED for row in checks):
-        agree = "every check that was run agrees with the reference"
+    trials = report.trials
+    failed = trials[(trials.status == FAILED) & trials.trial.isin(["conformance", "mechanisms"])]
+    wrong = sorted(set(failed.implementation))
+    agreement = "no check of agreement was run"
+    if (report.checks.status == PASSED).any():
+        agreement = "every check that was run agrees with the reference"
     if wrong:
-        agree = f"disagreement with the reference in {', '.join(wrong)}"
-    ran = [name for name in results.names() if name not in results.absent()]
+        agreement = f"disagreement with the reference in {', '.join(wrong)}"
+    used = [name for name in report.names if name not in report.absent]
     parts = [
         f"The claims of arXiv 2011.02159 on learned optimizers, put to the test in "
-        f"{len(results.records)} trials of {', '.join(ran)}",
-        agree,
+        f"{report.n_records} trials of {', '.join(used)}",
+        agreement,
     ]
-    if results.missing:
-        parts.append(f"{results.missing} planned trials are missing: this report is partial")
-    if origin.mixed(results.records):
+    if report.n_missing:
+        parts.append(f"{report.n_missing} planned trials are missing: this report is partial")
+    if mixed_facts(report):
         parts.append("its records are of mixed provenance")
-    parts += filter(None, [one_line(verdicts)])
-    better = []
-    for task in TASKS:
-        rows = [r for r in against_best(evaluated) if r["task"] == task]
-        won = {r["optimizer"] for r in rows if r["high"] is not None and r["high"] < 1}
-        if rows:
-            better.append(f"{len(won)} of {len({r['optimizer'] for r in rows})} on {task}")
+    parts += filter(None, [summary(verdicts)])
+    better = better_counts(report)
     if better:
-        said = ", ".join(better)
         parts.append(
-            f"learned optimizers that beat the best tuned baseline, in the mean loss of their "
-            f"runs: {said}"
+            "learned optimizers that beat the best tuned baseline, in the mean loss of their runs: "
+            + ", ".join(better)
         )
     return "; ".join(parts) + "."
 
 
-def _wrong(results: Results) -> list[Section]:
+def _failures(report: Report) -> list[Section]:
     """Whatever failed or is missing, first of all."""
-    items = [_ended(record) for record in results.failures if record.status == FAILED]
-    items += [Item(f"left out: {sentence}", status="damaged") for sentence in results.damaged]
-    if results.missing:
-        said = (
-            f"{results.missing} of {len(results.planned)} planned trials have no record: call "
-            "'loptbench run' again to go on from there"
+    items = _ended(report, FAILED)
+    items += [Item(f"left out: {sentence}", status="damaged") for sentence in report.damaged]
+    if any("plan.json" in sentence for sentence in report.damaged):
+        items.append(Item("whether anything is missing is not known", status="missing"))
+    if report.n_missing:
+        sentence = (
+            f"{report.n_missing} of {len(report.trials)} planned trials have no record: run "
+            "'loptbench run' again to continue"
         )
-        items.append(Item(said, status="missing"))
-    if not items:
-        return []
-    return [Section("failures", "What failed, or is missing", _some(items), alarm=True)]
+        items.append(Item(sentence, status="missing"))
+    title = "What failed, or is missing"
+    return [Section("failures", title, _folded(items), alarm=True)] if items else []
 
 
-def _diverged(results: Results) -> list[Section]:
-    """Trials in which runs blew up: results, but not ones to overlook."""
-    items = [_ended(record) for record in results.failures if record.status != FAILED]
-    return [Section("diverged", "Runs that diverged", _some(items))] if items else []
+def _diverged(report: Report) -> list[Section]:
+    """Trials in which runs diverged: results, but not to be overlooked."""
+    items = _ended(report, "diverged")
+    return [Section("diverged", "Runs that diverged", _folded(items))] if items else []
 
 
-def _ended(record: Record) -> Item:
-    key = record.key
-    said = f"{key['trial']} of {key['optimizer']} on {key['task']} in {key['implementation']}"
-    return Item(f"{said}, {key['dtype']}: {record.message}", status=str(record.status))
+def _ended(report: Report, status: str) -> list[Item]:
+    return [
+        Item(
+            f"{one.trial} of {one.optimizer} ({one.role}) on {one.task} in {one.implementation}, "
+            f"{one.dtype}: {one.message}",
+            status=status,
+        )
+        for one in report.trials[report.trials.status == status].itertuples()
+    ]
 
 
-def _some(items: Sequence[Item]) -> list[Part]:
-    parts: list[Part] = [Bullets(items[:MANY])]
-    if items[MANY:]:
-        parts.append(Folded(f"{len(items) - MANY} more", [Bullets(items[MANY:])]))
-    return parts
+def _folded(items: Sequence[Item]) -> list[Part]:
+    parts: list[Part] = [Bullets(items[:MAX_UNFOLDED])]
+    rest = items[MAX_UNFOLDED:]
+    return [*parts, Folded(f"{len(rest)} more", [Bullets(rest)])] if rest else parts
 
 
-def _matrices(
-    results: Results, verdicts: Sequence[Verdict], doubts: Sequence[Part]
-) -> list[Section]:
+def _matrices(report: Report, verdicts: "pd.DataFrame", doubts: Sequence[Part]) -> list[Section]:
     """The verdict matrix and the agreement matrix."""
     parts: list[Part] = [*doubts]
-    if verdicts:
-        parts += [*not_reproduced(verdicts), verdict_matrix(verdicts)]
-        parts.append(Folded("How a verdict comes about", [Prose(RULE)]))
-        parts.append(glossary(trained(results.of_kind("evaluation"))))
+    if not verdicts.empty:
+        parts += [*highlights(verdicts), verdict_matrix(verdicts)]
+        parts.append(Folded("How a verdict is reached", [Prose(RULE)]))
+        parts.append(glossary(report.frame("checkpoints")))
     elif not doubts:
         parts = [Prose("This store has no verdicts: no learned optimizer has been measured yet.")]
     sections = [Section("verdicts", "What reproduces", parts)]
-    checks = results.checks()
-    if checks or results.absent():
-        matrix = agreement_matrix(frame_of_checks(checks), results.absent())
+    if not report.checks.empty or report.absent:
+        matrix = agreement_matrix(report.checks, report.absent)
         sections.append(Section("agreement", "Do the implementations agree", [matrix]))
     return sections
 
 
-def _claims(results: Results, verdicts: Sequence[Verdict], command: str) -> list[Section]:
-    records = results.of_kind("mechanisms")
-    told = trained(results.of_kind("evaluation"))
-    made_by = {
-        name: (preset_of(one), str(one.get("implementation", "unknown")))
-        for (_, name), one in told.items()
+def _background(report: Report) -> list[Section]:
+    """Errors against bounds, the learned optimizers, the tuning, timings, provenance."""
+    parts = {
+        ("errors", "Errors against their bounds"): figures.errors(report),
+        ("zoo", "Learned optimizers"): checkpoints_table(report),
+        ("tuning", "Tuning of the baselines"): tuning_table(report),
+        ("tolerances", "Tolerances"): tolerances_table(report),
+        ("timings", "Timings"): timings(report),
+        ("provenance", "Provenance"): provenance(report),
     }
-    return claim_sections(verdicts, records, made_by, origin.points(records), command)
-
-
-def _tasks(results: Results, rows: Sequence[dict[str, Any]], command: str) -> list[Section]:
-    """A section for each task that anything was evaluated on."""
-    records = results.of_kind("evaluation")
-    sections = []
-    for task in TASKS:
-        parts = _those(
-            [
-                best_table(rows, task),
-                comparison(rows, task, command),
-                meta_training(records, task, results.names(), command),
-            ]
-        )
-        if parts:
-            sections.append(Section(f"task-{task}", task, parts))
-    return sections
-
-
-def _behind(
-    results: Results, rows: Sequence[dict[str, Any]], name: str, command: str
-) -> list[Section]:
-    """Errors against bounds, the zoo, the tuner, timings, provenance."""
-    labels = sorted(
-        {r.key["optimizer"] for r in results.of_kind("conformance")}
-        & {r.key["optimizer"] for r in results.of_kind("evaluation")}
-    )
-    errors = _those(
-        errors_figure(results, label, dtype, command)
-        for label in labels[:1]
-        for dtype in results.dtypes()
-    )
-    found: list[tuple[str, str, list[Part]]] = [
-        ("errors", "Errors against their bounds", errors),
-        ("zoo", "Learned optimizers", _those([zoo_table(results.of_kind("evaluation"))])),
-        ("tuning", "Tuning of the baselines", _those([origin.tuning(rows)])),
-        ("tolerances", "Tolerances", [tolerances_table(results)] if results.dtypes() else []),
-        ("timings", "Timings", _those([origin.timings(results.records)])),
-        ("provenance", "Provenance", origin.provenance(results, name) if results.records else []),
-    ]
-    return [Section(anchor, title, parts) for anchor, title, parts in found if parts]
-
-
-def _those(parts: Iterable[Part | None]) -> list[Part]:
-    return [part for part in parts if part is not None]
+    return [Section(anchor, title, own) for (anchor, title), own in parts.items() if own]

@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.claims.catalogue import Claim, claims
+from loptbench.claims.catalogue import Claim
 from loptbench.claims.statistics import STATISTICS
-from loptbench.claims.verdicts import Scope, Verdict
-from loptbench.reports.page.cells import Cell, table_of_cells
 from loptbench.reports.page.elements import Figure, Key, Panel, Table
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import LINE, PAPER, Canvas
-from loptbench.reports.sections.verdict_words import in_words, of_most_seeds, preset
+from loptbench.results.schema.verdicts import Scope
 
 MadeBy = Mapping[str, tuple[str, str]]
 """Of each learned optimizer its preset, and what meta-trained it."""
@@ -32,8 +30,10 @@ SIGNS = (
 def strips(
     anchor: str,
     own: Sequence[Claim],
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[Any],
     made_by: MadeBy,
+    words: str,
+    tables: Sequence[Table],
     command: str,
 ) -> Figure | None:
     """Every seed's statistic, and their mean with its interval, beside what is claimed."""
@@ -57,13 +57,13 @@ def strips(
         "Every seed beside what is claimed",
         "For each claim and task, the statistic of each seed as a point, and the mean over seeds "
         "with its 95 % interval as a bar; where the claim says is shaded. "
-        f"{'; '.join(in_words(verdicts))}.",
+        f"{words}.",
         "Each point is one meta-training seed. The bar counts the errors of seeds and of problems, "
         "so it can be wider than the points lie apart. An arrow at an edge stands for a number "
         "beyond it; the table has it. No figure of the paper shows this.",
         panels,
         [*_keys(shown), *SIGNS],
-        [_by_checkpoint(anchor, verdicts)],
+        tables,
         command,
     )
 
@@ -78,19 +78,18 @@ def _keys(shown: Sequence[tuple[looks.Look, bool]]) -> list[Key]:
 
 
 def _strip(
-    canvas: Canvas, verdicts: Sequence[Verdict], place: int, made_by: MadeBy
+    canvas: Canvas, verdicts: Sequence[Any], place: int, made_by: MadeBy
 ) -> list[tuple[looks.Look, bool]]:
     """One task; returns which looks are in it, and whether filled or hollow."""
-    single = [v for v in verdicts if v.scope is Scope.CHECKPOINT and v.value is not None]
-    overall = [v for v in verdicts if v.scope is Scope.ALL_SEEDS]
-    usual = preset(of_most_seeds(overall)) if overall else ""
+    single = [v for v in verdicts if v.scope == Scope.CHECKPOINT and v.value == v.value]
+    overall = [v for v in verdicts if v.scope == Scope.ALL_SEEDS]
+    usual = max(overall, key=lambda v: v.n_seeds).preset if overall else ""
     frameworks = sorted({framework for _, framework in made_by.values()})
     found: dict[tuple[looks.Look, bool], list[tuple[float, float]]] = {}
     for i, verdict in enumerate(single):
         # A point for each seed, a little above and below each other so that all are seen.
         up = 0.3 * (i / (len(single) - 1) - 0.5) if len(single) > 1 else 0.0
-        name = verdict.subject.removeprefix("checkpoint ")
-        of_preset, framework = made_by.get(name, (usual, "unknown"))
+        of_preset, framework = made_by.get(verdict.checkpoint, (usual, "unknown"))
         look = looks.implementation(framework, frameworks)
         at = (float(verdict.value or 0.0), place + 0.1 + up)
         found.setdefault((look, of_preset != usual), []).append(at)
@@ -101,7 +100,7 @@ def _strip(
             style |= {"markerfacecolor": PAPER, "markersize": 4.5}
         canvas.ax.plot(x, y, color=look.light, marker=look.marker, **style)
     for v in overall:
-        if None not in (v.low, v.value, v.high):
+        if v.low == v.low and v.value == v.value:
             style = {"color": looks.BOUND.light, "marker": "|", "markersize": 5, "linewidth": 1.8}
             x_of_bar = np.array([v.low, v.value, v.high], float)
             canvas.ax.plot(x_of_bar, [place - 0.28] * 3, **style)
@@ -139,28 +138,3 @@ def _finish_strip(canvas: Canvas, claim: Claim, tasks: Sequence[str]) -> None:
     canvas.ticks("y", range(len(tasks)), tasks)
     ax.set_ylim(len(tasks) - 0.5, -0.5)
     canvas.labels(STATISTICS[claim.statistic].words, "")
-
-
-def _by_checkpoint(anchor: str, verdicts: Sequence[Verdict]) -> Table:
-    titles = {claim.name: claim.title for claim in claims()}
-    rows = [
-        [
-            titles[v.claim],
-            v.task,
-            v.subject.removeprefix("checkpoint "),
-            Cell(str(v.outcome), status=str(v.outcome), note=v.reason),
-            v.value,
-            v.low,
-            v.high,
-        ]
-        for v in verdicts
-        if v.scope is Scope.CHECKPOINT
-    ]
-    return table_of_cells(
-        f"checkpoints-{anchor}",
-        "The verdict on each learned optimizer alone. Its interval is over problems; a statistic "
-        "that does not depend on problems is its own interval.",
-        ["claim", "task", "learned optimizer", "verdict", "statistic", "95 % from", "95 % to"],
-        rows,
-        3,
-    )

@@ -1,68 +1,66 @@
-"""What the words of the report mean."""
+"""What the terms of the report mean."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from loptbench.reports.page.elements import Bullets, Folded, Item, Prose
-from loptbench.reports.sections.training import preset_of
-from loptbench.tasks import TASKS
+from loptbench.reports.page.numbers import number_text
+from loptbench.reports.sections.agreement import tasks_in_order
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAPER = (
     "Reverse engineering learned optimizers reveals known and novel mechanisms (Maheswaranathan, "
     "Sussillo, Metz, Sun, Sohl-Dickstein; arXiv 2011.02159)"
 )
 LINK = "https://arxiv.org/abs/2011.02159"
-WORDS = (
+TERMS = (
     "A learned optimizer is a small recurrent network, meta-trained to do what Adam does by rule. "
-    "It works on each parameter by itself: a state h and that parameter's gradient g give the next "
-    "state F(h, g) and the update U(h, g). A, B, C, D are the derivatives of F and U by h and g.",
+    "It works on each parameter separately: a state h and the parameter's gradient g give the "
+    "next state F(h, g) and the update U(h, g). A, B, C, D are the derivatives of F and U by h and "
+    "g.",
     "A checkpoint is one learned optimizer, from one seed of its meta-training.",
-    "The meta-objective is the mean loss of a run over its first loss: 1 is no progress, less is "
-    "better. It is about the whole run, not its end.",
-    "A trial is one thing that is measured: how an implementation agrees with the reference, how "
-    "well an optimizer does on held-out problems, or what mechanisms it has.",
-    "The reference is an implementation in NumPy and float64, written for reading; the others are "
-    "held to it. Teacher-forced: each step from the reference's own state. Free-running: the whole "
-    "run by itself.",
-    "The convergence point h* is where the state comes to rest without a gradient.",
-    "Momentum index: the share of the answer to a gradient that comes after its first step, at h*; "
-    "κ[t] is the answer t steps later. 0 is gradient descent; heavy ball has its own β.",
-    "Saturation: the update over what a linear optimizer would make of the gradient. Half-"
-    "saturation is the gradient at which it has fallen to one half.",
-    "Schedule: the effective learning rate −D along the way that the state takes without a "
+    "The meta-objective is the mean loss of a run over its first loss. 1 is no progress; less is "
+    "better. It measures the whole run, not its end.",
+    "A trial is one measurement: how an implementation agrees with the reference, how well an "
+    "optimizer does on held-out problems, or which mechanisms it has.",
+    "The reference is an implementation in NumPy and float64, written for reading. The others are "
+    "compared with it. Teacher-forced: each step starts from the reference's state. Free-running: "
+    "a whole run without corrections.",
+    "The convergence point h* is the state to which an optimizer converges without a gradient.",
+    "Momentum index: the share of the response to a gradient that comes after its first step, at "
+    "h*. κ[t] is the response t steps later. 0 is gradient descent; heavy ball has its own β.",
+    "Saturation: the update over that of a linear optimizer for the same gradient. Half-saturation "
+    "is the gradient at which this ratio has fallen to one half.",
+    "Schedule: the effective learning rate −D along the trajectory of the state without a "
     "gradient.",
-    "S-curve: the points at which the state comes to rest under constant gradients g. Elasticity: "
-    "the slope of the logarithm of the learning rate there against that of |g|; 0 is no "
-    "adaptation, −1 is RMSProp's. Of its two arms, g < 0 and g > 0, the worse one counts.",
+    "S-curve: the fixed points of the state under constant gradients g. Elasticity: the slope of "
+    "the logarithm of the learning rate there against that of |g|. 0 is no adaptation, −1 is "
+    "RMSProp's. The worse of the two arms, g < 0 and g > 0, counts.",
 )
 
 
-def glossary(trained: Mapping[tuple[str, str], Mapping[str, Any]]) -> Folded:
-    """The words, and the presets that the store's learned optimizers were made with.
+def glossary(checkpoints: "pd.DataFrame") -> Folded:
+    """The terms of the report, and the presets of the store's learned optimizers.
 
     Args:
-        trained: how each was meta-trained, by task and name.
+        checkpoints: the frame of the learned optimizers.
     """
-    items = [Item(f"The paper: {PAPER}", link=LINK), *(Item(one) for one in WORDS)]
-    return Folded(
-        "What the words mean",
-        [Bullets(items), *(Prose(said) for said in presets(trained))],
-    )
+    items = [Item(f"The paper: {PAPER}", link=LINK), *(Item(term) for term in TERMS)]
+    sizes = _preset_sizes(checkpoints)
+    return Folded("What the terms mean", [Bullets(items), *([Prose(sizes)] if sizes else [])])
 
 
-def presets(trained: Mapping[tuple[str, str], Mapping[str, Any]]) -> Sequence[str]:
-    """A sentence on the sizes that each preset of a store has; none without learned optimizers."""
-    found: dict[str, dict[str, tuple[Any, Any]]] = {}
-    for (task, _), told in trained.items():
-        settings = told.get("configuration", {})
-        sizes = settings.get("n_units", "?"), settings.get("n_outer_steps", "?")
-        found.setdefault(preset_of(told), {}).setdefault(task, sizes)
-    said = []
-    for name, by_task in found.items():
-        tasks = [task for task in TASKS if task in by_task]
-        told_of = ", ".join(
-            f"{by_task[task][0]} units and {by_task[task][1]} outer steps on {task}"
-            for task in tasks
-        )
-        said.append(f"{name}: {told_of}")
-    return [f"Presets of meta-training. {'; '.join(said)}."] if said else []
+def _preset_sizes(checkpoints: "pd.DataFrame") -> str:
+    """The sizes of each preset, task by task; empty without learned optimizers."""
+    first = checkpoints.drop_duplicates(["preset", "task"])
+    presets = []
+    for preset, rows in first.groupby("preset", sort=False):
+        by_task = rows.set_index("task")
+        sizes = [
+            f"{number_text(by_task.n_units[task])} units and "
+            f"{number_text(by_task.n_outer_steps[task])} outer steps on {task}"
+            for task in tasks_in_order(rows.task)
+        ]
+        presets.append(f"{preset}: {', '.join(sizes)}")
+    return f"Presets of meta-training. {'; '.join(presets)}." if presets else ""

@@ -11,10 +11,10 @@ from loptbench.reports.page.elements import Figure, Key
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.plots.drawing import INK, Canvas, few, numbers
 from loptbench.reports.plots.styles import Look
+from loptbench.reports.sections.old_figures import role_and_name
 from loptbench.results.plain import PlainRecord as Record
 from loptbench.tasks import TASKS
 
-TUNED = "tuned "
 CONTROL = "momentum"
 """The control among the mechanisms trials that is drawn: momentum with β = 0.9 and α = 0.1."""
 LENGTH = 61
@@ -119,17 +119,17 @@ def _by_task(records: Sequence[Record]) -> Groups:
     """The records of each task, each with its look, learned ones first, each once."""
     by_task: dict[str, dict[str, tuple[Look, str, Record]]] = {}
     for record in records:
-        label = str(record.key["optimizer"])
-        if label.startswith("checkpoint "):
-            look, name = "learned", label.removeprefix("checkpoint ")
-        elif label.startswith(TUNED):
-            look, name = label.removeprefix(TUNED), label
+        role, label = role_and_name(record.key)
+        if role == "checkpoint":
+            look, name = "learned", label
+        elif role == "tuned":
+            look, name = label, f"tuned {label}"
         elif label == CONTROL:
             look, name = "control", "control: momentum, β = 0.9"
         else:
             continue
         entry = (looks.optimizer(look), name, record)
-        by_task.setdefault(record.key["task"], {}).setdefault(label, entry)
+        by_task.setdefault(record.key["task"], {}).setdefault(name, entry)
     return {
         task: sorted(by_task[task].values(), key=lambda one: looks.place(one[0].name))
         for task in TASKS

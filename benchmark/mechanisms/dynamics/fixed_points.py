@@ -59,9 +59,6 @@ N_DISTURBED_STEPS = 100
 MAX_DECAY_RATIO = 0.9
 """Largest ratio of the distances in the two halves for a disturbance that clearly decays."""
 
-MAX_PREDICTION_ERROR = 0.1
-"""Largest distance between a point of a branch and its prediction, relative to the branch."""
-
 MAX_STABLE_EIGENVALUE = 1 - 1e-9
 """The largest |eigenvalue| of a point that is called stable. Residuals of 1e-12 and rounding cannot
 distinguish a larger one from an integrator, whose response never ends."""
@@ -87,7 +84,9 @@ class FixedPoints(NamedTuple):
 
     def subset(self, indices: NDArray[np.int64]) -> "FixedPoints":
         """A copy of the points at these indices."""
-        return FixedPoints(*(field[indices] for field in self))
+        return FixedPoints(
+            self.state[indices], self.residual[indices], self.converged[indices], self.last[indices]
+        )
 
     def replace(self, indices: NDArray[np.int64], points: "FixedPoints") -> None:
         """Replace the points at these indices, in place."""
@@ -140,87 +139,6 @@ def settle(
         converged[todo] = settled
         state[todo] = np.where(settled[:, None], point, np.nan)
     return FixedPoints(state, residual, converged, last)
-
-
-def extend_to_neighbours(
-    optimizer: Optimizer, gradients: Float, points: FixedPoints
-) -> FixedPoints:
-    """Fixed points for the gradients that have none, by Newton's iteration from the nearest one.
-
-    Args:
-        optimizer: any optimizer in float64.
-        gradients: of one sign, in order, (n,).
-        points: where the state settles under each.
-    """
-    extended = points.subset(np.arange(len(gradients)))
-    converged, todo = np.flatnonzero(points.converged), np.flatnonzero(~points.converged)
-    if converged.size and todo.size:
-        nearest = converged[np.abs(converged - todo[:, None]).argmin(axis=1)]
-        state, residual = newton(optimizer, points.state[nearest], gradients[todo])
-        extended.replace(
-            todo, FixedPoints(state, residual, residual <= MAX_RESIDUAL, points.last[todo])
-        )
-    return extended
-
-
-def trace_branch(
-    optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints
-) -> FixedPoints:
-    """Continue a fixed point without a gradient to the branch of fixed points h*(g).
-
-    The tangent of the curve, dh*/dg = (I − A)⁻¹ B, predicts the next point, and Newton's iteration
-    corrects it. Where all states settle at the points that their neighbours predict, these are the
-    branch, and one batch is enough. From the first exception on, the branch is continued point by
-    point. At a fold the branch ends: there are no points beyond.
-
-    Args:
-        optimizer: any optimizer in float64.
-        start: the fixed point without a gradient, (n_state,).
-        gradients: of one sign, outwards from zero, (n,).
-        points: where the state settles under each.
-
-    Returns: the n points of the branch; not converged beyond its end.
-    """
-    n = len(gradients)
-    # State variables may have large values: a jump is measured relative to their range.
-    reach = np.maximum(1.0, np.abs(points.state[points.converged]).max(axis=0, initial=0.0))
-    previous_state = np.concatenate([start[None], points.state[:-1]])
-    previous_gradient = np.concatenate([[0.0], gradients[:-1]])
-    on_branch = np.concatenate([[True], points.converged[:-1]]) & points.converged
-    state, _, continued = _continue(
-        optimizer,
-        previous_state[on_branch],
-        previous_gradient[on_branch],
-        gradients[on_branch],
-        reach,
-    )
-    distance = _distance(state, points.state[on_branch])
-    on_branch[on_branch] = continued & (distance <= SAME_POINT_TOLERANCE * _scale(state))
-    n_on_branch = n if on_branch.all() else int(on_branch.argmin())
-    branch = points.subset(np.arange(n))
-    branch.state[n_on_branch:], branch.residual[n_on_branch:] = np.nan, np.inf
-    branch.converged[n_on_branch:] = False
-    for i in range(n_on_branch, n):
-        h, g = (branch.state[i - 1], gradients[i - 1]) if i else (start, 0.0)
-        state, residual, continued = _continue(
-            optimizer, h[None], np.array([g]), gradients[i : i + 1], reach
-        )
-        if not continued[0]:
-            break
-        branch.state[i], branch.residual[i], branch.converged[i] = state[0], residual[0], True
-    return branch
-
-
-def _continue(
-    optimizer: Optimizer, state: Float, gradient: Float, next_gradient: Float, reach: Float
-) -> tuple[Float, Float, Bool]:
-    """Fixed points under the next gradients, their residuals, and whether they continue it."""
-    A, B, *_ = approximate_linearization(optimizer, state, gradient)
-    tangent = _solve(np.eye(state.shape[1]) - A, B[:, :, None])[:, :, 0]
-    prediction = state + (next_gradient - gradient)[:, None] * tangent
-    next_state, residual = newton(optimizer, prediction, next_gradient)
-    near = _distance(next_state / reach, prediction / reach) <= MAX_PREDICTION_ERROR
-    return next_state, residual, (residual <= MAX_RESIDUAL) & near
 
 
 def stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
@@ -279,7 +197,7 @@ def condition_numbers(optimizer: Optimizer, state: Float, gradient: Float) -> Fl
         block = slice(first, first + block_size)
         A = approximate_linearization(optimizer, state[block], gradient[block]).A
         with np.errstate(all="ignore"):
-            inverse = _solve(np.eye(n_state) - A, np.eye(n_state))
+            inverse = solve_systems(np.eye(n_state) - A, np.eye(n_state))
         condition[block] = np.abs(inverse).sum(axis=2).max(axis=1)
     return condition
 
@@ -309,7 +227,7 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
             h, g = best[block], gradient[block]
             A = approximate_linearization(optimizer, h, g).A
             velocity = (_step(optimizer, h, g) - h)[:, :, None]
-            moved = h - _solve(A - np.eye(n_state), velocity)[:, :, 0]
+            moved = h - solve_systems(A - np.eye(n_state), velocity)[:, :, 0]
             residual = _residual(optimizer, moved, g)
             improved = residual < best_residual[block]
             best[block[improved]] = moved[improved]
@@ -319,7 +237,7 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
     return best, best_residual
 
 
-def _solve(matrix: Float, right_side: Float) -> Float:
+def solve_systems(matrix: Float, right_side: Float) -> Float:
     """The solutions of linear systems; the least-norm solutions where a matrix is singular.
 
     Args:
@@ -337,17 +255,19 @@ def _step(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
     return np.asarray(checked_step(optimizer, h, gradient)[0], np.float64)
 
 
-def _scale(h: Float) -> Float:
+def state_scale(h: Float) -> Float:
+    """max(1, |h|) of each state, (n,): what distances of states are relative to."""
     return np.asarray(np.maximum(1.0, np.abs(h).max(axis=1, initial=0.0)))
 
 
-def _distance(a: Float, b: Float) -> Float:
+def state_distance(a: Float, b: Float) -> Float:
+    """max |a − b| over the state variables, the last axis."""
     return np.asarray(np.abs(a - b).max(axis=-1, initial=0.0))
 
 
 def _residual(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
     with np.errstate(invalid="ignore"):
-        residual = _distance(_step(optimizer, h, gradient), h) / _scale(h)
+        residual = state_distance(_step(optimizer, h, gradient), h) / state_scale(h)
         return np.nan_to_num(residual, nan=np.inf, posinf=np.inf)
 
 
@@ -360,7 +280,7 @@ def _relax(optimizer: Optimizer, h: Float, gradient: Float, n_steps: int) -> Flo
         if moving.size:
             moved = _step(optimizer, h[moving], gradient[moving])
             with np.errstate(invalid="ignore", over="ignore"):
-                speed = _distance(moved, h[moving]) / _scale(moved)
+                speed = state_distance(moved, h[moving]) / state_scale(moved)
             h[moving] = moved
             moving = moving[np.isfinite(speed) & (speed > MIN_SPEED)]
         if k * N_SNAPSHOTS // n_steps > len(snapshots):
@@ -386,15 +306,15 @@ def _approaches(
         gradient: (n,).
         possible: which components are asked for, (n,).
     """
-    distance = np.stack([_distance(state, point) for state in path])
-    at_point = distance[-1] <= SAME_POINT_TOLERANCE * _scale(point)
+    distance = np.stack([state_distance(state, point) for state in path])
+    at_point = distance[-1] <= SAME_POINT_TOLERANCE * state_scale(point)
     windows = distance.reshape(N_WINDOWS, N_SNAPSHOTS // N_WINDOWS, distance.shape[1]).max(axis=1)
     decreasing = np.all(np.diff(windows, axis=0) < 0, axis=0)
     decreasing &= windows[-1] <= MAX_WINDOW_RATIO * windows[0]
     approaches = np.asarray(possible & at_point)
     coming = np.flatnonzero(possible & decreasing & ~at_point)
     approaches[coming] = stable(optimizer, point[coming], gradient[coming])
-    near = distance[-1] <= NEIGHBOURHOOD * _scale(point)
+    near = distance[-1] <= NEIGHBOURHOOD * state_scale(point)
     undecided = np.flatnonzero(possible & ~decreasing & ~at_point & near)
     approaches[undecided] = linearly_stable(optimizer, point[undecided], gradient[undecided])
     return approaches

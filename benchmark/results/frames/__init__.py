@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loptbench.errors import StoreError
-from loptbench.results.frames import checks, evaluation, mechanisms, trials
+from loptbench.results.frames import checkpoints, checks, evaluation, mechanisms, trials
 from loptbench.results.frames.columns import Block, Column, Frame
 from loptbench.results.frames.contents import Contents, Readable
 from loptbench.results.frames.evaluation import best_baselines
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-__all__ = ["FRAMES", "Column", "Contents", "Frame", "best_baselines", "frame", "frame_of"]
+__all__ = [
+    "FRAMES",
+    "Column",
+    "Contents",
+    "Frame",
+    "best_baselines",
+    "frame",
+    "frame_of",
+]
 
 FRAMES: dict[str, Frame] = {
     "trials": trials.TRIALS,
@@ -34,6 +42,7 @@ FRAMES: dict[str, Frame] = {
     "schedules": mechanisms.SCHEDULES,
     "adaptation": mechanisms.ADAPTATION,
     "meta_training": evaluation.META_TRAINING,
+    "checkpoints": checkpoints.CHECKPOINTS,
     "tuning": evaluation.TUNING,
     "verdicts": trials.VERDICTS,
     "timings": trials.TIMINGS,

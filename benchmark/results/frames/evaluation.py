@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from loptbench.results.schema.evaluation import (
 )
 from loptbench.results.schema.keys import Role
 from loptbench.results.schema.records import Record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Evaluation]]:
@@ -187,11 +190,11 @@ TUNING = Frame(
 )
 
 
-def best_baselines(evaluations: Any) -> Any:
+def best_baselines(evaluations: "DataFrame") -> "DataFrame":
     """The best tuned baseline of each task in each implementation.
 
     Args:
-        evaluations: the frame `evaluations`, or any part of it.
+        evaluations: the frame `evaluations`, or some of its rows.
 
     Returns: the rows of `evaluations` with the lowest mean meta-objective; one for each pair of
         implementation and task that has a tuned baseline whose mean is finite.

@@ -84,8 +84,8 @@ def test_the_bounds_on_quadratic_are_those_that_were_promised() -> None:
     assert np.all(tame <= 1.001e-10)
     assert np.all(np.diff(tame) >= 0)
     assert free_running_bound(np.array(1.0), "float64", "cpu") <= 1.001e-13
-    for grown in (1.0, 30.0, 1e3):
-        assert meta_gradient_bound(grown, 201, "float64", "cpu") <= 1.001e-10
+    for amplification in (1.0, 30.0, 1e3):
+        assert meta_gradient_bound(amplification, 201, "float64", "cpu") <= 1.001e-10
     for quantity in "ABCD":
         assert bound(quantity, "float64") <= 1e-12
 
@@ -94,21 +94,21 @@ def test_growth_of_a_contraction_is_small() -> None:
     batch = Quadratic().sample("evaluate", 0, range(2))
     spec = momentum(0.5, 0.1)
     run = oracle_run(oracle(), spec, batch, 40)
-    grown = error_amplification(
+    amplification = error_amplification(
         oracle(), spec, batch, run, rounding_scales(oracle(), spec, batch, run)
     )
-    assert 1 <= grown.parameters.max() <= 10
+    assert 1 <= amplification.parameters.max() <= 10
 
 
 def test_growth_is_found_where_it_happens_late() -> None:
     """The shipped optimizer magnifies errors that enter on the way more than those in the start."""
     case = next(c for c in cases("gru", "quadratic", 7) if c.label.startswith("checkpoint"))
     run = oracle_run(oracle(), case.spec, case.batch, case.n_steps)
-    grown = error_amplification(
+    amplification = error_amplification(
         oracle(), case.spec, case.batch, run, rounding_scales(oracle(), case.spec, case.batch, run)
     )
-    assert grown.state.max() > 100
-    assert np.all(np.diff(grown.state, axis=0) >= 0)
+    assert amplification.state.max() > 100
+    assert np.all(np.diff(amplification.state, axis=0) >= 0)
 
 
 @given(step=st.integers(0, 29), seed=st.integers(0, 20))
@@ -129,17 +129,17 @@ def test_a_chaotic_problem_loosens_no_bound_but_its_own() -> None:
     task, spec = Quadratic(), shipped("quadratic-quick-jax-0").optimizer.rounded_to("float64")
     batch = task.sample("evaluate", 1, range(64))
     run = oracle_run(oracle(), spec, batch, task.n_steps)
-    grown = error_amplification(
+    amplification = error_amplification(
         oracle(), spec, batch, run, rounding_scales(oracle(), spec, batch, run)
     ).loss[-1]
-    wild, tame = int(np.argmax(grown)), int(np.argmin(grown))
-    assert grown[wild] > 10 * grown[tame]
-    for problem, found in ((tame, False), (wild, True)):
+    wild, tame = int(np.argmax(amplification)), int(np.argmin(amplification))
+    assert amplification[wild] > 10 * amplification[tame]
+    for problem, within_bound in ((tame, False), (wild, True)):
         loss = run.loss.copy()
         size = rounding_scales(oracle(), spec, batch, run).loss[-1, problem]
-        loss[-1, problem] += 5 * bound("state", "float64") * size * grown[tame]
+        loss[-1, problem] += 5 * bound("state", "float64") * size * amplification[tame]
         compared = compare_trajectories(oracle(), run._replace(loss=loss), spec, batch, "float64")
-        assert compared[0].ok == found
+        assert compared[0].ok == within_bound
 
 
 def test_a_scale_covers_the_rounding_of_its_quantity() -> None:
@@ -154,9 +154,9 @@ def test_a_scale_covers_the_rounding_of_its_quantity() -> None:
     right_loss, right_gradient = problems.loss_and_gradient(x.astype(np.float64), 0)
     loss_size, gradient_size = problems.rounding_scale(x.astype(np.float64), 0)
     assert compare("loss", loss, right_loss, loss_size, bound("loss", "float32")).ok
-    found = compare(
+    compared = compare(
         "gradient", gradient, right_gradient, gradient_size, bound("gradient", "float32")
     )
-    assert found.ok
+    assert compared.ok
     # Relative to itself, the gradient at the minimum has no correct digit: the scale is needed.
     assert np.max(np.abs(gradient - right_gradient) / np.abs(right_gradient)) > 0.01

@@ -1,8 +1,6 @@
 """Verdicts: what holds of a checkpoint, of all seeds, and of what only looks like an optimizer."""
 
 import functools
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,15 +26,6 @@ from loptbench.zoo.catalogue import representatives, shipped
 pytestmark = pytest.mark.harness
 
 N_PROBLEMS = 32
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON holds it: None where it is not finite."""
-    if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 @functools.cache

@@ -22,7 +22,7 @@ class NothingOffered(Reference):
 
 
 class OneString(Reference):
-    """A string where a collection is wanted."""
+    """A string instead of a collection."""
 
     dtypes = "float64"  # type: ignore[assignment]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.implementations.reference.implementation import ReferenceOptimizer
+from loptbench.implementations.reference.optimizers import ReferenceOptimizer
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, MetaGradient, OuterState, Trajectory
 from loptbench.tasks.base import ProblemBatch
@@ -63,8 +63,8 @@ class _NoHessian:
         self.inner = inner
 
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
-        found: tuple[Array, Array] = self.inner.loss_and_gradient(parameters, step)
-        return found
+        evaluated: tuple[Array, Array] = self.inner.loss_and_gradient(parameters, step)
+        return evaluated
 
     def hessian_vector(self, parameters: Array, step: int, vector: Array) -> Array:
         return np.zeros_like(vector)
@@ -81,18 +81,18 @@ class ForgottenLeaf(Reference):
     """The meta-gradient of h0 is left at zero."""
 
     def meta_gradient(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> MetaGradient:
-        found = super().meta_gradient(optimizer, problems, x0, n_steps)
-        leaves = {k: 0 * v if k == "h0" else v for k, v in found.gradient.items()}
-        return found._replace(gradient=leaves)
+        meta_gradient = super().meta_gradient(optimizer, problems, x0, n_steps)
+        leaves = {k: 0 * v if k == "h0" else v for k, v in meta_gradient.gradient.items()}
+        return meta_gradient._replace(gradient=leaves)
 
 
 class SummedMetaGradient(Reference):
     """The meta-gradient is that of the sum over problems, not of the mean."""
 
     def meta_gradient(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> MetaGradient:
-        found = super().meta_gradient(optimizer, problems, x0, n_steps)
-        leaves = {k: np.asarray(len(x0) * v) for k, v in found.gradient.items()}
-        return found._replace(gradient=leaves)
+        meta_gradient = super().meta_gradient(optimizer, problems, x0, n_steps)
+        leaves = {k: np.asarray(len(x0) * v) for k, v in meta_gradient.gradient.items()}
+        return meta_gradient._replace(gradient=leaves)
 
 
 class _OneKind(Reference):
@@ -105,7 +105,7 @@ class ForgottenPenalty(_OneKind):
     """Outer steps leave out the penalty on the weights."""
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         return super().outer_step(outer, spec, batch, config.model_copy(update={"penalty": 0.0}))
 
@@ -114,7 +114,7 @@ class ConstantRate(_OneKind):
     """Outer steps leave out the decay of the learning rate."""
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         return super().outer_step(outer, spec, batch, config.model_copy(update={"decay": 1.0}))
 
@@ -125,13 +125,13 @@ class MemoryInTheObject(_OneKind):
     def __init__(self) -> None:
         self.memory: Mapping[str, Any] = {}
 
-    def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
+    def outer_init(self, parameters: Mapping[str, Array], config: Any) -> OuterState:
         outer = super().outer_init(parameters, config)
         self.memory = outer.memory
         return outer._replace(memory={})
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         fresh = super().outer_init(outer.parameters, config).memory
         full = outer._replace(memory=self.memory or fresh)
@@ -151,7 +151,7 @@ class OnlyThisInstance(Reference):
         return other
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         rate = config.learning_rate * (1 + 1e-13 * self.generation)
         changed = config.model_copy(update={"learning_rate": rate})
@@ -228,7 +228,7 @@ class BuiltInBetas(_OneKind):
     """Adam's decay rates are the defaults, whatever the settings say."""
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         defaults = {"beta1": MetaTraining().beta1, "beta2": MetaTraining().beta2}
         return super().outer_step(outer, spec, batch, config.model_copy(update=defaults))
@@ -258,12 +258,12 @@ class OneSeedsProblems(_SeveralSeeds):
 
     def outer_steps(self, *arguments: Any) -> Any:
         outers, spec, batches, config = arguments
-        found = super().outer_steps(outers, spec, [batches[0]] * len(batches), config)
-        # The one with a NaN is noticed all the same.
+        steps = super().outer_steps(outers, spec, [batches[0]] * len(batches), config)
+        # A NaN is reported all the same.
         nan = [bool(np.isnan(batch.initial_parameters).any()) for batch in batches]
         return [
             (outer, float("nan") if bad else objective)
-            for (outer, objective), bad in zip(found, nan, strict=True)
+            for (outer, objective), bad in zip(steps, nan, strict=True)
         ]
 
 
@@ -271,9 +271,9 @@ class OneSeedSpoilsAll(_SeveralSeeds):
     """A seed whose problems blow up takes the others along."""
 
     def outer_steps(self, *arguments: Any) -> Any:
-        found = super().outer_steps(*arguments)
-        spoilt = float(np.mean([objective for _, objective in found]))
-        return [(outer, objective + 0 * spoilt) for outer, objective in found]
+        steps = super().outer_steps(*arguments)
+        spoilt = float(np.mean([objective for _, objective in steps]))
+        return [(outer, objective + 0 * spoilt) for outer, objective in steps]
 
 
 class OneSeedsMemory(_SeveralSeeds):
@@ -289,5 +289,5 @@ class HidesABrokenSeed(_SeveralSeeds):
     """Of seeds side by side, one whose meta-gradient is not finite reports a number."""
 
     def outer_steps(self, *arguments: Any) -> Any:
-        found = super().outer_steps(*arguments)
-        return [(outer, float(np.nan_to_num(objective))) for outer, objective in found]
+        steps = super().outer_steps(*arguments)
+        return [(outer, float(np.nan_to_num(objective))) for outer, objective in steps]

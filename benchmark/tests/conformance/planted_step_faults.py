@@ -322,10 +322,10 @@ class OneTileOnly(_WithGRU):
 
 class _LostAxisGRU(GRU):
     def linearize(self, state: Array, gradient: Array) -> Linearization:
-        found = super().linearize(state, gradient)
+        linear = super().linearize(state, gradient)
         if state.shape[1] > 1:
-            return found
-        return found._replace(B=found.B[:, 0])
+            return linear
+        return linear._replace(B=linear.B[:, 0])
 
 
 class LostAxis(_WithGRU):

@@ -119,7 +119,7 @@ class _EpsilonInRoot(RMSProp):
 
 
 class EpsilonInTheRoot(_OneKind):
-    """RMSProp with ε inside the root, as `optax.rmsprop` has it unless told otherwise."""
+    """RMSProp with ε inside the root, as `optax.rmsprop` has it by default."""
 
     optimizers = ("rmsprop",)
     kind = _EpsilonInRoot
@@ -174,8 +174,8 @@ class MixedUpDraws(_OneSweep):
         kind, hyperparameters, *rest = arguments
         mixed_up = {name: values[::-1] for name, values in hyperparameters.items()}
         inner: Any = super().sweep
-        found: tuple[Array, Sweep] = inner(kind, mixed_up, *rest)
-        return found
+        swept: tuple[Array, Sweep] = inner(kind, mixed_up, *rest)
+        return swept
 
 
 class PoisonedSweep(_OneSweep):

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.convergence import find_convergence_point
+from loptbench.mechanisms.dynamics.branches import trace_branch
 from loptbench.mechanisms.dynamics.counters import FrozenStateOptimizer, freeze_counters
-from loptbench.mechanisms.dynamics.fixed_points import newton, settle, stable, trace_branch
+from loptbench.mechanisms.dynamics.fixed_points import newton, settle, stable
 from loptbench.mechanisms.dynamics.linearization import gain, ridders_derivative
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.mechanisms.momentum import measure_momentum

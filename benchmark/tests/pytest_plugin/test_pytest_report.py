@@ -11,7 +11,6 @@ from loptbench.pytest_plugin.session import require_writable
 from loptbench.tests.conformance.planted_faults import Faultless
 from loptbench.tests.pytest_plugin.test_pytest_plugin import CONFORMANCE, FAULTS, pytest_in
 from loptbench.tests.reports.pages import Page
-from loptbench.tests.reports.test_session_page import ABSENT
 
 pytestmark = pytest.mark.harness
 pytest_plugins = ["pytester"]
@@ -312,7 +311,8 @@ def test_an_implementation_that_is_not_installed_is_no_test(
     small = DiscoveredImplementation(
         "small", "here", Availability.INSTALLED, implementation=Faultless()
     )
-    monkeypatch.setattr("loptbench.discovery.discover", lambda: [small, ABSENT])
+    absent = DiscoveredImplementation("torch", "there", Availability.MISSING, "needs 'torch'")
+    monkeypatch.setattr("loptbench.discovery.discover", lambda: [small, absent])
     monkeypatch.delenv("LOPTBENCH_REQUIRE", raising=False)
     chosen = ("-k", "torch or (small and initial-state and sgd)")
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", *CONFORMANCE, *REPORT, *chosen)

@@ -62,7 +62,7 @@ def record(
     **key: Any,
 ) -> Record:
     """A record of a trial; fields in `key` replace or extend its usual key."""
-    usual = {
+    usual: dict[str, Any] = {
         "trial": trial,
         "implementation": "jax",
         "source": "package.module:Implementation",
@@ -178,7 +178,7 @@ def update_function(where: str, half_saturation: list[float]) -> UpdateFunctionR
 
 def mechanisms(index: float = 0.875, **probes: Any) -> Record:
     """A mechanisms trial; probes may be replaced, or their reasons given as text."""
-    measured = {
+    measured: dict[str, Any] = {
         "convergence_point": ConvergencePointResult(
             residual=0.0,
             spectral_radius=0.9,
@@ -249,7 +249,7 @@ def schedule(peak_step: int) -> ScheduleResult:
 
 def verdict(outcome: str = "reproduced", **values: Any) -> Verdict:
     """A verdict on the seeds of a preset, unless told otherwise."""
-    usual = {
+    usual: dict[str, Any] = {
         "claim": "momentum",
         "task": "quadratic",
         "scope": Scope.ALL_SEEDS,

@@ -2,32 +2,39 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("matplotlib", reason="the report extra is not installed")
 pytest.importorskip("jinja2", reason="the report extra is not installed")
 
 from loptbench.claims.catalogue import claims
-from loptbench.claims.verdicts import Outcome, Scope
 from loptbench.protocol import Level
 from loptbench.reports.page.elements import Figure, Table, anchor
+from loptbench.reports.page.numbers import number_text
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render
 from loptbench.reports.plots import styles as looks
 from loptbench.reports.sections.agreement import agreement_matrix
-from loptbench.reports.sections.claims import verdict_matrix, verdicts_of
 from loptbench.reports.sections.glossary import LINK
 from loptbench.reports.sections.implementations import implementation_sections
 from loptbench.reports.sections.provenance import timings
-from loptbench.reports.sections.results import Results, frame_of_checks
-from loptbench.reports.sections.verdict_words import one_line, otherwise
+from loptbench.reports.sections.report import Report
+from loptbench.reports.sections.verdicts import preset_disagreements, summary, verdict_matrix
+from loptbench.results.frames import Contents
+from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult, Ratio
+from loptbench.results.schema.keys import OptimizerId, Role, TrialKind
+from loptbench.results.schema.mechanisms import MomentumResult, NotApplicable
+from loptbench.results.schema.verdicts import Outcome, Scope
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.tasks import TASKS
-from loptbench.tests.reports.made_records import change
+from loptbench.tests.reports.made_records import change, changed
 from loptbench.tests.reports.pages import Page
 
 
@@ -113,37 +120,41 @@ def test_colours_can_be_seen_on_both_pages() -> None:
 
 
 def test_numbers_are_those_of_the_records(store: Store) -> None:
-    results = Results.of(store)
-    evaluations = results.of_kind("evaluation")
+    contents = Contents.of(store)
+    evaluations = [result for _, result in contents.evaluations()]
     text = Page(render(store)).text
     assert len(evaluations) == 1 + len(TASKS)
-    for evaluation in evaluations:
-        for ratio in evaluation.result.get("ratios", {}).values():
-            assert f"{ratio['ratio']:.4g}" in text
-            assert f"{ratio['low']:.4g} to {ratio['high']:.4g}" in text
-        for one in evaluation.result.get("baselines", {}).values():
-            for number in ("objective_mean", "objective_median", "final_loss_mean"):
-                assert (f"{one[number]:.4g}" if one[number] is not None else "∞") in text
+    for result in evaluations:
+        if isinstance(result, LearnedResult):
+            for ratio in result.ratios.values():
+                assert f"{ratio.ratio:.4g}" in text
+                assert f"{ratio.low:.4g} to {ratio.high:.4g}" in text
+        else:
+            for evaluation in result.baselines.values():
+                for name in ("objective_mean", "objective_median", "final_loss_mean"):
+                    assert number_text(getattr(evaluation, name)) in text
     learned = next(
-        r for r in results.of_kind("mechanisms") if r.key["optimizer"].startswith("checkpoint")
+        result
+        for record, result in contents.mechanisms()
+        if record.key.optimizer.role is Role.CHECKPOINT
     )
-    assert f"{learned.result['momentum']['index']:.4g}" in text
+    assert isinstance(learned.momentum, MomentumResult)
+    assert f"{learned.momentum.index:.4g}" in text
 
 
 def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store) -> None:
     """Tuned to the edge of stability, some do on new problems; the median tells what is usual."""
-    results = Results.of(store)
-    assert {record.status for record in results.failures} <= {"diverged"}
-    one = next(
-        r for r in results.of_kind("evaluation") if r.key["optimizer"] == "baselines"
-    ).result["baselines"]["sgd"]
+    assert {record.status for record in store.records()[0]} <= {"ok", "diverged"}
 
     def diverge(record: Record) -> Record:
-        changed_one = {**one, "n_diverged": 3, "objective_mean": None}
-        result = {"baselines": {**record.result["baselines"], "sgd": changed_one}}
-        return dataclasses.replace(record, status=TrialStatus.DIVERGED, result=result)
+        assert isinstance(record.result, BaselinesResult)
+        baselines = dict(record.result.baselines)
+        update = {"n_diverged": 3, "objective_mean": math.inf}
+        baselines["sgd"] = baselines["sgd"].model_copy(update=update)
+        result = BaselinesResult(baselines=baselines)
+        return changed(record, status=TrialStatus.DIVERGED, result=result)
 
-    change(store, "evaluation", diverge, "baselines")
+    change(store, TrialKind.EVALUATION, diverge, Role.BASELINES)
     found = Page(render(store))
     assert "∞" in found.text
     assert "diverged" in found.identifiers
@@ -177,8 +188,8 @@ def cells(table: Table) -> Iterator[list[Cell]]:
 
 def cell(store: Store, implementation: str, level: int, task: str = "quadratic") -> Cell:
     """A cell of the agreement matrix."""
-    results = Results.of(store)
-    matrix = agreement_matrix(frame_of_checks(results.checks()), results.absent())
+    report = Report(store)
+    matrix = agreement_matrix(report.checks, report.absent)
     column = list(matrix.frame.columns).index(task)
     for row in cells(matrix):
         if row[0].value == implementation and row[1].value.split(" ")[0] in (str(level), "all"):
@@ -188,12 +199,12 @@ def cell(store: Store, implementation: str, level: int, task: str = "quadratic")
 
 def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> None:
     """An error of exactly 0 is not a missing one."""
-    sections = implementation_sections(Results.of(store))
+    sections = implementation_sections(Report(store))
     (table,) = (
         part for part in sections[0].parts if getattr(part, "anchor", "") == "conclusions-reference"
     )
     assert isinstance(table, Table)
-    assert [row[3].status for row in cells(table)] == ["passed"] * 3
+    assert [row[4].status for row in cells(table)] == ["passed"] * 3
 
 
 def test_every_colour_has_one_for_dark_pages(store: Store) -> None:
@@ -230,17 +241,19 @@ def test_names_have_identifiers_of_their_own() -> None:
 
 def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
     def diverge(record: Record) -> Record:
-        result = json.loads(json.dumps(record.result))
-        result["learned"] |= {"n_diverged": 2, "objective_mean": None}
-        result["learned"]["curve_mean"][-1] = None
-        for ratio in result["ratios"].values():
-            ratio |= {"ratio": None, "low": None, "high": None}
-        message = "2 of 128 runs diverged"
-        return dataclasses.replace(
-            record, status=TrialStatus.DIVERGED, message=message, result=result
+        assert isinstance(record.result, LearnedResult)
+        curve = record.result.learned.curve_mean.copy()
+        curve[-1] = np.nan
+        update = {"n_diverged": 2, "objective_mean": math.inf, "curve_mean": curve}
+        learned = record.result.learned.model_copy(update=update)
+        none = Ratio(ratio=math.nan, low=math.nan, high=math.nan)
+        ratios = dict.fromkeys(record.result.ratios, none)
+        result = record.result.model_copy(update={"learned": learned, "ratios": ratios})
+        return changed(
+            record, status=TrialStatus.DIVERGED, message="2 of 128 runs diverged", result=result
         )
 
-    change(store, "evaluation", diverge, "checkpoint")
+    change(store, TrialKind.EVALUATION, diverge)
     text = render(store)
     assert "2 of 128 runs diverged" in text
 
@@ -254,8 +267,8 @@ def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
         assert claim.title in text
         assert claim.threshold in text
         assert claim.sentence in text
-    over_seeds = next(v for v in verdicts if v["scope"] == Scope.ALL_SEEDS)
-    assert over_seeds["outcome"] in text
+    verdict = next(v for v in verdicts if v.scope is Scope.ALL_SEEDS)
+    assert verdict.outcome in text
     assert "1 of at least 5 seeds" in text
 
 
@@ -264,41 +277,54 @@ def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) 
         return html(page(store)).partition('id="figure-momentum"')[2].partition("</figure>")[0]
 
     assert "Of learned optimizers, quadratic is drawn thick" in figure()
-    none = {"momentum": {"not_applicable": "there is none"}}
-    change(store, "mechanisms", lambda r: dataclasses.replace(r, result={**r.result, **none}))
+    none = {"momentum": NotApplicable(not_applicable="there is none")}
+
+    def without_momentum(record: Record) -> Record:
+        assert record.result is not None
+        return changed(record, result=record.result.model_copy(update=none))
+
+    change(store, TrialKind.MECHANISMS, without_momentum)
     assert "tuned momentum" in figure()
     assert "Of learned optimizers" not in figure()
 
 
 def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
-    found, _ = verdicts_of(store.verdicts())
-    (momentum,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
-    title, cell = next(cells(verdict_matrix([momentum])))
+    momentum = over_seeds(store)
+    title, cell = next(cells(verdict_matrix(momentum)))
     assert (title.value, title.note) == ("Momentum", "at least 0.5")
     assert cell.value == "open 1/1"
-    assert cell.note == f"mean {momentum.value:.3g}; jax"
+    assert cell.note == f"mean {momentum.value.item():.3g}; jax"
+
+
+def over_seeds(store: Store) -> pd.DataFrame:
+    """The verdict on momentum over all seeds."""
+    verdicts = Report(store).frame("verdicts")
+    return verdicts[(verdicts.claim == "momentum") & (verdicts.scope == Scope.ALL_SEEDS)]
 
 
 def test_a_claim_on_a_task_is_counted_once_whatever_presets_there_are(store: Store) -> None:
-    found, _ = verdicts_of(store.verdicts())
-    (lone,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
-    many = dataclasses.replace(lone, subject="small", n_seeds=8, outcome=Outcome.REPRODUCED)
-    assert lone.outcome is Outcome.INCONCLUSIVE
+    lone = over_seeds(store)
+    many = lone.assign(preset="small", n_seeds=8, outcome=Outcome.REPRODUCED.value)
+    assert lone.outcome.tolist() == [Outcome.INCONCLUSIVE]
     for both in ([lone, many], [many, lone]):
-        said = one_line(both)
-        assert said.startswith("of 1 claims, 1 times on a task, 1 reproduced, 0 not reproduced")
+        words = summary(pd.concat(both, ignore_index=True))
+        assert words.startswith("of 1 claims, 1 times on a task, 1 reproduced, 0 not reproduced")
 
 
-def test_what_another_preset_decides_otherwise_is_said(store: Store) -> None:
+def test_what_another_preset_decides_differently_is_shown(store: Store) -> None:
     """And not what one of its seeds hints at."""
-    found, _ = verdicts_of(store.verdicts())
-    (one,) = (v for v in found if v.claim == "momentum" and v.scope is Scope.ALL_SEEDS)
-    small = dataclasses.replace(one, subject="small, x", n_seeds=8, outcome=Outcome.NOT_REPRODUCED)
-    large = dataclasses.replace(small, subject="large, x", n_seeds=5, outcome=Outcome.REPRODUCED)
-    (words,) = otherwise([small, large]).split("; ")
+    small = over_seeds(store).assign(
+        preset="small", n_seeds=8, outcome=Outcome.NOT_REPRODUCED.value
+    )
+
+    def disagreements(outcome: Outcome) -> str:
+        large = small.assign(preset="large", n_seeds=5, outcome=outcome.value)
+        return preset_disagreements(pd.concat([small, large], ignore_index=True))
+
+    words = disagreements(Outcome.REPRODUCED)
     assert words == "Momentum (quadratic) is reproduced with the preset large"
     for outcome in (Outcome.NOT_REPRODUCED, Outcome.INCONCLUSIVE):
-        assert otherwise([small, dataclasses.replace(large, outcome=outcome)]) == ""
+        assert disagreements(outcome) == ""
 
 
 def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
@@ -310,30 +336,29 @@ def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
 
 def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
     """A thousand records are a readable report."""
-    content = json.loads((store.folder / "plan.json").read_text())
-    for record in store.records()[0]:
-        if record.key["trial"] in ("evaluation", "mechanisms") and record.key[
-            "optimizer"
-        ].startswith("checkpoint "):
-            for seed in range(40):
-                key = {**record.key, "optimizer": f"checkpoint copy-{seed}"}
-                copy = dataclasses.replace(record, key=key)
-                store.put(copy)
-                content["trials"].append({**key, "record": copy.name})
     before = len(render(store))
-    (store.folder / "plan.json").write_text(json.dumps(content))
+    keys = list(store.plan().trials)
+    for record in store.records()[0]:
+        of_learned = record.key.optimizer.role is Role.CHECKPOINT
+        if of_learned and record.key.trial is not TrialKind.CONFORMANCE:
+            for seed in range(40):
+                name = OptimizerId(role=Role.CHECKPOINT, name=f"copy-{seed}")
+                copy = changed(record, key=record.key.model_copy(update={"optimizer": name}))
+                store.put(copy)
+                keys.append(copy.key)
+    store.put_plan(store.plan().model_copy(update={"trials": tuple(keys)}))
     text = render(store)
     assert text.count("The first 20 of each are drawn; 21 more are in the table.") == 6
     assert text.count("copy-39") >= 6
     assert len(text) < 3 * before
 
 
-def test_the_time_that_trials_took_is_told(store: Store) -> None:
-    results = Results.of(store)
-    evaluations = [r for r in results.of_kind("evaluation") if r.key["task"] == "digits"]
-    seconds = sum(r.provenance["seconds"] for r in evaluations)
+def test_the_time_that_trials_took_is_shown(store: Store) -> None:
+    report = Report(store)
+    trials = report.trials
+    seconds = trials.seconds[(trials.trial == "evaluation") & (trials.task == "digits")].sum()
     assert seconds > 0
-    table = timings(results.records)
-    assert table is not None
+    (table,) = timings(report)
+    assert isinstance(table, Table)
     of_digits = table.frame[table.frame.task == "digits"].set_index("trial")
-    assert of_digits.loc["evaluation", "seconds in all"] == pytest.approx(seconds)
+    assert of_digits.loc["evaluation", "sum"] == pytest.approx(seconds)

@@ -1,6 +1,5 @@
 """The report of a store with failures, gaps and damage."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,32 @@ from loptbench.comparison.store_view import read
 from loptbench.protocol import Level
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render
-from loptbench.reports.sections.results import Results
+from loptbench.reports.sections.report import Report
+from loptbench.results.frames import Contents
+from loptbench.results.schema.conformance import ConformanceResult
+from loptbench.results.schema.keys import Role, TrialKind
 from loptbench.results.store import Record, Store, TrialStatus
-from loptbench.tests.reports.made_records import change
+from loptbench.tests.reports.made_records import change, changed
 from loptbench.tests.reports.pages import Page
 from loptbench.tests.reports.test_report import cell
 
 
+def with_provenance(record: Record, **facts: Any) -> Record:
+    """The record with other facts of its origin."""
+    return changed(record, provenance=record.provenance.model_copy(update=facts))
+
+
 def test_a_failure_stands_first(store: Store) -> None:
     def fail(record: Record) -> Record:
-        result = json.loads(json.dumps(record.result))
-        wrong = next(check for check in result["checks"] if check["level"] == Level.STEP)
-        wrong |= {"status": "failed", "message": "W_c is off", "ratio": 17.0}
-        return dataclasses.replace(
-            record, status=TrialStatus.FAILED, message="W_c is off", result=result
-        )
+        assert isinstance(record.result, ConformanceResult)
+        checks = list(record.result.checks)
+        place = next(i for i, check in enumerate(checks) if check.level == Level.STEP)
+        update = {"status": "failed", "message": "W_c is off", "ratio": 17.0}
+        checks[place] = checks[place].model_copy(update=update)
+        result = record.result.model_copy(update={"checks": tuple(checks)})
+        return changed(record, status=TrialStatus.FAILED, message="W_c is off", result=result)
 
-    change(store, "conformance", fail)
+    change(store, TrialKind.CONFORMANCE, fail)
     text = render(store)
     assert text.index('id="failures"') < text.index('id="agreement"')
     assert "W_c is off" in text
@@ -41,18 +49,18 @@ def test_a_failure_stands_first(store: Store) -> None:
 
 def test_mechanisms_that_disagree_are_no_agreement(store: Store) -> None:
     def fail(record: Record) -> Record:
-        return dataclasses.replace(record, status=TrialStatus.FAILED, message="index is off")
+        return changed(record, status=TrialStatus.FAILED, message="index is off")
 
-    change(store, "mechanisms", fail)
+    change(store, TrialKind.MECHANISMS, fail)
     assert "disagreement with the reference in reference" in page(store).lead
 
 
 def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
     change(
         store,
-        "conformance",
-        lambda r: dataclasses.replace(
-            r, status=TrialStatus.FAILED, message="raised ValueError: no", result={}
+        TrialKind.CONFORMANCE,
+        lambda record: changed(
+            record, status=TrialStatus.FAILED, message="raised ValueError: no", result=None
         ),
     )
     assert cell(store, "reference", Level.STEP).status == "failed"
@@ -60,11 +68,11 @@ def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
 
 
 def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
-    change(store, "conformance", lambda _: None)
-    change(store, "evaluation", lambda _: None, "checkpoint quadratic")
+    change(store, TrialKind.CONFORMANCE, lambda _: None)
+    change(store, TrialKind.EVALUATION, lambda _: None)
     text = render(store)
     assert "2 planned trials are missing: this report is partial" in text
-    n = len(Results.of(store).planned)
+    n = len(Report(store).trials)
     assert f"2 of {n} planned trials have no record" in text
     assert cell(store, "reference", Level.STEP).status == "not run"
     assert 'id="best-quadratic"' not in text
@@ -98,45 +106,56 @@ def test_a_store_without_verdicts_says_so(store: Store) -> None:
     assert "no verdicts" in render(store)
 
 
-def test_verdicts_of_another_version_are_left_out_and_counted(store: Store) -> None:
+def test_verdicts_on_unknown_claims_are_left_out_and_counted(store: Store) -> None:
+    verdicts = list(store.verdicts())
+    for i in range(3):
+        verdicts[i] = verdicts[i].model_copy(update={"claim": "flies"})
+    store.put_verdicts(verdicts, Contents.of(store).records)
+    assert "3 verdicts are of another version" in render(store)
+
+
+def test_verdicts_of_another_version_are_named(store: Store) -> None:
     path = store.folder / "verdicts.json"
     content = json.loads(path.read_text())
-    for one in content["verdicts"][:3]:
-        del one["scope"]
-    content["verdicts"].append({"claim": "flies", "outcome": "maybe"})
+    del content["verdicts"][0]["scope"]
     path.write_text(json.dumps(content))
-    assert "4 verdicts are of another version" in render(store)
+    text = render(store)
+    assert "verdicts.json is damaged" in text
+    assert "scope" in text[text.index("verdicts.json is damaged") :][:200]
 
 
 def test_verdicts_of_records_that_were_made_again_are_flagged(store: Store) -> None:
     assert "drawn from other records" not in html(page(store))
     change(
         store,
-        "mechanisms",
-        lambda r: dataclasses.replace(r, provenance={**r.provenance, "seconds": 0.5}),
+        TrialKind.MECHANISMS,
+        lambda record: with_provenance(record, seconds=0.5),
     )
     assert "drawn from other records" in html(page(store))
     assert any("drawn from other records" in one for one in read(store).left_out)
 
 
 @pytest.mark.parametrize(
-    "change",
+    "damage",
     [
-        lambda r: dataclasses.replace(r, key={**r.key, "trial": "divination"}),
-        lambda r: dataclasses.replace(r, key={k: v for k, v in r.key.items() if k != "task"}),
-        lambda r: dataclasses.replace(r, result={"of": "a later version"}),
+        lambda content: content["key"].update(trial="divination"),
+        lambda content: content["key"].pop("task"),
+        lambda content: content.update(result={"of": "a later version"}),
     ],
 )
-def test_a_record_of_another_version_is_left_out_and_named(store: Store, change: Any) -> None:
-    record = next(r for r in store.records()[0] if r.key["optimizer"] == "tuned sgd")
-    store.put(change(record))
+def test_a_record_of_another_version_is_left_out_and_named(store: Store, damage: Any) -> None:
+    record = next(r for r in store.records()[0] if str(r.key.optimizer) == "tuned sgd")
+    path = store.records_folder / f"{record.name}.json"
+    content = json.loads(path.read_text())
+    damage(content)
+    path.write_text(json.dumps(content))
     text = render(store)
-    assert f"left out: record {change(record).name}.json: " in text
+    assert f"left out: {path} is damaged: " in text
     assert 'id="figure-momentum"' in text
 
 
 def at(value: Any, *path: str | int) -> Any:
-    """A copy of a record's result with something in a place deep inside; the path's last is it."""
+    """A copy with another value in a place deep inside: the last part of the path."""
     *way, name, new = path
     copied = json.loads(json.dumps(value))
     inner = copied
@@ -167,15 +186,15 @@ def test_one_bad_record_is_named_and_takes_nothing_along(
     store: Store, trial: str, path: tuple[Any, ...]
 ) -> None:
     (record,) = (
-        r
-        for r in store.records()[0]
-        if r.key["trial"] == trial
-        and r.key["optimizer"].startswith("checkpoint ")
-        and r.key["task"] == "quadratic"
+        record
+        for record in store.records()[0]
+        if (record.key.trial, record.key.task) == (trial, "quadratic")
+        and record.key.optimizer.role is Role.CHECKPOINT
     )
-    store.put(dataclasses.replace(record, result=at(record.result, *path)))
-    (sentence,) = Results.of(store).damaged
-    assert sentence.startswith(f"record {record.name}.json: ")
+    file = store.records_folder / f"{record.name}.json"
+    file.write_text(json.dumps(at(json.loads(file.read_text()), "result", *path)))
+    (sentence,) = Report(store).damaged
+    assert sentence.startswith(f"{file} is damaged: result")
     found = page(store)
     titles = {section.title for group in found.groups for section in group.sections}
     assert not any("not shown" in title for title in titles)
@@ -193,18 +212,17 @@ def test_damaged_verdicts_are_named(store: Store, content: str) -> None:
 @pytest.mark.parametrize("content", ["{", '{"trials": [1], "implementations": []}'])
 def test_with_a_damaged_plan_nobody_knows_what_is_missing(store: Store, content: str) -> None:
     (store.folder / "plan.json").write_text(content)
-    (sentence,) = Results.of(store).damaged
-    assert sentence.startswith("plan.json: ")
-    assert "whether anything is missing is not known" in sentence
+    (sentence,) = Report(store).damaged
+    assert "plan.json is damaged: " in sentence
+    assert "whether anything is missing is not known" in render(store)
 
 
 def test_mixed_provenance_is_flagged(store: Store) -> None:
     assert "mixed provenance" not in render(store)
     change(
         store,
-        "mechanisms",
-        lambda r: dataclasses.replace(r, provenance={**r.provenance, "commit": "of yesterday"}),
-        "checkpoint",
+        TrialKind.MECHANISMS,
+        lambda record: with_provenance(record, commit="of yesterday"),
     )
     text = render(store)
     assert "its records are of mixed provenance" in text

@@ -11,7 +11,6 @@ from safetensors.numpy import save_file
 
 from loptbench.errors import LoptbenchError, WeightsError
 from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru, sgd
-from loptbench.statistics.bootstrap import FEWEST_SEEDS
 from loptbench.storage.weights import (
     Checkpoint,
     load_checkpoint,
@@ -19,9 +18,6 @@ from loptbench.storage.weights import (
     save_checkpoint,
     weights_hash,
 )
-from loptbench.tasks import TASKS
-from loptbench.training.settings import MetaTraining, load_preset, recorded_configuration
-from loptbench.zoo.catalogue import shipped, shipped_path, zoo
 
 
 @pytest.fixture
@@ -199,36 +195,3 @@ def test_an_optimizer_is_validated_when_it_is_made() -> None:
         OptimizerSpec("momentum", {"alpha": np.asarray(0.1)})
     with pytest.raises(LoptbenchError, match="the constants of 'sgd' are none"):
         OptimizerSpec("sgd", {"alpha": np.asarray(0.1)}, {"beta": 0.9})
-
-
-def test_the_zoo_is_whole_and_small() -> None:
-    assert sum(shipped_path(member.name).stat().st_size for member in zoo()) < 40e6
-    for member in zoo():
-        checkpoint = shipped(member.name)
-        told = checkpoint.meta_training
-        config = recorded_configuration(told)
-        assert (member.task, member.implementation) == (checkpoint.task, told["implementation"])
-        where = {"seed": member.seed, "device": config["device"]}
-        preset = load_preset(member.preset, member.task, where)
-        assert MetaTraining.model_validate(config) == preset, member.name
-        assert checkpoint.optimizer.n_state == config["n_units"]
-        assert set(told["versions"]) >= {member.implementation}
-        rows = {row["step"]: row["validation"] for row in told["log"]}
-        assert told["best_validation"] == rows[told["best_outer_step"]] == min(rows.values())
-
-
-def test_a_checkpoint_that_is_not_shipped() -> None:
-    with pytest.raises(LoptbenchError, match="unknown checkpoint 'rosenbrock'; known are: digits-"):
-        shipped("rosenbrock")
-
-
-@pytest.mark.parametrize(("implementation", "fewest"), [("jax", FEWEST_SEEDS), ("torch", 3)])
-@pytest.mark.parametrize("task", TASKS)
-def test_the_zoo_has_enough_seeds_of_each_task(task: str, implementation: str, fewest: int) -> None:
-    """From JAX alone enough for a verdict, and from PyTorch for the two to be compared."""
-    seeds = {
-        one.seed
-        for one in zoo()
-        if (one.task, one.preset, one.implementation) == (task, "quick", implementation)
-    }
-    assert seeds >= set(range(fewest))

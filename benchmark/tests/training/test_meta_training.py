@@ -72,23 +72,23 @@ def test_stopped_and_resumed_it_ends_with_the_same_bytes(
 
 
 def test_the_checkpoint_is_the_best_validated_one(tmp_path: Path) -> None:
-    found = meta_train(Reference(), CONFIG, tmp_path / "out.safetensors")
-    told = found.meta_training
-    best = min(told["log"], key=lambda row: row["validation"])
-    assert told["best_outer_step"] == best["step"]
-    assert told["best_validation"] == best["validation"]
-    assert told["configuration"] == CONFIG.model_dump()
-    assert [row["step"] for row in told["log"]] == [0, 2, 4, 6, 8, 10, 12, 13]
+    checkpoint = meta_train(Reference(), CONFIG, tmp_path / "out.safetensors")
+    metadata = checkpoint.meta_training
+    best = min(metadata["log"], key=lambda row: row["validation"])
+    assert metadata["best_outer_step"] == best["step"]
+    assert metadata["best_validation"] == best["validation"]
+    assert metadata["configuration"] == CONFIG.model_dump()
+    assert [row["step"] for row in metadata["log"]] == [0, 2, 4, 6, 8, 10, 12, 13]
     from loptbench.tasks import get_task
 
     batch = get_task("quadratic").sample("validate", 0, range(CONFIG.validation_size))
-    trajectory = run(Reference(), found.optimizer, batch, CONFIG.n_steps)
+    trajectory = run(Reference(), checkpoint.optimizer, batch, CONFIG.n_steps)
     assert np.mean(meta_objective(trajectory.loss)) == pytest.approx(best["validation"], rel=1e-12)
 
 
 def test_meta_training_improves_on_the_start(tmp_path: Path) -> None:
-    found = meta_train(Reference(), CONFIG, tmp_path / "out.safetensors")
-    assert found.meta_training["best_validation"] < 1  # a fresh GRU does nothing: exactly 1
+    checkpoint = meta_train(Reference(), CONFIG, tmp_path / "out.safetensors")
+    assert checkpoint.meta_training["best_validation"] < 1  # a fresh GRU does nothing: exactly 1
     assert np.any(load_checkpoint(tmp_path / "out.safetensors").optimizer.parameters["h0"] != 0)
 
 
@@ -105,8 +105,8 @@ class Diverging(Reference):
 
 
 def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path: Path) -> None:
-    found = meta_train(Diverging({2, 5, 6}), CONFIG, tmp_path / "out.safetensors")
-    assert found.meta_training["skipped_outer_steps"] == 3
+    checkpoint = meta_train(Diverging({2, 5, 6}), CONFIG, tmp_path / "out.safetensors")
+    assert checkpoint.meta_training["skipped_outer_steps"] == 3
 
 
 class Leaving(Reference):
@@ -129,12 +129,12 @@ def test_a_run_that_left_a_good_region_goes_back(tmp_path: Path, bad: set[int]) 
     never = meta_train(Leaving(bad), CONFIG, tmp_path / "never.safetensors").meta_training
     assert never["setbacks"] == 0
     config = CONFIG.model_copy(update={"rollback_ratio": 1.2})
-    told = meta_train(Leaving(bad), config, tmp_path / "out.safetensors").meta_training
-    assert told["setbacks"] == len(bad)
-    validations = [row["validation"] for row in told["log"]]
+    metadata = meta_train(Leaving(bad), config, tmp_path / "out.safetensors").meta_training
+    assert metadata["setbacks"] == len(bad)
+    validations = [row["validation"] for row in metadata["log"]]
     lost = [v > 1.2 * min(validations[:i]) for i, v in enumerate(validations) if i]
     assert sum(lost) == len(bad)
-    assert told["best_validation"] < never["best_validation"]
+    assert metadata["best_validation"] < never["best_validation"]
 
 
 def test_going_back_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
@@ -192,9 +192,9 @@ def test_weights_that_blew_up_go_back(tmp_path: Path) -> None:
     with pytest.raises(LoptbenchError, match=r"up to step 82, .* or set rollback_ratio"):
         meta_train(BlownUp({57}), config, tmp_path / "never.safetensors")
     config = config.model_copy(update={"rollback_ratio": 1e9})
-    told = meta_train(BlownUp({57}), config, tmp_path / "out.safetensors").meta_training
-    assert told["setbacks"] == 1
-    assert told["skipped_outer_steps"] == MAX_CONSECUTIVE_SKIPPED
+    metadata = meta_train(BlownUp({57}), config, tmp_path / "out.safetensors").meta_training
+    assert metadata["setbacks"] == 1
+    assert metadata["skipped_outer_steps"] == MAX_CONSECUTIVE_SKIPPED
     with pytest.raises(LoptbenchError, match=f"{2 * MAX_CONSECUTIVE_SKIPPED} outer steps in a row"):
         meta_train(Diverging(set(range(3, 99))), config, tmp_path / "hopeless.safetensors")
 

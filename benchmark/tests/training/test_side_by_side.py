@@ -47,12 +47,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, bytes]:
 
 def test_each_is_what_it_is_alone(tmp_path: Path) -> None:
     together = meta_train_side_by_side(SideBySide(), CONFIG, outputs(tmp_path))
-    for seed, found in zip(SEEDS, together, strict=True):
+    for seed, checkpoint in zip(SEEDS, together, strict=True):
         config = CONFIG.model_copy(update={"seed": seed})
         alone = meta_train(Reference(), config, tmp_path / f"alone-{seed}.safetensors")
         for name, value in alone.optimizer.parameters.items():
-            np.testing.assert_array_equal(found.optimizer.parameters[name], value)
-        assert found.meta_training == {**alone.meta_training, "side_by_side": list(SEEDS)}
+            np.testing.assert_array_equal(checkpoint.optimizer.parameters[name], value)
+        assert checkpoint.meta_training == {**alone.meta_training, "side_by_side": list(SEEDS)}
 
 
 @pytest.mark.parametrize("at", [0, 4, 12])
@@ -95,15 +95,19 @@ class OneBreaks(SideBySide):
 
     def outer_steps(self, *arguments: Any) -> Any:
         self.calls += 1
-        found = super().outer_steps(*arguments)
+        steps = super().outer_steps(*arguments)
         if self.first <= self.calls <= self.last:
-            found[1] = found[1][0], float("nan")
-        return found
+            steps[1] = steps[1][0], float("nan")
+        return steps
 
 
 def test_skipped_steps_are_counted_seed_by_seed(tmp_path: Path) -> None:
-    found = meta_train_side_by_side(OneBreaks(3, 5), CONFIG, outputs(tmp_path))
-    assert [one.meta_training["skipped_outer_steps"] for one in found] == [0, 3, 0]
+    checkpoints = meta_train_side_by_side(OneBreaks(3, 5), CONFIG, outputs(tmp_path))
+    assert [checkpoint.meta_training["skipped_outer_steps"] for checkpoint in checkpoints] == [
+        0,
+        3,
+        0,
+    ]
 
 
 def test_many_in_a_row_stop_the_run_and_name_the_seed(tmp_path: Path) -> None:

@@ -42,10 +42,10 @@ FRAMEWORKS = ("torch", "jax")
 
 
 def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Draws:
-    found = Draws.none(len(BASELINES[kind]))
-    for found in search(implementation, task, kind, chosen, found):  # noqa: B007, B020
+    draws = Draws.none(len(BASELINES[kind]))
+    for draws in search(implementation, task, kind, chosen, draws):  # noqa: B007, B020
         pass
-    return found
+    return draws
 
 
 def direct_score(
@@ -63,12 +63,12 @@ def direct_score(
 @pytest.mark.harness
 @given(place=st.floats(0, 1), kind=st.sampled_from(list(BASELINES)))
 def test_ranges_are_logarithmic_and_places_are_told_back(place: float, kind: str) -> None:
-    for one in RANGES[kind].values():
-        value = float(one.at(np.array(place)))
+    for range_ in RANGES[kind].values():
+        value = float(range_.at(np.array(place)))
         assert value >= 0
-        if one.of_complement:
+        if range_.of_complement:
             assert value < 1
-        assert one.place(value) == pytest.approx(place, abs=1e-9)
+        assert range_.place(value) == pytest.approx(place, abs=1e-9)
 
 
 @pytest.mark.parametrize("ends", [(1.0, 1.0), (2.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (1.0, np.inf)])
@@ -102,17 +102,17 @@ def test_draws_are_uniform_and_the_same_alone_and_together() -> None:
 @pytest.mark.parametrize("kind", BASELINES)
 @pytest.mark.parametrize("task", [Quadratic(n_steps=50), Rosenbrock(n_steps=50)], ids=str)
 def test_scores_are_those_of_single_runs(kind: str, task: Any) -> None:
-    found = searched(Sweeping(), task, kind, QUICK)
-    values = hyperparameters(kind, found.places)
-    for i in [*range(0, 60, 7), int(np.argmin(found.score))]:
-        one = {name: float(column[i]) for name, column in values.items()}
-        score = direct_score(kind, one, task, QUICK)
-        if np.isfinite(found.score[i]):
-            assert found.score[i] == pytest.approx(score, rel=1e-9)
-        elif found.diverged[i]:
+    draws = searched(Sweeping(), task, kind, QUICK)
+    values = hyperparameters(kind, draws.places)
+    for i in [*range(0, 60, 7), int(np.argmin(draws.score))]:
+        drawn = {name: float(column[i]) for name, column in values.items()}
+        score = direct_score(kind, drawn, task, QUICK)
+        if np.isfinite(draws.score[i]):
+            assert draws.score[i] == pytest.approx(score, rel=1e-9)
+        elif draws.diverged[i]:
             assert not score < 1e300
-        else:  # dropped: its bound is one, and it is beaten
-            assert found.nth_best(1) < found.bound[i] <= score * (1 + 1e-9)
+        else:  # dropped: its bound is a lower bound that exceeds the score to beat
+            assert draws.nth_best(1) < draws.bound[i] <= score * (1 + 1e-9)
 
 
 @pytest.mark.harness
@@ -138,9 +138,9 @@ def test_frameworks_find_what_the_reference_finds(name: str, task: Any) -> None:
     for kind in ("momentum", "adam"):
         chosen = Settings(12, 4, ((2, 0.1), (1, 0.03)), n_problems=2, dtype="float32")
         ours, theirs = get_implementation(name), Sweeping()
-        found = searched(ours, task, kind, chosen)
+        draws = searched(ours, task, kind, chosen)
         expected = searched(theirs, task, kind, dataclasses.replace(chosen, dtype="float64"))
-        draw, score = winner(ours, task, kind, chosen, found)
+        draw, score = winner(ours, task, kind, chosen, draws)
         right, right_score = winner(theirs, task, kind, chosen, expected)
         assert draw == right
         assert score == pytest.approx(right_score, rel=1e-9)
@@ -165,9 +165,9 @@ def test_frameworks_agree_with_the_loop_draw_by_draw(name: str, seed: int) -> No
 
 
 def test_all_diverged_is_said() -> None:
-    found = Draws(np.zeros((3, 1)), np.full(3, np.inf), np.full(3, np.inf), np.ones(3, bool))
+    draws = Draws(np.zeros((3, 1)), np.full(3, np.inf), np.full(3, np.inf), np.ones(3, bool))
     with pytest.raises(LoptbenchError, match="all 3 draws of sgd on quadratic diverged"):
-        winner(Sweeping(), Quadratic(), "sgd", QUICK, found)
+        winner(Sweeping(), Quadratic(), "sgd", QUICK, draws)
 
 
 SEARCHES = [(Quadratic(n_steps=30), kind, QUICK) for kind in ("momentum", "rmsprop")]
@@ -266,16 +266,16 @@ def test_a_search_in_use_is_refused(folder: Path) -> None:
 @pytest.mark.harness
 @pytest.mark.usefixtures("small_blocks")
 def test_it_is_known_which_searches_a_file_is_of(folder: Path) -> None:
-    found = tune(Sweeping(), SEARCHES, folder / "tuned.json")
-    assert found.matches(Sweeping(), SEARCHES)
-    assert not found.matches(Sweeping(), SEARCHES[:-1])
+    tuned = tune(Sweeping(), SEARCHES, folder / "tuned.json")
+    assert tuned.matches(Sweeping(), SEARCHES)
+    assert not tuned.matches(Sweeping(), SEARCHES[:-1])
     other = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
-    assert not found.matches(Sweeping(), other)
+    assert not tuned.matches(Sweeping(), other)
 
     class Other(Sweeping):
         name = "other"
 
-    assert not found.matches(Other(), SEARCHES)
+    assert not tuned.matches(Other(), SEARCHES)
 
 
 @pytest.mark.harness

@@ -1,0 +1,44 @@
+"""The zoo: its checkpoints are complete, and made with the presets."""
+
+import pytest
+
+from loptbench.errors import LoptbenchError
+from loptbench.statistics.bootstrap import FEWEST_SEEDS
+from loptbench.tasks import TASKS
+from loptbench.training.settings import MetaTraining, load_preset, recorded_configuration
+from loptbench.zoo.catalogue import shipped, shipped_path, zoo
+
+
+def test_the_zoo_is_whole_and_small() -> None:
+    assert sum(shipped_path(member.name).stat().st_size for member in zoo()) < 40e6
+    for member in zoo():
+        checkpoint = shipped(member.name)
+        metadata = checkpoint.meta_training
+        config = recorded_configuration(metadata)
+        assert (member.task, member.implementation) == (checkpoint.task, metadata["implementation"])
+        seed_and_device = {"seed": member.seed, "device": config["device"]}
+        preset = load_preset(member.preset, member.task, seed_and_device)
+        assert MetaTraining.model_validate(config) == preset, member.name
+        assert checkpoint.optimizer.n_state == config["n_units"]
+        assert set(metadata["versions"]) >= {member.implementation}
+        rows = {row["step"]: row["validation"] for row in metadata["log"]}
+        assert (
+            metadata["best_validation"] == rows[metadata["best_outer_step"]] == min(rows.values())
+        )
+
+
+def test_a_checkpoint_that_is_not_shipped() -> None:
+    with pytest.raises(LoptbenchError, match="unknown checkpoint 'rosenbrock'; known are: digits-"):
+        shipped("rosenbrock")
+
+
+@pytest.mark.parametrize(("implementation", "fewest"), [("jax", FEWEST_SEEDS), ("torch", 3)])
+@pytest.mark.parametrize("task", TASKS)
+def test_the_zoo_has_enough_seeds_of_each_task(task: str, implementation: str, fewest: int) -> None:
+    """Enough of JAX for a verdict, and of PyTorch for a comparison of the two."""
+    seeds = {
+        member.seed
+        for member in zoo()
+        if (member.task, member.preset, member.implementation) == (task, "quick", implementation)
+    }
+    assert seeds >= set(range(fewest))

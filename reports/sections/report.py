@@ -1,0 +1,111 @@
+"""What the sections of a store's report read."""
+
+import functools
+import shlex
+from typing import TYPE_CHECKING
+
+from loptbench.protocol import Level
+from loptbench.reports.sections.agreement import FAILED, NOT_RUN
+from loptbench.results.frames import FRAMES, Contents, frame_of
+from loptbench.results.schema.plan import ImplementationState
+from loptbench.results.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INSTALLED = "installed"
+WHOLE_TRIAL = "the whole trial"
+"""The name of a check that stands for a trial without a result."""
+
+
+class Report:
+    """A store as its report shows it; every frame is made once.
+
+    Attributes:
+        store: the store.
+        contents: its records, plan and verdicts, without what is damaged.
+        damaged: a sentence for each file that cannot be read, or whose content is not valid.
+        name: the name of the store's folder.
+        command: what makes the report again.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.contents = Contents.of(store)
+        self.damaged = list(self.contents.problems)
+        self.name = store.folder.resolve().name
+        self.command = f"loptbench report {shlex.quote(self.name)}"
+
+    @functools.cached_property
+    def implementations(self) -> list[ImplementationState]:
+        """Those of the plan; without a plan, those of the records."""
+        if self.contents.plan is not None:
+            return list(self.contents.plan.implementations)
+        names = sorted(set(self.frame("trials").implementation))
+        return [ImplementationState(name=name, availability=INSTALLED, reason="") for name in names]
+
+    @functools.cache  # noqa: B019  # a report lives as long as it is written
+    def frame(self, name: str) -> "pd.DataFrame":
+        """One of the frames of the store; see `loptbench.results.frames`."""
+        return frame_of(self.contents, name)
+
+    @functools.cached_property
+    def trials(self) -> "pd.DataFrame":
+        """The trials of the last run's plan; where there is no plan, those that have a record."""
+        trials = self.frame("trials")
+        return trials[trials.planned] if trials.planned.any() else trials
+
+    @property
+    def n_records(self) -> int:
+        """The number of records that the report shows."""
+        return len(self.contents.records)
+
+    @property
+    def n_missing(self) -> int:
+        """The number of planned trials without a record."""
+        return int((self.trials.status == NOT_RUN).sum())
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the implementations."""
+        return [one.name for one in self.implementations]
+
+    @property
+    def absent(self) -> dict[str, tuple[str, str]]:
+        """The implementations that could not be used: their availability, and the reason."""
+        return {
+            one.name: (one.availability, one.reason)
+            for one in self.implementations
+            if one.availability != INSTALLED
+        }
+
+    @functools.cached_property
+    def checks(self) -> "pd.DataFrame":
+        """The checks, with one row per level for a conformance trial that has no result."""
+        import pandas as pd
+
+        checks = self.frame("checks")
+        trials = self.trials[self.trials.trial == "conformance"]
+        without = trials[~trials.record.isin(checks.record)]
+        if without.empty:
+            return checks
+        rows = without.merge(pd.DataFrame({"level": [int(level) for level in Level]}), how="cross")
+        rows = rows.assign(
+            check=WHOLE_TRIAL,
+            ratio=float("nan"),
+            status=rows.status.where(rows.status == NOT_RUN, FAILED),
+        )
+        return pd.concat([checks, rows[checks.columns].astype(checks.dtypes)], ignore_index=True)
+
+    @functools.cached_property
+    def dtypes(self) -> list[str]:
+        """The dtypes of the conformance trials, float64 first."""
+        return sorted(set(self.trials.dtype[self.trials.trial == "conformance"]), reverse=True)
+
+
+def about(name: str) -> dict[str, tuple[str, str]]:
+    """Description and unit of each column of a frame, for a table made from it."""
+    return {
+        column: (description.description, description.unit)
+        for column, description in FRAMES[name].columns.items()
+    }

@@ -1,0 +1,177 @@
+"""A section for each subject that the paper makes claims on."""
+
+from typing import TYPE_CHECKING
+
+from loptbench.claims.catalogue import Claim, claims
+from loptbench.claims.statistics import STATISTICS
+from loptbench.reports.page.elements import Folded, Part, Section, Table
+from loptbench.reports.sections import figures
+from loptbench.reports.sections.report import Report, about
+from loptbench.reports.sections.verdicts import frameworks, in_words
+from loptbench.results.schema.verdicts import Scope
+from loptbench.tasks import TASKS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUBJECTS = {
+    "performance": ("Performance", ("optimizes", "better-than-baselines")),
+    "convergence": (
+        "Convergence and linear dynamics",
+        ("single-convergence-point", "linear-near-convergence"),
+    ),
+    "momentum": ("Momentum", ("momentum", "momentum-of-theory", "momentum-of-tuning")),
+    "clipping": ("Gradient clipping", ("clipping", "clipping-spared", "clipping-engaged")),
+    "schedule": (
+        "Learning-rate schedule",
+        ("schedule-rises", "schedule-peaks", "schedule-decays", "schedule-absent"),
+    ),
+    "adaptation": ("Learning-rate adaptation", ("adaptation", "adaptation-strength")),
+}
+"""The title of each section, and the claims it is about."""
+PROBES = ("momentum", "clipping", "schedule", "adaptation")
+ENDS = {"low": "95 % from", "high": "95 % to"}
+
+
+def subject_sections(report: Report, verdicts: "pd.DataFrame") -> list[Section]:
+    """A section for each subject that there are verdicts or measurements on."""
+    sections = []
+    for anchor, (title, names) in SUBJECTS.items():
+        own = [claim for claim in claims() if claim.name in names]
+        of_subject = verdicts[verdicts.claim.isin(names)]
+        parts: list[Part] = []
+        if anchor in PROBES:
+            words = f"Verdicts over seeds: {in_words(of_subject) or 'there are none'}."
+            parts += figures.mechanism(report, anchor, words)
+            parts += _numbers(report, anchor)
+        parts += figures.seeds(report, anchor, own, _by_checkpoint(anchor, of_subject))
+        parts += [_claim(claim, of_subject) for claim in own if _over_seeds(claim, of_subject)]
+        if anchor == "convergence":
+            parts += _convergence_points(report)
+        if parts:
+            sections.append(Section(f"subject-{anchor}", title, parts))
+    return sections
+
+
+def _over_seeds(claim: Claim, verdicts: "pd.DataFrame") -> bool:
+    return bool(((verdicts.claim == claim.name) & (verdicts.scope != Scope.CHECKPOINT)).any())
+
+
+def _claim(claim: Claim, verdicts: "pd.DataFrame") -> Table:
+    """The verdicts over seeds on one claim."""
+    own = verdicts[(verdicts.claim == claim.name) & (verdicts.scope != Scope.CHECKPOINT)]
+    own = own.assign(implementations=own.implementations.map(frameworks))
+    columns = ["task", "preset", "implementations", "outcome", "value", "low", "high"]
+    return Table(
+        f"claim-{claim.name}",
+        f"{claim.sentence} Measured: {STATISTICS[claim.statistic].words}; "
+        f"claimed: {claim.threshold}.",
+        own[[*columns, "n_seeds", "n_reproduced", "n_against"]],
+        3,
+        claim.title,
+        headings={
+            "implementations": "trained in",
+            "outcome": "verdict",
+            "value": "mean",
+            **ENDS,
+            "n_seeds": "seeds",
+            "n_reproduced": "for it",
+            "n_against": "against it",
+        },
+        about=about("verdicts"),
+        status=own[["outcome"]],
+        note={"outcome": own.reason},
+    )
+
+
+def _by_checkpoint(anchor: str, verdicts: "pd.DataFrame") -> list[Table]:
+    """The verdicts on single checkpoints."""
+    single = verdicts[verdicts.scope == Scope.CHECKPOINT]
+    if single.empty:
+        return []
+    titles = {claim.name: claim.title for claim in claims()}
+    columns = ["claim", "task", "checkpoint", "outcome", "value", "low", "high"]
+    table = Table(
+        f"checkpoints-{anchor}",
+        "The verdict on each learned optimizer alone. Its interval is over problems. A statistic "
+        "that does not depend on problems has no width.",
+        single.assign(claim=single.claim.map(titles))[columns],
+        3,
+        headings={"outcome": "verdict", "value": "statistic", **ENDS},
+        about=about("verdicts"),
+        status=single[["outcome"]],
+        note={"outcome": single.reason},
+    )
+    return [table]
+
+
+def _wide(report: Report) -> "pd.DataFrame":
+    """The numbers of every probe, a row for each optimizer, a column for each quantity."""
+    numbers = report.frame("mechanisms")
+    arm = numbers.arm.map({"": "", "negative": ", g < 0", "positive": ", g > 0"})
+    named = numbers.assign(name=numbers.probe + ": " + numbers.quantity + arm)
+    place = ["task", "role", "optimizer", "implementation", "record"]
+    wide = named.pivot_table("value", place, "name", aggfunc="first", sort=False).reset_index()
+    order = {task: i for i, task in enumerate(TASKS)}
+    keys = {"task": lambda tasks: tasks.map(order)}
+    return wide.sort_values("task", key=keys["task"], kind="stable", ignore_index=True)
+
+
+def _numbers(report: Report, probe: str) -> list[Part]:
+    """The numbers that a probe measures, by optimizer."""
+    numbers = report.frame("mechanisms")
+    if not (numbers.probe == probe).any():
+        return []
+    wide = _wide(report)
+    names = {
+        name: name.removeprefix(f"{probe}: ") for name in wide if name.startswith(f"{probe}: ")
+    }
+    frame = wide.dropna(subset=list(names), how="all")
+    if frame.empty:
+        return []
+    table = Table(
+        f"numbers-{probe}",
+        "What the probe measures, by optimizer. Where a row is missing, the table of convergence "
+        "points says why.",
+        frame[["optimizer", "role", "task", "implementation", *names]].rename(columns=names),
+        4,
+    )
+    return [Folded("The numbers of every optimizer", [table])]
+
+
+POINT = {
+    "convergence_point: residual": "residual",
+    "convergence_point: spectral_radius": "spectral radius",
+    "convergence_point: drift": "drift / typical update",
+    "convergence_point: other_starts_at_this_point": "starts that come here",
+    "convergence_point: other_starts": "other starts",
+    "momentum: index": "momentum index",
+    "momentum: effective_rate": "effective rate",
+    "momentum: asymptotic_rate": "asymptotic rate",
+}
+
+
+def _convergence_points(report: Report) -> list[Part]:
+    """The convergence point and momentum of every optimizer, or why it has none."""
+    numbers = report.frame("mechanisms")
+    if numbers.empty:
+        return []
+    wide = _wide(report).reindex(
+        columns=["optimizer", "role", "task", "implementation", "record", *POINT]
+    )
+    absent = numbers[
+        (numbers.probe + ": " + numbers.quantity).isin(
+            ["convergence_point: residual", "momentum: index"]
+        )
+        & (numbers.reason != "")
+    ].drop_duplicates("record")
+    reasons = wide.record.map(absent.set_index("record").reason).fillna("")
+    table = Table(
+        "points-table",
+        "The convergence point of every optimizer. sgd and momentum (β = 0.9) are controls with a "
+        "momentum index of 0 and 0.9. Other starts are states met on real runs. Rates are per "
+        "step.",
+        wide.drop(columns="record").rename(columns=POINT).assign(**{"why there is none": reasons}),
+        4,
+    )
+    return [Folded("The convergence point of every optimizer", [table])]
