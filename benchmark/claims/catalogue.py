@@ -1,6 +1,7 @@
-"""What the paper says, as statistics with thresholds; `claims.toml` has them, set in advance."""
+"""The claims of the paper: statistics with thresholds that were set in advance, in a TOML file."""
 
 import functools
+import math
 import tomllib
 from importlib import resources
 from typing import Self
@@ -10,18 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from loptbench.tasks import TASKS
 
 PREMISE = "optimizes"
-"""The claim that all others stand on."""
+"""The claim that all others presuppose."""
 
 
 class Claim(BaseModel):
     """One claim.
 
     Attributes:
-        name: how it is called in records and links.
-        title: how it is called in a table.
-        statistic: a statistic of `loptbench.claims.evidence.STATISTICS`.
-        at_least: the claim holds of statistics from here; None if there is no lower end.
-        at_most: to here; None if there is no upper end.
+        name: its name in records and links.
+        title: its name in tables.
+        statistic: the name of a statistic in `loptbench.claims.statistics.STATISTICS`.
+        at_least: the smallest value with which the claim holds; None if there is no lower limit.
+        at_most: the largest value with which it holds; None if there is no upper limit.
         tasks: the tasks on which it is claimed.
         sentence: what the paper says, in our words.
     """
@@ -37,7 +38,7 @@ class Claim(BaseModel):
     sentence: str
 
     @model_validator(mode="after")
-    def _means_something(self) -> Self:
+    def _can_fail(self) -> Self:
         if self.at_least is None and self.at_most is None:
             raise ValueError(f"the claim {self.name!r} has no threshold: it cannot fail")
         if unknown := sorted(set(self.tasks) - set(TASKS)):
@@ -46,7 +47,11 @@ class Claim(BaseModel):
 
     @property
     def threshold(self) -> str:
-        """The threshold in words."""
+        """The threshold in words.
+
+        >>> claims()[0].threshold
+        'at most 1'
+        """
         if self.at_least is None:
             return f"at most {self.at_most:g}"
         if self.at_most is None:
@@ -54,14 +59,16 @@ class Claim(BaseModel):
         return f"between {self.at_least:g} and {self.at_most:g}"
 
     def holds(self, low: float, high: float) -> bool | None:
-        """Whether all, none (False) or some (None) of an interval of the statistic is as claimed.
+        """Whether an interval of the statistic lies in the claimed range.
 
         Args:
             low: the lower end of the interval.
-            high: the upper end; equal to `low` for a number that is known.
+            high: the upper end; equal to `low` for a number that is known exactly.
+
+        Returns: True if all of it does, False if none of it does, None if a part does.
         """
-        least = -float("inf") if self.at_least is None else self.at_least
-        most = float("inf") if self.at_most is None else self.at_most
+        least = -math.inf if self.at_least is None else self.at_least
+        most = math.inf if self.at_most is None else self.at_most
         if least <= low and high <= most:
             return True
         if high < least or most < low:
@@ -73,4 +80,4 @@ class Claim(BaseModel):
 def claims() -> tuple[Claim, ...]:
     """All claims, the premise first."""
     text = (resources.files("loptbench.claims") / "edition1.toml").read_text(encoding="utf-8")
-    return tuple(Claim.model_validate(one) for one in tomllib.loads(text)["claim"])
+    return tuple(Claim.model_validate(claim) for claim in tomllib.loads(text)["claim"])

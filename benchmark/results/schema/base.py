@@ -86,11 +86,13 @@ class ArrayType:
         n_dimensions: how many axes the array has.
         null: what null stands for; nulls are refused in arrays of booleans.
         dtype: `float64` or `bool`.
+        lengths: the shortest and the longest first axis; None for no limit.
     """
 
     n_dimensions: int
     null: float = math.nan
     dtype: str = "float64"
+    lengths: tuple[int, int | None] = (0, None)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -131,6 +133,14 @@ class ArrayType:
                 "Input should be an array of {wanted} dimensions, not {came}",
                 {"wanted": self.n_dimensions, "came": array.ndim},
             )
+        shortest, longest = self.lengths
+        if len(array) < shortest or (longest is not None and len(array) > longest):
+            wanted = f"{shortest}" if shortest == longest else f"at least {shortest}"
+            raise PydanticCustomError(
+                "length",
+                "Input should be an array of {wanted} entries, not {came}",
+                {"wanted": wanted, "came": len(array)},
+            )
         array.flags.writeable = False
         return array
 
@@ -143,6 +153,8 @@ class ArrayType:
 
 
 Array1 = Annotated[NDArray[np.float64], ArrayType(1)]
+Curve = Annotated[NDArray[np.float64], ArrayType(1, lengths=(2, None))]
+Pair = Annotated[NDArray[np.float64], ArrayType(1, lengths=(2, 2))]
 Array2 = Annotated[NDArray[np.float64], ArrayType(2)]
 Array1OrInfinite = Annotated[NDArray[np.float64], ArrayType(1, null=math.inf)]
 BoolArray1 = Annotated[NDArray[np.bool_], ArrayType(1, dtype="bool")]

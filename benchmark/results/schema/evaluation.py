@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict
 
 from loptbench.results.schema.base import (
-    Array1,
     Array1OrInfinite,
+    Curve,
     Number,
     NumberOrInfinite,
     OptionalNumber,
@@ -37,8 +37,8 @@ class Evaluation(Result):
     objective_median: NumberOrInfinite = field("median meta-objective", RELATIVE)
     final_loss_mean: NumberOrInfinite = field("mean loss after the last step", "loss")
     final_loss_median: NumberOrInfinite = field("median loss after the last step", "loss")
-    curve_mean: Array1 = field("mean over problems of the loss at each step, (n_steps,)", RELATIVE)
-    curve_standard_error: Array1 = field("standard error of curve_mean, (n_steps,)", RELATIVE)
+    curve_mean: Curve = field("mean over problems of the loss at each step, (n_steps,)", RELATIVE)
+    curve_standard_error: Curve = field("standard error of curve_mean, (n_steps,)", RELATIVE)
 
 
 class Tuning(Result):

@@ -18,6 +18,7 @@ from loptbench.results.schema.base import (
     Number,
     NumberOrInfinite,
     OptionalNumber,
+    Pair,
     Result,
     field,
     optional,
@@ -175,8 +176,8 @@ class AdaptationResult(Result):
     gradients: Array1 = field("g, from the most negative up, (n_gradients,)", "gradient")
     rate_reference: Array1 = field("−D(h*(g), 0), (n_gradients,); null where there is none", RATE)
     rate_local: Array1 = field("−D(h*(g), g), (n_gradients,); null where there is none", RATE)
-    elasticity: Array1 = field("d ln(rate_reference) / d ln|g|, by arm, (2,)")
-    rank_correlation: Array1 = field("Spearman's, of rate_reference and |g|, by arm, (2,)")
+    elasticity: Pair = field("d ln(rate_reference) / d ln|g|, by arm, (2,)")
+    rank_correlation: Pair = field("Spearman's, of rate_reference and |g|, by arm, (2,)")
     residual: Number = field("largest |F(h*, g) − h*| / max(1, |h*|)")
     settled: BoolArray1 = field("whether the state settles, (n_gradients,)")
     stable: BoolArray1 = field("whether small disturbances of h*(g) do not grow, (n_gradients,)")
