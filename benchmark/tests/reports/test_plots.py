@@ -1,4 +1,4 @@
-"""Figures on small frames: every optimizer is drawn, the bytes repeat, gaps and nothing are fine."""
+"""Figures on small frames: all optimizers are drawn, bytes repeat, gaps and nothing are fine."""
 
 import math
 
