@@ -172,20 +172,17 @@ def svg(drawing: Drawing, anchor: str) -> str:
 
 
 def series(data: "pd.DataFrame") -> "pd.DataFrame":
-    """The optimizers of a frame that figures show, with the column `series` to colour by.
+    """The learned, tuned and control optimizers of a frame, with the column `series` to colour by.
 
-    They are the learned and the tuned ones, and momentum of the controls, renamed "control".
     All learned optimizers are one series. Where several implementations measured an optimizer, the
     one that meta-trained it is kept, else the first.
     """
-    is_control = (data.role == "control") & (data.optimizer == "momentum")
-    data = data[data.role.isin(["checkpoint", "tuned"]) | is_control]
+    data = data[data.role.isin(["checkpoint", "tuned", "control"])]
     is_own = (data.trained_by == data.implementation) if "trained_by" in data else False
     data = data.assign(
         series=data.optimizer.where(data.role != "checkpoint", "learned"), is_own=is_own
     )
-    # Its own name, or it would be taken for the tuned optimizer of the same name.
-    data.loc[data.role == "control", ["series", "optimizer"]] = "control"
+    data.loc[(data.role == "control") & (data.optimizer == "momentum"), "series"] = "control"
     return data
 
 
