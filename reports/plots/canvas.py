@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 3.2, 2.3
 """The size of a panel in inches: as wide as the screen of a phone."""
-MAX_STEPS_DRAWN = 60
+MAX_STEPS_DRAWN = 61
 """Longer curves are thinned to this many points."""
 MAX_SEEDS_DRAWN = 20
 """The number of learned optimizers that a panel shows; the tables have all of them."""
