@@ -1,32 +1,32 @@
-"""The errors a user can meet; each says what was wanted, what came, and the remedy."""
+"""Errors for users. Each message says what was wanted, what came, and the remedy."""
 
 
 class LoptbenchError(Exception):
-    """A user's mistake or broken input: the command prints it as one sentence, and exits with 2."""
+    """Wrong or damaged input; the command prints the message and exits with code 2."""
 
 
 class WeightsError(LoptbenchError):
-    """A checkpoint is missing, truncated, foreign, misshapen, not finite, or for another GRU."""
+    """A checkpoint file is missing, damaged, or not of the form that is wanted."""
 
 
 class StoreError(LoptbenchError):
-    """A results folder is not ours, cannot be written, or holds what is not a record."""
+    """A results folder is no store, cannot be written, or holds an invalid record."""
 
 
 class UnknownNameError(LoptbenchError):
-    """A task, implementation, optimizer kind or split that nobody has registered."""
+    """No task, implementation, optimizer kind or split has this name."""
 
     def __init__(self, what: str, name: str, known: list[str]) -> None:
         super().__init__(f"unknown {what} {name!r}; known are: {', '.join(sorted(known))}")
 
 
 class NotInstalledError(LoptbenchError):
-    """An implementation whose framework is not installed; the message names the extra."""
+    """An implementation needs a package that is not installed; the message names the extra."""
 
 
 class BrokenImplementationError(LoptbenchError):
-    """An implementation that cannot be imported, built or called."""
+    """An implementation cannot be imported, made or called."""
 
 
 class ContractError(LoptbenchError):
-    """An implementation returned something that the protocol does not allow."""
+    """An implementation declares or returns something that the protocol does not allow."""

@@ -1,4 +1,4 @@
-"""Telling how far long work has come: a bar on a terminal, plain lines elsewhere."""
+"""Progress reporting: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Report = Callable[[int, str], None]
-"""Called with how many units are done in all, and a few words on the last one."""
+"""Called with the number of units done so far, and a few words on the last one."""
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -19,9 +19,11 @@ def progress(title: str, total: int, every_line: bool = False) -> Iterator[Repor
     """Show progress of `total` units on standard error.
 
     Args:
-        title: what is being done.
-        total: how many units there are.
-        every_line: without a terminal, print a line for each report, not one every ten seconds.
+        title: the name of the work.
+        total: the number of units.
+        every_line: without a terminal, print a line for every report, not one in ten seconds.
+
+    Yields: the function to call after each unit.
     """
     console = Console(stderr=True)
     if console.is_terminal:

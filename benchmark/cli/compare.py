@@ -39,31 +39,33 @@ def compare(a: Path, b: Path, output: Path) -> None:
     click.echo(path)
 
 
-def _summary(found: "StoreComparison") -> Iterator[str]:
+def _summary(comparison: "StoreComparison") -> Iterator[str]:
     """What changed, in lines."""
-    for name, view in (("A", found.a), ("B", found.b)):
+    for name, view in (("A", comparison.a), ("B", comparison.b)):
         yield f"{name} is {view.name}: {view.n_records} trials, {view.n_verdicts} verdicts"
         yield from _some([f"left out: {sentence}" for sentence in view.left_out])
-    yield from found.headline()
+    yield from comparison.headline()
     yield from _some(
         [
             f"{row.claim}, {row.task}, {row.subject}: {row.outcome_a} -> {row.outcome_b}"
-            for row in found.verdicts_changed.itertuples()
+            for row in comparison.verdicts_changed.itertuples()
         ]
     )
     changes = [
         f"{row.words}: {row.status_a} -> {row.status_b}"
-        for row in found.trials_changed.itertuples()
+        for row in comparison.trials_changed.itertuples()
     ]
     changes += [
         f"{row.check}, {row.words}: {row.status_a} -> {row.status_b}"
-        for row in found.checks_changed.itertuples()
+        for row in comparison.checks_changed.itertuples()
     ]
     yield from _some(changes)
     yield from _some(
-        [f"{row.kind} {row.name}: only in {row.only_in}" for row in found.only.itertuples()]
+        [f"{row.kind} {row.name}: only in {row.only_in}" for row in comparison.only.itertuples()]
     )
-    with_interval = found.objectives[found.objectives["differs"] & found.objectives["low"].notna()]
+    with_interval = comparison.objectives[
+        comparison.objectives["differs"] & comparison.objectives["low"].notna()
+    ]
     yield from _some(
         [
             f"meta-objective of {row.label} on {row.task} in {row.implementation}: "
@@ -71,7 +73,7 @@ def _summary(found: "StoreComparison") -> Iterator[str]:
             for row in with_interval.itertuples()
         ]
     )
-    changed = list(found.facts_changed["fact"])
+    changed = list(comparison.facts_changed["fact"])
     if changed:
         more = f" and {len(changed) - MOST_LINES} more" if len(changed) > MOST_LINES else ""
         yield f"provenance differs: {', '.join(changed[:MOST_LINES])}{more}"

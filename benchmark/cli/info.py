@@ -15,10 +15,10 @@ def info() -> None:
     for entry in discover_declarations():
         if entry.availability is Availability.INSTALLED:
             versions = versions_of(entry.implementation)
-            said = ", ".join(f"{name} {version}" for name, version in versions.items())
+            text = ", ".join(f"{name} {version}" for name, version in versions.items())
         else:
-            said = f"{entry.availability}: {entry.reason}"
-        click.echo(f"{entry.name:12} {said}")
+            text = f"{entry.availability}: {entry.reason}"
+        click.echo(f"{entry.name:12} {text}")
     for name in names():
         checkpoint = shipped(name)
         click.echo(

@@ -15,10 +15,10 @@ def list_() -> None:
     for entry in discover_declarations():
         click.echo(f"  {entry.name:16} {entry.availability:14} {entry.source}")
         if entry.availability is Availability.INSTALLED:
-            one = entry.implementation
+            offer = entry.implementation
             click.echo(
-                f"  {'':16} optimizers: {', '.join(one.optimizers)}; tasks: "
-                f"{', '.join(one.tasks) or 'none'}; dtypes: {', '.join(one.dtypes)}"
+                f"  {'':16} optimizers: {', '.join(offer.optimizers)}; tasks: "
+                f"{', '.join(offer.tasks) or 'none'}; dtypes: {', '.join(offer.dtypes)}"
             )
         else:
             click.echo(f"  {'':16} {entry.reason}")
@@ -26,8 +26,8 @@ def list_() -> None:
             click.echo("".join(f"    | {line}\n" for line in entry.details.splitlines()), nl=False)
     click.echo("tasks")
     for name, task in TASKS.items():
-        said = (type(task).__doc__ or "").splitlines()[0]
-        click.echo(f"  {name:16} {task.n_parameters} parameters, {task.n_steps} steps: {said}")
+        summary = (type(task).__doc__ or "").splitlines()[0]
+        click.echo(f"  {name:16} {task.n_parameters} parameters, {task.n_steps} steps: {summary}")
     click.echo("checkpoints")
     for name in names():
         click.echo(f"  {name}")

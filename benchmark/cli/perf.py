@@ -44,7 +44,7 @@ def _what_is_timed(*tasks: str) -> Callable[[F], F]:
             multiple=True,
             default=("torch", "jax"),
             show_default=True,
-            help="Time this one. Repeatable.",
+            help="Time this row. Repeatable.",
         ),
         click.option(
             "--task",
@@ -87,23 +87,25 @@ def tune(
 ) -> None:
     """Time the tuner beside the plain loop over torch.optim (which needs the torch extra)."""
     get_implementation("torch")  # the plain loop is there
-    ones = [get_implementation(name) for name in dict.fromkeys(implementation)]
-    for one in ones:
-        if not isinstance(one, Sweeps):
-            raise LoptbenchError(f"{one.name} offers no sweeps: see loptbench.protocol.Sweeps")
+    implementations = [get_implementation(name) for name in dict.fromkeys(implementation)]
+    for computing in implementations:
+        if not isinstance(computing, Sweeps):
+            raise LoptbenchError(
+                f"{computing.name} offers no sweeps: see loptbench.protocol.Sweeps"
+            )
     tuned = load_tuned()
     tasks = [get_task(name) for name in dict.fromkeys(task)]
     entries = [(t, e) for t in tasks for e in tuned.of(t) if not baseline or e.kind in baseline]
-    found: list[Throughput] = []
+    rows: list[Throughput] = []
     with progress("timing", len(entries)) as report:
         for done, (chosen, entry) in enumerate(entries):
             report(done, f"{entry.kind} on {chosen.name}")
-            found += tuning_throughput(ones, chosen, entry, repeats)
+            rows += tuning_throughput(implementations, chosen, entry, repeats)
         report(len(entries), "done")
     if as_json:
-        rows = [dataclasses.asdict(one) | {"ratio": one.ratio} for one in found]
+        table = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in rows]
         about = {"peak_memory_gib": peak_memory(), "machine": machine()}
-        click.echo(json.dumps({"tuning": rows, **about}, allow_nan=False))
+        click.echo(json.dumps({"tuning": table, **about}, allow_nan=False))
         return
     click.echo(
         "draws · problems · steps per second, median; the plain loop over torch.optim takes one "
@@ -112,10 +114,10 @@ def tune(
     click.echo(
         "task        baseline  implementation  first call    tuner  plain loop  times as fast"
     )
-    for one in found:
+    for row in rows:
         click.echo(
-            f"{one.task:10}  {one.kind:8}  {one.implementation:14}  {one.first_seconds:8.2f} s"
-            f"  {one.per_second:7.2g}  {one.plain_per_second:10.3g}  {one.ratio:13,.0f}"
+            f"{row.task:10}  {row.kind:8}  {row.implementation:14}  {row.first_seconds:8.2f} s"
+            f"  {row.per_second:7.2g}  {row.plain_per_second:10.3g}  {row.ratio:13,.0f}"
         )
     click.echo(f"\npeak memory of all this: {peak_memory():.2f} GiB")
 
@@ -164,29 +166,29 @@ def meta_train(
         require_device(get_implementation(name), device)
     presets = {name: load_preset("quick", name, {"device": device}) for name in dict.fromkeys(task)}
     configs = [p.model_copy(update={"n_units": n}) for p in presets.values() for n in units]
-    found: list[OuterStep] = []
+    rows: list[OuterStep] = []
     with progress("timing", len(configs)) as report:
         for done, config in enumerate(configs):
             report(done, f"{config.task} with {config.n_units} units")
-            found += outer_steps(names, config, repeats)
+            rows += outer_steps(names, config, repeats)
         report(len(configs), "done")
     grown = list(_growing(names, list(presets.values()), repeats)) if grow else []
     peaks = list(_peaks(names, configs)) if memory else []
     if as_json:
-        rows = [dataclasses.asdict(one) for one in found]
+        table = [dataclasses.asdict(row) for row in rows]
         more = {"growing": grown, "memory": peaks, "machine": machine()}
-        click.echo(json.dumps({"outer_steps": rows, **more}, allow_nan=False))
+        click.echo(json.dumps({"outer_steps": table, **more}, allow_nan=False))
         return
     click.echo("one outer step, median seconds; (a) textbook in JAX, (b) matrix products alone\n")
     click.echo(
         "task        units  implementation  first call     step      (a)      (b)  "
         "step/(a)  step/(b)"
     )
-    for one in found:
+    for row in rows:
         click.echo(
-            f"{one.task:10}  {one.n_units:5}  {one.implementation:14}  {one.first_seconds:8.2f} s"
-            f"  {one.seconds:7.3f}  {_number(one.textbook_seconds)}  {_number(one.floor_seconds)}"
-            f"  {_ratio(one, one.textbook_seconds)}  {_ratio(one, one.floor_seconds)}"
+            f"{row.task:10}  {row.n_units:5}  {row.implementation:14}  {row.first_seconds:8.2f} s"
+            f"  {row.seconds:7.3f}  {_number(row.textbook_seconds)}  {_number(row.floor_seconds)}"
+            f"  {_ratio(row, row.textbook_seconds)}  {_ratio(row, row.floor_seconds)}"
         )
     if grown:
         click.echo("\ngrowing        implementation   work    time  (times the first of each)")
@@ -228,14 +230,14 @@ def _growing(
         for what, settings in growing(preset):
             first: dict[str, OuterStep] = {}
             for config, n_seeds in settings:
-                for one in outer_steps(names, config, repeats, beside=False, n_seeds=n_seeds):
-                    start = first.setdefault(one.implementation, one)
+                for row in outer_steps(names, config, repeats, beside=False, n_seeds=n_seeds):
+                    start = first.setdefault(row.implementation, row)
                     yield {
                         "task": preset.task,
                         "in": what,
-                        "implementation": one.implementation,
-                        "work": one.work / start.work,
-                        "time": one.seconds / start.seconds,
+                        "implementation": row.implementation,
+                        "work": row.work / start.work,
+                        "time": row.seconds / start.seconds,
                     }
 
 
@@ -243,8 +245,8 @@ def _number(value: float | None) -> str:
     return "      –" if value is None else f"{value:7.3f}"
 
 
-def _ratio(one: OuterStep, reference: float | None) -> str:
-    return "       –" if reference is None else f"{one.seconds / reference:8.2f}"
+def _ratio(row: OuterStep, reference: float | None) -> str:
+    return "       –" if reference is None else f"{row.seconds / reference:8.2f}"
 
 
 @perf.command("fixed-points")
@@ -257,21 +259,21 @@ def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
 
     Of a GRU with random weights, in the reference.
     """
-    found = [fixed_point_speed(random_gru(n, 0)) for n in units]
+    rows = [fixed_point_speed(random_gru(n, 0)) for n in units]
     if as_json:
-        rows = [dataclasses.asdict(one) | {"ratio": one.ratio} for one in found]
-        click.echo(json.dumps({"fixed_points": rows, "machine": machine()}, allow_nan=False))
+        table = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in rows]
+        click.echo(json.dumps({"fixed_points": table, "machine": machine()}, allow_nan=False))
         return
     click.echo(
         "200 gradients; descent: Adam at 0.01 on the squared speed, until 1e-8 or "
         f"{MAX_STEPS:,} steps\n"
     )
     click.echo("units   sweep  settled  residual  descent  reached  residual  times as fast")
-    for one in found:
+    for row in rows:
         click.echo(
-            f"{one.n_units:5}  {one.seconds:4.1f} s  {one.found:7}  {one.residual:8.1e}"
-            f"  {one.descent_seconds:5.1f} s  {one.descent_reached:7}"
-            f"  {one.descent_residual:8.1e}  {one.ratio:13.1f}"
+            f"{row.n_units:5}  {row.seconds:4.1f} s  {row.found:7}  {row.residual:8.1e}"
+            f"  {row.descent_seconds:5.1f} s  {row.descent_reached:7}"
+            f"  {row.descent_residual:8.1e}  {row.ratio:13.1f}"
         )
 
 
@@ -284,8 +286,8 @@ def start(repeats: int, as_json: bool) -> None:
     """Time `--help`, `list` and `info` beside `python -c "import numpy"`, as whole processes."""
     times = start_times(repeats)
     if as_json:
-        rows = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in times]
-        click.echo(json.dumps({"start": rows, "machine": machine()}, allow_nan=False))
+        table = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in times]
+        click.echo(json.dumps({"start": table, "machine": machine()}, allow_nan=False))
         return
     click.echo("whole processes, median seconds\n")
     click.echo("command          time  import numpy  ratio")

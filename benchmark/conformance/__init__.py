@@ -5,13 +5,13 @@ from loptbench.conformance.subject import Subject
 from loptbench.conformance.suite import (
     CHECKS,
     Check,
-    CheckStatus,
     Outcome,
     check_all,
     pairs,
     run_check,
     subjects,
 )
+from loptbench.results.schema.conformance import CheckStatus
 
 __all__ = [
     "CHECKS",

@@ -1,7 +1,7 @@
-"""The pytest plugin: which implementations the suite tests, what the header says, and the report.
+"""The pytest plugin: it chooses the implementations, and adds a header and a report.
 
-It is loaded in every pytest session of an environment that has loptbench, so it imports nothing of
-the harness until a test of `loptbench.tests` asks for an implementation or the user for a report.
+pytest loads it in every session of an environment that has loptbench. So it imports the harness
+only for the tests of `loptbench.tests`, or when the user asks for a report.
 """
 
 import os
@@ -55,9 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of ours that share what takes long to make run in one of pytest-xdist's workers."""
+    """Run tests of loptbench that share an expensive fixture in the same pytest-xdist worker."""
     if not _is_ours(config) or config.getoption("dist") != "load":
-        return None  # other tests, or the user has said how
+        return None  # other tests, or the user chose a scheduler
     from xdist.scheduler import LoadScopeScheduling
 
     class Shared(LoadScopeScheduling):  # type: ignore[misc]  # xdist's classes have no types
@@ -68,7 +68,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _shared(nodeid: str) -> str:
-    """What a test takes from others: the full store, or what was compiled for the same subject."""
+    """The group of tests that share the full store, or functions compiled for the same subject."""
     module, _, test = nodeid.partition("::")
     if module.endswith(("test_report.py", "test_report_damage.py", "test_browser.py")):
         return "full_store"
@@ -76,7 +76,7 @@ def _shared(nodeid: str) -> str:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say which loptbench this is; for the suite itself, also what it is about to test."""
+    """The version of loptbench; for its own suite, also the implementations under test."""
     lines = [f"loptbench: {version('loptbench')}"]
     if SELECTED in config.stash:
         from loptbench.results.provenance import versions_of
@@ -86,8 +86,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
             if entry.implementation is None:
                 lines.append(f"implementation {entry.name}: {entry.availability}: {entry.reason}")
                 continue
-            one = entry.implementation
-            said = ", ".join(f"{name} {version}" for name, version in versions_of(one).items())
-            where = f"{', '.join(one.devices)}; {', '.join(one.dtypes)}"
-            lines.append(f"implementation {entry.name}: {said}; {where}")
+            tested = entry.implementation
+            versions = ", ".join(f"{name} {text}" for name, text in versions_of(tested).items())
+            offered = f"{', '.join(tested.devices)}; {', '.join(tested.dtypes)}"
+            lines.append(f"implementation {entry.name}: {versions}; {offered}")
     return lines

@@ -16,7 +16,7 @@ SELECTED = pytest.StashKey["list[DiscoveredImplementation]"]()
 
 
 def selected(config: pytest.Config) -> "list[DiscoveredImplementation]":
-    """The implementations that this session tests; the same ones whenever it is asked.
+    """The implementations that this session tests, discovered once.
 
     Raises:
         pytest.UsageError: one that `--implementation` names cannot be used, or one that

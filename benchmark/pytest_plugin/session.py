@@ -1,7 +1,7 @@
-"""Gathers what a pytest session leaves for its report.
+"""Collect the outcomes of a pytest session for its report.
 
-Imported only where `--loptbench-report` is given, and by the conformance tests, which hand their
-outcomes over whether or not anybody asks for them.
+Imported if `--loptbench-report` is given, and by the conformance tests, which attach their outcomes
+to their reports in any case.
 """
 
 import functools
@@ -38,10 +38,10 @@ ENVIRONMENT = (REQUIRE, PROFILE, "PYTEST_ADDOPTS")
 """The variables that change what a session runs; the command that repeats it sets them."""
 
 
-def hand_over(item: pytest.Item, outcome: "Outcome") -> None:
-    """Called by the conformance test when its check has ended: its report carries the outcome.
+def attach_outcome(item: pytest.Item, outcome: "Outcome") -> None:
+    """Attach the outcome of a check to its test report; called by the conformance test.
 
-    What is handed over is plain values: pytest-xdist sends reports from one process to another.
+    The outcome becomes plain values, because pytest-xdist sends reports between processes.
     """
     row = {
         **_identity(item.config, outcome.check, outcome.subject),
@@ -53,7 +53,7 @@ def hand_over(item: pytest.Item, outcome: "Outcome") -> None:
 
 
 def _identity(config: pytest.Config, check: "Check", subject: "Subject") -> dict[str, Any]:
-    """Which check this is; the implementation by what it was asked for as, which is unambiguous."""
+    """The columns that identify a check; the implementation by the name that was asked for."""
     known = [e.name for e in config.stash.get(SELECTED, []) if _is(e, subject.implementation)]
     on_device = "" if subject.device == "cpu" else f" on {subject.device}"
     return {
@@ -71,9 +71,9 @@ def _is(entry: "DiscoveredImplementation", implementation: Any) -> bool:
 
 
 def start(config: pytest.Config, given: str) -> None:
-    """Register what gathers the report at `given`, a path as it was typed.
+    """Register the plugin that writes the report to `given`, a path as it was typed.
 
-    Of pytest-xdist's workers, which write nothing, what tells of what they collected.
+    In a worker of pytest-xdist, register one that sends the collected tests to the session.
 
     Raises:
         pytest.UsageError: the report cannot be written there, or not at all in this environment.
@@ -110,7 +110,7 @@ def require_writable(path: Path) -> None:
 
 
 class Collected:
-    """What a process collected, and is going to run."""
+    """The tests that a process collected and selected."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -118,11 +118,11 @@ class Collected:
         self.n_deselected = 0
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count what `-k` and `-m` leave out."""
+        """Count the tests that `-k` and `-m` deselect."""
         self.n_deselected += len(items)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember what is going to be run: an interruption leaves some of it unrun."""
+        """Remember the selected tests: after an interruption, some have not been run."""
         from loptbench.conformance import Check, Subject
 
         for item in getattr(session, "items", ()):  # pytest-xdist leaves them to its workers
@@ -132,26 +132,26 @@ class Collected:
                 case _:
                     self.selected[self._name(item)] = None
 
-    def _name(self, one: pytest.Item | pytest.TestReport | pytest.CollectReport) -> str:
+    def _name(self, item: pytest.Item | pytest.TestReport | pytest.CollectReport) -> str:
         """The file and the name there; pytest's own identifier drops files outside its root."""
-        file, _, name = one.nodeid.partition("::")
-        location = getattr(one, FILE, "") or (one.location[0] if one.location else "")
+        file, _, name = item.nodeid.partition("::")
+        location = getattr(item, FILE, "") or (item.location[0] if item.location else "")
         if location:
             file = _file(self.config.rootpath, location)
         return f"{file}::{name}" if name else file
 
 
 class Worker(Collected):
-    """The plugin of one of pytest-xdist's workers: tells the session what it collected."""
+    """The plugin of a pytest-xdist worker: it sends the collected tests to the session."""
 
     def pytest_sessionfinish(self) -> None:
-        """Hand it over."""
-        told = {"selected": self.selected, "n_deselected": self.n_deselected}
-        vars(self.config)["workeroutput"][COLLECTED] = told
+        """Send the collected tests to the session."""
+        collected = {"selected": self.selected, "n_deselected": self.n_deselected}
+        vars(self.config)["workeroutput"][COLLECTED] = collected
 
 
 class Gatherer(Collected):
-    """The plugin of one session: hears how each test ended, and writes the page at its end."""
+    """The plugin of a session: it collects outcomes, and writes the page at the end."""
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
         super().__init__(config)
@@ -160,33 +160,34 @@ class Gatherer(Collected):
         self.tests: dict[str, Test] = {}
         self.failures: list[Failure] = []
         self.cut_short = ""
-        self.said = ""
+        self.summary = ""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """One of pytest-xdist's workers has ended: all of them collect the same."""
-        told = getattr(node, "workeroutput", {}).get(COLLECTED)
-        if told is not None:
-            self.selected, self.n_deselected = told["selected"], told["n_deselected"]
+        """Take the collected tests from a pytest-xdist worker; all workers collect the same."""
+        collected = getattr(node, "workeroutput", {}).get(COLLECTED)
+        if collected is not None:
+            self.selected = collected["selected"]
+            self.n_deselected = collected["n_deselected"]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Put the file into the report: of one outside pytest's root, it has no name."""
+        """Add the file's path to the report, which lacks it for files outside pytest's root."""
         report = yield
         vars(report)[FILE] = str(collector.path)
         return report
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A module that cannot be imported is an error; one that skips itself is skipped."""
+        """Note a module that cannot be imported, or that skips itself."""
         if report.failed:
             self._end(report, ERROR)
         elif report.skipped:
             self._end(report, "skipped")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how a test ended; of what is said about the same one, the worst."""
+        """Note the outcome of a test; of several for one test, the worst."""
         outcome = _outcome(report)
         if not outcome:
             return
@@ -215,7 +216,7 @@ class Gatherer(Collected):
             self.tests[name] = Test(name, outcome, message)
 
     def _is_absent(self, name: str) -> bool:
-        """Whether this is the test that stands for an implementation that cannot be used."""
+        """Whether this is the placeholder test of an implementation that cannot be used."""
         absent = [e.name for e in self._entries() if e.implementation is None]
         return any(name.endswith(f"test_conformance.py::test_implementation[{a}]") for a in absent)
 
@@ -223,15 +224,15 @@ class Gatherer(Collected):
         return self.config.stash.get(SELECTED, [])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """The user's Ctrl-C, `pytest.exit`, or errors of collection."""
+        """Note an interruption: Ctrl-C, `pytest.exit`, or errors of collection."""
         self.cut_short = str(excinfo.value) or "interrupted from the keyboard"
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """A plugin broke."""
+        """Note an error inside pytest or a plugin."""
         self.cut_short = f"internal error: {_last_line(str(excrepr))}"
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the page; if that cannot be done, the session has not ended well."""
+        """Write the page; if it cannot be written, the session fails."""
         from loptbench.errors import LoptbenchError
         from loptbench.reports.page.session import render
         from loptbench.storage.files import write_atomically
@@ -240,13 +241,13 @@ class Gatherer(Collected):
         try:
             # What a test says may hold what UTF-8 cannot: half of a surrogate pair.
             write_atomically(self.path, page.encode(errors="backslashreplace"))
-            self.said = f"loptbench report: {self.path}"
+            self.summary = f"loptbench report: {self.path}"
         except LoptbenchError as error:
-            self.said = f"loptbench report: {error}"
+            self.summary = f"loptbench report: {error}"
             session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
 
     def session(self, stopped: str = "") -> Session:
-        """What was gathered; `stopped` says why pytest ran no further test, if it did not."""
+        """The session's outcomes; `stopped` is why pytest stopped before the end, if it did."""
         ran = self.checks.keys() | self.tests.keys()
         unrun = {
             name: row
@@ -280,8 +281,8 @@ class Gatherer(Collected):
         return facts
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name the report."""
-        terminalreporter.write_line(self.said)
+        """Print the path of the report."""
+        terminalreporter.write_line(self.summary)
 
 
 def tested(entry: "DiscoveredImplementation") -> TestedImplementation:
@@ -306,7 +307,7 @@ def tested(entry: "DiscoveredImplementation") -> TestedImplementation:
 
 @functools.cache
 def _file(root: Path, location: str) -> str:
-    """A file as the report calls it: the same wherever loptbench and other packages lie."""
+    """A file's name in the report, which does not depend on where packages are installed."""
     path = Path(os.path.normpath(root / location))
     package = Path(__file__).parents[1]
     if path.is_relative_to(package):
@@ -316,7 +317,7 @@ def _file(root: Path, location: str) -> str:
 
 
 def _outcome(report: pytest.TestReport) -> str:
-    """How the test ended, or nothing if this report does not say."""
+    """The outcome of a test; empty if this report does not decide it."""
     expected = hasattr(report, "wasxfail")
     if report.failed:
         return FAILED if report.when == "call" else ERROR
@@ -328,13 +329,13 @@ def _outcome(report: pytest.TestReport) -> str:
 
 
 def _message(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """What failed, or why it was skipped, in one line: the traceback has the others."""
+    """The first line of the failure, or the reason of the skip."""
     if hasattr(report, "wasxfail"):
         return str(report.wasxfail).removeprefix("reason: ") or "no reason given"
-    found = report.longrepr
-    if isinstance(found, tuple):
-        return found[2].removeprefix("Skipped: ")
-    crash = getattr(found, "reprcrash", None)
+    longrepr = report.longrepr
+    if isinstance(longrepr, tuple):
+        return longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(longrepr, "reprcrash", None)
     if crash is None:
         return _last_line(report.longreprtext)
     return next(iter(str(crash.message).splitlines()), "")

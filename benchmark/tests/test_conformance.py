@@ -10,7 +10,7 @@ import pytest
 
 from loptbench.conformance import Check, CheckStatus, Subject, run_check
 from loptbench.discovery import DiscoveredImplementation
-from loptbench.pytest_plugin.session import hand_over
+from loptbench.pytest_plugin.session import attach_outcome
 
 pytestmark = pytest.mark.conformance
 
@@ -21,7 +21,7 @@ def test_implementation(
     if isinstance(subject, DiscoveredImplementation):
         pytest.fail(f"{subject.name} is broken: {subject.reason}\n{subject.details}", pytrace=False)
     outcome = run_check(check, subject)
-    hand_over(request.node, outcome)
+    attach_outcome(request.node, outcome)
     if outcome.status is CheckStatus.SKIPPED:
         pytest.skip(outcome.message)
     assert outcome.status is CheckStatus.PASSED, outcome.message

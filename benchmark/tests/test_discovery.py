@@ -35,7 +35,7 @@ def test_the_built_in_implementations_are_registered() -> None:
 
 def test_an_entry_point_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [
-        *discovery.entry_points(group=discovery.GROUP),
+        *importlib.metadata.entry_points(group=discovery.GROUP),
         importlib.metadata.EntryPoint("mine", f"{BROKEN}:StepOnly", discovery.GROUP),
         importlib.metadata.EntryPoint("reference", f"{BROKEN}:StepOnly", discovery.GROUP),
         importlib.metadata.EntryPoint("worse", f"{BROKEN}:UnknownKind", discovery.GROUP),

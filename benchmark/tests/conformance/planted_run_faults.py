@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.implementations.reference.implementation import ReferenceOptimizer
+from loptbench.implementations.reference.optimizers import ReferenceOptimizer
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, MetaGradient, OuterState, Trajectory
 from loptbench.tasks.base import ProblemBatch
@@ -105,7 +105,7 @@ class ForgottenPenalty(_OneKind):
     """Outer steps leave out the penalty on the weights."""
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         return super().outer_step(outer, spec, batch, config.model_copy(update={"penalty": 0.0}))
 
@@ -114,7 +114,7 @@ class ConstantRate(_OneKind):
     """Outer steps leave out the decay of the learning rate."""
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         return super().outer_step(outer, spec, batch, config.model_copy(update={"decay": 1.0}))
 
@@ -125,13 +125,13 @@ class MemoryInTheObject(_OneKind):
     def __init__(self) -> None:
         self.memory: Mapping[str, Any] = {}
 
-    def outer_init(self, parameters: Mapping[str, Array], config: MetaTraining) -> OuterState:
+    def outer_init(self, parameters: Mapping[str, Array], config: Any) -> OuterState:
         outer = super().outer_init(parameters, config)
         self.memory = outer.memory
         return outer._replace(memory={})
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         fresh = super().outer_init(outer.parameters, config).memory
         full = outer._replace(memory=self.memory or fresh)
@@ -151,7 +151,7 @@ class OnlyThisInstance(Reference):
         return other
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         rate = config.learning_rate * (1 + 1e-13 * self.generation)
         changed = config.model_copy(update={"learning_rate": rate})
@@ -228,7 +228,7 @@ class BuiltInBetas(_OneKind):
     """Adam's decay rates are the defaults, whatever the settings say."""
 
     def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
         defaults = {"beta1": MetaTraining().beta1, "beta2": MetaTraining().beta2}
         return super().outer_step(outer, spec, batch, config.model_copy(update=defaults))

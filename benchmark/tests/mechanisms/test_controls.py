@@ -291,8 +291,8 @@ def test_permuting_the_components_of_a_run_changes_nothing() -> None:
     )
     one, other = analyze(optimizer, trajectory), analyze(optimizer, permuted)
     a, b = one.model_dump(mode="json"), other.model_dump(mode="json")
-    for told in (a, b):  # the states that are picked from runs are others
-        told["clipping"]["states"] = told["clipping"]["states"][:2]
+    for stored in (a, b):  # the states that are picked from runs are others
+        stored["clipping"]["states"] = stored["clipping"]["states"][:2]
     assert b["momentum"]["r2_whole_run"] == pytest.approx(a["momentum"].pop("r2_whole_run"))
     np.testing.assert_allclose(
         np.array(b["clipping"]["engagement_by_problem"]),

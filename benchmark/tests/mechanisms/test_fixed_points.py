@@ -40,10 +40,10 @@ class Scalar:
 def test_a_slow_state_is_found_where_it_is_going(rate: float, target: float) -> None:
     """h' = h + r (t − h)/1000 has come less than a fifth of the way after 250 steps."""
     slow = Scalar(lambda h, g: h + rate * (target - h) / 1000)
-    found = settle(slow, np.zeros((1, 1)), np.zeros(1))
-    assert found.converged[0]
-    assert found.residual[0] <= 1e-12
-    assert found.state[0, 0] == pytest.approx(target, rel=1e-9, abs=1e-9)
+    result = settle(slow, np.zeros((1, 1)), np.zeros(1))
+    assert result.converged[0]
+    assert result.residual[0] <= 1e-12
+    assert result.state[0, 0] == pytest.approx(target, rel=1e-9, abs=1e-9)
 
 
 def test_a_cycle_is_no_fixed_point_though_newton_finds_one_inside() -> None:
@@ -51,15 +51,15 @@ def test_a_cycle_is_no_fixed_point_though_newton_finds_one_inside() -> None:
         return 3.2 * h * (1 - h)  # the logistic map at 3.2: a cycle of two around 0.6875
 
     cycle = Scalar(turn, start=0.3)
-    found = settle(cycle, np.array([[0.3]]), np.zeros(1))
-    assert not found.converged[0]
+    result = settle(cycle, np.array([[0.3]]), np.zeros(1))
+    assert not result.converged[0]
     inside, residual = newton(cycle, np.array([[0.6]]), np.zeros(1))
     assert inside[0, 0] == pytest.approx(1 - 1 / 3.2)
     assert residual[0] <= 1e-12
     assert not stable(cycle, inside, np.zeros(1))[0]
-    said = find_convergence_point(cycle)
-    assert isinstance(said, NotApplicable)
-    assert "does not settle" in said.reason
+    answer = find_convergence_point(cycle)
+    assert isinstance(answer, NotApplicable)
+    assert "does not settle" in answer.reason
 
 
 def test_a_state_that_nears_a_cycle_from_outside_does_not_rest_in_its_middle() -> None:
@@ -74,9 +74,9 @@ def test_a_state_that_nears_a_cycle_from_outside_does_not_rest_in_its_middle() -
             turn = np.array([[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]])
             return size * h @ turn.T, -g
 
-    found = settle(Turning(), np.array([[1.0, 0.0]]), np.zeros(1))
-    assert not found.converged[0]
-    assert 0.6 < np.linalg.norm(found.last[0]) < 0.8
+    result = settle(Turning(), np.array([[1.0, 0.0]]), np.zeros(1))
+    assert not result.converged[0]
+    assert 0.6 < np.linalg.norm(result.last[0]) < 0.8
 
 
 def test_another_point_that_h0_leads_to_is_reported() -> None:
@@ -91,12 +91,12 @@ def test_another_point_that_h0_leads_to_is_reported() -> None:
             return np.stack([0.9 * s, q + 0.2 * (q - q**3 + 20 * s * g)], axis=1), -g
 
     point = find_convergence_point(Pushed())
-    found = measure_adaptation(
+    result = measure_adaptation(
         Pushed(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.07, 0.1)
     )
-    assert isinstance(found, AdaptationResult)
-    np.testing.assert_allclose(found.state[:, 1], -1, rtol=1e-9)
-    np.testing.assert_array_equal(found.several_fixed_points, found.gradients > 0)
+    assert isinstance(result, AdaptationResult)
+    np.testing.assert_allclose(result.state[:, 1], -1, rtol=1e-9)
+    np.testing.assert_array_equal(result.several_fixed_points, result.gradients > 0)
 
 
 def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
@@ -104,15 +104,15 @@ def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
     fold = 2 / (3 * np.sqrt(3))
     folded = Scalar(lambda h, g: h + 0.1 * (h - h**3 + g), start=1.0)
     point = find_convergence_point(folded)
-    found = measure_adaptation(folded, point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.01, 1.0))
-    assert isinstance(found, AdaptationResult)
-    below = found.gradients[found.gradients < 0]
+    result = measure_adaptation(folded, point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.01, 1.0))
+    assert isinstance(result, AdaptationResult)
+    below = result.gradients[result.gradients < 0]
     first_lost = below[below < -fold].max()
-    np.testing.assert_array_equal(found.branch_ends, [first_lost, np.inf])
-    h, g = found.state[:, 0], found.gradients
+    np.testing.assert_array_equal(result.branch_ends, [first_lost, np.inf])
+    h, g = result.state[:, 0], result.gradients
     np.testing.assert_allclose(h - h**3 + g, 0, atol=1e-11)
     np.testing.assert_array_equal(h > 0, g > -fold)
-    assert np.all(found.stable)
+    assert np.all(result.stable)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e2, 1e4])
@@ -142,14 +142,16 @@ class Latch:
 def test_another_fixed_point_of_the_same_gradient_is_reported() -> None:
     """Let go at once, the state overshoots into another basin than slow change leads to."""
     point = find_convergence_point(Latch())
-    found = measure_adaptation(Latch(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.1, 0.99))
-    assert isinstance(found, AdaptationResult)
-    q = found.state[:, 2]
-    assert np.all(np.isinf(found.branch_ends))
-    np.testing.assert_array_equal(found.several_fixed_points, q > 0)
-    assert 10 < found.several_fixed_points.sum() < 80
-    assert np.all(found.gradients[found.several_fixed_points] > 0.5)
-    np.testing.assert_allclose(found.state[:, 0], found.gradients, atol=1e-9)
+    result = measure_adaptation(
+        Latch(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.1, 0.99)
+    )
+    assert isinstance(result, AdaptationResult)
+    q = result.state[:, 2]
+    assert np.all(np.isinf(result.branch_ends))
+    np.testing.assert_array_equal(result.several_fixed_points, q > 0)
+    assert 10 < result.several_fixed_points.sum() < 80
+    assert np.all(result.gradients[result.several_fixed_points] > 0.5)
+    np.testing.assert_allclose(result.state[:, 0], result.gradients, atol=1e-9)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.99])
@@ -162,14 +164,16 @@ def test_a_step_size_that_is_carried_along_is_held(beta: float) -> None:
             m = beta * h[:, 0] + g
             return np.stack([m, h[:, 1]], axis=1), -h[:, 1] * m
 
-    rested = freeze_counters(Carried())
-    assert not isinstance(rested, NotApplicable)
-    optimizer, held = rested
-    assert [(one.index, one.value, one.counts) for one in held] == [(1, 0.3, False)]
-    found = measure_momentum(find_convergence_point(optimizer))
-    assert isinstance(found, MomentumResult)
-    assert found.index == pytest.approx(beta, rel=1e-9, abs=1e-9)
-    assert found.effective_rate == pytest.approx(0.3, rel=1e-9)
+    answer = freeze_counters(Carried())
+    assert not isinstance(answer, NotApplicable)
+    optimizer, frozen = answer
+    assert [(variable.index, variable.value, variable.counts) for variable in frozen] == [
+        (1, 0.3, False)
+    ]
+    result = measure_momentum(find_convergence_point(optimizer))
+    assert isinstance(result, MomentumResult)
+    assert result.index == pytest.approx(beta, rel=1e-9, abs=1e-9)
+    assert result.effective_rate == pytest.approx(0.3, rel=1e-9)
 
 
 class Clocked:
@@ -187,15 +191,15 @@ class Clocked:
 
 
 def test_a_count_is_held_late_where_it_makes_no_difference_any_more() -> None:
-    rested = freeze_counters(Clocked(lambda t: 0.1 * (1 - 0.999999**t)))
-    assert not isinstance(rested, NotApplicable)
-    optimizer, held = rested
+    answer = freeze_counters(Clocked(lambda t: 0.1 * (1 - 0.999999**t)))
+    assert not isinstance(answer, NotApplicable)
+    optimizer, frozen = answer
     assert isinstance(optimizer, FrozenStateOptimizer)
-    assert [(one.index, one.counts) for one in held] == [(1, True)]
-    found = measure_momentum(find_convergence_point(optimizer))
-    assert isinstance(found, MomentumResult)
-    assert found.index == pytest.approx(0.9, rel=1e-9)
-    assert found.effective_rate == pytest.approx(0.1, rel=1e-9)
+    assert [(variable.index, variable.counts) for variable in frozen] == [(1, True)]
+    result = measure_momentum(find_convergence_point(optimizer))
+    assert isinstance(result, MomentumResult)
+    assert result.index == pytest.approx(0.9, rel=1e-9)
+    assert result.effective_rate == pytest.approx(0.1, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -207,10 +211,10 @@ def test_a_count_is_held_late_where_it_makes_no_difference_any_more() -> None:
     ],
 )
 def test_a_count_without_an_end_is_said(rate: Any, words: str) -> None:
-    rested = freeze_counters(Clocked(rate))
-    assert isinstance(rested, NotApplicable)
-    assert words in rested.reason
-    assert "state variable 1 counts steps" in rested.reason
+    answer = freeze_counters(Clocked(rate))
+    assert isinstance(answer, NotApplicable)
+    assert words in answer.reason
+    assert "state variable 1 counts steps" in answer.reason
 
 
 def test_a_count_that_stops_is_a_constant() -> None:
@@ -220,9 +224,9 @@ def test_a_count_that_stops_is_a_constant() -> None:
             new[:, 1] = np.minimum(new[:, 1], 5000)
             return new, update
 
-    rested = freeze_counters(Stops(lambda t: 0.1 + 1e-5 * t))
-    assert not isinstance(rested, NotApplicable)
-    assert [(one.value, one.counts) for one in rested[1]] == [(5000.0, False)]
+    answer = freeze_counters(Stops(lambda t: 0.1 + 1e-5 * t))
+    assert not isinstance(answer, NotApplicable)
+    assert [(variable.value, variable.counts) for variable in answer[1]] == [(5000.0, False)]
 
 
 @given(at=st.floats(-3, 3), scale=st.floats(1e-3, 1e3))
@@ -247,6 +251,6 @@ def test_the_error_says_where_there_is_no_derivative() -> None:
 def test_the_gain_alone_is_d() -> None:
     squared = Scalar(lambda h, g: h, lambda h, g: -g - 0.5 * h * g**2)
     state, gradient = np.array([[1.0], [2.0]]), np.array([0.1, -2.0])
-    found, error = gain(squared, state, gradient)
-    np.testing.assert_allclose(found, -1 - state[:, 0] * gradient, rtol=1e-11)
+    result, error = gain(squared, state, gradient)
+    np.testing.assert_allclose(result, -1 - state[:, 0] * gradient, rtol=1e-11)
     assert np.all(error < 1e-9)

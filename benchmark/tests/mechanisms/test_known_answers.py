@@ -22,17 +22,17 @@ from loptbench.tests.mechanisms.test_mechanisms import made
 Float = NDArray[np.float64]
 
 
-def told(optimizer: Any) -> dict[str, Any]:
+def analysis_json(optimizer: Any) -> dict[str, Any]:
     """The analysis as programs get it: it must be JSON, and so hold nothing that is not finite."""
     batch = Quadratic().sample("evaluate", 0, range(3))
     problems = oracle().problems(batch, "float64", "cpu")
     with np.errstate(all="ignore"):
         runs = unroll_by_steps(optimizer, problems, batch.initial_parameters, 30)
-    found: dict[str, Any] = json.loads(
+    result: dict[str, Any] = json.loads(
         json.dumps(analyze(optimizer, runs).model_dump(mode="json"), allow_nan=False)
     )
-    assert set(found) == {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
-    return found
+    assert set(result) == {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
+    return result
 
 
 def test_an_integer_state_is_said_and_what_can_be_measured_is() -> None:
@@ -43,11 +43,11 @@ def test_an_integer_state_is_said_and_what_can_be_measured_is() -> None:
         def step(self, h: Any, g: Float) -> tuple[Any, Float]:
             return h + 1, -0.1 * 0.9 ** h[:, 0] * g
 
-    found = told(Counting())
+    result = analysis_json(Counting())
     for probe in ("convergence_point", "momentum", "adaptation"):
-        assert "int64" in found[probe]["not_applicable"]
-    np.testing.assert_allclose(found["schedule"]["rate"], 0.1 * 0.9 ** np.arange(30), rtol=1e-9)
-    assert found["clipping"]["states"][0]["half_saturation"] == [None, None]
+        assert "int64" in result[probe]["not_applicable"]
+    np.testing.assert_allclose(result["schedule"]["rate"], 0.1 * 0.9 ** np.arange(30), rtol=1e-9)
+    assert result["clipping"]["states"][0]["half_saturation"] == [None, None]
 
 
 def test_lion_has_no_learning_rate_where_it_rests_and_says_so() -> None:
@@ -61,11 +61,11 @@ def test_lion_has_no_learning_rate_where_it_rests_and_says_so() -> None:
             m = h[:, 0]
             return (0.99 * m + 0.01 * g)[:, None], -0.01 * np.sign(0.9 * m + 0.1 * g)
 
-    found = told(Lion())
-    assert found["convergence_point"]["spectral_radius"] == pytest.approx(0.99)
-    assert "not differentiable" in found["momentum"]["not_applicable"]
-    assert "not differentiable" in found["schedule"]["not_applicable"]
-    assert (found["convergence_point"]["C"], found["convergence_point"]["D"]) == ([None], None)
+    result = analysis_json(Lion())
+    assert result["convergence_point"]["spectral_radius"] == pytest.approx(0.99)
+    assert "not differentiable" in result["momentum"]["not_applicable"]
+    assert "not differentiable" in result["schedule"]["not_applicable"]
+    assert (result["convergence_point"]["C"], result["convergence_point"]["D"]) == ([None], None)
 
 
 def test_an_update_without_a_linear_part_has_no_rate() -> None:
@@ -76,9 +76,9 @@ def test_an_update_without_a_linear_part_has_no_rate() -> None:
         def step(self, h: Float, g: Float) -> tuple[Float, Float]:
             return h, -0.01 * g**3
 
-    found = told(Cubic())
-    assert "no part that is linear" in found["momentum"]["not_applicable"]
-    assert "no part that is linear" in found["clipping"]["not_applicable"]
+    result = analysis_json(Cubic())
+    assert "no part that is linear" in result["momentum"]["not_applicable"]
+    assert "no part that is linear" in result["clipping"]["not_applicable"]
 
 
 def test_a_soft_clip_is_half_saturated_where_it_says() -> None:
@@ -91,7 +91,7 @@ def test_a_soft_clip_is_half_saturated_where_it_says() -> None:
         def step(self, h: Float, g: Float) -> tuple[Float, Float]:
             return h, -0.2 * g / (1 + np.abs(g) / np.where(g < 0, 0.7, 3.0))
 
-    for one in told(Soft())["clipping"]["states"]:
+    for one in analysis_json(Soft())["clipping"]["states"]:
         assert one["half_saturation"] == pytest.approx([0.7, 3.0], rel=1e-9)
 
 
@@ -104,10 +104,10 @@ def test_beyond_some_gradient_not_a_number() -> None:
             usable = np.where(np.abs(g) > 1.5, np.nan, g)
             return 0.5 * h + usable[:, None], -0.1 * (0.5 * h[:, 0] + usable)
 
-    found = told(Fragile())
-    assert found["momentum"]["index"] == pytest.approx(0.5, rel=1e-9)
-    assert found["clipping"]["states"][0]["half_saturation"] == [None, None]
-    adaptation = found["adaptation"]
+    result = analysis_json(Fragile())
+    assert result["momentum"]["index"] == pytest.approx(0.5, rel=1e-9)
+    assert result["clipping"]["states"][0]["half_saturation"] == [None, None]
+    adaptation = result["adaptation"]
     g, rate = np.array(adaptation["gradients"]), np.array(adaptation["rate_reference"], float)
     np.testing.assert_array_equal(np.isfinite(rate), np.abs(g) <= 1.5)
     np.testing.assert_allclose(rate[np.isfinite(rate)], 0.1, rtol=1e-9)
@@ -122,10 +122,10 @@ def test_ten_thousand_state_variables_are_refused_where_jacobians_are_needed() -
             new = 0.9 * h + g[:, None]
             return new, -0.1 * new.mean(axis=1)
 
-    found = analyze(Wide()).model_dump(mode="json")
-    assert "10,000 variables" in found["convergence_point"]["not_applicable"]
-    assert "10,000 variables" in found["adaptation"]["not_applicable"]
-    np.testing.assert_allclose(found["schedule"]["rate"], 0.1, rtol=1e-9)
+    result = analyze(Wide()).model_dump(mode="json")
+    assert "10,000 variables" in result["convergence_point"]["not_applicable"]
+    assert "10,000 variables" in result["adaptation"]["not_applicable"]
+    np.testing.assert_allclose(result["schedule"]["rate"], 0.1, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -157,10 +157,10 @@ def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:
     loss, gradient = runs.loss.copy(), runs.gradient.copy()
     loss[10:, 2] = 1e7 * loss[0, 2]
     gradient[10:, 2] *= 1e30
-    met = GradientStatistics.from_run(runs._replace(loss=loss, gradient=gradient))
-    assert met.largest == np.abs(runs.gradient).max()
-    assert np.count_nonzero(met.gradients[2]) == 5
-    assert np.count_nonzero(met.gradients[1]) == 150
+    statistics = GradientStatistics.from_run(runs._replace(loss=loss, gradient=gradient))
+    assert statistics.largest == np.abs(runs.gradient).max()
+    assert np.count_nonzero(statistics.gradients[2]) == 5
+    assert np.count_nonzero(statistics.gradients[1]) == 150
 
 
 def from_functions(step: Any, start: tuple[float, ...]) -> Any:
@@ -182,10 +182,10 @@ def test_quasi_hyperbolic_momentum() -> None:
         m = 0.9 * h[0] + 0.1 * g
         return [m], -0.1 * (0.3 * g + 0.7 * m)
 
-    found = told(from_functions(step, (0.0,)))["momentum"]
-    assert found["index"] == pytest.approx(0.63, rel=1e-9)
-    assert found["effective_rate"] == pytest.approx(0.037, rel=1e-9)
-    assert found["modes"][0]["contribution"] == pytest.approx(0.063, rel=1e-9)
+    result = analysis_json(from_functions(step, (0.0,)))["momentum"]
+    assert result["index"] == pytest.approx(0.63, rel=1e-9)
+    assert result["effective_rate"] == pytest.approx(0.037, rel=1e-9)
+    assert result["modes"][0]["contribution"] == pytest.approx(0.063, rel=1e-9)
 
 
 def test_complex_modes() -> None:
@@ -197,11 +197,11 @@ def test_complex_modes() -> None:
         new[0] += g
         return list(new), -0.1 * new[0]
 
-    found = told(from_functions(step, (0.0, 0.0)))["momentum"]
+    result = analysis_json(from_functions(step, (0.0, 0.0)))["momentum"]
     total = np.linalg.inv(np.eye(2) - turn)[0, 0]
-    assert found["index"] == pytest.approx(1 - 1 / total, rel=1e-9)
-    assert found["asymptotic_rate"] == pytest.approx(0.1 * total, rel=1e-9)
-    assert abs(found["modes"][0]["eigenvalue"][1]) == pytest.approx(0.9 * np.sin(0.5))
+    assert result["index"] == pytest.approx(1 - 1 / total, rel=1e-9)
+    assert result["asymptotic_rate"] == pytest.approx(0.1 * total, rel=1e-9)
+    assert abs(result["modes"][0]["eigenvalue"][1]) == pytest.approx(0.9 * np.sin(0.5))
 
 
 @pytest.mark.parametrize("power", [0.25, 0.5, 1.0])
@@ -212,14 +212,16 @@ def test_the_elasticity_of_other_powers(power: float) -> None:
         v = 0.9 * h[0] + 0.1 * g**2
         return [v], -0.1 * g / (v**power + 1e-12)
 
-    found = told(from_functions(step, (0.0,)))["adaptation"]
-    assert found["elasticity"] == pytest.approx([-2 * power] * 2, abs=1e-5)
+    result = analysis_json(from_functions(step, (0.0,)))["adaptation"]
+    assert result["elasticity"] == pytest.approx([-2 * power] * 2, abs=1e-5)
 
 
 def test_clips_of_other_shapes() -> None:
     """tanh: s = ½ where tanh x = x/2; a hard clip at another place on each arm."""
-    soft = told(from_functions(lambda h, g: ([], -0.6 * np.tanh(g / 2)), ()))["clipping"]
-    hard = told(from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.2, 1.5)), ()))["clipping"]
+    soft = analysis_json(from_functions(lambda h, g: ([], -0.6 * np.tanh(g / 2)), ()))["clipping"]
+    hard = analysis_json(from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.2, 1.5)), ()))[
+        "clipping"
+    ]
     root = brentq(lambda x: np.tanh(x) - x / 2, 1, 3)
     for one in soft["states"]:
         assert one["half_saturation"] == pytest.approx([2 * root] * 2, rel=1e-9)
@@ -231,17 +233,17 @@ def test_a_warm_up_that_ends() -> None:
     def step(h: Float, g: Float) -> Any:
         return [np.minimum(h[0] + 1, 19)], -0.1 * (h[0] + 1) / 20 * g
 
-    found = told(from_functions(step, (0.0,)))
-    schedule = found["schedule"]
+    result = analysis_json(from_functions(step, (0.0,)))
+    schedule = result["schedule"]
     np.testing.assert_allclose(
         schedule["rate"], 0.1 * np.minimum(1, np.arange(1, 31) / 20), rtol=1e-9
     )
     assert schedule["peak_step"] == 19
-    assert found["momentum"]["effective_rate"] == pytest.approx(0.1, rel=1e-9)
+    assert result["momentum"]["effective_rate"] == pytest.approx(0.1, rel=1e-9)
     # It is no constant: wherever it is put it goes back to 19.
-    assert found["convergence_point"]["held"] == []
-    assert found["convergence_point"]["state"] == [19.0]
-    assert found["convergence_point"]["spectral_radius"] == 0
+    assert result["convergence_point"]["held"] == []
+    assert result["convergence_point"]["state"] == [19.0]
+    assert result["convergence_point"]["spectral_radius"] == 0
 
 
 def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> None:
@@ -251,27 +253,27 @@ def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> N
         v = h[0] + g**2
         return [v], -0.1 * g / (np.sqrt(v) + 1e-8)
 
-    found = told(from_functions(step, (0.0,)))
-    assert found["convergence_point"]["spectral_radius"] == pytest.approx(1)
-    assert "never ends" in found["momentum"]["not_applicable"]
-    assert "does the state settle" in found["adaptation"]["not_applicable"]
+    result = analysis_json(from_functions(step, (0.0,)))
+    assert result["convergence_point"]["spectral_radius"] == pytest.approx(1)
+    assert "never ends" in result["momentum"]["not_applicable"]
+    assert "does the state settle" in result["adaptation"]["not_applicable"]
 
 
 def test_a_rate_that_only_gradients_below_epsilon_get_is_none() -> None:
     """RMSProp as tuned on two_moons: at rest its D is −α/ε = 10⁶, on gradients around 0.01."""
-    met = GradientStatistics(np.zeros((0, 0)), 0.01, 1e-4, 1.0)
-    found = analyze(made(baseline("rmsprop", alpha=0.01, gamma=0.9999)), statistics=met)
-    for absent in (found.momentum, found.schedule):
+    statistics = GradientStatistics(np.zeros((0, 0)), 0.01, 1e-4, 1.0)
+    result = analyze(made(baseline("rmsprop", alpha=0.01, gamma=0.9999)), statistics=statistics)
+    for absent in (result.momentum, result.schedule):
         assert isinstance(absent, NotApplicable)
         assert "not linear in the gradient even below 1.0e-06" in absent.reason
 
 
 def test_a_clip_far_below_the_gradients_is_still_one() -> None:
-    met = GradientStatistics(np.zeros((0, 0)), 1.0, 0.1, 10.0)
+    statistics = GradientStatistics(np.zeros((0, 0)), 1.0, 0.1, 10.0)
     hard = from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.002, 0.002)), ())
     soft = from_functions(lambda h, g: ([], -0.1 * g / (1 + np.abs(g) / 0.01)), ())
     for optimizer, half in ((hard, 0.004), (soft, 0.01)):
-        clipping = analyze(optimizer, statistics=met).model_dump(mode="json")["clipping"]
+        clipping = analyze(optimizer, statistics=statistics).model_dump(mode="json")["clipping"]
         assert clipping["states"][0]["half_saturation"] == pytest.approx([half] * 2, rel=1e-9)
 
 
@@ -283,33 +285,39 @@ def test_a_rate_that_has_come_to_rest_is_still_a_mode(decay: float) -> None:
         rate, m = decay * h[0] + (1 - decay) / 16, 0.1 * h[1] + g
         return [rate, m], -rate * m
 
-    found = told(from_functions(step, (0.5, 0.0)))
-    assert found["convergence_point"]["spectral_radius"] == pytest.approx(decay, rel=1e-9)
-    assert len(found["momentum"]["modes"]) == 2
-    assert found["momentum"]["index"] == pytest.approx(0.1, rel=1e-9)
+    result = analysis_json(from_functions(step, (0.5, 0.0)))
+    assert result["convergence_point"]["spectral_radius"] == pytest.approx(decay, rel=1e-9)
+    assert len(result["momentum"]["modes"]) == 2
+    assert result["momentum"]["index"] == pytest.approx(0.1, rel=1e-9)
     rates = 1 / 16 + (0.5 - 1 / 16) * decay ** np.arange(1, 31)
-    np.testing.assert_allclose(found["schedule"]["rate"], rates, rtol=1e-9)
+    np.testing.assert_allclose(result["schedule"]["rate"], rates, rtol=1e-9)
 
 
 def test_a_state_that_begins_on_an_unstable_point_is_no_constant() -> None:
     """h' = 1 + 1.5 (h − 1) from 1, where it stays until something pushes it."""
-    found = told(from_functions(lambda h, g: ([1 + 1.5 * (h[0] - 1)], -0.1 * g * h[0]), (1.0,)))
-    assert found["convergence_point"]["spectral_radius"] == pytest.approx(1.5, rel=1e-9)
-    assert "never ends" in found["momentum"]["not_applicable"]
+    result = analysis_json(
+        from_functions(lambda h, g: ([1 + 1.5 * (h[0] - 1)], -0.1 * g * h[0]), (1.0,))
+    )
+    assert result["convergence_point"]["spectral_radius"] == pytest.approx(1.5, rel=1e-9)
+    assert "never ends" in result["momentum"]["not_applicable"]
 
 
 def test_a_constant_is_held_wherever_it_is() -> None:
-    found = told(from_functions(lambda h, g: ([h[0], 0.9 * h[1] + g], -h[0] * h[1]), (0.1, 0.0)))
-    assert found["convergence_point"]["spectral_radius"] == pytest.approx(0.9, rel=1e-9)
-    assert len(found["momentum"]["modes"]) == 1
+    result = analysis_json(
+        from_functions(lambda h, g: ([h[0], 0.9 * h[1] + g], -h[0] * h[1]), (0.1, 0.0))
+    )
+    assert result["convergence_point"]["spectral_radius"] == pytest.approx(0.9, rel=1e-9)
+    assert len(result["momentum"]["modes"]) == 1
 
 
 def test_an_answer_that_comes_a_step_late_is_all_momentum() -> None:
     """Δ = −α h, h' = β h + g: κ is 0, −α, −αβ and so on."""
-    found = told(from_functions(lambda h, g: ([0.9 * h[0] + g], -0.1 * h[0]), (0.0,)))["momentum"]
-    assert (found["index"], found["effective_rate"]) == (1.0, 0.0)
-    assert found["asymptotic_rate"] == pytest.approx(1.0, rel=1e-9)
-    assert found["impulse_response"][:3] == pytest.approx([0.0, -0.1, -0.09], rel=1e-9)
+    result = analysis_json(from_functions(lambda h, g: ([0.9 * h[0] + g], -0.1 * h[0]), (0.0,)))[
+        "momentum"
+    ]
+    assert (result["index"], result["effective_rate"]) == (1.0, 0.0)
+    assert result["asymptotic_rate"] == pytest.approx(1.0, rel=1e-9)
+    assert result["impulse_response"][:3] == pytest.approx([0.0, -0.1, -0.09], rel=1e-9)
 
 
 def test_rates_that_always_fall_are_in_order_over_any_number_of_decades() -> None:
@@ -317,9 +325,9 @@ def test_rates_that_always_fall_are_in_order_over_any_number_of_decades() -> Non
     optimizer = from_functions(
         lambda h, g: ([0.5 * h[0] + 0.5 * np.abs(g)], -g * (0.001 + h[0]) ** -6), (0.0,)
     )
-    met = GradientStatistics(np.zeros((0, 0)), 1.0, 0.1, 10.0)
-    found = analyze(optimizer, statistics=met).model_dump(mode="json")["adaptation"]
-    assert found["rank_correlation"] == pytest.approx([-1.0, -1.0], abs=1e-12)
+    statistics = GradientStatistics(np.zeros((0, 0)), 1.0, 0.1, 10.0)
+    result = analyze(optimizer, statistics=statistics).model_dump(mode="json")["adaptation"]
+    assert result["rank_correlation"] == pytest.approx([-1.0, -1.0], abs=1e-12)
 
 
 def test_a_half_saturation_beyond_what_is_a_number_is_not_known() -> None:
@@ -330,7 +338,7 @@ def test_a_half_saturation_beyond_what_is_a_number_is_not_known() -> None:
         def step(_: Float, g: Float) -> Any:
             return [], np.where(np.abs(g) > 10, np.nan, -0.1 * s * np.tanh(g / s))
 
-        state: dict[str, Any] = told(from_functions(step, ()))["clipping"]["states"][0]
+        state: dict[str, Any] = analysis_json(from_functions(step, ()))["clipping"]["states"][0]
         return state
 
     assert within_ten(3.0)["half_saturation"] == pytest.approx([3 * half] * 2, rel=1e-9)
@@ -355,6 +363,6 @@ def test_a_linearize_that_writes_into_its_arguments_does_no_harm() -> None:
                 np.full((n, 1, 1), 0.9), np.ones((n, 1)), np.full((n, 1), -0.09), np.full(n, -0.1)
             )
 
-    found = told(Writing())
-    assert abs(found["convergence_point"]["drift"]) < 1e-12
-    assert found["momentum"]["index"] == pytest.approx(0.9, rel=1e-9)
+    result = analysis_json(Writing())
+    assert abs(result["convergence_point"]["drift"]) < 1e-12
+    assert result["momentum"]["index"] == pytest.approx(0.9, rel=1e-9)

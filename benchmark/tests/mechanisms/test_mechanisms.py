@@ -36,9 +36,9 @@ def made(spec: OptimizerSpec) -> Any:
 
 
 def measured(optimizer: Any) -> MomentumResult:
-    found = measure_momentum(find_convergence_point(optimizer))
-    assert isinstance(found, MomentumResult)
-    return found
+    result = measure_momentum(find_convergence_point(optimizer))
+    assert isinstance(result, MomentumResult)
+    return result
 
 
 class Linear:
@@ -56,24 +56,24 @@ class Linear:
 
 @given(alpha=RATES)
 def test_sgd_has_no_momentum(alpha: float) -> None:
-    found = measured(made(sgd(alpha)))
-    assert found.index == 0
-    assert found.effective_rate == found.asymptotic_rate == alpha
-    assert found.modes == ()
-    assert np.all(found.impulse_response[1:] == 0)
+    result = measured(made(sgd(alpha)))
+    assert result.index == 0
+    assert result.effective_rate == result.asymptotic_rate == alpha
+    assert result.modes == ()
+    assert np.all(result.impulse_response[1:] == 0)
 
 
 @given(alpha=RATES, beta=DECAYS)
 def test_momentum_has_index_beta(alpha: float, beta: float) -> None:
-    found = measured(made(momentum(alpha, beta)))
-    assert found.index == pytest.approx(beta, rel=1e-9, abs=1e-12)
-    assert found.effective_rate == pytest.approx(alpha, rel=1e-12)
-    assert found.asymptotic_rate == pytest.approx(alpha / (1 - beta), rel=1e-9)
-    (mode,) = found.modes
+    result = measured(made(momentum(alpha, beta)))
+    assert result.index == pytest.approx(beta, rel=1e-9, abs=1e-12)
+    assert result.effective_rate == pytest.approx(alpha, rel=1e-12)
+    assert result.asymptotic_rate == pytest.approx(alpha / (1 - beta), rel=1e-9)
+    (mode,) = result.modes
     assert mode.eigenvalue == pytest.approx((beta, 0.0), rel=1e-12)
     assert mode.contribution == pytest.approx(alpha * beta / (1 - beta), rel=1e-9, abs=1e-12)
     t = np.arange(201)
-    np.testing.assert_allclose(found.impulse_response, -alpha * beta**t, rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(result.impulse_response, -alpha * beta**t, rtol=1e-9, atol=1e-300)
     if beta > 0.01:
         assert mode.timescale == pytest.approx(-1 / np.log(beta), rel=1e-9)
 
@@ -84,9 +84,9 @@ def test_nesterov_has_index_beta_squared(alpha: float, beta: float) -> None:
     nesterov = Linear(
         np.array([[beta]]), np.ones(1), np.array([-alpha * beta**2]), -alpha * (1 + beta)
     )
-    found = measured(nesterov)
-    assert found.index == pytest.approx(beta**2, rel=1e-6, abs=1e-6)
-    assert found.effective_rate == pytest.approx(alpha * (1 + beta), rel=1e-6)
+    result = measured(nesterov)
+    assert result.index == pytest.approx(beta**2, rel=1e-6, abs=1e-6)
+    assert result.effective_rate == pytest.approx(alpha * (1 + beta), rel=1e-6)
 
 
 @given(betas=st.lists(DECAYS, min_size=2, max_size=5, unique=True))
@@ -95,9 +95,9 @@ def test_aggregated_momentum(betas: list[float]) -> None:
     b = np.array(betas)
     k = len(b)
     aggregated = Linear(np.diag(b), np.ones(k), -b / k, -1.0)
-    found = measured(aggregated)
-    assert found.index == pytest.approx(1 - k / np.sum(1 / (1 - b)), rel=1e-5, abs=1e-6)
-    eigenvalues = sorted(mode.eigenvalue[0] for mode in found.modes)
+    result = measured(aggregated)
+    assert result.index == pytest.approx(1 - k / np.sum(1 / (1 - b)), rel=1e-5, abs=1e-6)
+    eigenvalues = sorted(mode.eigenvalue[0] for mode in result.modes)
     np.testing.assert_allclose(eigenvalues, np.sort(b), rtol=1e-5, atol=1e-8)
 
 
@@ -126,11 +126,12 @@ def test_modes_sum_to_the_impulse_response(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     A, B, C = rng.standard_normal((n, n)), rng.standard_normal(n), rng.standard_normal(n)
     A *= 0.8 / max(np.abs(np.linalg.eigvals(A)).max(), 1e-3)
-    found = modes(Linearization(A, B, C, np.asarray(1.0)))
-    assume(max(mode.condition for mode in found) < 1e3)
+    result = modes(Linearization(A, B, C, np.asarray(1.0)))
+    assume(max(mode.condition for mode in result) < 1e3)
     total = float(C @ np.linalg.solve(np.eye(n) - A, B))
-    assert sum(mode.contribution for mode in found) >= abs(total) * (1 - 1e-9)
-    assert [m.contribution for m in found] == sorted((m.contribution for m in found), reverse=True)
+    assert sum(mode.contribution for mode in result) >= abs(total) * (1 - 1e-9)
+    contributions = [mode.contribution for mode in result]
+    assert contributions == sorted(contributions, reverse=True)
 
 
 @given(seed=st.integers(0, 200), n=st.integers(1, 12))
@@ -155,9 +156,9 @@ def test_differences_stand_in_for_a_missing_linearize() -> None:
 
     inner = made(random_gru(4, 1))
     h, g = np.full((2, 4), 0.3), np.array([0.5, -2.0])
-    found, state_error, update_error = linearize(Plain(inner), h, g)
+    result, state_error, update_error = linearize(Plain(inner), h, g)
     assert 0 < max(state_error, update_error) < 1e-9
-    for matrix, wanted in zip(found, inner.linearize(h, g), strict=True):
+    for matrix, wanted in zip(result, inner.linearize(h, g), strict=True):
         np.testing.assert_allclose(matrix, wanted, atol=1e-10)
     plain, own = analyze(Plain(inner)), analyze(inner)
     assert isinstance(plain.momentum, MomentumResult)
@@ -176,19 +177,19 @@ class Wanderer:
 
 
 def test_no_fixed_point_is_a_value() -> None:
-    found = analyze(Wanderer())
-    assert isinstance(found.convergence_point, NotApplicable)
-    assert "no fixed point" in found.convergence_point.reason
-    assert found.momentum == found.convergence_point
-    assert set(found.model_dump(mode="json")["momentum"]) == {"not_applicable"}
+    result = analyze(Wanderer())
+    assert isinstance(result.convergence_point, NotApplicable)
+    assert "no fixed point" in result.convergence_point.reason
+    assert result.momentum == result.convergence_point
+    assert set(result.model_dump(mode="json")["momentum"]) == {"not_applicable"}
 
 
 def test_a_state_that_explodes_is_a_value() -> None:
     explosive = Linear(np.array([[3.0]]), np.ones(1), np.ones(1), -1.0)
     explosive.initial_state = lambda n: np.ones((n, 1))  # type: ignore[method-assign]
-    found = find_convergence_point(explosive)
-    assert isinstance(found, NotApplicable)
-    assert "grows without bound" in found.reason
+    result = find_convergence_point(explosive)
+    assert isinstance(result, NotApplicable)
+    assert "grows without bound" in result.reason
 
 
 def test_an_unstable_point_has_no_momentum() -> None:
@@ -196,15 +197,15 @@ def test_an_unstable_point_has_no_momentum() -> None:
     assert isinstance(point, ConvergencePointResult)
     assert not point.stable
     assert point.spectral_radius == pytest.approx(1.1)
-    found = measure_momentum(point)
-    assert isinstance(found, NotApplicable)
-    assert "not below 1" in found.reason
+    result = measure_momentum(point)
+    assert isinstance(result, NotApplicable)
+    assert "not below 1" in result.reason
 
 
 def test_a_fresh_gru_has_no_response_at_all() -> None:
-    found = analyze(made(fresh_gru(8, 0)))
-    assert isinstance(found.momentum, NotApplicable)
-    assert "does not depend on the gradient" in found.momentum.reason
+    result = analyze(made(fresh_gru(8, 0)))
+    assert isinstance(result.momentum, NotApplicable)
+    assert "does not depend on the gradient" in result.momentum.reason
 
 
 def test_other_starts_that_end_elsewhere_are_counted() -> None:
@@ -224,12 +225,12 @@ def test_other_starts_that_end_elsewhere_are_counted() -> None:
 def test_a_linear_optimizer_is_explained_by_its_linear_system() -> None:
     batch = Quadratic().sample("evaluate", 0, range(8))
     spec = momentum(0.5, 0.8)
-    found = analyze(made(spec), run(oracle(), spec, batch, 100))
-    assert isinstance(found.momentum, MomentumResult)
-    assert isinstance(found.convergence_point, ConvergencePointResult)
-    assert found.momentum.r2_whole_run == pytest.approx(1, abs=1e-12)
-    assert found.momentum.r2_near_convergence == pytest.approx(1, abs=1e-9)
-    assert found.convergence_point.drift == 0
+    result = analyze(made(spec), run(oracle(), spec, batch, 100))
+    assert isinstance(result.momentum, MomentumResult)
+    assert isinstance(result.convergence_point, ConvergencePointResult)
+    assert result.momentum.r2_whole_run == pytest.approx(1, abs=1e-12)
+    assert result.momentum.r2_near_convergence == pytest.approx(1, abs=1e-9)
+    assert result.convergence_point.drift == 0
 
 
 def test_drift_is_relative_to_the_typical_update() -> None:
@@ -237,10 +238,10 @@ def test_drift_is_relative_to_the_typical_update() -> None:
     spec = sgd(0.1)
     trajectory = run(oracle(), spec, batch, 50)
     drifting = Linear(np.zeros((1, 1)), np.zeros(1), np.zeros(1), -0.1, e=0.02)
-    found = analyze(drifting, trajectory._replace(state=np.zeros((51, 40, 1))))
-    assert isinstance(found.convergence_point, ConvergencePointResult)
+    result = analyze(drifting, trajectory._replace(state=np.zeros((51, 40, 1))))
+    assert isinstance(result.convergence_point, ConvergencePointResult)
     typical_update = np.sqrt(np.mean(trajectory.update**2))
-    assert found.convergence_point.drift == pytest.approx(0.02 / typical_update)
+    assert result.convergence_point.drift == pytest.approx(0.02 / typical_update)
 
 
 def test_conclusions_are_compared() -> None:

@@ -26,7 +26,7 @@ from loptbench.results.schema.mechanisms import (
 )
 
 Rule = Callable[[Array, Array], tuple[Array, Array]]
-MET = GradientStatistics.from_run(None)
+STATISTICS = GradientStatistics.from_run(None)
 
 
 class Toy:
@@ -77,16 +77,16 @@ KINKS = {
 @pytest.mark.parametrize("name", KINKS)
 def test_a_kink_where_it_rests_has_no_linear_system(name: str) -> None:
     """A central difference sees the mean of two slopes, and no error."""
-    found = find_convergence_point(KINKS[name])
-    assert isinstance(found, NotApplicable)
-    assert "is not differentiable there" in found.reason
+    result = find_convergence_point(KINKS[name])
+    assert isinstance(result, NotApplicable)
+    assert "is not differentiable there" in result.reason
 
 
 def test_two_slopes_of_the_update_are_no_learning_rate() -> None:
     leaky = Toy(lambda h, g: (h, -np.where(g > 0, 0.115, 0.1) * g))
-    found = measure_momentum(find_convergence_point(leaky))
-    assert isinstance(found, NotApplicable)
-    assert "the update is not differentiable by the gradient" in found.reason
+    result = measure_momentum(find_convergence_point(leaky))
+    assert isinstance(result, NotApplicable)
+    assert "the update is not differentiable by the gradient" in result.reason
 
 
 def test_what_is_smooth_has_no_kink() -> None:
@@ -97,18 +97,18 @@ def test_what_is_smooth_has_no_kink() -> None:
         lambda h, g: 0.9 * h + g + np.abs(g) ** 1.5,
         lambda h, g: 0.9 * h + np.tanh(1e3 * g) / 1e3,
     ):
-        found = measure_momentum(find_convergence_point(of_one(new)))
-        assert isinstance(found, MomentumResult), found
-        assert found.index == pytest.approx(0.9, abs=1e-5)
+        result = measure_momentum(find_convergence_point(of_one(new)))
+        assert isinstance(result, MomentumResult), result
+        assert result.index == pytest.approx(0.9, abs=1e-5)
 
 
 @pytest.mark.parametrize("angle", np.linspace(0.02, 3.1, 12))
 def test_an_integrator_never_ends_however_its_coordinates_round(angle: float) -> None:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     for M in (turn @ np.diag([1.0, 0.5]) @ turn.T, turn):
-        found = measure_momentum(find_convergence_point(linear(M, turn @ np.ones(2))))
-        assert isinstance(found, NotApplicable)
-        assert "never ends" in found.reason
+        result = measure_momentum(find_convergence_point(linear(M, turn @ np.ones(2))))
+        assert isinstance(result, NotApplicable)
+        assert "never ends" in result.reason
 
 
 def test_a_state_that_dies_out_more_and_more_slowly_has_no_momentum() -> None:
@@ -117,9 +117,9 @@ def test_a_state_that_dies_out_more_and_more_slowly_has_no_momentum() -> None:
 
 
 def test_slow_momentum_has_an_index_all_the_same() -> None:
-    found = measure_momentum(find_convergence_point(of_one(lambda h, g: 0.99999 * h + g)))
-    assert isinstance(found, MomentumResult)
-    assert found.index == pytest.approx(0.99999, abs=1e-9)
+    result = measure_momentum(find_convergence_point(of_one(lambda h, g: 0.99999 * h + g)))
+    assert isinstance(result, MomentumResult)
+    assert result.index == pytest.approx(0.99999, abs=1e-9)
 
 
 @pytest.mark.parametrize("radius", [1.0, 1.001])
@@ -131,16 +131,19 @@ def test_what_turns_for_ever_neither_reaches_the_point_nor_settles(radius: float
     assert isinstance(point, ConvergencePointResult)
     assert not point.stable
     assert point.other_starts_at_this_point == 0
-    assert isinstance(measure_adaptation(turning, point, MET), NotApplicable)
+    assert isinstance(measure_adaptation(turning, point, STATISTICS), NotApplicable)
 
 
 def test_modes_that_cannot_be_told_apart_have_no_contributions() -> None:
     """Two averages with the same decay, one after the other: A has one eigenvector."""
     twice = np.array([[0.9, 0.0], [0.09, 0.9]])
-    found = measure_momentum(find_convergence_point(linear(twice, np.array([1.0, 0.1]))))
-    assert isinstance(found, MomentumResult)
-    assert all(np.isnan(mode.contribution) for mode in found.modes)
-    assert [mode["contribution"] for mode in found.model_dump(mode="json")["modes"]] == [None, None]
+    result = measure_momentum(find_convergence_point(linear(twice, np.array([1.0, 0.1]))))
+    assert isinstance(result, MomentumResult)
+    assert all(np.isnan(mode.contribution) for mode in result.modes)
+    assert [mode["contribution"] for mode in result.model_dump(mode="json")["modes"]] == [
+        None,
+        None,
+    ]
 
 
 def test_at_a_corner_there_is_no_slope_and_beside_it_there_is() -> None:
@@ -154,14 +157,14 @@ def test_at_a_corner_there_is_no_slope_and_beside_it_there_is() -> None:
 def test_what_only_large_gradients_move_is_no_constant() -> None:
     """Such as are met: a thousand is not the largest of all."""
     woken = of_one(lambda h, g: np.where(np.abs(g) > 2e3, 1.0, h))
-    assert [one.index for one in hold(woken, 1e3)] == [0]
-    assert hold(woken, 3.5e3) == ()
+    assert [variable.index for variable in frozen_variables(woken, 1e3)] == [0]
+    assert frozen_variables(woken, 3.5e3) == ()
 
 
-def hold(optimizer: Toy, largest: float) -> tuple[FrozenVariable, ...]:
-    found = freeze_counters(optimizer, largest)
-    assert not isinstance(found, NotApplicable)
-    return found[1]
+def frozen_variables(optimizer: Toy, largest: float) -> tuple[FrozenVariable, ...]:
+    result = freeze_counters(optimizer, largest)
+    assert not isinstance(result, NotApplicable)
+    return result[1]
 
 
 def writes(state: Array, gradient: Array) -> tuple[Array, Array]:
@@ -314,11 +317,11 @@ def test_json_is_json(
     """Whatever blows up, is not a number, or prints."""
     code, out, err = analyze(monkeypatch, capsys, what, "--json")
     assert code == 0, err
-    found = json.loads(out)
-    assert set(found) >= {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
+    result = json.loads(out)
+    assert set(result) >= {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
     if what.endswith("BySign"):
-        assert found["convergence_point"]["update"] is None
-        assert "not finite" in found["momentum"]["not_applicable"]
+        assert result["convergence_point"]["update"] is None
+        assert "not finite" in result["momentum"]["not_applicable"]
 
 
 @pytest.mark.parametrize(("what", "n_blown"), [("sgd:alpha=0.1", 0), ("sgd:alpha=500", 64)])
