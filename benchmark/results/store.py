@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from loptbench.errors import LoptbenchError, StoreError
-from loptbench.results.plain import PlainRecord
 from loptbench.results.schema.base import Model, field, first_problem
 from loptbench.results.schema.keys import TrialKey
 from loptbench.results.schema.plan import Plan
@@ -183,7 +182,7 @@ class Store:
         path = self.folder / "verdicts.json"
         return _read(path, Verdicts).verdicts if path.exists() else ()
 
-    def verdicts_are_of(self, records: Iterable[Record | PlainRecord]) -> bool:
+    def verdicts_are_of(self, records: Iterable[Record]) -> bool:
         """Whether the verdicts were drawn from exactly these records, as they are now.
 
         Raises:
@@ -192,7 +191,7 @@ class Store:
         drawn_from = _read(self.folder / "verdicts.json", Verdicts).drawn_from
         return drawn_from == self._digest(records)
 
-    def _digest(self, records: Iterable[Record | PlainRecord]) -> str:
+    def _digest(self, records: Iterable[Record]) -> str:
         """A hash of the files of these records."""
         digest = hashlib.sha256()
         for name in sorted({record.name for record in records}):
