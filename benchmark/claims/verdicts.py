@@ -42,7 +42,8 @@ def judge(evidence: Evidence) -> dict[str, tuple[Verdict, Answer]]:
 def _judge_checkpoint(
     claim: Claim, evidence: Evidence, answer: Answer, premise: Outcome
 ) -> Verdict:
-    outcome, reason, numbers = Outcome.INCONCLUSIVE, "", {}
+    outcome, reason = Outcome.INCONCLUSIVE, ""
+    numbers: dict[str, Any] = {}
     if isinstance(answer, NotApplicable):
         reason = f"not applicable: {answer.reason}"
     else:

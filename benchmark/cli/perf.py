@@ -192,10 +192,10 @@ def meta_train(
         )
     if grown:
         click.echo("\ngrowing        implementation   work    time  (times the first of each)")
-    for row in grown:
+    for growth in grown:
         click.echo(
-            f"{row['task']:10}  {row['in']:10} {row['implementation']:10}"
-            f"  {row['work']:5.1f}  {row['time']:6.2f}"
+            f"{growth['task']:10}  {growth['in']:10} {growth['implementation']:10}"
+            f"  {growth['work']:5.1f}  {growth['time']:6.2f}"
         )
     for peak in peaks:
         kept = "all steps" if peak["bptt_segment"] is None else f"{peak['bptt_segment']} steps"

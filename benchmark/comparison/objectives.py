@@ -57,7 +57,8 @@ def objectives(a: StoreView, b: StoreView) -> "DataFrame":
         ours, theirs = values_a.get(trial.record_a, {}), values_b.get(trial.record_b, {})
 
         def same(*fact: str, trial: Any = trial) -> bool:
-            return facts_a.get((trial.record_a, *fact)) == facts_b.get((trial.record_b, *fact))
+            fact_a = facts_a.get((trial.record_a, *fact))
+            return bool(fact_a == facts_b.get((trial.record_b, *fact)))
 
         for role, name in dict.fromkeys((*ours, *theirs)):
             numbers_a, numbers_b = (

@@ -28,10 +28,10 @@ def differ(a: Any, b: Any) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         far = np.abs(a - b) > SHOWN * np.maximum(np.abs(a), np.abs(b))
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    return np.where(np.isfinite(a) & np.isfinite(b), far, ~same)
+    return np.asarray(np.where(np.isfinite(a) & np.isfinite(b), far, ~same), np.bool_)
 
 
-def side_by_side(a: "DataFrame", b: "DataFrame", on: Sequence[str]) -> "DataFrame":
+def side_by_side(a: "DataFrame", b: "DataFrame", *, on: Sequence[str]) -> "DataFrame":
     """All rows of two frames, those with the same identifying columns joined.
 
     Args:

@@ -71,4 +71,4 @@ def _columns() -> str:
         for column, about in frame.columns.items()
     ]
     header = ["frame", "column", "dtype", "unit", "description"]
-    return pd.DataFrame(rows, columns=header).to_csv(index=False)
+    return str(pd.DataFrame(rows, columns=header).to_csv(index=False))

@@ -26,8 +26,8 @@ def summarize(loss: Float) -> Evaluation:
     """
     n_problems = loss.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
-        objective = meta_objective(loss)
-        objective = np.where(np.isfinite(objective), objective, np.inf).astype(np.float64)
+        measured = meta_objective(loss)
+        objective = np.where(np.isfinite(measured), measured, np.inf).astype(np.float64)
         relative = loss / loss[0]
         return Evaluation(
             n_problems=n_problems,

@@ -62,7 +62,7 @@ class Table:
     @property
     def is_empty(self) -> bool:
         """Whether it has no rows."""
-        return self.frame.empty
+        return bool(self.frame.empty)
 
     @property
     def columns(self) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ MAX_STEPS_DRAWN = 61
 MAX_SEEDS_DRAWN = 20
 """The number of learned optimizers that a panel shows; the tables have all of them."""
 CONTROL = "control: momentum, β = 0.9"
-THEME: dict[str, Any] = {
+THEME: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.labelcolor": INK,
@@ -163,7 +163,10 @@ def svg(drawing: Drawing, anchor: str) -> str:
     """
     buffer = io.StringIO()
     with mpl.rc_context({**THEME, "svg.hashsalt": anchor}):
-        FigureCanvasSVG(drawing).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        # matplotlib leaves this method without types.
+        FigureCanvasSVG(drawing).print_svg(  # type: ignore[no-untyped-call]
+            buffer, metadata={"Date": None, "Creator": None}
+        )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{anchor}-", text)

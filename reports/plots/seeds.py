@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from loptbench.claims.catalogue import Claim
 from loptbench.claims.statistics import STATISTICS
-from loptbench.reports.page.elements import Figure, Table
+from loptbench.reports.page.elements import Figure, Panel, Table
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import Canvas, legend
 from loptbench.reports.plots.styles import INK, LINE
@@ -39,7 +39,7 @@ def seed_plot(
         tables: the numbers.
         command: the command that makes the figure again.
     """
-    panels = []
+    panels: list[Panel] = []
     frameworks = sorted(set(verdicts.trained_by[verdicts.scope == Scope.CHECKPOINT]))
     shown = [styles.implementation(name, frameworks) for name in frameworks]
     for claim in claims:

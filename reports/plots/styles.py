@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 INK, PAPER, LINE = "#1b1f24", "#ffffff", "#d0d7de"
 """Text and axes, background, and grid lines: on a page, its own variables of these names."""
@@ -24,7 +25,7 @@ class Style:
     light: str
     dark: str
     marker: str
-    dashes: tuple[float, ...] | str = ""
+    dashes: tuple[float, ...] | Literal[""] = ""
     width: float = 1.4
 
 

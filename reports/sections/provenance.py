@@ -36,11 +36,11 @@ def provenance(report: Report) -> list[Part]:
     wide = facts(report)
     parts: list[Part] = []
     rows, notes = [], []
-    for name in wide:
-        counts = wide[name].value_counts()
-        others = [f"{value}: {n} records" for value, n in counts.iloc[1:].items()]
-        rows.append([name, counts.index[0], counts.iloc[0]])
-        notes.append("; ".join(others))
+    for fact in wide:
+        counts = wide[fact].value_counts()
+        rarer = [f"{value}: {n} records" for value, n in counts.iloc[1:].items()]
+        rows.append([fact, counts.index[0], counts.iloc[0]])
+        notes.append("; ".join(rarer))
     frame = pd.DataFrame(rows, columns=["fact", "value", "records"])
     mixed = mixed_facts(report)
     if mixed:

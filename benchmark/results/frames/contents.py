@@ -50,7 +50,8 @@ class Contents:
     def of(cls, store: Readable) -> "Contents":
         """Read a store. A file that cannot be read is left out, with a sentence in `problems`."""
         records, problems = store.records()
-        plan, verdicts = None, ()
+        plan: Plan | None = None
+        verdicts: Sequence[Verdict] = ()
         try:
             plan = store.plan()
         except StoreError as error:

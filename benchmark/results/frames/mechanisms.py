@@ -78,7 +78,7 @@ def _numbers(probe: str, result: Any) -> Iterator[tuple[str, str, float | None]]
     """The numbers of a probe: quantity, sign of the gradient, value."""
     for name in SCALARS[probe]:
         yield name, "", getattr(result, name, None)
-    pairs = PAIRS.get(probe, ())
+    pairs: tuple[str, ...] = PAIRS.get(probe, ())
     if probe == "clipping":
         states = getattr(result, "states", ())
         result = next((state for state in states if state.where == "h*"), None)

@@ -1,6 +1,7 @@
 """Figures on small frames: all optimizers are drawn, bytes repeat, gaps and nothing are fine."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def frame(column: str, quantity: str, **more: float) -> pd.DataFrame:
     for role, optimizer, trained_by in OPTIMIZERS:
         for step in range(N_STEPS):
             value = (10.0 if role == "control" else 1.0) / (step + 1)
-            about = {"implementation": "jax", "task": "quadratic", "role": role}
+            about: dict[str, Any] = {"implementation": "jax", "task": "quadratic", "role": role}
             about |= {"optimizer": optimizer, "dtype": "float64", "trained_by": trained_by}
             rows.append({**about, column: step, quantity: value, **more})
     return pd.DataFrame(rows)

@@ -337,7 +337,9 @@ def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
 def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
     """A thousand records are a readable report."""
     before = len(render(store))
-    keys = list(store.plan().trials)
+    plan = store.plan()
+    assert plan is not None
+    keys = list(plan.trials)
     for record in store.records()[0]:
         of_learned = record.key.optimizer.role is Role.CHECKPOINT
         if of_learned and record.key.trial is not TrialKind.CONFORMANCE:
@@ -346,7 +348,7 @@ def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
                 copy = changed(record, key=record.key.model_copy(update={"optimizer": name}))
                 store.put(copy)
                 keys.append(copy.key)
-    store.put_plan(store.plan().model_copy(update={"trials": tuple(keys)}))
+    store.put_plan(plan.model_copy(update={"trials": tuple(keys)}))
     text = render(store)
     assert text.count("The first 20 of each are drawn; 21 more are in the table.") == 6
     assert text.count("copy-39") >= 6

@@ -180,7 +180,7 @@ def test_a_damaged_marker(store: Store, content: str) -> None:
 
 def replaced(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
     """The JSON value with another value at the end of a path; without it, if that is `...`."""
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
     if len(path) > 1:
         copy[path[0]] = replaced(copy[path[0]], path[1:], new)
     elif new is ...:
