@@ -28,7 +28,8 @@ def _rates(canvas: Canvas, group: Group, sign: float) -> None:
     canvas.curves(data, "size", "rate_reference", group.shown, group.bold)
     canvas.axes.set(xscale="log", yscale="log")
     own = group.learned("adaptation").gradient.abs()
-    canvas.axes.set_xlim(own.min() / 2, own.max() * 2)
+    if own.size:
+        canvas.axes.set_xlim(own.min() / 2, own.max() * 2)
     canvas.labels(f"|g|, {ARMS[sign > 0].name}", "η_ref(g)")
 
 
@@ -46,6 +47,8 @@ def _relative(canvas: Canvas, group: Group) -> None:
 def _s_curve(canvas: Canvas, group: Group) -> None:
     data = group.learned("adaptation")
     data = data[data.optimizer.isin(group.bold) & data.pc1.notna()]
+    if data.empty:
+        return
     data = data.iloc[:: max(1, len(data) // MAX_CURVE_POINTS)]
     data = data.assign(arm=[ARMS[gradient > 0].name for gradient in data.gradient])
     sns.scatterplot(

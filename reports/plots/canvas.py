@@ -75,6 +75,8 @@ class Canvas:
         """
         names = [style.name for style in styles]
         data = data[np.isfinite(data[y]) & data.series.isin(names)]
+        if data.empty:
+            return
         is_bold = data.optimizer.isin(list(bold))
         look: dict[str, Any] = {
             "hue": "series",
@@ -192,6 +194,17 @@ def series(data: "pd.DataFrame") -> "pd.DataFrame":
     return data.assign(
         series=names, optimizer=optimizers, is_own=data.trained_by == data.implementation
     )
+
+
+def first_seeds(data: "pd.DataFrame") -> tuple["pd.DataFrame", str]:
+    """The first `MAX_SEEDS_DRAWN` optimizers of each series, and a sentence on those left out."""
+    optimizers = data.drop_duplicates(["implementation", "series", "optimizer"])
+    drawn = optimizers.groupby(["implementation", "series"]).head(MAX_SEEDS_DRAWN)
+    n_left_out = len(optimizers) - len(drawn)
+    if not n_left_out:
+        return data, ""
+    words = f"The first {MAX_SEEDS_DRAWN} of each are drawn; {n_left_out} more are in the table."
+    return data.merge(drawn[["implementation", "series", "optimizer"]]), f" {words}"
 
 
 def one_implementation(data: "pd.DataFrame") -> "pd.DataFrame":

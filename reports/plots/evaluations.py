@@ -7,7 +7,15 @@ import numpy as np
 from loptbench.reports.page.elements import Figure
 from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles
-from loptbench.reports.plots.canvas import Canvas, bold_ones, legend, numbers, series, thinned
+from loptbench.reports.plots.canvas import (
+    Canvas,
+    bold_ones,
+    first_seeds,
+    legend,
+    numbers,
+    series,
+    thinned,
+)
 from loptbench.reports.plots.schematics import schematic
 
 if TYPE_CHECKING:
@@ -34,8 +42,9 @@ def loss_curves(
     anchor = f"curves-{task}"
     shown = styles.optimizers(data.series)
     positive = data.loss_mean[np.isfinite(data.loss_mean) & (data.loss_mean > 0)]
+    drawn, left_out = first_seeds(data)
     canvases, tables, bold = [], [], []
-    for name, own in data.groupby("implementation", sort=False):
+    for name, own in drawn.groupby("implementation", sort=False):
         has_learned = (own.role == "checkpoint").any()
         canvas = Canvas(str(name) if has_learned else f"{name}: baselines only")
         thick = bold_ones(own)
@@ -54,7 +63,11 @@ def loss_curves(
         )
         canvases.append(canvas)
         caption = f"Loss over first loss on {task}, in {name}"
-        tables.append(numbers(f"{anchor}-{name}", caption, own, "step", "loss_mean"))
+        tables.append(
+            numbers(
+                f"{anchor}-{name}", caption, data[data.implementation == name], "step", "loss_mean"
+            )
+        )
     own = evaluations[evaluations.task == task]
     objectives = "; ".join(
         f"{row.optimizer} in {row.implementation} {number_text(row.objective_mean)}"
@@ -69,7 +82,7 @@ def loss_curves(
         f"Mean meta-objectives: {objectives}.",
         f"Mean over {own.n_problems.max()} held-out problems; bands are one standard error of the "
         "mean. Baselines are tuned on other problems of the task. A curve ends where a run of its "
-        f"optimizer diverged. {thick_words(bold)}Compare the paper's first figure."
+        f"optimizer diverged. {thick_words(bold)}Compare the paper's first figure.{left_out}"
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
         [c.panel(f"{anchor}-{i}") for i, c in enumerate([schematic(task), *canvases])],
         legend(shown, f"{anchor}-legend"),

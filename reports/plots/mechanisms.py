@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from loptbench.reports.page.elements import Figure, Table
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import (
-    MAX_SEEDS_DRAWN,
     Canvas,
     bold_ones,
+    first_seeds,
     legend,
     one_implementation,
     series,
@@ -33,12 +33,14 @@ class Group:
         frames: the frames of the figure, with the rows of this task and the column `series`.
         shown: the styles of the series.
         bold: the optimizers that are drawn thick, one of each series.
+        left_out: a sentence on the optimizers that are not drawn; empty if all are.
     """
 
     task: str
     frames: Frames
     shown: Sequence[Style]
     bold: Sequence[str]
+    left_out: str
 
     def learned(self, frame: str) -> "pd.DataFrame":
         """The rows of learned optimizers."""
@@ -71,7 +73,7 @@ class ProbeFigure:
     signs: Callable[[], list[Any]] = list
 
     def draw(self, frames: Frames, verdicts: str, command: str) -> Figure | None:
-        """The figure; None where no learned optimizer was measured.
+        """The figure; None where nothing was measured.
 
         Args:
             frames: those named in `frames`.
@@ -93,6 +95,9 @@ class ProbeFigure:
         learned = data[self.frames[0]]
         learned = learned[learned.role == "checkpoint"]
         thick = [name for name in dict.fromkeys(learned.optimizer) if name in bold]
+        left_out = "".join(
+            f" On {group.task}:{group.left_out}" for group in groups if group.left_out
+        )
         names = {style.name for group in groups for style in group.shown}
         return Figure(
             anchor,
@@ -100,7 +105,7 @@ class ProbeFigure:
             f"{self.alternative} {verdicts}",
             f"{self.caption} {thick_words(thick)}Baselines are the tuned ones. The control is "
             "momentum with β = 0.9. Where an optimizer is missing, the table of convergence "
-            "points says why.",
+            f"points says why.{left_out}",
             [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
             legend(styles.optimizers(names), f"{anchor}-legend", self.signs()),
             self.tables(anchor, data),
@@ -109,12 +114,10 @@ class ProbeFigure:
 
 
 def _group(task: str, frames: Frames) -> Group | None:
-    """What there is to draw of one task, with at most `MAX_SEEDS_DRAWN` optimizers of a series."""
+    """What there is to draw of one task; None if nothing is."""
     own = {name: data[data.task == task] for name, data in frames.items()}
-    first = next(iter(own.values()))
-    if not (first.role == "checkpoint").any():
+    first, words = first_seeds(next(iter(own.values())))
+    if first.empty:
         return None
-    names = first.drop_duplicates("optimizer").groupby("series").head(MAX_SEEDS_DRAWN).optimizer
-    own = {name: data[data.optimizer.isin(names)] for name, data in own.items()}
-    first = next(iter(own.values()))
-    return Group(task, own, styles.optimizers(first.series), bold_ones(first))
+    own = {name: data[data.optimizer.isin(first.optimizer)] for name, data in own.items()}
+    return Group(task, own, styles.optimizers(first.series), bold_ones(first), words)

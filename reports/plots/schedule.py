@@ -37,6 +37,8 @@ def _relative(canvas: Canvas, group: Group) -> None:
 def _trajectory(canvas: Canvas, group: Group) -> None:
     data = group.learned("schedules")
     data = data[data.optimizer.isin(group.bold)]
+    if data.empty:
+        return
     learned = styles.optimizer("learned")
     canvas.axes.plot(data.pc1, data.pc2, color=learned.light, linewidth=0.8)
     points = thinned(data, "step")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from loptbench.reports.page.elements import Figure
 from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles
-from loptbench.reports.plots.canvas import Canvas, bold_ones, legend, numbers
+from loptbench.reports.plots.canvas import Canvas, bold_ones, first_seeds, legend, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,8 @@ def meta_training(
     anchor = f"meta-training-{task}"
     shown = [styles.implementation(name, names) for name in dict.fromkeys(data.series)]
     canvas = Canvas("validation meta-objective")
-    canvas.curves(data, "outer_step", "validation", shown, bold_ones(data))
+    drawn, left_out = first_seeds(data)
+    canvas.curves(drawn, "outer_step", "validation", shown, bold_ones(data))
     canvas.labels("outer step", "meta-objective, validation")
     canvas.axes.set_yscale("log")
     best = data.loc[data.groupby("optimizer", sort=False).validation.idxmin()]
@@ -44,7 +45,8 @@ def meta_training(
         f"Validation meta-objective against outer step, one line for each seed. Best: {words}.",
         "One line for each meta-training seed, in the colour of the framework that meta-trained "
         "it; the first of each is thick. Mean over validation problems, which are used for nothing "
-        "else. The weights at the lowest point of a line are kept. The paper shows no such figure.",
+        "else. The weights at the lowest point of a line are kept. The paper shows no such "
+        f"figure.{left_out}",
         [canvas.panel(f"{anchor}-0")],
         legend(shown, f"{anchor}-legend"),
         [numbers(anchor, f"Meta-training on {task}", data, "outer_step", "validation")],

@@ -214,7 +214,7 @@ def test_figures_download_as_svg(page: Page) -> None:
     root = xml.etree.ElementTree.fromstring(text.encode())
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     panels = page.locator("#figure-momentum .panel").count()
-    keys = page.locator("#figure-momentum .legend li").count()
+    keys = page.locator("#figure-momentum .legend svg").count()
     assert len(root.findall("{http://www.w3.org/2000/svg}svg")) == panels + keys
     words = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"learned", "quadratic: impulse response"} <= words
@@ -229,8 +229,8 @@ def test_the_theme_is_the_systems_or_the_readers(page: Page) -> None:
     white, dark = "rgb(255, 255, 255)", "rgb(16, 21, 27)"
     page.emulate_media(color_scheme="dark")
     assert background(page) == dark
-    line = "#figure-momentum .legend svg line"
-    stroke = f"getComputedStyle(document.querySelector('{line}')).stroke"
+    line = "#figure-momentum .legend svg path[style*='0173b2']"
+    stroke = f'getComputedStyle(document.querySelector("{line}")).stroke'
     assert page.evaluate(stroke) == "rgb(86, 180, 233)"
     page.get_by_role("button", name="Light").click()
     assert background(page) == white

@@ -276,7 +276,7 @@ def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) 
     def figure() -> str:
         return html(page(store)).partition('id="figure-momentum"')[2].partition("</figure>")[0]
 
-    assert "Of learned optimizers, quadratic is drawn thick" in figure()
+    assert "Of the learned optimizers, quadratic is drawn thick" in figure()
     none = {"momentum": NotApplicable(not_applicable="there is none")}
 
     def without_momentum(record: Record) -> Record:
@@ -284,8 +284,8 @@ def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) 
         return changed(record, result=record.result.model_copy(update=none))
 
     change(store, TrialKind.MECHANISMS, without_momentum)
-    assert "tuned momentum" in figure()
-    assert "Of learned optimizers" not in figure()
+    assert ">momentum</th>" in figure()
+    assert "Of the learned optimizers" not in figure()
 
 
 def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
