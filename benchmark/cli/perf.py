@@ -111,14 +111,16 @@ def tune(
         "draws · problems · steps per second, median; the plain loop over torch.optim takes one "
         "draw and one problem at a time\n"
     )
-    click.echo(
-        "task        baseline  implementation  first call    tuner  plain loop  times as fast"
-    )
-    for row in rows:
-        click.echo(
-            f"{row.task:10}  {row.kind:8}  {row.implementation:14}  {row.first_seconds:8.2f} s"
-            f"  {row.per_second:7.2g}  {row.plain_per_second:10.3g}  {row.ratio:13,.0f}"
-        )
+    columns: dict[str, list[Any]] = {
+        "task": [row.task for row in rows],
+        "baseline": [row.kind for row in rows],
+        "implementation": [row.implementation for row in rows],
+        "first call (s)": [row.first_seconds for row in rows],
+        "tuner": [row.per_second for row in rows],
+        "plain loop": [row.plain_per_second for row in rows],
+        "times as fast": [row.ratio for row in rows],
+    }
+    _print(columns, {"first call (s)": ".2f", "tuner": ".2g", "times as fast": ",.0f"})
     click.echo(f"\npeak memory of all this: {peak_memory():.2f} GiB")
 
 
@@ -180,23 +182,24 @@ def meta_train(
         click.echo(json.dumps({"outer_steps": table, **more}, allow_nan=False))
         return
     click.echo("one outer step, median seconds; (a) textbook in JAX, (b) matrix products alone\n")
-    click.echo(
-        "task        units  implementation  first call     step      (a)      (b)  "
-        "step/(a)  step/(b)"
-    )
-    for row in rows:
-        click.echo(
-            f"{row.task:10}  {row.n_units:5}  {row.implementation:14}  {row.first_seconds:8.2f} s"
-            f"  {row.seconds:7.3f}  {_number(row.textbook_seconds)}  {_number(row.floor_seconds)}"
-            f"  {_ratio(row, row.textbook_seconds)}  {_ratio(row, row.floor_seconds)}"
-        )
+    steps: dict[str, list[Any]] = {
+        "task": [row.task for row in rows],
+        "units": [row.n_units for row in rows],
+        "implementation": [row.implementation for row in rows],
+        "first call (s)": [row.first_seconds for row in rows],
+        "step": [row.seconds for row in rows],
+        "(a)": [row.textbook_seconds for row in rows],
+        "(b)": [row.floor_seconds for row in rows],
+        "step/(a)": [_ratio(row, row.textbook_seconds) for row in rows],
+        "step/(b)": [_ratio(row, row.floor_seconds) for row in rows],
+    }
+    times = dict.fromkeys(("step", "(a)", "(b)"), ".3f")
+    _print(steps, {**times, "first call (s)": ".2f", "step/(a)": ".2f", "step/(b)": ".2f"})
     if grown:
-        click.echo("\ngrowing        implementation   work    time  (times the first of each)")
-    for growth in grown:
-        click.echo(
-            f"{growth['task']:10}  {growth['in']:10} {growth['implementation']:10}"
-            f"  {growth['work']:5.1f}  {growth['time']:6.2f}"
-        )
+        click.echo("\ngrowing: work and time, times the first of each")
+        names_of_growth = ("task", "in", "implementation", "work", "time")
+        growing = {name: [growth[name] for growth in grown] for name in names_of_growth}
+        _print(growing, {"time": ".2f"})
     for peak in peaks:
         kept = "all steps" if peak["bptt_segment"] is None else f"{peak['bptt_segment']} steps"
         click.echo(
@@ -241,12 +244,8 @@ def _growing(
                     }
 
 
-def _number(value: float | None) -> str:
-    return "      –" if value is None else f"{value:7.3f}"
-
-
-def _ratio(row: OuterStep, reference: float | None) -> str:
-    return "       –" if reference is None else f"{row.seconds / reference:8.2f}"
+def _ratio(row: OuterStep, reference: float | None) -> float | None:
+    return None if reference is None else row.seconds / reference
 
 
 @perf.command("fixed-points")
@@ -268,13 +267,17 @@ def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
         "200 gradients; descent: Adam at 0.01 on the squared speed, until 1e-8 or "
         f"{MAX_STEPS:,} steps\n"
     )
-    click.echo("units   sweep  settled  residual  descent  reached  residual  times as fast")
-    for row in rows:
-        click.echo(
-            f"{row.n_units:5}  {row.seconds:4.1f} s  {row.found:7}  {row.residual:8.1e}"
-            f"  {row.descent_seconds:5.1f} s  {row.descent_reached:7}"
-            f"  {row.descent_residual:8.1e}  {row.ratio:13.1f}"
-        )
+    columns: dict[str, list[Any]] = {
+        "units": [row.n_units for row in rows],
+        "sweep (s)": [row.seconds for row in rows],
+        "settled": [row.found for row in rows],
+        "residual": [row.residual for row in rows],
+        "descent (s)": [row.descent_seconds for row in rows],
+        "reached": [row.descent_reached for row in rows],
+        "its residual": [row.descent_residual for row in rows],
+        "times as fast": [row.ratio for row in rows],
+    }
+    _print(columns, {"residual": ".1e", "its residual": ".1e", "times as fast": ".1f"})
 
 
 @perf.command("start")
@@ -290,9 +293,19 @@ def start(repeats: int, as_json: bool) -> None:
         click.echo(json.dumps({"start": table, "machine": machine()}, allow_nan=False))
         return
     click.echo("whole processes, median seconds\n")
-    click.echo("command          time  import numpy  ratio")
-    for row in times:
-        click.echo(
-            f"{row.command:10}  {row.seconds:7.3f} s  {row.reference_seconds:10.3f} s"
-            f"  {row.ratio:5.1f}"
-        )
+    columns: dict[str, list[Any]] = {
+        "command": [row.command for row in times],
+        "time (s)": [row.seconds for row in times],
+        "import numpy (s)": [row.reference_seconds for row in times],
+        "ratio": [row.ratio for row in times],
+    }
+    _print(columns, {"time (s)": ".3f", "import numpy (s)": ".3f", "ratio": ".1f"})
+
+
+def _print(columns: dict[str, list[Any]], formats: dict[str, str]) -> None:
+    """Print a table of timings."""
+    import pandas as pd
+
+    from loptbench.cli.tables import print_table
+
+    print_table(pd.DataFrame(columns), formats)

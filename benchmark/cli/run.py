@@ -106,18 +106,18 @@ def summarize(study: "Study", report_path: Path | None) -> None:
 
 
 def _summarize_claims(study: "Study") -> None:
-    """Print one line for each claim on each task, over all seeds."""
+    """Print the verdicts over all seeds: claims by tasks, a table for each preset."""
+    from loptbench.cli.tables import print_table
     from loptbench.results.schema.verdicts import Scope
 
-    for verdict in study.verdicts:
-        if verdict.scope is not Scope.ALL_SEEDS:
-            continue
-        numbers = f"{verdict.n_reproduced} of {verdict.n_seeds} seeds"
-        if verdict.value is not None:
-            numbers += f", mean {verdict.value:.3g}"
-        if verdict.low is not None and verdict.high is not None:
-            numbers += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
-        reason = f" ({verdict.reason})" if verdict.reason else ""
-        seeds = f"{verdict.preset}, meta-trained in {' or '.join(verdict.implementations)}"
-        claim = f"{verdict.claim} on {verdict.task} ({seeds})"
-        click.echo(f"{claim}: {verdict.outcome}: {numbers}{reason}")
+    verdicts = study.store.frame("verdicts")
+    verdicts = verdicts[verdicts.scope == str(Scope.ALL_SEEDS)]
+    for preset, own in verdicts.groupby("preset", sort=False):
+        cells = [
+            f"{verdict.outcome}, {verdict.n_reproduced}/{verdict.n_seeds}: {verdict.value:.3g}"
+            for verdict in own.itertuples()
+        ]
+        table = own.assign(cell=cells).pivot(index="title", columns="task", values="cell")
+        table = table.reindex(index=own.title.unique(), columns=own.task.unique()).fillna("")
+        click.echo(f"{preset}: the verdict, seeds for the claim of all seeds, the mean statistic")
+        print_table(table.reset_index(names="claim"))

@@ -1,7 +1,7 @@
 """`loptbench tune`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -51,6 +51,9 @@ def tune(
 
     Interrupted, it goes on from its last block when called again with the same arguments.
     """
+    import pandas as pd
+
+    from loptbench.cli.tables import print_table
     from loptbench.tuning.run import tune as tune_baselines
     from loptbench.tuning.tuned_file import EDGE_FRACTION
 
@@ -63,8 +66,7 @@ def tune(
         n_draws=draws,
         n_problems=problems,
     )
-    for entry in tuned.entries:
-        click.echo(_line(entry))
+    print_table(pd.DataFrame([_row(entry) for entry in tuned.entries]), {"score": ".5f"})
     edges = [
         f"{entry.kind} on {entry.task['task']}: {', '.join(entry.on_edge)}"
         for entry in tuned.entries
@@ -79,7 +81,8 @@ def tune(
     click.echo(output)
 
 
-def _line(entry: "TunedBaseline") -> str:
+def _row(entry: "TunedBaseline") -> dict[str, Any]:
+    """The row of a tuned baseline."""
     from loptbench.tuning.search import RANGES
 
     values = []
@@ -89,7 +92,12 @@ def _line(entry: "TunedBaseline") -> str:
         if searched.of_complement:
             ends = (1 - searched.high, 1 - searched.low)
         values.append(f"{name} = {value:.6g} of {ends[0]:g} to {ends[1]:g}")
-    return (
-        f"{entry.task['task']:10} {entry.kind:8} {entry.score:.5f}  {', '.join(values)}"
-        f"  ({entry.n_draws} draws: {entry.n_complete} complete, {entry.n_diverged} diverged)"
-    )
+    return {
+        "task": entry.task["task"],
+        "baseline": entry.kind,
+        "score": entry.score,
+        "hyperparameters": ", ".join(values),
+        "draws": entry.n_draws,
+        "complete": entry.n_complete,
+        "diverged": entry.n_diverged,
+    }

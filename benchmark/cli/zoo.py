@@ -23,20 +23,29 @@ def zoo() -> None:
 @zoo.command("list")
 def list_() -> None:
     """Each learned optimizer of the zoo, and what its file says of it."""
-    click.echo(f"{'name':28} units  outer steps  best at  skipped  validation  size      sha256")
-    total = 0
+    import pandas as pd
+
+    from loptbench.cli.tables import print_table
+
+    rows = []
     for member in all_members():
         checkpoint = shipped(member.name)
-        told = checkpoint.meta_training
-        size = shipped_path(member.name).stat().st_size
-        total += size
-        click.echo(
-            f"{member.name:28} {checkpoint.optimizer.n_state:5}"
-            f"  {told['configuration']['n_outer_steps']:11}  {told['best_outer_step']:7}"
-            f"  {told['skipped_outer_steps']:7}  {told['best_validation']:10.4f}"
-            f"  {size / 1000:5.0f} kB  {checkpoint.sha256[:12]}"
+        training = checkpoint.meta_training
+        rows.append(
+            {
+                "name": member.name,
+                "units": checkpoint.optimizer.n_state,
+                "outer steps": training["configuration"]["n_outer_steps"],
+                "best at": training["best_outer_step"],
+                "skipped": training["skipped_outer_steps"],
+                "validation": training["best_validation"],
+                "size (kB)": shipped_path(member.name).stat().st_size / 1000,
+                "sha256": checkpoint.sha256[:12],
+            }
         )
-    click.echo(f"{total / 1e6:.1f} MB in all")
+    table = pd.DataFrame(rows)
+    print_table(table, {"validation": ".4f", "size (kB)": ".0f"})
+    click.echo(f"{table['size (kB)'].sum() / 1000:.1f} MB in all")
 
 
 @zoo.command()

@@ -1,6 +1,7 @@
 """The package itself: what is in it, and what it may import."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -96,7 +97,9 @@ def test_the_code_hash_is_that_of_the_sources() -> None:
     assert code_hash() == code_hash()
 
 
-HEAVY = {"jax", "joblib", "matplotlib", "pandas", "scipy.stats", "seaborn", "sklearn", "torch"}
+NAMES = ("jax", "joblib", "matplotlib", "pandas", "scipy.stats", "seaborn", "sklearn", "torch")
+HEAVY = {name for name in NAMES if importlib.util.find_spec(name.partition(".")[0])}
+"""Packages that take long to import, of those installed: a failed import is listed as well."""
 
 
 def imported_by(*arguments: str) -> set[str]:

@@ -52,7 +52,7 @@ def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> No
     arguments = ["tune", "--task", "quadratic", "--draws", "30", "--problems", "3"]
     code, out, err = command(*arguments, "--baseline", "sgd", *TUNE)
     assert code == 0, err
-    assert re.search(r"^quadratic +sgd +0\.\d+  alpha = \S+ of 1e-05 to 100", out)
+    assert re.search(r"^ quadratic +sgd +0\.\d+  alpha = \S+ of 1e-05 to 100", out)
     assert "every optimum lies inside its range" in out
     assert out.splitlines()[-1] == "t.json"
     code, _, err = command(*arguments, "--baseline", "sgd", *TUNE)
