@@ -24,7 +24,7 @@ def print_table(frame: "pd.DataFrame", formats: Mapping[str, str] | None = None)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH_OF_A_FILE)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     formats = formats or {}
     columns = []
     for name in frame.columns:
