@@ -154,7 +154,7 @@ def test_frameworks_agree_with_the_loop_draw_by_draw(name: str, seed: int) -> No
     task = Rosenbrock(n_steps=40)
     for kind in BASELINES:
         chosen = dataclasses.replace(QUICK, seed=seed, drop_early=False)
-        places = uniform(task.name, kind, seed, range(30))
+        places = uniform(task.name, kind, seed, range(60))
         ours = DrawRunner(get_implementation(name), task, kind, chosen, "float64").run(
             places, np.inf
         )
