@@ -9,7 +9,7 @@ import click
 from loptbench.progress import progress
 from loptbench.tasks import TASKS
 from loptbench.tuning.tuned_file import load_tuned
-from loptbench.zoo.catalogue import Member, shipped, shipped_path
+from loptbench.zoo.catalogue import shipped, shipped_path
 from loptbench.zoo.catalogue import zoo as all_members
 from loptbench.zoo.verification import Verification
 from loptbench.zoo.verification import verify as verify_members
@@ -63,37 +63,42 @@ def verify(task: tuple[str, ...], implementation: str | None) -> None:
     """
     members = [member for member in all_members() if not task or member.task in task]
     click.echo(f"{'name':28} validation (recorded)    held out  ratio to the best tuned baseline")
-    found: list[Verification] = []
+    verified: list[Verification] = []
     with progress("evaluating", len(members)) as report:
-        for one in verify_members(members, load_tuned(), implementation):
-            found.append(one)
-            report(len(found), one.member.name)
-            click.echo(_line(one))
-    for (task_name, preset, trained_in), group in groupby(found, key=lambda one: _kin(one.member)):
+        for verification in verify_members(members, load_tuned(), implementation):
+            verified.append(verification)
+            report(len(verified), verification.member.name)
+            click.echo(_line(verification))
+    for (task_name, preset, trained_in), group in groupby(verified, key=_kin):
         seeds = list(group)
-        better = sum(one.better for one in seeds)
+        better = sum(seed.better for seed in seeds)
         click.echo(
             f"{task_name}, {preset}, meta-trained in {trained_in}: {better} of {len(seeds)} seeds "
             f"beat the best tuned baseline, {seeds[0].baseline}"
         )
-    wrong = [one.member.name for one in found if not one.as_recorded]
+    wrong = [seed.member.name for seed in verified if not seed.as_recorded]
     if wrong:
         click.echo(f"not as recorded: {', '.join(wrong)}")
         sys.exit(1)
-    click.echo(f"all {len(found)} validate as recorded")
+    click.echo(f"all {len(verified)} validate as recorded")
 
 
-def _kin(member: Member) -> tuple[str, str, str]:
+def _kin(verification: Verification) -> tuple[str, str, str]:
+    """The task, preset and framework, which the seeds of a group share."""
+    member = verification.member
     return member.task, member.preset, member.implementation
 
 
-def _line(one: Verification) -> str:
-    low, high = one.ratio.low, one.ratio.high
+def _line(verification: Verification) -> str:
+    """One line on a learned optimizer, printed as soon as it is verified."""
+    ratio, low, high = verification.ratio.ratio, verification.ratio.low, verification.ratio.high
     interval = f"[{low:.3f}, {high:.3f}]" if math.isfinite(low + high) else "no interval"
-    ratio = f"{one.ratio.ratio:.3f}" if math.isfinite(one.ratio.ratio) else "not finite"
-    said = f"{one.n_diverged} diverged" if one.n_diverged else "better" if one.better else ""
+    ratio_text = f"{ratio:.3f}" if math.isfinite(ratio) else "not finite"
+    outcome = "better" if verification.better else ""
+    if verification.n_diverged:
+        outcome = f"{verification.n_diverged} diverged"
     return (
-        f"{one.member.name:28} {one.validation:10.4f} ({one.recorded:.4f})"
-        f"{'' if one.as_recorded else ' NOT AS RECORDED'}  {one.objective:12.4f}"
-        f"  {ratio} {interval} {said}"
+        f"{verification.member.name:28} {verification.validation:10.4f}"
+        f" ({verification.recorded:.4f}){'' if verification.as_recorded else ' NOT AS RECORDED'}"
+        f"  {verification.objective:12.4f}  {ratio_text} {interval} {outcome}"
     )

@@ -81,12 +81,19 @@ def evaluation_trials(
         if baselines.specs:
             key = trial_key(entry, kind, ALL_BASELINES, None, task, seed, "float64", **decides)
             yield Trial(key, bind(_evaluate_baselines, baselines))
-        for one in learned(checkpoints, [task]):
-            if one.spec.kind in implementation.optimizers:
+        for checkpoint in learned(checkpoints, [task]):
+            if checkpoint.spec.kind in implementation.optimizers:
                 key = trial_key(
-                    entry, kind, one.optimizer, one.spec, task, seed, "float64", **decides
+                    entry,
+                    kind,
+                    checkpoint.optimizer,
+                    checkpoint.spec,
+                    task,
+                    seed,
+                    "float64",
+                    **decides,
                 )
-                yield Trial(key, bind(_evaluate_learned, baselines, one))
+                yield Trial(key, bind(_evaluate_learned, baselines, checkpoint))
 
 
 def _evaluate_baselines(baselines: Baselines) -> TrialOutcome:
@@ -112,15 +119,15 @@ def _evaluate_baselines(baselines: Baselines) -> TrialOutcome:
     return _ended(evaluations, BaselinesResult(baselines=evaluations))
 
 
-def _evaluate_learned(baselines: Baselines, one: Learned) -> TrialOutcome:
-    evaluation = baselines.evaluate(one.spec)
+def _evaluate_learned(baselines: Baselines, checkpoint: Learned) -> TrialOutcome:
+    evaluation = baselines.evaluate(checkpoint.spec)
     result = LearnedResult(
         learned=evaluation,
         ratios={
             name: paired_ratio(evaluation, baseline)
             for name, baseline in baselines.evaluations.items()
         },
-        meta_training=MetaTraining.model_validate(dict(one.meta_training)),
+        meta_training=MetaTraining.model_validate(dict(checkpoint.meta_training)),
     )
     return _ended({"learned": evaluation}, result)
 

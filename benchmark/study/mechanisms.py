@@ -70,21 +70,21 @@ def mechanism_trials(
         oracle: the oracle's analyses.
     """
     implementation = entry.implementation
-    wanted = [
-        (one.optimizer, one.spec, one.task, one.name in shared)
-        for one in learned(checkpoints, tasks)
+    candidates = [
+        (checkpoint.optimizer, checkpoint.spec, checkpoint.task, checkpoint.name in shared)
+        for checkpoint in learned(checkpoints, tasks)
     ]
-    wanted += [
+    candidates += [
         (OptimizerId(role=Role.CONTROL, name=name), spec, "quadratic", True)
         for name, spec in CONTROLS.items()
     ]
     if tuned is not None:
-        wanted += [
+        candidates += [
             (OptimizerId(role=Role.TUNED, name=baseline.kind), baseline.spec, task, False)
             for task in tasks
             for baseline in tuned.of(get_task(task))
         ]
-    for optimizer, spec, task, compared in wanted:
+    for optimizer, spec, task, compared in candidates:
         is_offered = task in implementation.tasks and spec.kind in implementation.optimizers
         if task in tasks and is_offered:
             key = trial_key(

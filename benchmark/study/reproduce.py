@@ -68,7 +68,9 @@ def reproduce_from_scratch(
     fewer: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
     searches = plan_searches(computing, [get_task(name) for name in chosen], **fewer)
     checkpoints, tuned = _make(computing, configs, searches, folder)
-    cross_checked = [name for name, one in checkpoints.items() if one.task in CROSS_CHECKED_TASKS]
+    cross_checked = [
+        name for name, checkpoint in checkpoints.items() if checkpoint.task in CROSS_CHECKED_TASKS
+    ]
     return measure(
         folder / "results", discover(), checkpoints, tuned, chosen, cross_checked, 0, jobs
     )

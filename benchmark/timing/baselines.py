@@ -76,12 +76,12 @@ def tuning_throughput(
     places[:, 0] -= np.linspace(0.02, 0.1, n_draws)
     plain = import_object(PLAIN)
     batch = task.sample("tune", settings.seed, [0])
-    # Of the plain loop on a network a few steps are enough; its steps do not become faster.
+    # On a network a few steps of the plain loop are enough: each takes as long as the first.
     n_steps = task.n_steps if task.name in ("quadratic", "rosenbrock") else 20
     work = n_draws * settings.n_problems * task.n_steps
     plain(entry.spec, batch, n_steps)
-    for one in implementations:
-        runner = DrawRunner(one, task, entry.kind, settings, settings.dtype)
+    for implementation in implementations:
+        runner = DrawRunner(implementation, task, entry.kind, settings, settings.dtype)
         sweep = functools.partial(runner.run, places, np.inf)
         first = seconds(sweep)
         ours, theirs = [], []
@@ -89,7 +89,7 @@ def tuning_throughput(
             theirs.append(n_steps / seconds(lambda: plain(entry.spec, batch, n_steps)))
             ours.append(work / seconds(sweep))
         yield Throughput(
-            one.name,
+            implementation.name,
             task.name,
             entry.kind,
             n_draws,
@@ -101,7 +101,7 @@ def tuning_throughput(
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Wall time of a call, in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -111,9 +111,9 @@ def peak_memory() -> float:
     """The largest memory that this process has held so far, in GiB."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux hands ru_maxrss on from parent to child: there it may be another process's.
-        found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
-        if found:
-            return int(found[1]) / 2**20
+        # On Linux a child inherits ru_maxrss from its parent, so it may be another process's.
+        peak = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
+        if peak:
+            return int(peak[1]) / 2**20
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

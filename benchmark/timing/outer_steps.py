@@ -121,8 +121,10 @@ def _outer_step(
     implementation: Any, config: MetaTraining, n_seeds: int = 1
 ) -> Callable[[], object]:
     configs = [config.model_copy(update={"seed": config.seed + i}) for i in range(n_seeds)]
-    batches = [training_batch(one, 0) for one in configs]
-    specs = [fresh_gru(one.n_units, one.seed, one.input_scale, one.output_scale) for one in configs]
+    batches = [training_batch(each, 0) for each in configs]
+    specs = [
+        fresh_gru(each.n_units, each.seed, each.input_scale, each.output_scale) for each in configs
+    ]
     outers = [implementation.outer_init(spec.parameters, config).canonical() for spec in specs]
     if n_seeds > 1:
         return lambda: implementation.outer_steps(outers, specs[0], batches, config)
