@@ -68,10 +68,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _shared(nodeid: str) -> str:
-    """The group of tests that share the full store, or functions compiled for the same subject."""
+    """The tests that share what takes long to make: a full store, or functions compiled for a case."""
     module, _, test = nodeid.partition("::")
     if module.endswith(("test_report.py", "test_report_damage.py", "test_browser.py")):
-        return "full_store"
+        return module
     return nodeid.rpartition("/")[0] if test.startswith("test_implementation[") else nodeid
 
 

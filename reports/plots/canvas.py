@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from loptbench.reports.page.elements import Panel, Table
 from loptbench.reports.plots.styles import INK, LINE, Style, variables
@@ -114,6 +115,10 @@ class Canvas:
 
     def panel(self, anchor: str) -> Panel:
         """The panel of the page; `anchor` makes its identifiers unique there."""
+        for axis in (self.axes.xaxis, self.axes.yaxis):
+            if axis.get_scale() != "linear":  # plain numbers: powers as formulas take long to set
+                axis.set_major_formatter("{x:g}")
+                axis.set_minor_formatter(NullFormatter())
         return Panel(self.title, svg(self.drawing, anchor))
 
 
