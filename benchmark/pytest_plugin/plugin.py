@@ -68,7 +68,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _shared(nodeid: str) -> str:
-    """The tests that share what takes long to make: a full store, or functions compiled for a case."""
+    """The group of tests that share a full store, or functions compiled for the same subject."""
     module, _, test = nodeid.partition("::")
     if module.endswith(("test_report.py", "test_report_damage.py", "test_browser.py")):
         return module
