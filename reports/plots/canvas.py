@@ -67,6 +67,8 @@ class Canvas:
     ) -> None:
         """Draw one line for each optimizer, those in `bold` thick and the others thin.
 
+        Thick lines have every point; thin ones are thinned.
+
         Args:
             data: one row for each point, with the columns `series` and `optimizer`.
             x: the column of abscissas.
@@ -94,14 +96,14 @@ class Canvas:
         if is_bold.any():
             markers = {style.name: style.marker or "None" for style in styles}
             sns.lineplot(
-                thinned(data[is_bold], x),
+                data[is_bold],
                 x=x,
                 y=y,
                 style="series",
                 style_order=names,
                 dashes={style.name: style.dashes for style in styles},
                 markers=markers,
-                markevery=12,
+                markevery=0.2,
                 markersize=4,
                 markeredgewidth=0,
                 size="series",

@@ -15,6 +15,7 @@ def schematic(task: str) -> Canvas:
     """The sketch of a task, as the first panel of its figure."""
     canvas = Canvas("the task")
     canvas.axes.grid(visible=False)
+    canvas.axes.set_position((0.03, 0.2, 0.94, 0.77))  # there are no ticks that need room
     canvas.axes.set(xticks=[], yticks=[])
     canvas.labels(SCHEMATICS[task](canvas.axes), "")
     return canvas
