@@ -82,7 +82,8 @@ def loss_curves(
         f"Mean meta-objectives: {objectives}.",
         f"Mean over {own.n_problems.max()} held-out problems; bands are one standard error of the "
         "mean. Baselines are tuned on other problems of the task. A curve leaves the panel at the "
-        f"top, or ends, where a run of its optimizer diverged. {thick_words(bold)}Compare the paper's first figure.{left_out}"
+        f"top, or ends, where a run of its optimizer diverged. "
+        f"{thick_words(bold)}Compare the paper's first figure.{left_out}"
         + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
         [c.panel(f"{anchor}-{i}") for i, c in enumerate([schematic(task), *canvases])],
         legend(shown, f"{anchor}-legend"),
