@@ -166,7 +166,7 @@ def test_jax_releases_compiled_programs(monkeypatch: pytest.MonkeyPatch) -> None
     """Each program takes memory maps, and a process that has no more of them crashes."""
     pytest.importorskip("jax")
     compiled = importlib.import_module("loptbench.implementations.jax.compiled")
-    monkeypatch.setattr(compiled, "MAX_HELD", 3)
+    monkeypatch.setattr(compiled, "MAX_PROGRAMS", 3)
     implementation = get_implementation("jax")
     task = get_task("quadratic")
     batch = task.sample("tune", 0, range(2))
