@@ -1,4 +1,4 @@
-"""What the suite runs on: implementations and hypothesis profiles."""
+"""Fixtures shared by all tests, hypothesis profiles, and the parameters of conformance tests."""
 
 import importlib.util
 import os
@@ -46,7 +46,7 @@ SEED = 7
 
 
 def pytest_configure() -> None:
-    """With `LOPTBENCH_REQUIRE_BROWSER=1`, tests that a browser takes part in may not be skipped."""
+    """Stop if `LOPTBENCH_REQUIRE_BROWSER=1` and something that browser tests need is missing."""
     if os.environ.get("LOPTBENCH_REQUIRE_BROWSER") == "1":
         from loptbench.reports.page.picture import BROWSERS, find_browser
 
@@ -61,7 +61,7 @@ def pytest_configure() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every check of every implementation, case and dtype is a test of its own."""
+    """Make one test for each check of each implementation, case and dtype."""
     if "subject" not in metafunc.fixturenames:
         return
     rows = []
@@ -71,14 +71,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             skip = pytest.mark.skip(reason=f"not installed: {entry.reason}")
             rows.append(pytest.param(CHECKS[0], None, id=entry.name, marks=skip))
         elif entry.availability is Availability.BROKEN:
-            rows.append(pytest.param(CHECKS[0], entry, id=entry.name))  # it fails, and says why
+            # The test fails and gives the reason.
+            rows.append(pytest.param(CHECKS[0], entry, id=entry.name))
         else:
-            # The oracle beside itself is a test of the harness: no framework takes part.
+            # The oracle compared with itself tests the harness: no framework is involved.
             marks = [pytest.mark.harness] if entry.name == "reference" else []
             for check, subject in pairs(entry.implementation, SEED, devices=TABLE):
                 name = _identifier(entry.name, check, subject)
-                more = [pytest.mark.slow] if _takes_long(check, subject) else []
-                rows.append(pytest.param(check, subject, id=name, marks=[*marks, *more]))
+                slow = [pytest.mark.slow] if _takes_long(check, subject) else []
+                rows.append(pytest.param(check, subject, id=name, marks=[*marks, *slow]))
     metafunc.parametrize(("check", "subject"), rows)
 
 
@@ -87,9 +88,9 @@ NETWORKS = ("two_moons", "digits")
 
 
 def _takes_long(check: Check, subject: Subject) -> bool:
-    """Whether a check is left to those who have time: it shows little that shorter ones do not."""
+    """Whether a check is marked slow: it adds little to what faster checks show."""
     task, kind = subject.case.task.name, subject.case.label
-    differentiates = check.level >= Level.META_GRADIENT  # which compiles for long
+    differentiates = check.level >= Level.META_GRADIENT  # compiling this takes long
     if subject.dtype == "float32":
         return differentiates or kind != "random gru" or task in NETWORKS
     return differentiates and (kind != "random gru" or task == "digits")
@@ -103,29 +104,29 @@ def _identifier(name: str, check: Check, subject: Subject) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the current one."""
+    """An empty folder, which is the current directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Makes a store of records and verdicts, with their plan unless told not to."""
+    """Makes a store of records and verdicts, with their plan if `planned`."""
 
-    def made(
+    def make_store(
         name: str, records: Iterable[Record], *verdicts: Verdict, planned: bool = True
     ) -> Store:
         store = Store.create(tmp_path / name)
-        known = list(records)
-        for one in known:
-            store.put(one)
+        stored = list(records)
+        for record in stored:
+            store.put(record)
         if planned:
-            put_plan(store, known)
+            put_plan(store, stored)
         if verdicts:
-            store.put_verdicts(verdicts, known)
+            store.put_verdicts(verdicts, stored)
         return store
 
-    return made
+    return make_store
 
 
 def _on_networks(trial: Trial) -> bool:
@@ -134,10 +135,10 @@ def _on_networks(trial: Trial) -> bool:
 
 @pytest.fixture(scope="session")
 def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the reference, with one implementation that is not installed; not to be changed.
+    """A store of the reference and of one implementation that is not installed. Do not change it.
 
-    It takes a minute: whatever tests a report takes it from here. Without conformance on networks
-    it would take two.
+    Making it takes a minute, so all tests of reports share it. It has no conformance trials on
+    networks, which would take another minute.
     """
     entries = [
         DiscoveredImplementation(
@@ -164,7 +165,7 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(full_store: Path, tmp_path: Path) -> Store:
-    """A copy of the full store, to be changed."""
+    """A copy of the full store that a test may change."""
     shutil.copytree(full_store, tmp_path / "store")
     return Store.open(tmp_path / "store")
 

@@ -1,6 +1,6 @@
 """Every implementation passes every check.
 
-A third party runs this file on their own; `--loptbench-report` leaves a page of what came out:
+Authors of other implementations run this file on theirs; `--loptbench-report` writes a report:
 
     pytest --pyargs loptbench.tests.test_conformance --implementation package.module:Object \
         --loptbench-report report.html

@@ -1,4 +1,4 @@
-"""Comparing: what is within a bound, what is not, and what a message says."""
+"""Comparisons with the oracle: the bounds, and the messages."""
 
 import re
 
@@ -63,9 +63,9 @@ def test_what_is_not_finite_exceeds_every_bound(value: float) -> None:
 
 
 def test_what_blew_up_alike_agrees() -> None:
-    both = np.array([[np.nan, np.inf, 1.0]])
-    assert compare("loss", both, both, 1.0, 1e-13).ok
-    assert not compare("loss", -both, both, 1.0, 1e-13).ok
+    values = np.array([[np.nan, np.inf, 1.0]])
+    assert compare("loss", values, values, 1.0, 1e-13).ok
+    assert not compare("loss", -values, values, 1.0, 1e-13).ok
 
 
 def test_every_quantity_has_a_bound_and_a_reason() -> None:
@@ -101,7 +101,7 @@ def test_growth_of_a_contraction_is_small() -> None:
 
 
 def test_growth_is_found_where_it_happens_late() -> None:
-    """The shipped optimizer magnifies errors that enter on the way more than those in the start."""
+    """The shipped optimizer amplifies errors during a run more than those of its start."""
     case = next(c for c in cases("gru", "quadratic", 7) if c.label.startswith("checkpoint"))
     run = oracle_run(oracle(), case.spec, case.batch, case.n_steps)
     amplification = error_amplification(
@@ -119,13 +119,13 @@ def test_a_disturbance_anywhere_in_a_run_is_found(step: int, seed: int) -> None:
     loss = run.loss.copy()
     loss[step, 1] *= 1 + 1e-6
     compared = compare_trajectories(oracle(), run._replace(loss=loss), spec, batch, "float64")
-    wrong = [c for c in compared if not c.ok]
-    assert [c.quantity for c in wrong] == ["loss"]
-    assert wrong[0].deviation.startswith(f"step {step}, problem 1: loss")
+    exceeded = [c for c in compared if not c.ok]
+    assert [c.quantity for c in exceeded] == ["loss"]
+    assert exceeded[0].deviation.startswith(f"step {step}, problem 1: loss")
 
 
 def test_a_chaotic_problem_loosens_no_bound_but_its_own() -> None:
-    """Of two problems, the one on which errors do not grow keeps its tight bound."""
+    """A problem without error growth keeps its tight bound beside a chaotic one."""
     task, spec = Quadratic(), shipped("quadratic-quick-jax-0").optimizer.rounded_to("float64")
     batch = task.sample("evaluate", 1, range(64))
     run = oracle_run(oracle(), spec, batch, task.n_steps)
@@ -143,7 +143,7 @@ def test_a_chaotic_problem_loosens_no_bound_but_its_own() -> None:
 
 
 def test_a_scale_covers_the_rounding_of_its_quantity() -> None:
-    """In float32 the oracle's own formulas stay within the bounds, against float64."""
+    """The oracle's formulas in float32 stay within the bounds of the oracle in float64."""
     batch = Quadratic().sample("evaluate", 3, range(8)).rounded_to("float32")
     problems = oracle().problems(batch, "float64", "cpu")
     H, v, c = (batch.arrays[name].astype(np.float32) for name in ("H", "v", "c"))
@@ -151,12 +151,12 @@ def test_a_scale_covers_the_rounding_of_its_quantity() -> None:
     x = minimizer.astype(np.float32)
     gradient = np.einsum("pij,pj->pi", H, x) + v
     loss = 0.5 * np.sum(x * np.einsum("pij,pj->pi", H, x), 1) + np.sum(v * x, 1) + c
-    right_loss, right_gradient = problems.loss_and_gradient(x.astype(np.float64), 0)
+    expected_loss, expected_gradient = problems.loss_and_gradient(x.astype(np.float64), 0)
     loss_size, gradient_size = problems.rounding_scale(x.astype(np.float64), 0)
-    assert compare("loss", loss, right_loss, loss_size, bound("loss", "float32")).ok
+    assert compare("loss", loss, expected_loss, loss_size, bound("loss", "float32")).ok
     compared = compare(
-        "gradient", gradient, right_gradient, gradient_size, bound("gradient", "float32")
+        "gradient", gradient, expected_gradient, gradient_size, bound("gradient", "float32")
     )
     assert compared.ok
-    # Relative to itself, the gradient at the minimum has no correct digit: the scale is needed.
-    assert np.max(np.abs(gradient - right_gradient) / np.abs(right_gradient)) > 0.01
+    # Relative to its own size, the gradient at the minimum has no correct digit.
+    assert np.max(np.abs(gradient - expected_gradient) / np.abs(expected_gradient)) > 0.01

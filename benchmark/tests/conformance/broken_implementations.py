@@ -1,48 +1,48 @@
-"""Objects that are not implementations, each in its own way; for the registry's and CLI's tests."""
+"""Invalid implementations, each with another fault, for tests of discovery and of the command."""
 
 from loptbench.implementations.reference.implementation import Implementation as Reference
 
 
 class NothingDeclared:
-    """No attribute of an implementation."""
+    """Declares none of the attributes of an implementation."""
 
     name = "nothing"
 
 
 class UnknownKind(Reference):
-    """An optimizer kind that there is not."""
+    """Declares an optimizer kind that does not exist."""
 
     optimizers = ("gru", "lion")
 
 
 class NothingOffered(Reference):
-    """No optimizer at all."""
+    """Declares no optimizer."""
 
     optimizers = ()
 
 
 class OneString(Reference):
-    """A string instead of a collection."""
+    """Declares a string instead of a collection."""
 
     dtypes = "float64"  # type: ignore[assignment]
 
 
 class NeedsArguments(Reference):
-    """Cannot be made without arguments."""
+    """Cannot be instantiated without arguments."""
 
     def __init__(self, device: str) -> None:
         self.device = device
 
 
 class Exits(Reference):
-    """Ends the process when it is made, with success."""
+    """Ends the process with exit code 0 when it is instantiated."""
 
     def __init__(self) -> None:
         raise SystemExit(0)
 
 
 class LazyImport(Reference):
-    """A declaration that cannot be read."""
+    """Raises when a declaration is read."""
 
     @property
     def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -51,19 +51,19 @@ class LazyImport(Reference):
 
 
 class ElsewhereOnly(Reference):
-    """Runs on a device that nobody can check here."""
+    """Declares only a device that this machine does not have."""
 
     devices = ("abacus",)
 
 
 class TwoLines(Reference):
-    """A name that is not one line."""
+    """Has a name of two lines."""
 
     name = "two\nlines"
 
 
 class StepOnly:
-    """Level 1 of the reference for sgd, and nothing else: no task, no higher level."""
+    """Offers level 1 of the reference for sgd only: no task and no higher level."""
 
     name = "step only"
     optimizers = ("sgd",)

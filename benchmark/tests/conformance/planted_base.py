@@ -1,4 +1,4 @@
-"""What the planted faults are made of: the reference, on as little as shows them."""
+"""Base classes of the planted faults: the reference with few tasks and kinds, or more methods."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from loptbench.training.settings import MetaTraining
 
 
 class Small(Reference):
-    """The reference on one task and three kinds: a fault is found there, and sooner."""
+    """The reference on one task and three kinds, which finds a fault sooner."""
 
     optimizers: tuple[str, ...] = ("gru", "sgd", "momentum")
     tasks = ("quadratic",)
 
 
 class Sweeping(Reference):
-    """The reference with sweeps, which it leaves to the harness otherwise."""
+    """The reference with a `sweep` of its own, by the harness's loop."""
 
     def sweep(
         self,
@@ -34,14 +34,14 @@ class Sweeping(Reference):
 
 
 class ForLosses(Reference):
-    """The reference with runs for their losses alone, which it makes as any other."""
+    """The reference with `unroll_losses`, by the harness's loop."""
 
     def unroll_losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
         return unroll_by_steps(optimizer, problems, x0, n_steps).loss
 
 
 class SideBySide(Reference):
-    """The reference with several seeds at once, one after another."""
+    """The reference with `outer_steps`, which takes the seeds one after another."""
 
     def outer_steps(
         self,

@@ -1,7 +1,7 @@
-"""Implementations with one fault each, which the harness must reject, and for that reason.
+"""Implementations with one fault each, which the conformance checks must reject.
 
-All are the reference with a change, so that nothing but the fault can be what is found. `FAULTS`
-says which check has to find each first, and what its message has to say.
+Each is the reference with one change, so a check can fail only because of the fault. `FAULTS` maps
+each to the first check that must fail and to a pattern of its message.
 """
 
 from loptbench.implementations.reference.implementation import Implementation as Reference

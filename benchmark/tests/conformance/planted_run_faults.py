@@ -23,7 +23,7 @@ class LossAfterUpdate(Reference):
         return run._replace(loss=np.stack(after))
 
 
-class _Kept:
+class _Continuing:
     """An optimizer that starts where the last run ended."""
 
     def __init__(self, inner: ReferenceOptimizer, states: dict[int, Array]) -> None:
@@ -43,7 +43,7 @@ class StateKeptBetweenRuns(Reference):
         self.states: dict[int, Array] = {}
 
     def unroll(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Trajectory:
-        run = super().unroll(_Kept(optimizer, self.states), problems, x0, n_steps)  # type: ignore[arg-type]
+        run = super().unroll(_Continuing(optimizer, self.states), problems, x0, n_steps)  # type: ignore[arg-type]
         self.states = {x0.size: run.state[-1]}
         return run
 
@@ -96,7 +96,7 @@ class SummedMetaGradient(Reference):
 
 
 class _OneKind(Reference):
-    """On momentum alone: what is wrong with outer steps shows there, and much sooner."""
+    """On momentum alone, where a fault of outer steps is found much sooner."""
 
     optimizers = ("momentum",)
 
@@ -141,14 +141,14 @@ class MemoryInTheObject(_OneKind):
 
 
 class OnlyThisInstance(Reference):
-    """Outer steps of another instance are not the same, within every bound."""
+    """Outer steps depend on the instance, by less than every bound."""
 
     generation = 0
 
     def __deepcopy__(self, _: object) -> "OnlyThisInstance":
-        other = OnlyThisInstance()
-        other.generation = self.generation + 1
-        return other
+        instance = OnlyThisInstance()
+        instance.generation = self.generation + 1
+        return instance
 
     def outer_step(
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
@@ -159,7 +159,7 @@ class OnlyThisInstance(Reference):
 
 
 class LatestBatch(Reference):
-    """All batches of one size are the one that was made last."""
+    """All batches of the same size are the batch that was made last."""
 
     def __init__(self) -> None:
         self.latest: dict[int, Any] = {}
@@ -178,23 +178,23 @@ class _Latest:
 
 
 class LateLosses(Reference):
-    """A run for its losses alone gives those after the updates."""
+    """`unroll_losses` returns the losses after the updates instead of before."""
 
     def unroll_losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
         return self.unroll(optimizer, problems, x0, n_steps + 1).loss[1:]
 
 
 class LossesRemembered(Reference):
-    """A run for its losses alone is remembered by shapes and length, wherever it starts."""
+    """`unroll_losses` caches by shapes and length, whatever the initial parameters."""
 
     def __init__(self) -> None:
-        self.known: dict[Any, Array] = {}
+        self.cache: dict[Any, Array] = {}
 
     def unroll_losses(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Array:
         key = (type(optimizer), x0.shape, n_steps)
-        if key not in self.known:
-            self.known[key] = self.unroll(optimizer, problems, x0, n_steps).loss
-        return self.known[key].copy()
+        if key not in self.cache:
+            self.cache[key] = self.unroll(optimizer, problems, x0, n_steps).loss
+        return self.cache[key].copy()
 
 
 class StateLeftOnTheOptimizer(Reference):
@@ -202,23 +202,23 @@ class StateLeftOnTheOptimizer(Reference):
 
     def unroll(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> Trajectory:
         states: dict[int, Array] = optimizer.__dict__.setdefault("states", {})
-        run = super().unroll(_Kept(optimizer, states), problems, x0, n_steps)  # type: ignore[arg-type]
+        run = super().unroll(_Continuing(optimizer, states), problems, x0, n_steps)  # type: ignore[arg-type]
         states[x0.size] = run.state[-1]
         return run
 
 
 class MemoizedMetaGradient(Reference):
-    """The meta-gradient is remembered by shapes and length, whatever the numbers."""
+    """The meta-gradient is cached by shapes and length, whatever the numbers."""
 
     def __init__(self) -> None:
-        self.known: dict[Any, MetaGradient] = {}
+        self.cache: dict[Any, MetaGradient] = {}
 
     def meta_gradient(self, optimizer: Any, problems: Any, x0: Array, n_steps: int) -> MetaGradient:
         n_state = optimizer.initial_state(1).shape[1]
         key = (type(optimizer), n_state, x0.shape, n_steps)
-        if key not in self.known:
-            self.known[key] = super().meta_gradient(optimizer, problems, x0, n_steps)
-        return self.known[key]
+        if key not in self.cache:
+            self.cache[key] = super().meta_gradient(optimizer, problems, x0, n_steps)
+        return self.cache[key]
 
     def outer_step(self, *arguments: Any) -> Any:
         return Reference().outer_step(*arguments)
@@ -235,7 +235,7 @@ class BuiltInBetas(_OneKind):
 
 
 class ReportsFiniteNonsense(_OneKind):
-    """An outer step whose meta-gradient is not finite reports a number."""
+    """An outer step whose meta-gradient is not finite reports a finite objective."""
 
     def outer_step(self, *arguments: Any) -> Any:
         outer, objective = super().outer_step(*arguments)
@@ -254,21 +254,21 @@ class _SeveralSeeds(SideBySide):
 
 
 class OneSeedsProblems(_SeveralSeeds):
-    """Seeds side by side are all trained on the first one's problems."""
+    """All seeds are trained on the problems of the first."""
 
     def outer_steps(self, *arguments: Any) -> Any:
         outers, spec, batches, config = arguments
         steps = super().outer_steps(outers, spec, [batches[0]] * len(batches), config)
-        # A NaN is reported all the same.
-        nan = [bool(np.isnan(batch.initial_parameters).any()) for batch in batches]
+        # A seed whose own problems start at NaN still reports NaN.
+        starts_at_nan = [bool(np.isnan(batch.initial_parameters).any()) for batch in batches]
         return [
-            (outer, float("nan") if bad else objective)
-            for (outer, objective), bad in zip(steps, nan, strict=True)
+            (outer, float("nan") if has_nan else objective)
+            for (outer, objective), has_nan in zip(steps, starts_at_nan, strict=True)
         ]
 
 
 class OneSeedSpoilsAll(_SeveralSeeds):
-    """A seed whose problems blow up takes the others along."""
+    """A NaN of one seed spreads to all."""
 
     def outer_steps(self, *arguments: Any) -> Any:
         steps = super().outer_steps(*arguments)
@@ -277,16 +277,16 @@ class OneSeedSpoilsAll(_SeveralSeeds):
 
 
 class OneSeedsMemory(_SeveralSeeds):
-    """Seeds side by side share Adam's memory, which is the first one's."""
+    """All seeds use the outer-optimizer state of the first."""
 
     def outer_steps(self, *arguments: Any) -> Any:
-        outers, *rest = arguments
+        outers, *arguments_after_outers = arguments
         shared = [outer._replace(memory=outers[0].memory) for outer in outers]
-        return super().outer_steps(shared, *rest)
+        return super().outer_steps(shared, *arguments_after_outers)
 
 
 class HidesABrokenSeed(_SeveralSeeds):
-    """Of seeds side by side, one whose meta-gradient is not finite reports a number."""
+    """A seed whose meta-gradient is not finite reports a finite objective."""
 
     def outer_steps(self, *arguments: Any) -> Any:
         steps = super().outer_steps(*arguments)

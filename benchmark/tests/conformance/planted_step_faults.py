@@ -45,7 +45,7 @@ class _SwappedGRU(GRU):
 
 
 class SwappedUpdateGate(_WithGRU):
-    """The update gate keeps what it should replace."""
+    """The update gate keeps the part of the state that it should replace."""
 
     gru = _SwappedGRU
 
@@ -123,7 +123,7 @@ class _CountingGRU(GRU):
 
 
 class HiddenCounter(_WithGRU):
-    """A step remembers how often it was called, within every bound."""
+    """A step depends on the number of calls, by less than every bound."""
 
     gru = _CountingGRU
 
@@ -147,7 +147,7 @@ class _InPlaceGRU(GRU):
 
 
 class WritesIntoItsInput(_WithGRU):
-    """A step overwrites the gradient it is handed."""
+    """A step overwrites its argument `gradient`."""
 
     gru = _InPlaceGRU
 
@@ -274,7 +274,7 @@ class _WrongDtypeGRU(GRU):
 
 
 class WrongDtype(_WithGRU):
-    """The update is float32 where float64 was asked for."""
+    """The update is float32 although the dtype is float64."""
 
     gru = _WrongDtypeGRU
 
@@ -302,7 +302,7 @@ class _NaNGRU(GRU):
 
 
 class NaNForLargeGradients(_WithGRU):
-    """NaN beyond some gradient."""
+    """The update is NaN for gradients above 1000."""
 
     gru = _NaNGRU
 
@@ -340,7 +340,7 @@ class _ClippingMomentum(Momentum):
 
 
 class ClippedBuffer(Reference):
-    """Momentum's buffer is clipped, beyond what runs on this task reach."""
+    """The buffer of momentum is clipped at a value that runs on this task do not reach."""
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
         if spec.kind == "momentum":
@@ -354,7 +354,7 @@ class _SilentGRU(GRU):
 
 
 class HidesNaN(_WithGRU):
-    """A gradient of NaN is taken for zero: a diverged run goes on."""
+    """A gradient of NaN is treated as zero, so a diverged run continues."""
 
     gru = _SilentGRU
 

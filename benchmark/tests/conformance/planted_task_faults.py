@@ -14,13 +14,13 @@ from loptbench.tests.conformance.planted_base import ForLosses, SideBySide, Swee
 
 
 class Faultless(Sweeping, SideBySide, ForLosses):
-    """No fault: what it takes to be accepted."""
+    """No fault: it passes all checks."""
 
     name = "faultless"
 
 
 class WrongMinibatchOrder(Reference):
-    """The minibatches are taken last first."""
+    """The minibatches are taken in reverse order."""
 
     tasks = ("digits",)
     optimizers = ("gru",)
@@ -31,7 +31,7 @@ class WrongMinibatchOrder(Reference):
 
 
 class OneMinibatchForAll(Reference):
-    """Every problem is given the minibatches of the first."""
+    """Every problem uses the minibatches of the first."""
 
     tasks = ("digits",)
     optimizers = ("gru",)
@@ -94,7 +94,7 @@ class _Squared:
 
 
 class BuiltInCurvature(Reference):
-    """Rosenbrock's 100 stands in the code."""
+    """The curvature 100 of Rosenbrock is hard-coded."""
 
     tasks = ("rosenbrock",)
     optimizers = ("gru",)
@@ -168,18 +168,18 @@ class _OneSweep(Sweeping):
 
 
 class MixedUpDraws(_OneSweep):
-    """A sweep gives each draw another one's hyperparameters."""
+    """A sweep gives each draw the hyperparameters of another draw."""
 
     def sweep(self, *arguments: Any) -> tuple[Array, Sweep]:
-        kind, hyperparameters, *rest = arguments
+        kind, hyperparameters, *remaining = arguments
         mixed_up = {name: values[::-1] for name, values in hyperparameters.items()}
         inner: Any = super().sweep
-        swept: tuple[Array, Sweep] = inner(kind, mixed_up, *rest)
+        swept: tuple[Array, Sweep] = inner(kind, mixed_up, *remaining)
         return swept
 
 
 class PoisonedSweep(_OneSweep):
-    """A draw that blows up spoils all."""
+    """A draw that diverges makes the losses of all draws NaN."""
 
     def sweep(self, *arguments: Any) -> tuple[Array, Sweep]:
         loss, end = super().sweep(*arguments)
@@ -189,13 +189,13 @@ class PoisonedSweep(_OneSweep):
 
 
 class SweepFromTheStart(Sweeping):
-    """A sweep counts its steps from zero, wherever its draws stand."""
+    """A sweep counts its steps from zero, even if its draws continue."""
 
     tasks = ("digits",)
     optimizers = ("momentum",)
 
     def sweep(self, *arguments: Any) -> tuple[Array, Sweep]:
-        *rest, at, n_steps = arguments
+        *leading, at, n_steps = arguments
         inner: Any = super().sweep
-        loss, end = inner(*rest, at._replace(step=0 * at.step), n_steps)
+        loss, end = inner(*leading, at._replace(step=0 * at.step), n_steps)
         return loss, end._replace(step=at.step + n_steps)

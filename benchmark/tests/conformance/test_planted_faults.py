@@ -1,4 +1,4 @@
-"""The harness rejects each planted fault, at the check and for the reason that it should."""
+"""Each planted fault fails the expected check first, with the expected message."""
 
 import re
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.harness
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_rejects(fault: type[Reference]) -> None:
     check, message = FAULTS[fault]
-    first = next(o for o in check_all(fault()) if o.status is CheckStatus.FAILED)
+    first = next(outcome for outcome in check_all(fault()) if outcome.status is CheckStatus.FAILED)
     assert first.check.name == check
     assert re.search(message, first.message), first.message
 
@@ -32,7 +32,7 @@ def test_accepts_what_has_no_fault() -> None:
 
 def test_the_message_names_place_values_bound_and_subject() -> None:
     fault = next(iter(FAULTS))
-    first = next(o for o in check_all(fault()) if o.status is CheckStatus.FAILED)
+    first = next(outcome for outcome in check_all(fault()) if outcome.status is CheckStatus.FAILED)
     assert re.fullmatch(
         r"component \d+, unit \d+: state = \S+, but should be \S+ ± \S+ "
         r"\[reference against reference, random gru, quadratic, evaluate, seed 7, float64\]",

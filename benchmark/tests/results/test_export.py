@@ -1,4 +1,4 @@
-"""Exports: the frames as files that others can read."""
+"""Exports: the frames of a store as CSV and Parquet."""
 
 from io import BytesIO
 from pathlib import Path
@@ -31,22 +31,24 @@ def test_csv_holds_the_same_numbers(store: Store, tmp_path: Path) -> None:
     assert names == {f"{name}.csv" for name in FRAMES} | {"columns.csv"}
     for name in FRAMES:
         table = store.frame(name)
-        empty = {c: [""] for c in table.columns if FRAMES[name].columns[c].dtype != "str"}
-        read = pd.read_csv(
+        empty = {
+            column: [""] for column in table.columns if FRAMES[name].columns[column].dtype != "str"
+        }
+        exported = pd.read_csv(
             folder / f"{name}.csv",
             dtype=table.dtypes.to_dict(),
             keep_default_na=False,
             na_values=empty,
         )
-        pd.testing.assert_frame_equal(read, table)
+        pd.testing.assert_frame_equal(exported, table)
 
 
 def test_parquet_holds_the_same_tables(store: Store, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="the export extra is not installed")
     export(store, tmp_path / "tables", ExportFormat.PARQUET)
     for name in FRAMES:
-        read = pd.read_parquet(BytesIO((tmp_path / "tables" / f"{name}.parquet").read_bytes()))
-        pd.testing.assert_frame_equal(read, store.frame(name))
+        exported = pd.read_parquet(BytesIO((tmp_path / "tables" / f"{name}.parquet").read_bytes()))
+        pd.testing.assert_frame_equal(exported, store.frame(name))
 
 
 def test_every_column_is_described(store: Store, tmp_path: Path) -> None:

@@ -14,8 +14,12 @@ pytestmark = pytest.mark.harness
 
 def has_documented_columns(table: pd.DataFrame, name: str) -> bool:
     dtypes = {column: dtype for column, (_, _, dtype) in FRAMES[name].columns.items()}
-    same = {column: str(dtype) for column, dtype in table.dtypes.items()} == dtypes
-    return same and list(table.columns) == list(dtypes) and isinstance(table.index, pd.RangeIndex)
+    dtypes_match = {column: str(dtype) for column, dtype in table.dtypes.items()} == dtypes
+    return (
+        dtypes_match
+        and list(table.columns) == list(dtypes)
+        and isinstance(table.index, pd.RangeIndex)
+    )
 
 
 @pytest.mark.parametrize("name", FRAMES)

@@ -1,4 +1,4 @@
-"""The store: whole records only, nothing lost, nothing overwritten."""
+"""The store: round trips, validation, and damaged or foreign files."""
 
 import json
 import os
@@ -63,17 +63,17 @@ EVERY_KIND = [
 ]
 
 
-@pytest.mark.parametrize("written", EVERY_KIND, ids=lambda one: one.key.trial)
+@pytest.mark.parametrize("written", EVERY_KIND, ids=lambda record: record.key.trial)
 def test_every_kind_of_record_is_read_as_written_and_written_as_the_same_bytes(
     store: Store, written: Record
 ) -> None:
     store.put(written)
     path = store.records_folder / f"{written.name}.json"
     before = path.read_bytes()
-    read = store.get(written.key)
-    assert read == written
-    assert read is not None
-    store.put(read)
+    loaded = store.get(written.key)
+    assert loaded == written
+    assert loaded is not None
+    store.put(loaded)
     assert path.read_bytes() == before
 
 
@@ -83,12 +83,12 @@ def test_what_is_not_finite_is_written_as_null(store: Store) -> None:
     content = json.loads((store.records_folder / f"{written.name}.json").read_text())
     assert content["result"]["learned"]["objective"] == [1.0, None]
     assert content["result"]["learned"]["objective_standard_error"] is None
-    read = store.get(written.key)
-    assert read is not None
-    assert isinstance(read.result, LearnedResult)
-    assert read.result.learned.objective.tolist() == [1.0, np.inf]
-    assert read.result.learned.objective_mean == np.inf
-    assert np.isnan(read.result.learned.objective_standard_error)
+    loaded = store.get(written.key)
+    assert loaded is not None
+    assert isinstance(loaded.result, LearnedResult)
+    assert loaded.result.learned.objective.tolist() == [1.0, np.inf]
+    assert loaded.result.learned.objective_mean == np.inf
+    assert np.isnan(loaded.result.learned.objective_standard_error)
 
 
 def test_a_half_saturation_that_is_known_and_null_is_infinite(store: Store) -> None:
@@ -96,10 +96,10 @@ def test_a_half_saturation_that_is_known_and_null_is_infinite(store: Store) -> N
     state = state.model_copy(update={"half_saturation_is_known": np.array([True, False])})
     text = state.model_dump_json()
     assert '"half_saturation":[null,null]' in text
-    read = UpdateFunctionResult.model_validate_json(text, strict=True)
-    assert read.half_saturation[0] == np.inf
-    assert np.isnan(read.half_saturation[1])
-    assert read == state
+    loaded = UpdateFunctionResult.model_validate_json(text, strict=True)
+    assert loaded.half_saturation[0] == np.inf
+    assert np.isnan(loaded.half_saturation[1])
+    assert loaded == state
 
 
 def test_the_name_is_the_hash_of_the_whole_key() -> None:
@@ -140,7 +140,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that cannot be written, for root too, whom permissions do not stop."""
+    """A folder that cannot be written, even by root, who may ignore permissions."""
     folder = tmp_path / "locked"
     Store.create(folder)
     folder.chmod(0o555)
@@ -179,7 +179,7 @@ def test_a_damaged_marker(store: Store, content: str) -> None:
 
 
 def replaced(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
-    """The JSON value with another value at the end of a path; without it, if that is `...`."""
+    """The JSON value with `new` at the end of a path; `...` removes the entry."""
     copy: Any = dict(value) if isinstance(value, dict) else list(value)
     if len(path) > 1:
         copy[path[0]] = replaced(copy[path[0]], path[1:], new)
@@ -226,13 +226,13 @@ INVALID = [
 def test_a_record_that_does_not_validate_names_the_field_and_leaves_the_others(
     store: Store, written: Record, place: tuple[str | int, ...], new: Any, message: str
 ) -> None:
-    other = conformance(seed=1)
-    store.put(other)
+    intact = conformance(seed=1)
+    store.put(intact)
     store.put(written)
     path = store.records_folder / f"{written.name}.json"
     path.write_text(json.dumps(replaced(json.loads(path.read_text()), place, new)))
     records, problems = store.records()
-    assert records == [other]
+    assert records == [intact]
     (problem,) = problems
     assert problem.startswith(f"{path} is damaged: ")
     assert problem.endswith("; remove it and run again")
@@ -258,8 +258,8 @@ def test_a_damaged_record_is_named_replaced_and_kept(store: Store, content: str)
     store.put(record(1))
     path = store.records_folder / f"{record().name}.json"
     path.write_text(content)
-    found, problems = store.records()
-    assert found == [record(1)]
+    records, problems = store.records()
+    assert records == [record(1)]
     assert len(problems) == 1
     assert str(path) in problems[0]
     assert store.get(record().key) is None
@@ -298,8 +298,8 @@ def test_the_plan_names_each_trial_once() -> None:
         trial.key.optimizer.name for trial in trials if trial.key.optimizer.role == "checkpoint"
     }
     assert learned == {"quadratic"}
-    other = plan([REFERENCE], checkpoints, load_tuned(), 1)
-    assert not {trial.key.name for trial in other} & set(names)
+    other_trials = plan([REFERENCE], checkpoints, load_tuned(), 1)
+    assert not {trial.key.name for trial in other_trials} & set(names)
 
 
 def test_plan_and_verdicts_are_read_as_written(store: Store) -> None:
@@ -350,6 +350,6 @@ def test_an_unknown_frame_lists_those_there_are(store: Store) -> None:
 
 @pytest.mark.parametrize("name", Store(Path()).frames)
 def test_every_frame_of_a_store_of_everything(store: Store, name: str) -> None:
-    for one in everything():
-        store.put(one)
+    for written in everything():
+        store.put(written)
     assert store.frame(name).columns.tolist() == list(FRAMES[name].columns)

@@ -1,4 +1,4 @@
-"""Checkpoints: what is written is read, and what is wrong is refused in words."""
+"""Checkpoints: round trips, and refusals of damaged or foreign files."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from loptbench.storage.weights import (
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A checkpoint on disk."""
-    path = tmp_path / "one.safetensors"
+    path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(Checkpoint(random_gru(3, 0, 0.5, 2.0), "quadratic", {"seed": 3}), path)
     return path
 
@@ -34,10 +34,10 @@ def rewritten(
     metadata: Callable[[dict[str, str]], object] = lambda _: None,
 ) -> Path:
     """The checkpoint with its arrays or metadata changed in place."""
-    found, said = read_safetensors(path)
-    arrays(found)
-    metadata(said)
-    save_file(found, path, said)
+    contents, entries = read_safetensors(path)
+    arrays(contents)
+    metadata(entries)
+    save_file(contents, path, entries)
     return path
 
 
@@ -49,24 +49,24 @@ def test_a_round_trip_changes_nothing(file: Path) -> None:
     assert checkpoint.optimizer.constants == {"input_scale": 0.5, "output_scale": 2.0}
     assert checkpoint.sha256 == weights_hash(original)
     for name, array in original.parameters.items():
-        found = checkpoint.optimizer.parameters[name]
-        assert found.shape == array.shape
-        assert np.array_equal(found, array)
+        loaded = checkpoint.optimizer.parameters[name]
+        assert loaded.shape == array.shape
+        assert np.array_equal(loaded, array)
 
 
 def test_the_same_checkpoint_is_the_same_bytes(file: Path, tmp_path: Path) -> None:
     for i in range(3):
-        again = tmp_path / f"again-{i}.safetensors"
-        save_checkpoint(load_checkpoint(file), again)
-        assert again.read_bytes() == file.read_bytes()
+        copy = tmp_path / f"copy-{i}.safetensors"
+        save_checkpoint(load_checkpoint(file), copy)
+        assert copy.read_bytes() == file.read_bytes()
 
 
 def test_the_hash_sees_every_change() -> None:
-    one = random_gru(3, 0)
-    other = dict(one.parameters) | {"b": one.parameters["b"] + 1e-15}
+    spec = random_gru(3, 0)
+    changed = dict(spec.parameters) | {"b": spec.parameters["b"] + 1e-15}
     hashes = {
-        weights_hash(one),
-        weights_hash(one.with_parameters(other)),
+        weights_hash(spec),
+        weights_hash(spec.with_parameters(changed)),
         weights_hash(random_gru(3, 0, input_scale=2.0)),
         weights_hash(sgd(0.1)),
         weights_hash(momentum(0.1, 0.0)),
@@ -93,63 +93,63 @@ def test_missing(tmp_path: Path) -> None:
         load_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_truncated(file: Path, share: float) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 0.99])
+def test_truncated(file: Path, fraction: float) -> None:
     content = file.read_bytes()
-    file.write_bytes(content[: int(share * len(content))])
+    file.write_bytes(content[: int(fraction * len(content))])
     with pytest.raises(WeightsError, match="not a readable safetensors file; it may be truncated"):
         load_checkpoint(file)
 
 
 def test_foreign(file: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.safetensors"
-    save_file({"weight": np.zeros(3)}, other)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"weight": np.zeros(3)}, foreign)
     with pytest.raises(WeightsError, match="not a loptbench checkpoint"):
-        load_checkpoint(other)
-    other.write_text("PK something else")
+        load_checkpoint(foreign)
+    foreign.write_text("PK something else")
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
-        load_checkpoint(other)
+        load_checkpoint(foreign)
 
 
 def test_newer_format(file: Path) -> None:
-    rewritten(file, metadata=lambda said: said.update(format_version="2"))
+    rewritten(file, metadata=lambda entries: entries.update(format_version="2"))
     with pytest.raises(WeightsError, match="format version '2'; this loptbench reads 1"):
         load_checkpoint(file)
 
 
 def test_wrong_convention(file: Path) -> None:
-    rewritten(file, metadata=lambda said: said.update(convention="reset-after-product"))
+    rewritten(file, metadata=lambda entries: entries.update(convention="reset-after-product"))
     with pytest.raises(WeightsError, match="convention 'reset-after-product', but loptbench"):
         load_checkpoint(file)
 
 
 @pytest.mark.parametrize("key", ["kind", "constants", "task", "meta_training", "sha256"])
 def test_missing_metadata(file: Path, key: str) -> None:
-    rewritten(file, metadata=lambda said: said.pop(key))
+    rewritten(file, metadata=lambda entries: entries.pop(key))
     with pytest.raises(WeightsError, match=f"has no '{key}' in its metadata"):
         load_checkpoint(file)
 
 
 def test_unreadable_metadata(file: Path) -> None:
-    rewritten(file, metadata=lambda said: said.update(constants="{"))
+    rewritten(file, metadata=lambda entries: entries.update(constants="{"))
     with pytest.raises(WeightsError, match=r"metadata of .* cannot be read"):
         load_checkpoint(file)
 
 
 def test_missing_and_extra_arrays(file: Path) -> None:
-    rewritten(file, arrays=lambda found: found.update(W_x=found.pop("W_z")))
+    rewritten(file, arrays=lambda contents: contents.update(W_x=contents.pop("W_z")))
     with pytest.raises(WeightsError, match="found: missing W_z and extra W_x"):
         load_checkpoint(file)
 
 
 def test_a_missing_initial_state_is_named_too(file: Path) -> None:
-    rewritten(file, arrays=lambda found: found.pop("h0"))
+    rewritten(file, arrays=lambda contents: contents.pop("h0"))
     with pytest.raises(WeightsError, match="found: missing h0"):
         load_checkpoint(file)
 
 
 def test_misshapen(file: Path) -> None:
-    rewritten(file, arrays=lambda found: found.update(a_r=np.zeros(4)))
+    rewritten(file, arrays=lambda contents: contents.update(a_r=np.zeros(4)))
     with pytest.raises(
         WeightsError, match=r"'a_r' of 'gru' must have shape \(3,\), but has \(4,\)"
     ):
@@ -158,25 +158,25 @@ def test_misshapen(file: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_not_finite(file: Path, value: float) -> None:
-    rewritten(file, arrays=lambda found: found["W_c"].__setitem__((1, 2), value))
+    rewritten(file, arrays=lambda contents: contents["W_c"].__setitem__((1, 2), value))
     with pytest.raises(WeightsError, match=r"'W_c' of 'gru' must be finite, but is .* at \(1, 2\)"):
         load_checkpoint(file)
 
 
 def test_wrong_type(file: Path) -> None:
-    rewritten(file, arrays=lambda found: found.update(w=np.zeros(3, np.float16)))
+    rewritten(file, arrays=lambda contents: contents.update(w=np.zeros(3, np.float16)))
     with pytest.raises(WeightsError, match="'w' of 'gru' must be float32 or float64, not float16"):
         load_checkpoint(file)
 
 
 def test_changed_since_it_was_written(file: Path) -> None:
-    rewritten(file, arrays=lambda found: found["w"].__setitem__(0, 0.25))
+    rewritten(file, arrays=lambda contents: contents["w"].__setitem__(0, 0.25))
     with pytest.raises(WeightsError, match="not those that were saved"):
         load_checkpoint(file)
 
 
 def test_unknown_kind(file: Path) -> None:
-    rewritten(file, metadata=lambda said: said.update(kind="lstm"))
+    rewritten(file, metadata=lambda entries: entries.update(kind="lstm"))
     with pytest.raises(
         WeightsError, match="unknown optimizer kind 'lstm'; known are: adam, composed"
     ):
@@ -185,7 +185,7 @@ def test_unknown_kind(file: Path) -> None:
 
 def test_constants_must_be_finite_numbers(file: Path) -> None:
     constants = json.dumps({"input_scale": float("nan"), "output_scale": 1.0})
-    rewritten(file, metadata=lambda said: said.update(constants=constants))
+    rewritten(file, metadata=lambda entries: entries.update(constants=constants))
     with pytest.raises(WeightsError, match="'input_scale' of 'gru' must be finite"):
         load_checkpoint(file)
 

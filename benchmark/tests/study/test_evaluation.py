@@ -1,4 +1,4 @@
-"""Evaluations: what is made of the losses of runs."""
+"""Evaluations: curves, objectives and ratios from the losses of runs."""
 
 import warnings
 

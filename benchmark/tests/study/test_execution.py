@@ -1,4 +1,4 @@
-"""Running trials: each record once, in one process or in several, and nothing lost."""
+"""Running trials in one process or several: each once, and no record is lost."""
 
 import contextlib
 import dataclasses
@@ -33,24 +33,24 @@ def trial(
 
 
 def outcome(message: str) -> TrialOutcome:
-    """An outcome that says something, since a result of its own type is none of our concern."""
+    """An outcome with a message and without a result."""
     return TrialStatus.OK, message, None
 
 
-def where_run(i: int) -> TrialOutcome:
+def report_process(i: int) -> TrialOutcome:
     return outcome(f"{i} in {os.getpid()}")
 
 
-def interrupts_itself(i: int) -> TrialOutcome:
+def interrupt_itself(i: int) -> TrialOutcome:
     signal.raise_signal(signal.SIGINT)
-    return where_run(i)
+    return report_process(i)
 
 
-def dies(i: int) -> TrialOutcome:
+def exit_process(i: int) -> TrialOutcome:
     os._exit(1)
 
 
-def fails(i: int) -> TrialOutcome:
+def raise_error(i: int) -> TrialOutcome:
     raise ValueError("no")
 
 
@@ -61,7 +61,7 @@ def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
         ran.append(i)
         if ran == [0, 1]:
             raise KeyboardInterrupt
-        return where_run(i)
+        return report_process(i)
 
     trials = [trial(i, run) for i in range(3)]
     with pytest.raises(KeyboardInterrupt):
@@ -75,18 +75,22 @@ def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
 
 
 def test_ctrl_c_is_for_the_caller_not_for_its_other_processes(results: Store) -> None:
-    """A terminal sends it to all of them: each would print a traceback, wherever it was."""
-    (record,) = run_trials([trial(0, interrupts_itself)], results, [], jobs=2)
+    """A terminal sends SIGINT to all processes, and each would print a traceback."""
+    (record,) = run_trials([trial(0, interrupt_itself)], results, [], jobs=2)
     assert record.message != f"0 in {os.getpid()}"
     before = signal.getsignal(signal.SIGINT)
-    run_trials([trial(1, where_run)], results, [])
+    run_trials([trial(1, report_process)], results, [])
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int) -> None:
     lines: list[tuple[int, str]] = []
-    trials = [trial(0, where_run), trial(1, fails), *(trial(i, where_run) for i in range(2, 6))]
+    trials = [
+        trial(0, report_process),
+        trial(1, raise_error),
+        *(trial(i, report_process) for i in range(2, 6)),
+    ]
     records = run_trials(trials, results, [], lambda *line: lines.append(line), jobs)
     statuses = [record.status for record in records]
     assert statuses == [TrialStatus.OK, TrialStatus.FAILED, *[TrialStatus.OK] * 4]
@@ -94,12 +98,12 @@ def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int
     assert [record.key.seed for record in records] == list(range(6))
     processes = {record.message.split()[-1] for record in records if record.message[0].isdigit()}
     assert (str(os.getpid()) in processes) == (jobs == 1)
-    assert [done for done, _ in lines] == list(range(7))
+    assert [n_done for n_done, _ in lines] == list(range(7))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_evaluations_of_a_task_are_run_together(results: Store, jobs: int) -> None:
-    """What they share, the baselines, is found out once."""
+    """They share the evaluation of the baselines, which is made once."""
     shared: list[int] = []
 
     def run(i: int) -> TrialOutcome:
@@ -117,15 +121,15 @@ def test_a_process_that_was_kept_writes_into_the_folder_of_the_next_run(
     for name in ("a", "b"):
         (folder / name).mkdir()
         with contextlib.chdir(folder / name):
-            run_trials([trial(0, where_run)], Store.create(Path("results")), [], jobs=2)
+            run_trials([trial(0, report_process)], Store.create(Path("results")), [], jobs=2)
         assert len(list((folder / name / "results" / "records").iterdir())) == 1
 
 
 def test_a_process_that_dies_loses_nothing_but_its_trial(results: Store) -> None:
-    trials = [trial(0, where_run), trial(1, where_run), trial(2, dies)]
+    trials = [trial(0, report_process), trial(1, report_process), trial(2, exit_process)]
     with pytest.raises(LoptbenchError, match="a process that ran trials died"):
         run_trials(trials, results, [], jobs=2)
-    trials[2] = trial(2, where_run)
+    trials[2] = trial(2, report_process)
     records = run_trials(trials, results, [], jobs=2)
     assert [record.message.split()[0] for record in records] == ["0", "1", "2"]
 
@@ -135,7 +139,7 @@ def test_what_cannot_be_handed_to_another_process_is_said(results: Store) -> Non
 
     def run(i: int) -> TrialOutcome:
         with lock:
-            return where_run(i)
+            return report_process(i)
 
     with pytest.raises(LoptbenchError, match=r"\(TypeError: cannot pickle .*lock.*\); call again"):
         run_trials([trial(0, run)], results, [], jobs=2)

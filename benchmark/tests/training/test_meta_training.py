@@ -1,4 +1,4 @@
-"""The outer loop: resuming, keeping the best, skipping, refusing."""
+"""The outer loop: resuming, the best checkpoint, skipped steps, rollbacks, refusals."""
 
 import contextlib
 import errno
@@ -37,14 +37,14 @@ CONFIG = MetaTraining(
 
 
 class Interrupted(Reference):
-    """Stops with Ctrl-C at its n-th outer step."""
+    """Raises KeyboardInterrupt after `n` outer steps."""
 
     def __init__(self, n: int) -> None:
-        self.left = n
+        self.n_left = n
 
     def outer_step(self, *arguments: Any) -> Any:
-        self.left -= 1
-        if self.left < 0:
+        self.n_left -= 1
+        if self.n_left < 0:
             raise KeyboardInterrupt
         return super().outer_step(*arguments)
 
@@ -65,7 +65,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_bytes(
         meta_train(Interrupted(at), CONFIG, output)
     assert not output.exists()
     steps: list[int] = []
-    meta_train(Reference(), CONFIG, output, lambda done, _: steps.append(done))
+    meta_train(Reference(), CONFIG, output, lambda step, _: steps.append(step))
     assert output.read_bytes() == undisturbed
     assert steps[0] == at - at % CONFIG.checkpoint_every + 1
     assert not output.with_name("out.safetensors.partial").exists()
@@ -93,7 +93,7 @@ def test_meta_training_improves_on_the_start(tmp_path: Path) -> None:
 
 
 class Diverging(Reference):
-    """Has a meta-gradient that is not finite at some outer steps."""
+    """Reports an objective of NaN at the outer steps in `bad`, counted from 1."""
 
     def __init__(self, bad: set[int]) -> None:
         self.bad, self.calls = bad, 0
@@ -110,7 +110,7 @@ def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path: Path) -> No
 
 
 class Leaving(Reference):
-    """Leaves the good region at some outer steps, as meta-training can."""
+    """Moves all parameters far away at the outer steps in `bad`, counted from 1."""
 
     def __init__(self, bad: set[int]) -> None:
         self.bad, self.calls = bad, 0
@@ -138,7 +138,7 @@ def test_a_run_that_left_a_good_region_goes_back(tmp_path: Path, bad: set[int]) 
 
 
 def test_going_back_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
-    class Both(Leaving):
+    class LeavingInterrupted(Leaving):
         def __init__(self, stop: int | None) -> None:
             super().__init__({5})
             self.stop = stop
@@ -150,15 +150,15 @@ def test_going_back_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
 
     config = CONFIG.model_copy(update={"rollback_ratio": 1.2, "checkpoint_every": 1})
     whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
-    meta_train(Both(None), config, whole)
-    for done, at in ((0, 5), (5, 7)):
-        again = Both(at)
-        again.calls = done
+    meta_train(LeavingInterrupted(None), config, whole)
+    for start, stop in ((0, 5), (5, 7)):
+        interrupted = LeavingInterrupted(stop)
+        interrupted.calls = start
         with pytest.raises(KeyboardInterrupt):
-            meta_train(again, config, stopped)
-    rest = Both(None)
-    rest.calls = 7
-    meta_train(rest, config, stopped)
+            meta_train(interrupted, config, stopped)
+    resumed = LeavingInterrupted(None)
+    resumed.calls = 7
+    meta_train(resumed, config, stopped)
     assert stopped.read_bytes() == whole.read_bytes()
 
 
@@ -170,7 +170,7 @@ def test_many_in_a_row_stop_the_run(tmp_path: Path) -> None:
 
 
 class BlownUp(Reference):
-    """At some outer steps the weights go where no meta-gradient is finite, and stay there."""
+    """Moves the weights where no meta-gradient is finite at the outer steps in `bad`."""
 
     def __init__(self, bad: set[int]) -> None:
         self.bad, self.calls = bad, 0
@@ -186,7 +186,7 @@ class BlownUp(Reference):
 
 
 def test_weights_that_blew_up_go_back(tmp_path: Path) -> None:
-    """A validation would come too late: one that blew up is stopped before it."""
+    """The run rolls back before the next validation."""
     settings = {"n_outer_steps": 99, "validate_every": 50, "n_steps": 3, "batch_size": 1}
     config = CONFIG.model_copy(update=settings)
     with pytest.raises(LoptbenchError, match=r"up to step 82, .* or set rollback_ratio"):
@@ -211,16 +211,16 @@ def test_a_partial_file_of_another_run_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "out.safetensors"
     with pytest.raises(KeyboardInterrupt):
         meta_train(Interrupted(5), CONFIG, output)
-    other = CONFIG.model_copy(update={"learning_rate": 2e-2})
+    changed = CONFIG.model_copy(update={"learning_rate": 2e-2})
     with pytest.raises(LoptbenchError, match="holds a meta-training of another configuration"):
-        meta_train(Reference(), other, output)
+        meta_train(Reference(), changed, output)
 
 
 @pytest.mark.harness
 def test_killed_at_random_it_ends_with_the_same_bytes(tmp_path: Path, undisturbed: bytes) -> None:
-    """Real processes and SIGKILL, at whatever it is doing: saving, validating, stepping."""
-    given = CONFIG.model_dump(exclude={"task"}, exclude_none=True)
-    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
+    """SIGKILL of a process that is saving, validating or stepping."""
+    settings = CONFIG.model_dump(exclude={"task"}, exclude_none=True)
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     (tmp_path / "tiny.toml").write_text("\n".join(lines))
     output = tmp_path / "out.safetensors"
     command = [sys.executable, "-m", "loptbench", "meta-train", "quadratic"]
@@ -230,7 +230,7 @@ def test_killed_at_random_it_ends_with_the_same_bytes(tmp_path: Path, undisturbe
     for moment in moments:
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
-        process.stderr.readline()  # its first line of progress: it is under way
+        process.stderr.readline()  # the first line of progress: it has started
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=float(moment))
         process.kill()
@@ -260,7 +260,7 @@ def test_a_partial_file_in_use_is_refused_and_left_alone(tmp_path: Path) -> None
 def test_a_full_disk_loses_nothing(
     tmp_path: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once nothing more can be written, what is there stays, and the run goes on from it later."""
+    """Progress saved before the disk is full stays, and a later call resumes from it."""
     output = tmp_path / "out.safetensors"
     with pytest.raises(KeyboardInterrupt):
         meta_train(Interrupted(7), CONFIG, output)

@@ -1,4 +1,4 @@
-"""Several seeds meta-trained as one batch: the same as one after another, and as robust."""
+"""Seeds meta-trained as one batch: the same results, resuming and errors as one by one."""
 
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ def outputs(folder: Path) -> dict[int, Path]:
 
 
 class Stopping(SideBySide):
-    """Stops with Ctrl-C at its n-th outer step."""
+    """Raises KeyboardInterrupt after `n` outer steps."""
 
     def __init__(self, n: int) -> None:
-        self.left = n
+        self.n_left = n
 
     def outer_steps(self, *arguments: Any) -> Any:
-        self.left -= 1
-        if self.left < 0:
+        self.n_left -= 1
+        if self.n_left < 0:
             raise KeyboardInterrupt
         return super().outer_steps(*arguments)
 
@@ -73,13 +73,13 @@ def test_killed_between_two_outputs_it_writes_the_rest(
 ) -> None:
     paths = outputs(tmp_path)
 
-    def killed(checkpoint: Any, path: Path) -> None:
+    def save_or_interrupt(checkpoint: Any, path: Path) -> None:
         if path == paths[SEEDS[1]]:
             raise KeyboardInterrupt
         save_checkpoint(checkpoint, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("loptbench.training.loop.save_checkpoint", killed)
+        patch.setattr("loptbench.training.loop.save_checkpoint", save_or_interrupt)
         with pytest.raises(KeyboardInterrupt):
             meta_train_side_by_side(SideBySide(), CONFIG, paths)
     assert [path.exists() for path in paths.values()] == [True, False, False]
@@ -88,7 +88,7 @@ def test_killed_between_two_outputs_it_writes_the_rest(
 
 
 class OneBreaks(SideBySide):
-    """The second seed's meta-gradient is not finite from some step on."""
+    """Reports an objective of NaN for the second seed from outer step `first` to `last`."""
 
     def __init__(self, first: int, last: int) -> None:
         self.first, self.last, self.calls = first, last, 0

@@ -1,4 +1,4 @@
-"""The search for hyperparameters: what it finds, what it drops, and going on after a stop."""
+"""The search for hyperparameters: scores, dropped draws, resuming, and the shipped results."""
 
 import dataclasses
 import json
@@ -94,8 +94,8 @@ def test_draws_are_uniform_and_the_same_alone_and_together() -> None:
     assert np.array_equal(together[7:8], uniform("quadratic", "adam", 0, range(7, 8)))
     assert abs(np.mean(together) - 0.5) < 0.02
     assert abs(np.mean(together**2) - 1 / 3) < 0.02
-    for other in (("rosenbrock", "adam", 0), ("quadratic", "adam", 1)):
-        assert not np.any(uniform(*other, range(20)) == together[:20])
+    for stream in (("rosenbrock", "adam", 0), ("quadratic", "adam", 1)):
+        assert not np.any(uniform(*stream, range(20)) == together[:20])
 
 
 @pytest.mark.harness
@@ -141,9 +141,9 @@ def test_frameworks_find_what_the_reference_finds(name: str, task: Any) -> None:
         draws = searched(ours, task, kind, chosen)
         expected = searched(theirs, task, kind, dataclasses.replace(chosen, dtype="float64"))
         draw, score = winner(ours, task, kind, chosen, draws)
-        right, right_score = winner(theirs, task, kind, chosen, expected)
-        assert draw == right
-        assert score == pytest.approx(right_score, rel=1e-9)
+        expected_draw, expected_score = winner(theirs, task, kind, chosen, expected)
+        assert draw == expected_draw
+        assert score == pytest.approx(expected_score, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
@@ -159,7 +159,7 @@ def test_frameworks_agree_with_the_loop_draw_by_draw(name: str, seed: int) -> No
             places, np.inf
         )
         theirs = DrawRunner(Sweeping(), task, kind, chosen, "float64").run(places, np.inf)
-        sane = theirs.score < 1e3  # what is about to blow up magnifies rounding
+        sane = theirs.score < 1e3  # a run that is about to diverge magnifies rounding
         assert np.sum(sane) >= 3
         np.testing.assert_allclose(ours.score[sane], theirs.score[sane], rtol=1e-6)
 
@@ -193,7 +193,7 @@ def test_stopped_anywhere_and_called_again_it_ends_with_the_same_bytes(folder: P
     while not output.exists():
         countdown = 3
 
-        def report(_done: int, _words: str) -> None:
+        def report(_n_done: int, _message: str) -> None:
             nonlocal countdown
             countdown -= 1
             if not countdown:
@@ -233,8 +233,8 @@ def test_killed_and_called_again_it_ends_with_the_same_bytes(folder: Path, name:
 @pytest.mark.harness
 @pytest.mark.usefixtures("small_blocks")
 def test_a_search_of_another_configuration_is_left_alone(folder: Path) -> None:
-    def stop(done: int, _words: str) -> None:
-        if done > 20:
+    def stop(n_done: int, _message: str) -> None:
+        if n_done > 20:
             raise StoppedError
 
     output = folder / "tuned.json"
@@ -242,9 +242,9 @@ def test_a_search_of_another_configuration_is_left_alone(folder: Path) -> None:
         tune(Sweeping(), SEARCHES, output, stop)
     partial = folder / "tuned.json.partial"
     before = partial.read_bytes()
-    other = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
+    changed = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
     with pytest.raises(LoptbenchError, match=r"another configuration \(another searches\)"):
-        tune(Sweeping(), other, output)
+        tune(Sweeping(), changed, output)
     assert partial.read_bytes() == before
     partial.write_text(partial.read_text()[:100])
     with pytest.raises(LoptbenchError, match="is damaged"):
@@ -269,8 +269,8 @@ def test_it_is_known_which_searches_a_file_is_of(folder: Path) -> None:
     tuned = tune(Sweeping(), SEARCHES, folder / "tuned.json")
     assert tuned.matches(Sweeping(), SEARCHES)
     assert not tuned.matches(Sweeping(), SEARCHES[:-1])
-    other = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
-    assert not tuned.matches(Sweeping(), other)
+    changed = [(task, kind, dataclasses.replace(QUICK, seed=1)) for task, kind, _ in SEARCHES]
+    assert not tuned.matches(Sweeping(), changed)
 
     class Other(Sweeping):
         name = "other"
@@ -362,21 +362,23 @@ class TestShipped:
             pytest.skip(f"the shipped search in {implementation} was not on {name}")
         for entry in load_tuned(shipped_path(implementation)).of(task):
             if name in ("two_moons", "digits") and entry.kind not in ("momentum", "adam"):
-                continue  # seconds each; the frameworks are held to the oracle elsewhere
+                continue  # these take seconds each, and other tests compare the frameworks
             chosen = default_settings(name)
             arguments = (entry.kind, dict(entry.hyperparameters), task, chosen)
             score = direct_score(*arguments)
-            # RMSProp and Adam move by the sign of gradients that are all but zero: their scores are
-            # known to within what disturbances of the size of rounding make of them, no better.
+            # RMSProp and Adam move by the sign of gradients that are nearly zero. Their scores are
+            # therefore as uncertain as disturbances of the size of rounding make them.
             adaptive = entry.kind in ("rmsprop", "adam")
             sizes = (1e-15, -1e-15, 3e-15, -3e-15) if adaptive else ()
-            spread = max((abs(direct_score(*arguments, d) - score) for d in sizes), default=0.0)
+            spread = max(
+                (abs(direct_score(*arguments, size) - score) for size in sizes), default=0.0
+            )
             assert spread <= 0.02 * score
             assert abs(entry.score - score) <= 1e-6 * score + 3 * spread
 
 
 def test_it_does_not_matter_which_framework_tuned() -> None:
-    """Both frameworks chose draws whose scores agree, to far less than what tuning is good for."""
+    """The draws chosen by both frameworks have nearly equal scores."""
     first, second = (load_tuned(shipped_path(name)) for name in SHIPPED)
     for task in map(get_task, SHIPPED["torch"]):
         for ours, theirs in zip(first.of(task), second.of(task), strict=True):

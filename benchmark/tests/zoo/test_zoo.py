@@ -1,4 +1,4 @@
-"""The zoo: its checkpoints are complete, and made with the presets."""
+"""The zoo: its checkpoints are complete and follow the presets."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_a_checkpoint_that_is_not_shipped() -> None:
 @pytest.mark.parametrize(("implementation", "fewest"), [("jax", FEWEST_SEEDS), ("torch", 3)])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_zoo_has_enough_seeds_of_each_task(task: str, implementation: str, fewest: int) -> None:
-    """Enough of JAX for a verdict, and of PyTorch for a comparison of the two."""
+    """JAX has enough seeds for a verdict, and PyTorch for a comparison with JAX."""
     seeds = {
         member.seed
         for member in zoo()
