@@ -101,8 +101,8 @@ def _scaled_error(actual: Float, expected: Float, scale: Float) -> Float:
         difference = np.abs(actual - expected)
         scaled = np.where(difference == 0, 0.0, difference / scale)
     neither_finite = ~np.isfinite(actual) & ~np.isfinite(expected)
-    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-    return np.where(neither_finite & same, 0.0, np.where(np.isnan(scaled), np.inf, scaled))
+    equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    return np.where(neither_finite & equal, 0.0, np.where(np.isnan(scaled), np.inf, scaled))
 
 
 def compare_arrays(

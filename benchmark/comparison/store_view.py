@@ -71,10 +71,10 @@ def read(store: Store) -> StoreView:
     """What a store holds. What cannot be read or told apart is left out, with a sentence."""
     contents = Contents.of(store)
     left_out = list(contents.problems)
-    if contents.others:
+    if contents.unplanned:
         left_out.append(
-            f"{len(contents.others)} records belong to no trial of the store's last run: they are "
-            "of other versions, or of another selection"
+            f"{len(contents.unplanned)} records belong to no trial of the store's last run: they "
+            "are of other versions, or of another selection"
         )
     try:
         if contents.verdicts and not store.verdicts_are_of(contents.records):
@@ -88,7 +88,7 @@ def read(store: Store) -> StoreView:
         records[0] for records in _by_identity(contents.records, left_out) if len(records) == 1
     ]
     return StoreView(
-        str(store.folder), dataclasses.replace(contents, records=unique, others=()), left_out
+        str(store.folder), dataclasses.replace(contents, records=unique, unplanned=()), left_out
     )
 
 

@@ -34,7 +34,7 @@ class Case:
         task: the task, small enough for many runs of the oracle.
         batch: problems of `task`.
         full: problems of the task at its default size; `batch` if that is small enough.
-        other: problems of another size, which find sizes that are built into an implementation.
+        resized: problems of another size, which find sizes that are built into an implementation.
         near_minimum: parameters with a low loss on each problem of `batch`, in their shape.
     """
 
@@ -43,7 +43,7 @@ class Case:
     task: Task
     batch: ProblemBatch
     full: ProblemBatch
-    other: ProblemBatch
+    resized: ProblemBatch
     near_minimum: NDArray[np.float64]
 
     @property
@@ -65,13 +65,13 @@ SMALL_SIZE: dict[str, dict[str, Any]] = {
 }
 """Settings of `Case.task` that differ from the defaults, by task."""
 
-OTHER_SIZE: dict[str, dict[str, Any]] = {
+ANOTHER_SIZE: dict[str, dict[str, Any]] = {
     "quadratic": {"n_parameters": 2},
     "rosenbrock": {"n_parameters": 3, "curvature": 30.0},
     "two_moons": {"width": 3, "n_samples": 25, "penalty": 2e-2},
     "digits": {"channels": 2, "batch_size": 4, "n_steps": 7},
 }
-"""Settings of `Case.other`, by task. A run of more than 7 steps repeats its 7 minibatches."""
+"""Settings of `Case.resized`, by task. A run of more than 7 steps repeats its 7 minibatches."""
 
 RATE_FACTORS = {"rosenbrock": 1e-3, "two_moons": 0.3, "digits": 0.1}
 """Factors of the learning rates on tasks where those of `EXAMPLES` diverge."""
@@ -148,14 +148,14 @@ def _problems(
     task: Any, seed: int
 ) -> tuple[Task, ProblemBatch, ProblemBatch, ProblemBatch, NDArray[np.float64]]:
     small = dataclasses.replace(task, **SMALL_SIZE[task.name])
-    other = dataclasses.replace(task, **OTHER_SIZE[task.name])
+    resized = dataclasses.replace(task, **ANOTHER_SIZE[task.name])
     batch = small.sample("evaluate", seed, range(N_PROBLEMS))
     full = task.sample("evaluate", seed, range(N_FULL)) if SMALL_SIZE[task.name] else batch
     return (
         small,
         batch,
         full,
-        other.sample("evaluate", seed, range(9)),
+        resized.sample("evaluate", seed, range(9)),
         NEAR_MINIMUM[task.name](batch),
     )
 

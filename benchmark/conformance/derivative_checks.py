@@ -34,8 +34,10 @@ def _compare_linearizations(
     subject: Subject, actual: Linearization, expected: Linearization
 ) -> list[Comparison]:
     return [
-        compare_arrays(name, name, matrix, to_float64(right), subject.dtype, subject.device)
-        for name, matrix, right in zip("ABCD", actual, expected, strict=True)
+        compare_arrays(
+            name, name, matrix, to_float64(expected_matrix), subject.dtype, subject.device
+        )
+        for name, matrix, expected_matrix in zip("ABCD", actual, expected, strict=True)
     ]
 
 
@@ -66,8 +68,8 @@ def linearization_by_differences(subject: Subject) -> list[Comparison]:
     actual = optimizer.linearize(state, gradient)
     expected = central_differences(optimizer, state, gradient)
     comparisons = []
-    for name, matrix, right in zip("ABCD", actual, expected, strict=True):
-        comparison = compare_arrays(name, name, matrix, right, "float64", subject.device)
+    for name, matrix, expected_matrix in zip("ABCD", actual, expected, strict=True):
+        comparison = compare_arrays(name, name, matrix, expected_matrix, "float64", subject.device)
         largest = float(comparison.error.max(initial=0.0))
         deviation = ""
         if largest > CENTRAL_DIFFERENCE_BOUND:
@@ -87,11 +89,11 @@ def _compare_meta_gradients(
         n_steps,
     )
     pairs = {"meta-objective": (actual.objective, expected.objective)}
-    for name, right in expected.gradient.items():
+    for name, expected_values in expected.gradient.items():
         values = actual.gradient[name]
-        if np.any(right) and not np.any(values):
+        if np.any(expected_values) and not np.any(values):
             raise CheckFailedError(f"the meta-gradient of {name} is zero, but should not be")
-        pairs[f"meta-gradient of {name}"] = (values, right)
+        pairs[f"meta-gradient of {name}"] = (values, expected_values)
     # Errors enter at each of the n forward and n backward steps, and are amplified as the oracle's.
     run = oracle_run(oracle(), spec, batch, n_steps)
     amplification = error_amplification(
@@ -99,15 +101,22 @@ def _compare_meta_gradients(
     ).parameters.max()
     limit = meta_gradient_bound(float(amplification), n_steps, subject.dtype, subject.device)
     comparisons = []
-    for label, (values, right) in pairs.items():
-        scale = float(np.abs(right).max(initial=0.0))
+    for label, (values, expected_values) in pairs.items():
+        scale = float(np.abs(expected_values).max(initial=0.0))
         if label == "meta-gradient of b" and "w" in expected.gradient:
             # The gradient of b sums the adjoints of the updates; that of w sums them times units
             # of at most 1. Where those of b cancel, the entries of w still show their size.
             scale = max(scale, float(np.abs(expected.gradient["w"]).max()))
         comparisons.append(
             compare_arrays(
-                "meta-gradient", label, values, right, subject.dtype, subject.device, scale, limit
+                "meta-gradient",
+                label,
+                values,
+                expected_values,
+                subject.dtype,
+                subject.device,
+                scale,
+                limit,
             )
         )
     return comparisons
@@ -121,7 +130,7 @@ def meta_gradient(subject: Subject) -> list[Comparison]:
         (1, subject.batch),
         (SHORT_RUN, subject.batch),
         (SHORT_RUN - 1, subject.batch.part([1, 4])),
-        (LONG_RUN, subject.other.part([0])),
+        (LONG_RUN, subject.resized.part([0])),
     ):
         actual = subject.meta_gradient(n_steps, *subject.handles(batch))
         comparisons += _compare_meta_gradients(subject, actual, subject.spec, batch, n_steps)

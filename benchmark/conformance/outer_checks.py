@@ -76,7 +76,7 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
 
 
 def _outer_problems(subject: Subject) -> list[OuterProblem]:
-    """The problem; with every setting changed; with all parameters zero; with other parameters."""
+    """The problem, then with every setting changed, all parameters zero, and other parameters."""
     first = outer_problem(subject)
     changed = {
         "n_steps": SHORT_RUN - 1,
@@ -107,8 +107,10 @@ def outer_steps(subject: Subject) -> list[Comparison]:
         expected = oracle().outer_init(spec.parameters, config)
         for batch in batches:
             outer, objective = subject.outer_step(outer, spec, batch, config)
-            expected, right = oracle().outer_step(expected, spec, batch, config)
-            comparisons += _compare(subject, spec, (outer, objective), (expected, right))
+            expected, expected_objective = oracle().outer_step(expected, spec, batch, config)
+            comparisons += _compare(
+                subject, spec, (outer, objective), (expected, expected_objective)
+            )
     return comparisons
 
 
@@ -126,9 +128,9 @@ def _compare(
         change = actual[0].parameters[name] - before, to_float64(parameter - before)
         pairs[f"the outer steps' change of {name}"] = change
     comparisons = []
-    for label, (values, right) in pairs.items():
+    for label, (values, expected_values) in pairs.items():
         entry = label if label == "outer objective" else "outer parameters"
-        arrays = np.array(values), np.array(right)
+        arrays = np.array(values), np.array(expected_values)
         comparisons.append(compare_arrays(entry, label, *arrays, subject.dtype, subject.device))
     return comparisons
 
@@ -155,16 +157,16 @@ def outer_side_by_side(subject: Subject) -> list[Comparison]:
                 "problems start at NaN; it must be NaN"
             )
         for i in (0, 2):
-            right = oracle().outer_step(expected[i], starts[i], own[i], config)
-            comparisons += _compare(subject, starts[i], new[i], right)
-            outers[i], expected[i] = new[i][0], right[0]
+            expected_step = oracle().outer_step(expected[i], starts[i], own[i], config)
+            comparisons += _compare(subject, starts[i], new[i], expected_step)
+            outers[i], expected[i] = new[i][0], expected_step[0]
     return comparisons
 
 
 def outer_purity(subject: Subject) -> list[Comparison]:
     """An outer step depends on its arguments only, and reports a gradient that is not finite."""
     spec, config, batches = outer_problem(subject)
-    other = outer_problem(subject, learning_rate=2e-3, n_steps=SHORT_RUN - 1, batch_size=2)
+    changed = outer_problem(subject, learning_rate=2e-3, n_steps=SHORT_RUN - 1, batch_size=2)
     start = subject.outer_init(spec, config)
     outer, _ = subject.outer_step(start, spec, batches[0], config)
 
@@ -173,9 +175,11 @@ def outer_purity(subject: Subject) -> list[Comparison]:
         return flatten((*new, np.array(objective)))
 
     def disturb() -> None:
-        other_outer = subject.outer_init(other_spec(spec), other.config)
-        for batch in other.batches[:3]:
-            other_outer, _ = subject.outer_step(other_outer, other_spec(spec), batch, other.config)
+        other_outer = subject.outer_init(other_spec(spec), changed.config)
+        for batch in changed.batches[:3]:
+            other_outer, _ = subject.outer_step(
+                other_outer, other_spec(spec), batch, changed.config
+            )
 
     require_pure("outer_step", call, disturb)
     broken = batches[1].starting_at(np.nan * batches[1].initial_parameters)
@@ -208,11 +212,11 @@ def outer_resuming(subject: Subject) -> list[Comparison]:
     if uninterrupted.memory.keys() != resumed.memory.keys():
         names = sorted(uninterrupted.memory.keys() ^ resumed.memory.keys())
         raise CheckFailedError(f"after resuming, memory differs in having {', '.join(names)}")
-    for what in ("parameters", "memory"):
-        for name, array in getattr(uninterrupted, what).items():
-            if not np.array_equal(array, getattr(resumed, what)[name], equal_nan=True):
+    for part in ("parameters", "memory"):
+        for name, array in getattr(uninterrupted, part).items():
+            if not np.array_equal(array, getattr(resumed, part)[name], equal_nan=True):
                 raise CheckFailedError(
-                    f"after resuming, {what} {name!r} is not what it is without stopping: "
+                    f"after resuming, {part} {name!r} is not what it is without stopping: "
                     "outer_step must carry all it remembers in the outer state"
                 )
     return []

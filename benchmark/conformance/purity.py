@@ -15,12 +15,12 @@ from loptbench.tasks.base import ProblemBatch
 
 
 def require_pure(
-    what: str, call: Callable[[], tuple[Any, ...]], disturb: Callable[[], object]
+    call_name: str, call: Callable[[], tuple[Any, ...]], disturb: Callable[[], object]
 ) -> None:
     """Require the same bits from a call each time, whatever is called in between.
 
     Args:
-        what: name of the call in messages.
+        call_name: name of the call in messages.
         call: makes the call.
         disturb: makes other calls to the same implementation, with other arguments.
 
@@ -32,12 +32,14 @@ def require_pure(
     disturb()
     for copied, returned in zip(before, first, strict=True):
         if not np.array_equal(copied, returned, equal_nan=True):
-            raise CheckFailedError(f"the arrays that {what} returned were changed by a later call")
+            raise CheckFailedError(
+                f"the arrays that {call_name} returned were changed by a later call"
+            )
     for copied, repeated in zip(before, call(), strict=True):
         if not np.array_equal(copied, repeated, equal_nan=True):
             largest = np.max(np.abs(np.asarray(copied, float) - np.asarray(repeated, float)))
             raise CheckFailedError(
-                f"{what} returned something else for the same arguments: {largest:.1e} apart; "
+                f"{call_name} returned something else for the same arguments: {largest:.1e} apart; "
                 "it must remember nothing and draw nothing"
             )
 
@@ -97,7 +99,7 @@ Handles = tuple[SubjectOptimizer, SubjectProblems, Array]
 
 def interleaved(
     subject: Subject,
-    what: str,
+    call_name: str,
     highest_level: Level,
     call: Callable[[Handles], tuple[Any, ...] | Mapping[str, Any]],
 ) -> list[tuple[Variation, Any]]:
@@ -105,14 +107,14 @@ def interleaved(
 
     Args:
         subject: the implementation under test, on its case.
-        what: name of the call in messages.
+        call_name: name of the call in messages.
         highest_level: highest level of the calls that are made in between.
         call: makes the call on an optimizer, problems and initial parameters.
 
     Returns: each variation with the result of its call.
     """
     varied = variations(subject)
-    with Unchanged(what, *varied):
+    with Unchanged(call_name, *varied):
         handles: list[Handles] = [
             (subject.optimizer(v.spec), subject.problems(v.batch), v.x0) for v in varied
         ]
@@ -125,7 +127,7 @@ def interleaved(
             optimizer.step(optimizer.initial_state(x0.size), gradient.reshape(-1))
             subject.call_each_level(highest_level, SHORT_RUN, *handles[0])
 
-        require_pure(what, lambda: flatten(call(handles[0])), disturb)
+        require_pure(call_name, lambda: flatten(call(handles[0])), disturb)
         results.insert(0, call(handles[0]))
     return list(zip(varied, results, strict=True))
 

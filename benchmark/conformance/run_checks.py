@@ -30,7 +30,7 @@ def free_running(subject: Subject) -> list[Comparison]:
         (1, subject.batch),
         (SHORT_RUN, subject.batch),
         (5, subject.batch.part([2])),
-        (LONG_RUN, subject.other),
+        (LONG_RUN, subject.resized),
     ):
         trajectory = subject.unroll(n_steps, *subject.handles(batch))
         comparisons += compare_trajectories(
@@ -71,24 +71,26 @@ def sweep(subject: Subject) -> list[Comparison]:
     oracle_problems = oracle().problems(batch, "float64", subject.device)
     (example,) = cases(kind, batch.task, batch.seed, {})
     spec = example.spec.rounded_to(dtype)
-    # The third draw diverges, or nearly so, which must not show in the others.
+    # The third draw nearly or fully diverges, which must not change the other draws.
     factors = np.array([1.0, 0.5, 1e30, 0.8])
     draws = {name: np.full(factors.size, float(v)) for name, v in spec.parameters.items()}
     draws["alpha"] = (draws["alpha"] * factors).astype(dtype).astype(np.float64)
     at = start_sweep(batch, kind, factors.size, dtype)
     at = at._replace(step=np.array([0, 3, 0, 250]))
-    kept = [0, 1, 3]
-    expected = Sweep(to_float64(at.parameters[kept]), to_float64(at.state[kept]), at.step[kept])
+    compared = [0, 1, 3]
+    expected = Sweep(
+        to_float64(at.parameters[compared]), to_float64(at.state[compared]), at.step[compared]
+    )
     comparisons = []
     for n_steps in (SHORT_RUN, 5):
         with Unchanged("sweep", at, draws):
             loss, at = implementation.sweep(kind, draws, spec.constants, problems, at, n_steps)
         require_array("sweep's loss", loss, (n_steps, factors.size, batch.n_problems), dtype)
-        kept_draws = {name: values[kept] for name, values in draws.items()}
+        compared_draws = {name: values[compared] for name, values in draws.items()}
         expected_loss, expected = run_by_run(
             oracle(),
             kind,
-            kept_draws,
+            compared_draws,
             spec.constants,
             oracle_problems,
             expected,
@@ -99,16 +101,16 @@ def sweep(subject: Subject) -> list[Comparison]:
         limit = SWEEP_MULTIPLE * float(np.finfo(dtype).eps)
         axes = ("step", "draw", "problem")
         comparisons.append(
-            compare("sweep's loss", loss[:, kept], expected_loss, scale, limit, axes)
+            compare("sweep's loss", loss[:, compared], expected_loss, scale, limit, axes)
         )
-        x = to_float64(at.parameters[kept])
+        x = to_float64(at.parameters[compared])
         size = 1 + np.abs(expected.parameters)
         comparisons.append(
             compare("sweep's parameters", x, expected.parameters, size, limit, ("draw", "problem"))
         )
-        if not np.array_equal(at.step[kept], expected.step):
+        if not np.array_equal(at.step[compared], expected.step):
             raise CheckFailedError(
-                f"sweep says that {at.step[kept]} steps are done, but it is {expected.step}"
+                f"sweep says that {at.step[compared]} steps are done, but it is {expected.step}"
             )
     return comparisons
 
@@ -140,11 +142,11 @@ def unroll_purity(subject: Subject) -> list[Comparison]:
 
 
 def _compare_varied(
-    subject: Subject, what: str, run: Callable[[Handles], Trajectory]
+    subject: Subject, call_name: str, run: Callable[[Handles], Trajectory]
 ) -> list[Comparison]:
     """Runs that differ from the case in one respect, made in turn, are the oracle's."""
     comparisons = []
-    for varied, trajectory in interleaved(subject, what, Level.UNROLL, run):
+    for varied, trajectory in interleaved(subject, call_name, Level.UNROLL, run):
         start = varied.batch.starting_at(varied.x0)
         comparisons += compare_trajectories(
             oracle(), trajectory, varied.spec, start, subject.dtype, subject.device

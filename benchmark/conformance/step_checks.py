@@ -18,8 +18,8 @@ from loptbench.tasks.base import ProblemBatch
 N_COMPONENTS = (1, 2, 33, 1100)
 """Numbers of components in a step."""
 
-N_OTHER_CALLS = 300
-"""Steps that are made between two equal ones: a counter that changes the result shows."""
+N_CALLS_BETWEEN = 300
+"""Steps between two calls with equal arguments: they reveal a counter that changes the result."""
 
 
 def random_inputs(subject: Subject, n_components: int) -> tuple[Array, Array]:
@@ -53,13 +53,13 @@ def compare_steps(
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
     scales = reference.rounding_scale(to_float64(state), to_float64(gradient))
     comparisons = []
-    for name, values, right, scale in zip(
+    for name, values, expected_values, scale in zip(
         ("state", "update"), actual, expected, scales, strict=True
     ):
         limit = bound(name, subject.dtype, subject.device)
         # The first axis is the component, not the step: each component has its own bound.
         axes = ("component", "unit")
-        comparisons.append(compare(name, values, to_float64(right), scale, limit, axes))
+        comparisons.append(compare(name, values, to_float64(expected_values), scale, limit, axes))
     return comparisons
 
 
@@ -136,7 +136,7 @@ def step_purity(subject: Subject) -> list[Comparison]:
     def disturb() -> None:
         fresh = other_optimizer.initial_state(12)
         other_optimizer.step(fresh, gradient)
-        for _ in range(N_OTHER_CALLS):
+        for _ in range(N_CALLS_BETWEEN):
             optimizer.step(fresh, 2 * gradient)
 
     require_pure("step", lambda: optimizer.step(state, gradient), disturb)
@@ -158,12 +158,14 @@ def compare_evaluation(
     expected = reference.loss_and_gradient(to_float64(x), k)
     scales = reference.rounding_scale(to_float64(x), k)
     comparisons = []
-    for name, values, right, scale in zip(
+    for name, values, expected_values, scale in zip(
         ("loss", "gradient"), actual, expected, scales, strict=True
     ):
         limit = bound(name, subject.dtype, subject.device)
         scale = above_underflow(scale, subject.dtype)
-        comparisons.append(compare(name, values, right, scale, limit, ("problem", "parameter")))
+        comparisons.append(
+            compare(name, values, expected_values, scale, limit, ("problem", "parameter"))
+        )
     return comparisons
 
 
@@ -180,7 +182,7 @@ def loss_and_gradient(subject: Subject) -> list[Comparison]:
             actual = problems.loss_and_gradient(cast, k)
             comparisons += compare_evaluation(subject, actual, batch, cast, k)
     # Problems are independent, and a batch that is made second must not be the first.
-    for part in (batch.part([3]), batch.part([4, 1]), subject.other, subject.full):
+    for part in (batch.part([3]), batch.part([4, 1]), subject.resized, subject.full):
         x = subject.cast(part.initial_parameters)
         actual = subject.problems(part).loss_and_gradient(x, 0)
         comparisons += compare_evaluation(subject, actual, part, x, 0)
@@ -206,29 +208,29 @@ def teacher_forced(subject: Subject) -> list[Comparison]:
         x, g = subject.cast(run.parameters[k]), subject.cast(run.gradient[k])
         h = subject.cast(run.state[k])
         loss, gradient = problems.loss_and_gradient(x, k)
-        right_loss, right_gradient = oracle_problems.loss_and_gradient(to_float64(x), k)
+        expected_loss, expected_gradient = oracle_problems.loss_and_gradient(to_float64(x), k)
         loss_scale, gradient_scale = oracle_problems.rounding_scale(to_float64(x), k)
         new, update = optimizer.step(h, g.reshape(-1))
-        right_new, right_update = reference.step(to_float64(h), to_float64(g).reshape(-1))
+        expected_new, expected_update = reference.step(to_float64(h), to_float64(g).reshape(-1))
         state_scale, update_scale = reference.rounding_scale(
             to_float64(h), to_float64(g).reshape(-1)
         )
-        update, right_update, update_scale = (
-            array.reshape(x.shape) for array in (update, right_update, update_scale)
+        update, expected_update, update_scale = (
+            array.reshape(x.shape) for array in (update, expected_update, update_scale)
         )
         rows.append(
             [
-                (loss, right_loss, loss_scale),
-                (gradient, right_gradient, gradient_scale),
-                (new, right_new, state_scale),
-                (update, right_update, update_scale),
-                (x + update, to_float64(x) + right_update, np.abs(to_float64(x)) + update_scale),
+                (loss, expected_loss, loss_scale),
+                (gradient, expected_gradient, gradient_scale),
+                (new, expected_new, state_scale),
+                (update, expected_update, update_scale),
+                (x + update, to_float64(x) + expected_update, np.abs(to_float64(x)) + update_scale),
             ]
         )
     comparisons = []
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
-        values, right, scale = (np.stack(part) for part in zip(*column, strict=True))
+        values, expected, scale = (np.stack(part) for part in zip(*column, strict=True))
         limit = bound(name, subject.dtype, subject.device)
         scale = above_underflow(scale, subject.dtype)
-        comparisons.append(compare(name, values, right, scale, limit, AXES[name]))
+        comparisons.append(compare(name, values, expected, scale, limit, AXES[name]))
     return comparisons

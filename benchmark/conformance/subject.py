@@ -29,33 +29,33 @@ from loptbench.tasks.base import ProblemBatch
 from loptbench.training.settings import MetaTraining
 
 
-def require_array(what: str, value: Any, shape: tuple[int, ...], dtype: str) -> Array:
+def require_array(label: str, value: Any, shape: tuple[int, ...], dtype: str) -> Array:
     """Require a NumPy array of that shape and dtype.
 
     Raises:
         ContractError: it is something else; the message says what.
     """
     if type(value) is not np.ndarray:  # a subclass such as np.matrix changes * and @
-        raise ContractError(f"{what} must be a NumPy array, but it is a {type(value).__name__}")
+        raise ContractError(f"{label} must be a NumPy array, but it is a {type(value).__name__}")
     if value.shape != shape:
-        raise ContractError(f"{what} must have shape {shape}, but has {value.shape}")
+        raise ContractError(f"{label} must have shape {shape}, but has {value.shape}")
     if value.dtype != np.dtype(dtype):
-        raise ContractError(f"{what} must be {dtype}, but is {value.dtype}")
+        raise ContractError(f"{label} must be {dtype}, but is {value.dtype}")
     return value
 
 
-def _fields(what: str, value: Any, n: int) -> tuple[Any, ...]:
+def _fields(label: str, value: Any, n: int) -> tuple[Any, ...]:
     if not isinstance(value, tuple) or len(value) != n:
         returned = f"{len(value)} of them" if isinstance(value, tuple) else type(value).__name__
-        raise ContractError(f"{what} must return a tuple of {n}, but returned {returned}")
+        raise ContractError(f"{label} must return a tuple of {n}, but returned {returned}")
     return value
 
 
 class Unchanged:
     """Context manager that raises a `ContractError` if a call changes its arguments."""
 
-    def __init__(self, what: str, *arguments: Any) -> None:
-        self.what, self.arguments = what, arguments
+    def __init__(self, call_name: str, *arguments: Any) -> None:
+        self.call_name, self.arguments = call_name, arguments
         self.before = copy.deepcopy(arguments)
 
     def __enter__(self) -> None:
@@ -64,19 +64,21 @@ class Unchanged:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             for before, after in zip(self.before, self.arguments, strict=True):
-                if not _same(before, after):
-                    raise ContractError(f"{self.what} must not change what it is handed, but did")
+                if not _equal(before, after):
+                    raise ContractError(
+                        f"{self.call_name} must not change what it is handed, but did"
+                    )
 
 
-def _same(a: Any, b: Any) -> bool:
+def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return np.array_equal(a, b, equal_nan=True)
     if isinstance(a, Mapping):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
     if dataclasses.is_dataclass(a):
-        return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+        return all(_equal(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
     return bool(a == b)
 
 
@@ -143,7 +145,7 @@ class SubjectProblems:
 
 
 class Scope(enum.Enum):
-    """What a check depends on; of subjects that are equal in that, one is checked."""
+    """What a check depends on; it runs on one of the subjects that are equal in that."""
 
     OPTIMIZER = "optimizer"
     TASK = "task"
@@ -186,9 +188,9 @@ class Subject:
         return self.case.full.rounded_to(self.dtype)
 
     @property
-    def other(self) -> ProblemBatch:
+    def resized(self) -> ProblemBatch:
         """The case's problems of another size, rounded."""
-        return self.case.other.rounded_to(self.dtype)
+        return self.case.resized.rounded_to(self.dtype)
 
     def describe(self) -> str:
         """The subject in messages."""
@@ -325,36 +327,36 @@ class Subject:
         ]
 
     def _require_outer_step(
-        self, what: str, result: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
+        self, label: str, result: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
     ) -> tuple[OuterState, float]:
         new, objective = result
         if not isinstance(objective, float):
             raise ContractError(
-                f"{what}'s objective must be a float, but it is a {type(objective).__name__}"
+                f"{label}'s objective must be a float, but it is a {type(objective).__name__}"
             )
-        return self._require_outer(what, _fields(what, new, 2), spec, config), objective
+        return self._require_outer(label, _fields(label, new, 2), spec, config), objective
 
     def _require_outer(
-        self, what: str, outer: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
+        self, label: str, outer: tuple[Any, ...], spec: OptimizerSpec, config: MetaTraining
     ) -> OuterState:
         parameters, memory = outer
-        self._require_parameters(f"{what}'s parameters", parameters, spec, config.dtype)
+        self._require_parameters(f"{label}'s parameters", parameters, spec, config.dtype)
         if not isinstance(memory, Mapping):
             kind = type(memory).__name__
-            raise ContractError(f"{what}'s memory must map names to arrays, but it is a {kind}")
+            raise ContractError(f"{label}'s memory must map names to arrays, but it is a {kind}")
         for name, value in memory.items():
             numeric = isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
             if not isinstance(name, str) or not numeric:
                 raise ContractError(
-                    f"{what}'s memory must hold named arrays of numbers, but {name!r} is "
+                    f"{label}'s memory must hold named arrays of numbers, but {name!r} is "
                     f"{getattr(value, 'dtype', type(value).__name__)}"
                 )
         return OuterState(parameters, memory).canonical()
 
-    def _require_parameters(self, what: str, values: Any, spec: OptimizerSpec, dtype: str) -> None:
+    def _require_parameters(self, label: str, values: Any, spec: OptimizerSpec, dtype: str) -> None:
         shapes = get_kind(spec.kind).shapes(spec.n_state)
         if not isinstance(values, Mapping) or set(values) != set(shapes):
             names = sorted(values) if isinstance(values, Mapping) else type(values).__name__
-            raise ContractError(f"{what} must hold {sorted(shapes)}, but holds {names}")
+            raise ContractError(f"{label} must hold {sorted(shapes)}, but holds {names}")
         for name, shape in shapes.items():
-            require_array(f"{what} of {name!r}", values[name], shape, dtype)
+            require_array(f"{label} of {name!r}", values[name], shape, dtype)

@@ -157,8 +157,9 @@ def _require_all_methods(subject: Subject, level: Level) -> None:
 
 def _global_state() -> tuple[Any, ...]:
     """NumPy's random state and error handling, which all code of the process shares."""
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the state that must not be touched
-    return name, np.asarray(keys).tobytes(), tuple(rest), tuple(sorted(np.geterr().items()))
+    # Checks must not change this state.
+    name, keys, *position = np.random.get_state()  # noqa: NPY002
+    return name, np.asarray(keys).tobytes(), tuple(position), tuple(sorted(np.geterr().items()))
 
 
 def _location(error: BaseException) -> str:

@@ -26,7 +26,7 @@ def _version(distribution: str) -> str:
 
 
 def _folder(package: str) -> Path:
-    """Where a package of loptbench lies; it need not be imported for that."""
+    """The folder of a package of loptbench, which is not imported."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"there is no package {package}; install loptbench again")
@@ -35,7 +35,7 @@ def _folder(package: str) -> Path:
 
 @functools.cache
 def code_hash() -> str:
-    """SHA-256 over the sources of loptbench that decide a result: its tests and reports do not."""
+    """SHA-256 over the sources of loptbench that decide a result: all but its tests and reports."""
     digest = hashlib.sha256()
     roots = {
         "loptbench": _folder("loptbench"),
@@ -97,7 +97,7 @@ def _git() -> dict[str, Any]:
             return None
         return process.stdout.strip()
 
-    # An installed wheel may lie inside somebody else's repository: only our own one counts.
+    # An installed wheel may lie inside another repository, whose commit says nothing about it.
     if git("ls-files", "--error-unmatch", "protocol.py") is None:
         return {"commit": None, "dirty": None}
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}

@@ -1,6 +1,6 @@
-"""What a pytest session leaves for its report, as plain values.
+"""The results of a pytest session for its report, as plain values.
 
-`loptbench.pytest_plugin` gathers it; `loptbench.reports.page.session` makes the page.
+`loptbench.pytest_plugin` collects them; `loptbench.reports.page.session` makes the page.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ BAD = (FAILED, ERROR)
 
 @dataclasses.dataclass(frozen=True)
 class Test:
-    """How a test ended that is not a check of an implementation.
+    """The outcome of a test that is not a check of an implementation.
 
     Attributes:
         name: its file, and its name there.
@@ -86,7 +86,7 @@ class TestedImplementation:
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """What a session leaves.
+    """The results of a session.
 
     Attributes:
         implementations: those that it was to test, usable or not.

@@ -156,7 +156,7 @@ class Store:
         return records, problems
 
     def put_plan(self, plan: Plan) -> None:
-        """Write down what a run is going to do; a report then knows what is missing."""
+        """Write the plan of a run, from which a report knows the missing trials."""
         self._write(self.folder / "plan.json", plan)
 
     def plan(self) -> Plan | None:

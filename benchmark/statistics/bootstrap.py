@@ -22,7 +22,7 @@ Float = NDArray[np.float64]
 CONFIDENCE = 0.95
 N_RESAMPLES = 9_999
 FEWEST_SEEDS = 5
-"""The fewest seeds with an interval: of three numbers there are only ten different resamples."""
+"""The fewest seeds with an interval: three numbers have only ten different resamples."""
 
 ZERO_SPREAD = 1e-12
 """Relative standard error below which numbers count as equal: rounding alone gives 1e-16."""
@@ -65,7 +65,7 @@ class Interval:
     low: float
     high: float
 
-    def within(self, least: float, most: float) -> "Interval":
+    def within(self, least: float, greatest: float) -> "Interval":
         """The part of the interval in which the number can lie; it covers as often.
 
         Returns the whole interval if the value itself lies outside.
@@ -73,9 +73,9 @@ class Interval:
         >>> Interval(0.7, -2.1, 1.2).within(-1.0, 1.0)
         Interval(value=0.7, low=-1.0, high=1.0)
         """
-        if not least <= self.value <= most:
+        if not least <= self.value <= greatest:
             return self
-        return Interval(self.value, max(self.low, least), min(self.high, most))
+        return Interval(self.value, max(self.low, least), min(self.high, greatest))
 
 
 def over_problems(sample: Sample, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:

@@ -66,9 +66,9 @@ def measure(
     except LoptbenchError:
         raise
     except (Exception, SystemExit) as error:
-        what = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
+        label = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
         raise LoptbenchError(
-            f"{what} failed while it was run: {type(error).__name__}: {error}; see "
+            f"{label} failed while it was run: {type(error).__name__}: {error}; see "
             "loptbench.protocol.Optimizer for what it must offer"
         ) from error
 

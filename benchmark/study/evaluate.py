@@ -69,11 +69,11 @@ def evaluate(
             run = unroll_by_steps(spec, problems, batch.initial_parameters, n_steps)
             return summarize(run.loss)
     computing = get_implementation(implementation)
-    for what, name, offered in (
+    for label, name, offered in (
         ("optimizer", spec.kind, computing.optimizers),
         ("task", task.name, computing.tasks),
         ("dtype", dtype, computing.dtypes),
     ):
         if name not in offered:
-            raise LoptbenchError(f"{implementation} does not compute the {what} {name!r}")
+            raise LoptbenchError(f"{implementation} does not compute the {label} {name!r}")
     return evaluate_spec(computing, spec.rounded_to(dtype), batch, n_steps, dtype)

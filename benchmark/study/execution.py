@@ -21,8 +21,8 @@ from loptbench.study.trials import Trial, TrialOutcome
 from loptbench.tasks import TASKS, Task
 
 JOBS = min(2, os.cpu_count() or 1)
-"""Processes, unless asked otherwise: each may hold three GB, and a framework has threads of its own
-for what is large."""
+"""Default number of processes. Each may hold three GB, and a framework computes large arrays in
+several threads."""
 
 
 def run_trials(
@@ -59,11 +59,11 @@ def run_trials(
         )
     )
     missing = [trial for trial in trials if store.get(trial.key) is None]
-    done = len(trials) - len(missing)
-    report(done, f"{done} are there already" if done else "")
-    for ended in _run_all(_groups(missing), store, jobs):
-        done += len(ended)
-        report(done, ended[-1])
+    n_done = len(trials) - len(missing)
+    report(n_done, f"{n_done} are there already" if n_done else "")
+    for descriptions in _run_all(_groups(missing), store, jobs):
+        n_done += len(descriptions)
+        report(n_done, descriptions[-1])
     records = [store.get(trial.key) for trial in trials]
     present = [record for record in records if record is not None]
     if len(present) < len(trials):
@@ -72,7 +72,7 @@ def run_trials(
 
 
 def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Trials that share a long computation, together: the baselines of an evaluation."""
+    """Groups of trials that share a long computation: the evaluation of the baselines."""
     groups: dict[tuple[str, ...], list[Trial]] = {}
     for trial in trials:
         key = trial.key
@@ -84,7 +84,7 @@ def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
 
 
 def _run_all(groups: Sequence[Sequence[Trial]], store: Store, jobs: int) -> Iterator[list[str]]:
-    """Run them all; yields the descriptions of a group's trials when the group has ended."""
+    """Run all groups; yields the descriptions of a group's trials when the group has ended."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
     store = Store(store.folder.resolve())  # a process that is kept may be in another folder
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
@@ -110,7 +110,7 @@ def _run(
     trials: Sequence[Trial], store: Store, tasks: Mapping[str, Task], caller: int
 ) -> list[str]:
     if os.getpid() != caller:
-        # Ctrl-C goes to all processes; the caller stops the others, and none of them has to say so.
+        # Ctrl-C goes to all processes. The caller stops the others, which print no traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     TASKS.update(tasks)  # in another process, `digits` is not yet on the user's MNIST
     for trial in trials:

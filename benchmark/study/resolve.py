@@ -16,14 +16,14 @@ AnyOptimizer = str | Path | Checkpoint | OptimizerSpec | Optimizer
 `initial_state` and `step`."""
 
 
-def resolve(what: AnyOptimizer) -> Checkpoint | OptimizerSpec | Optimizer:
+def resolve(optimizer: AnyOptimizer) -> Checkpoint | OptimizerSpec | Optimizer:
     """The optimizer that a name stands for; anything but a name is returned as it is.
 
     >>> resolve("momentum:alpha=0.1,beta=0.9").kind
     'momentum'
 
     Args:
-        what: the name of a shipped checkpoint, a checkpoint file, a baseline with its
+        optimizer: the name of a shipped checkpoint, a checkpoint file, a baseline with its
             hyperparameters, or `package.module:Object`.
 
     Raises:
@@ -31,23 +31,23 @@ def resolve(what: AnyOptimizer) -> Checkpoint | OptimizerSpec | Optimizer:
         ContractError: the object does not offer `initial_state` and `step`.
         LoptbenchError: a hyperparameter is missing or wrong, or the import fails.
     """
-    if not isinstance(what, str):
-        return load(what) if isinstance(what, Path) else what
-    prefix, colon, rest = what.partition(":")
-    if what in names():
-        return load(what)
+    if not isinstance(optimizer, str):
+        return load(optimizer) if isinstance(optimizer, Path) else optimizer
+    prefix, colon, arguments = optimizer.partition(":")
+    if optimizer in names():
+        return load(optimizer)
     if colon and prefix in KINDS:
-        return _parse_baseline(prefix, rest)
-    if colon and not Path(what).exists():
-        if "=" in rest:
-            known = ", ".join(sorted(BASELINES))
-            raise LoptbenchError(f"no baseline {prefix!r}; there are {known}")
-        return _import_optimizer(what)
-    return load(what)
+        return _parse_baseline(prefix, arguments)
+    if colon and not Path(optimizer).exists():
+        if "=" in arguments:
+            kinds = ", ".join(sorted(BASELINES))
+            raise LoptbenchError(f"no baseline {prefix!r}; there are {kinds}")
+        return _import_optimizer(optimizer)
+    return load(optimizer)
 
 
 def realize(
-    what: Checkpoint | OptimizerSpec | Optimizer, implementation: str, dtype: str = "float64"
+    resolved: Checkpoint | OptimizerSpec | Optimizer, implementation: str, dtype: str = "float64"
 ) -> Optimizer:
     """The optimizer itself: a checkpoint or specification as `implementation` computes it.
 
@@ -55,7 +55,7 @@ def realize(
         LoptbenchError: the implementation does not compute this kind of optimizer, or not in
             `dtype`.
     """
-    spec = what.optimizer if isinstance(what, Checkpoint) else what
+    spec = resolved.optimizer if isinstance(resolved, Checkpoint) else resolved
     if not isinstance(spec, OptimizerSpec):
         return spec
     computing = get_implementation(implementation)

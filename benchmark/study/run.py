@@ -156,7 +156,7 @@ def select_implementations(chosen: Collection[str]) -> list[DiscoveredImplementa
         implementation = get_implementation(choice)
         is_path = ":" in choice
         name = implementation.name if is_path else choice
-        if any(other.name == name for other in selected):
+        if any(entry.name == name for entry in selected):
             raise LoptbenchError(f"two implementations are called {name!r}; rename one")
         kind = type(implementation)
         source = choice if is_path else f"{kind.__module__}:{kind.__qualname__}"

@@ -41,7 +41,7 @@ def trial_key(
     task: str,
     seed: int,
     dtype: str,
-    **others: Any,
+    **fields: Any,
 ) -> TrialKey:
     """The key of a trial.
 
@@ -53,7 +53,7 @@ def trial_key(
         task: the task's name.
         seed: the seed of the problems.
         dtype: the floating-point type of the computation.
-        others: fields of the key that only this kind of trial has.
+        fields: fields of the key that only this kind of trial has.
     """
     return TrialKey(
         trial=trial,
@@ -68,7 +68,7 @@ def trial_key(
         seed=seed,
         dtype=dtype,
         device="cpu",
-        **others,
+        **fields,
     )
 
 

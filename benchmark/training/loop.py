@@ -128,13 +128,13 @@ def require_meta_training(
         raise LoptbenchError(
             f"{name} does not meta-train several seeds side by side; call it for one at a time"
         )
-    for what, chosen, declared in (
+    for label, chosen, declared in (
         ("task", config.task, implementation.tasks),
         ("dtype", config.dtype, implementation.dtypes),
         ("optimizer", "gru", implementation.optimizers),
     ):
         if chosen not in declared:
-            raise LoptbenchError(f"{name} does not compute the {what} {chosen!r}")
+            raise LoptbenchError(f"{name} does not compute the {label} {chosen!r}")
     require_device(implementation, config.device)
 
 
@@ -227,18 +227,18 @@ def _meta_train(
         _save(runs, partial, identity)
 
     speed = _Speed()
-    while (done := runs[0].step) < config.n_outer_steps:
-        done += 1
+    while (n_done := runs[0].step) < config.n_outer_steps:
+        n_done += 1
         objectives = _outer_steps(implementation, configs, specs[0], runs)
-        if done % config.validate_every == 0 or done == config.n_outer_steps:
+        if n_done % config.validate_every == 0 or n_done == config.n_outer_steps:
             for settings, spec, run, objective in zip(
                 configs, specs, runs, objectives, strict=True
             ):
                 _validate(implementation, settings, spec, validation, run, objective)
-        if done % config.checkpoint_every == 0 or done == config.n_outer_steps:
+        if n_done % config.checkpoint_every == 0 or n_done == config.n_outer_steps:
             _save(runs, partial, identity)
         report(
-            done,
+            n_done,
             f"meta-objective {_format_range(objectives)}, best validated "
             f"{_format_range([run.best_validation for run in runs])}, "
             f"{speed.after_a_step():.3g} steps/s",

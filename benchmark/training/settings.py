@@ -1,4 +1,4 @@
-"""Settings of meta-training: the schema, the presets, and TOML files of one's own."""
+"""Settings of meta-training: the schema, the presets, and TOML files of users."""
 
 import tomllib
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ them."""
 
 
 def recorded_configuration(meta_training: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a checkpoint's metadata record, under the names of today.
+    """The settings that a checkpoint's metadata record, under their present names.
 
     >>> recorded_configuration({"configuration": {"seed": 3, "setback": 1.2}})
     {'seed': 3, 'rollback_ratio': 1.2}

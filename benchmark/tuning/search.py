@@ -173,10 +173,10 @@ class Draws:
         empty = np.zeros(0)
         return cls(np.zeros((0, n_hyperparameters)), empty, empty, np.zeros(0, bool))
 
-    def __add__(self, other: "Draws") -> "Draws":
+    def __add__(self, later: "Draws") -> "Draws":
         return Draws(
             *(
-                np.concatenate([getattr(self, f.name), getattr(other, f.name)])
+                np.concatenate([getattr(self, f.name), getattr(later, f.name)])
                 for f in dataclasses.fields(self)
             )
         )
@@ -260,8 +260,8 @@ class DrawRunner:
             beaten = finite & (bound > to_beat * (1 + DROP_MARGIN)) & self.settings.drop_early
             draws.bound[alive] = np.where(finite, bound, np.inf)
             draws.diverged[alive] = ~finite
-            kept = finite & ~beaten
-            alive, at = alive[kept], Sweep(*(array[kept] for array in at))
+            running = finite & ~beaten
+            alive, at = alive[running], Sweep(*(array[running] for array in at))
         draws.score[alive] = draws.bound[alive]
         return draws
 
@@ -315,8 +315,8 @@ def search(
     # The first block is one group; its scores are those that later draws have to beat.
     ends = [min(runner.group, settings.n_draws), *range(size, settings.n_draws, size)]
     stages = [settings.n_draws + i * settings.n_refining for i in range(len(settings.boxes) + 1)]
-    for done, stop in itertools.pairwise(stages):
-        ends += range(done, stop, size)
+    for stage_start, stop in itertools.pairwise(stages):
+        ends += range(stage_start, stop, size)
     for end in sorted({*ends, settings.n_total}):
         start = len(draws.score)
         if end > start:

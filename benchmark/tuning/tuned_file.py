@@ -235,7 +235,7 @@ def plan_searches(
     for task in tasks:
         for kind in kinds:
             settings = dataclasses.replace(default_settings(task.name), **changes)
-            for what, name, declared in (
+            for label, name, declared in (
                 ("task", task.name, implementation.tasks),
                 ("baseline", kind, implementation.optimizers),
                 ("dtype", settings.dtype, implementation.dtypes),
@@ -243,7 +243,7 @@ def plan_searches(
             ):
                 if name not in declared:
                     raise LoptbenchError(
-                        f"{implementation.name} does not compute the {what} {name!r}"
+                        f"{implementation.name} does not compute the {label} {name!r}"
                     )
             searches.append((task, kind, settings))
     return searches
@@ -285,21 +285,21 @@ def _tune(
         raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
     identity = json.loads(json.dumps(_identity(implementation, searches)))
     finished, unfinished = _resume(partial, identity)
-    done = 0
+    n_done = 0
     for task, kind, settings in searches:
         name = f"{task.name}/{kind}"
         if name not in finished:
             draws = unfinished.get(name, Draws.none(len(BASELINES[kind])))
-            report(done + len(draws.score), f"{kind} on {task.name}")
+            report(n_done + len(draws.score), f"{kind} on {task.name}")
             for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
                 _save(partial, identity, finished, {name: draws})
-                report(done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
+                report(n_done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
             draw, score = winner(implementation, task, kind, settings, draws)
             entry = _entry(task, kind, settings, draws, draw, score)
             finished[name] = dataclasses.asdict(entry)
             _save(partial, identity, finished, {})
-        done += settings.n_total
-        report(done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
+        n_done += settings.n_total
+        report(n_done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
     value = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -57,7 +57,7 @@ def frame(store: Readable, name: str) -> "DataFrame":
     Raises:
         StoreError: there is no frame of this name.
     """
-    _known(name)
+    _require_frame(name)
     return frame_of(Contents.of(store), name)
 
 
@@ -70,11 +70,11 @@ def frame_of(contents: Contents, name: str) -> "DataFrame":
     >>> frame_of(Contents(records=[]), "ratios").columns[-4:].tolist()
     ['ratio', 'low', 'high', 'record']
     """
-    wanted = _known(name)
-    return _assemble(wanted.columns, wanted.blocks(contents))
+    selected = _require_frame(name)
+    return _assemble(selected.columns, selected.blocks(contents))
 
 
-def _known(name: str) -> Frame:
+def _require_frame(name: str) -> Frame:
     if name not in FRAMES:
         raise StoreError(f"there is no frame {name!r}; the frames are {', '.join(FRAMES)}")
     return FRAMES[name]

@@ -35,14 +35,14 @@ class Contents:
     Attributes:
         records: the records of the last run's plan; all records if there is no plan.
         plan: that plan; None if there is none.
-        others: records of no trial of the plan, such as those of an earlier version.
+        unplanned: records of no trial of the plan, such as those of an earlier version.
         verdicts: the verdicts of the last run.
         problems: a sentence for each file that cannot be read.
     """
 
     records: Sequence[Record]
     plan: Plan | None = None
-    others: Sequence[Record] = ()
+    unplanned: Sequence[Record] = ()
     verdicts: Sequence[Verdict] = ()
     problems: Sequence[str] = ()
 

@@ -23,7 +23,7 @@ NOT_RUN = "not run"
 def _trials(contents: Contents) -> Iterator[Block]:
     for key, record in contents.trials():
         yield _trial(key, record, contents.plan is not None)
-    for record in contents.others:
+    for record in contents.unplanned:
         yield _trial(record.key, record, False)
 
 
@@ -107,7 +107,7 @@ def _provenance(contents: Contents) -> Iterator[Block]:
 
 
 PLURALS = {"versions": "version", "baselines": "hyperparameters"}
-"""The parts of a key that hold a fact about each of several things."""
+"""The parts of a key that hold several facts, and the name of each fact."""
 
 PROVENANCE = Frame(
     "one fact that decides or explains a record",

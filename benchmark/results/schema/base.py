@@ -135,11 +135,11 @@ class ArrayType:
             )
         shortest, longest = self.lengths
         if len(array) < shortest or (longest is not None and len(array) > longest):
-            wanted = f"{shortest}" if shortest == longest else f"at least {shortest}"
+            length = f"{shortest}" if shortest == longest else f"at least {shortest}"
             raise PydanticCustomError(
                 "length",
                 "Input should be an array of {wanted} entries, not {came}",
-                {"wanted": wanted, "came": len(array)},
+                {"wanted": length, "came": len(array)},
             )
         array.flags.writeable = False
         return array

@@ -86,10 +86,10 @@ class Record(Result):
 
     @model_validator(mode="after")
     def _result_is_of_key(self) -> Self:
-        wanted = result_type(self.key)
-        if self.result is not None and not isinstance(self.result, wanted):
+        expected_type = result_type(self.key)
+        if self.result is not None and not isinstance(self.result, expected_type):
             raise ValueError(
-                f"the result of {self.key} should be a {wanted.__name__}, but is a "
+                f"the result of {self.key} should be a {expected_type.__name__}, but is a "
                 f"{type(self.result).__name__}"
             )
         return self
