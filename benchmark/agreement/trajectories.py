@@ -78,7 +78,7 @@ def oracle_run(oracle: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: i
 def rounding_scales(
     oracle: Any, spec: OptimizerSpec, batch: ProblemBatch, run: Trajectory
 ) -> Scales:
-    """What rounding errors are relative to, at every step of the oracle's run.
+    """The sizes that rounding errors are relative to, at every step of the oracle's run.
 
     Returns: the sizes of the terms that the oracle adds up, in the shapes of `run`.
     """
@@ -87,7 +87,7 @@ def rounding_scales(
     rows: list[tuple[Float, ...]] = []
     for k in range(run.loss.shape[0]):
         loss, gradient = problems.rounding_scale(run.parameters[k], k)
-        # A gradient is known to within the size of its terms, and so is all that is made of it.
+        # The error of a gradient scales with its terms, and so do the errors of state and update.
         state, update = optimizer.rounding_scale(run.state[k], gradient.reshape(-1))
         rows.append((loss, gradient, state, update.reshape(gradient.shape)))
     loss, gradient, state, update = (np.stack(column) for column in zip(*rows, strict=True))

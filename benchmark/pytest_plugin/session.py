@@ -16,9 +16,9 @@ import pytest
 
 from loptbench.pytest_plugin.selection import PROFILE, REQUIRE, SELECTED
 from loptbench.results.session import (
-    BAD,
     ERROR,
     FAILED,
+    FAILURE_OUTCOMES,
     NOT_RUN,
     Failure,
     Session,
@@ -208,9 +208,9 @@ class Gatherer(Collected):
 
     def _end(self, report: pytest.TestReport | pytest.CollectReport, outcome: str) -> None:
         name, message = self._name(report), _message(report)
-        if outcome in BAD:
+        if outcome in FAILURE_OUTCOMES:
             self.failures.append(Failure(name, outcome, message, report.longreprtext))
-        elif name in self.tests and self.tests[name].outcome in BAD:
+        elif name in self.tests and self.tests[name].outcome in FAILURE_OUTCOMES:
             return
         if not self._is_absent(name):
             self.tests[name] = Test(name, outcome, message)

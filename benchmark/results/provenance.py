@@ -1,4 +1,4 @@
-"""Where a number comes from: code, versions, machine."""
+"""Provenance of numbers: code, versions, machine."""
 
 import functools
 import hashlib
@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-BASE = ("numpy", "scipy", "safetensors")
+BASE_PACKAGES = ("numpy", "scipy", "safetensors")
 
 
 def versions_of(implementation: Any) -> dict[str, str]:
-    """The versions of what decides an implementation's numbers: its own list, NumPy and SciPy."""
-    return {name: _version(name) for name in sorted({*BASE, *implementation.versions})}
+    """The versions of the packages that decide an implementation's numbers."""
+    return {name: _version(name) for name in sorted({*BASE_PACKAGES, *implementation.versions})}
 
 
 def _version(distribution: str) -> str:
@@ -26,7 +26,7 @@ def _version(distribution: str) -> str:
 
 
 def _folder(package: str) -> Path:
-    """The folder of a package of loptbench, which is not imported."""
+    """The folder of a package of loptbench, without importing the package."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"there is no package {package}; install loptbench again")
@@ -65,7 +65,7 @@ def environment() -> dict[str, str]:
 
 @functools.cache
 def machine() -> dict[str, Any]:
-    """Python, platform, processor, git commit: what explains a number but does not decide it."""
+    """Python, platform, processor and git commit, which explain a number but do not decide it."""
     return {
         **environment(),
         "code": code_hash(),

@@ -11,7 +11,7 @@ PASSED, FAILED, ERROR = "passed", "failed", "error"
 SKIPPED, XFAILED, XPASSED, NOT_RUN = "skipped", "xfailed", "xpassed", "not run"
 OUTCOMES = (PASSED, FAILED, ERROR, SKIPPED, XFAILED, XPASSED, NOT_RUN)
 """How a test can end."""
-BAD = (FAILED, ERROR)
+FAILURE_OUTCOMES = (FAILED, ERROR)
 """The outcomes that count as failures."""
 
 

@@ -160,7 +160,7 @@ class Store:
         self._write(self.folder / "plan.json", plan)
 
     def plan(self) -> Plan | None:
-        """What the last run was going to do; None if no run has begun.
+        """The plan of the last run; None if no run has begun.
 
         Raises:
             StoreError: the file is damaged.

@@ -1,4 +1,4 @@
-"""Evaluation: how well optimizers do on held-out problems."""
+"""Evaluation of optimizers on held-out problems."""
 
 from typing import Any
 
@@ -52,14 +52,14 @@ def _standard_error(values: Float) -> Float:
 
 
 MEMORY_FLOATS = 2**25
-"""Numbers that the rollouts of one batch may hold: this bounds the memory."""
+"""Largest number of floats that the rollouts of a batch hold; it bounds the memory."""
 
 LOSS_ONLY_STEPS = 7
 """Memory of a loss-only rollout, in recorded steps: gates and other intermediate values."""
 
 
 def problems_at_once(n_state: int, batch: ProblemBatch, n_steps: int) -> int:
-    """How many problems can be run together, with this many recorded steps.
+    """The number of problems that fit into memory, with this many recorded steps.
 
     Returns: a power of two, at least 1.
     """

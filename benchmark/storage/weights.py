@@ -41,7 +41,7 @@ class Checkpoint:
 
     @property
     def sha256(self) -> str:
-        """The hash of all that decides its updates, as `weights_hash` makes it."""
+        """The hash of all that decides its updates; see `weights_hash`."""
         return weights_hash(self.optimizer)
 
 

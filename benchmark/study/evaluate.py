@@ -63,7 +63,7 @@ def evaluate(
     batch = task.sample("evaluate", seed, range(n_problems))
     spec = resolved.optimizer if isinstance(resolved, Checkpoint) else resolved
     if not isinstance(spec, OptimizerSpec):
-        with np.errstate(all="ignore"):  # a rollout that blows up is a result, not a warning
+        with np.errstate(all="ignore"):  # a rollout that diverges is a result, not a warning
             require_optimizer(spec)
             problems = oracle().problems(batch, "float64", "cpu")
             run = unroll_by_steps(spec, problems, batch.initial_parameters, n_steps)

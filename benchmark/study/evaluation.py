@@ -77,9 +77,9 @@ def evaluation_trials(
     implementation, kind = entry.implementation, TrialKind.EVALUATION
     for task in sorted(set(implementation.tasks) & set(tasks), key=list(TASKS).index):
         baselines = Baselines(implementation, get_task(task), tuned, seed)
-        decides = {"n_problems": N_EVALUATION, "baselines": baselines.weights}
+        key_fields = {"n_problems": N_EVALUATION, "baselines": baselines.weights}
         if baselines.specs:
-            key = trial_key(entry, kind, ALL_BASELINES, None, task, seed, "float64", **decides)
+            key = trial_key(entry, kind, ALL_BASELINES, None, task, seed, "float64", **key_fields)
             yield Trial(key, bind(_evaluate_baselines, baselines))
         for checkpoint in learned(checkpoints, [task]):
             if checkpoint.spec.kind in implementation.optimizers:
@@ -91,7 +91,7 @@ def evaluation_trials(
                     task,
                     seed,
                     "float64",
-                    **decides,
+                    **key_fields,
                 )
                 yield Trial(key, bind(_evaluate_learned, baselines, checkpoint))
 

@@ -36,7 +36,7 @@ class AnalysisWithStatistics(NamedTuple):
 
 
 class OracleAnalyses:
-    """The oracle's analyses, each made when first needed, and kept."""
+    """A cache of the oracle's analyses, each made when first needed."""
 
     def __init__(self) -> None:
         self._analyses: dict[tuple[str, str, int], AnalysisWithStatistics] = {}

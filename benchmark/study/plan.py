@@ -1,4 +1,4 @@
-"""The benchmark's plan: which trials there are."""
+"""The plan of a run: its trials."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -46,7 +46,7 @@ def plan(
             trials += conformance_trials(entry, shared, seed)
             if "float64" in entry.implementation.dtypes:
                 trials += evaluation_trials(entry, measured, tuned, seed, tasks)
-                # The baselines' mechanisms are the same in all: the first one measures them.
+                # The first implementation measures the baselines; the rest would measure the same.
                 baselines = None if baselines_are_measured else tuned
                 baselines_are_measured = True
                 trials += mechanism_trials(entry, measured, shared, baselines, seed, tasks, oracle)

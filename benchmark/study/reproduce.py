@@ -42,7 +42,7 @@ def reproduce_from_scratch(
 ) -> Study:
     """Meta-train one seed of every task, tune the baselines, measure and judge.
 
-    An interrupted call goes on from the files in `folder` when it is made again.
+    After an interruption, the same call continues from the files in `folder`.
 
     Args:
         folder: the folder for everything that is made.
@@ -65,8 +65,8 @@ def reproduce_from_scratch(
     if n_outer_steps is not None:
         changes["n_outer_steps"] = n_outer_steps
     configs = [load_preset(preset, name, changes) for name in chosen]
-    fewer: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
-    searches = plan_searches(computing, [get_task(name) for name in chosen], **fewer)
+    changed_settings: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
+    searches = plan_searches(computing, [get_task(name) for name in chosen], **changed_settings)
     checkpoints, tuned = _make(computing, configs, searches, folder)
     cross_checked = [
         name for name, checkpoint in checkpoints.items() if checkpoint.task in CROSS_CHECKED_TASKS
@@ -77,7 +77,7 @@ def reproduce_from_scratch(
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, if it is not there.
+    """Make a folder if it does not exist.
 
     Raises:
         LoptbenchError: it cannot be made.
@@ -91,13 +91,13 @@ def make_folder(folder: Path) -> None:
 def _make(
     implementation: Any, configs: list[MetaTraining], searches: list[Search], folder: Path
 ) -> tuple[dict[str, Checkpoint], Tuned]:
-    """The learned optimizers and the tuned baselines; those in the folder are not made again."""
+    """The learned optimizers and the tuned baselines, from the folder where they exist there."""
     for config in configs:
         require_meta_training(implementation, config)
     by_name = {f"{c.task}-{c.preset}-{implementation.name}-{c.seed}": c for c in configs}
     paths = {name: folder / f"{name}.safetensors" for name in by_name}
     tuned_path = folder / "tuned.json"
-    # Other settings are refused now, not after an hour of meta-training.
+    # Files made with other settings are refused before meta-training, which takes hours.
     checkpoints = {
         name: _load_checkpoint(paths[name], config)
         for name, config in by_name.items()

@@ -1,4 +1,4 @@
-"""Run a study: choose what takes part, plan, execute, judge."""
+"""Run a study: select implementations and optimizers, plan, execute, judge."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -20,12 +20,12 @@ from loptbench.zoo.loading import load
 
 CROSS_CHECKED_TASKS = ("quadratic", "rosenbrock")
 """The tasks on which one shipped checkpoint is compared in every implementation. On the networks a
-trial of it takes minutes; there, implementations are compared on random optimizers only."""
+trial of it takes minutes, so implementations are compared on random optimizers only."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What a study found.
+    """The results of a study.
 
     Attributes:
         store: the store with its results.
@@ -59,7 +59,7 @@ def run(
 ) -> Study:
     """Run the benchmark: agreement, evaluation, mechanisms, verdicts.
 
-    A run that was interrupted, or has grown, goes on from the records that are there.
+    A run that was interrupted or extended continues from the records in the store.
 
         run("results", implementations=["reference"], tasks=["quadratic"]).n_failed
 
@@ -77,7 +77,7 @@ def run(
     """
     chosen_tasks = [get_task(name).name for name in tasks or TASKS]
     chosen = select_checkpoints(checkpoints or names())
-    # User checkpoints are cross-checked in every implementation; of the zoo, some are.
+    # User checkpoints are cross-checked in every implementation, but only some of the zoo.
     cross_checked = [*chosen] if checkpoints else _cross_checked(chosen_tasks)
     return measure(
         store,

@@ -110,7 +110,7 @@ def bind(function: Callable[..., TrialOutcome], *arguments: Any) -> Callable[[],
 
 
 def comparison_result(comparison: Comparison, by_step: bool = False) -> ComparisonResult:
-    """A comparison as a store holds it, with errors and bounds at each step if wanted."""
+    """A comparison as a store holds it, with errors and bounds at each step if `by_step`."""
     return ComparisonResult(
         quantity=comparison.quantity,
         ratio=comparison.ratio,

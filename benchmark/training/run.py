@@ -25,7 +25,7 @@ def meta_train(
 ) -> dict[Path, Checkpoint]:
     """Meta-train learned optimizers on a task, from random weights.
 
-    An interrupted call goes on from its last saved state when it is made again.
+    After an interruption, the same call continues from the last saved state.
 
         meta_train("quadratic", "jax", seeds=[0, 1], n_outer_steps=100)
 

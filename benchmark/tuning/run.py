@@ -24,7 +24,7 @@ def tune(
 ) -> Tuned:
     """Search the hyperparameters of baselines, at random, on the `tune` problems of tasks.
 
-    An interrupted call goes on from its last block when it is made again.
+    After an interruption, the same call continues from the last saved block.
 
         tune(Path("tuned.json"), tasks=["quadratic"], baselines=["sgd"], n_draws=100)
 

@@ -8,10 +8,10 @@ become smaller and fewer, and one hyperparameter in turn is drawn from its whole
 score of Adam has several valleys. An independent search of the same effort finds nothing noticeably
 better.
 
-**Dropping early.** No loss of ours is negative, so the sum over the steps already taken, divided
+**Dropping early.** No loss of a task is negative, so the sum over the steps already taken, divided
 by all steps, is a lower bound of a draw's score. A draw whose bound exceeds the complete score of
-as many others as there will be boxes can neither win nor have a box, and is dropped: the winner is
-the same as without. So is a run that is not finite: it has diverged, and its score is infinite.
+as many other draws as there will be boxes can neither win nor have a box. It is dropped, which does
+not change the winner. A run that is not finite has diverged: it is dropped with an infinite score.
 
 **Memory and determinism.** Draws run side by side in groups of a fixed size, and in blocks, after
 each of which all results are yielded to be saved. The composition of groups depends only on the
@@ -312,7 +312,7 @@ def search(
     """
     runner = DrawRunner(implementation, task, kind, settings, settings.dtype)
     size = block_size(task, settings)
-    # The first block is one group; its scores are those that later draws have to beat.
+    # The first block is one group, whose scores later draws have to beat.
     ends = [min(runner.group, settings.n_draws), *range(size, settings.n_draws, size)]
     stages = [settings.n_draws + i * settings.n_refining for i in range(len(settings.boxes) + 1)]
     for stage_start, stop in itertools.pairwise(stages):

@@ -1,7 +1,7 @@
 """The zoo: the learned optimizers that are shipped with loptbench, several seeds of each task.
 
 A claim about learned optimizers is a claim about the outcome of meta-training over seeds. All seeds
-that were meta-trained for the zoo are in it, also those that do badly.
+that were meta-trained for the zoo are in it, including those that perform badly.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ def names() -> list[str]:
 
 
 def representatives(tasks: Iterable[str] = tuple(TASKS)) -> list[str]:
-    """One checkpoint of each task, for what does not depend on seeds: the first, not the best."""
+    """The first checkpoint of each task, for measurements that do not depend on seeds."""
     members = zoo()
     firsts = ([member.name for member in members if member.task == task][:1] for task in tasks)
     return [name for first in firsts for name in first]

@@ -52,7 +52,7 @@ FRAMES: dict[str, Frame] = {
 
 
 def frame(store: Readable, name: str) -> "DataFrame":
-    """One of the frames of a store.
+    """A frame of a store.
 
     Raises:
         StoreError: there is no frame of this name.
@@ -62,7 +62,7 @@ def frame(store: Readable, name: str) -> "DataFrame":
 
 
 def frame_of(contents: Contents, name: str) -> "DataFrame":
-    """One of the frames of what has been read from a store, or of a list of records.
+    """A frame of the contents of a store, or of a list of records.
 
     Raises:
         StoreError: there is no frame of this name.

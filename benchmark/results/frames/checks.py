@@ -22,7 +22,7 @@ from loptbench.results.schema.keys import TrialKey, TrialKind
 from loptbench.results.schema.records import Record
 
 WHOLE_TRIAL = "all"
-"""Stands for every check of a trial that ended without a result, or has not been run."""
+"""The check of a row for a whole trial, which ended without a result or has not been run."""
 
 CHECKED = {
     **OPTIMIZER,
@@ -88,13 +88,13 @@ def _compared(contents: Contents) -> Iterator[tuple[Record, str, ComparisonResul
             yield record, "mechanisms", comparison
 
 
-NUMBERS = ("quantity", "error", "bound", "ratio", "deviation")
+COMPARISON_FIELDS = ("quantity", "error", "bound", "ratio", "deviation")
 
 
 def _comparisons(contents: Contents) -> Iterator[Block]:
     for record, check, comparison in _compared(contents):
-        numbers = {name: getattr(comparison, name) for name in NUMBERS}
-        yield {**_columns(record.key, check), **numbers, "record": record.name}
+        fields = {name: getattr(comparison, name) for name in COMPARISON_FIELDS}
+        yield {**_columns(record.key, check), **fields, "record": record.name}
 
 
 COMPARISONS = Frame(

@@ -1,4 +1,4 @@
-"""What a column and a frame are, and the columns that several frames share."""
+"""Types of columns and frames, and the columns that several frames share."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -11,11 +11,11 @@ Block = Mapping[str, Any]
 
 
 class Column(NamedTuple):
-    """What a column holds.
+    """The contents of a column.
 
     Attributes:
         description: its meaning.
-        unit: the unit of its numbers; empty for words, counts and numbers without a unit.
+        unit: the unit of its numbers; empty for text, counts and numbers without a unit.
         dtype: its pandas dtype. Text is `str`, which is `object` before pandas 3.
     """
 
@@ -26,12 +26,12 @@ class Column(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A table that can be made of any store.
+    """A table that can be made from any store.
 
     Attributes:
         description: what one row is.
         columns: its columns, in order.
-        blocks: makes its rows from what a store holds.
+        blocks: makes its rows from the contents of a store.
     """
 
     description: str
@@ -61,13 +61,13 @@ OPTIMIZER = {
     "optimizer": Column("the optimizer's name"),
     "dtype": Column("the dtype of the computation"),
 }
-"""What most rows are about."""
+"""The columns that identify an optimizer, first in most frames."""
 
 TRAINING = {
     "preset": Column("the preset of the meta-training; empty unless the optimizer is learned"),
     "trained_by": Column("the implementation that meta-trained it; empty unless it is learned"),
     "meta_seed": count("the seed of the meta-training; NA unless the optimizer is learned"),
 }
-"""What learned optimizers have besides."""
+"""Further columns of learned optimizers."""
 
 RECORD = {"record": Column("the name of the record, as in the frame `trials`")}

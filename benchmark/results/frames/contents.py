@@ -1,4 +1,4 @@
-"""What a store holds, read once for all frames."""
+"""The contents of a store, read once for all frames."""
 
 import dataclasses
 import functools
@@ -16,13 +16,13 @@ from loptbench.results.schema.verdicts import Verdict
 
 
 class Readable(Protocol):
-    """What frames read: a `loptbench.results.store.Store`, which makes frames and stands above."""
+    """The part of `loptbench.results.store.Store` that frames read."""
 
     def records(self) -> tuple[list[Record], list[str]]:
         """Every record, and a sentence for each file that holds none."""
 
     def plan(self) -> Plan | None:
-        """What the last run was going to do."""
+        """The plan of the last run."""
 
     def verdicts(self) -> Sequence[Verdict]:
         """The verdicts of the last run."""
@@ -30,7 +30,7 @@ class Readable(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What a store holds.
+    """The contents of a store.
 
     Attributes:
         records: the records of the last run's plan; all records if there is no plan.

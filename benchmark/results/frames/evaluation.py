@@ -39,12 +39,12 @@ def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Eval
             yield record, columns, result.learned
         else:
             for name, evaluation in result.baselines.items():
-                # The momentum that theory gives is not tuned, and no competitor.
+                # The momentum from theory is not tuned and is no baseline to compare with.
                 role = str(Role.TUNED if name in BASELINES else Role.CONTROL)
                 yield record, columns | {"role": role, "optimizer": name}, evaluation
 
 
-NUMBERS = (
+EVALUATION_FIELDS = (
     *("n_problems", "n_diverged", "objective_mean", "objective_standard_error"),
     *("objective_median", "final_loss_mean", "final_loss_median"),
 )
@@ -52,8 +52,8 @@ NUMBERS = (
 
 def _evaluations(contents: Contents) -> Iterator[Block]:
     for record, columns, evaluation in evaluated(contents):
-        numbers = {name: getattr(evaluation, name) for name in NUMBERS}
-        yield {**columns, **numbers, "record": record.name}
+        fields = {name: getattr(evaluation, name) for name in EVALUATION_FIELDS}
+        yield {**columns, **fields, "record": record.name}
 
 
 EVALUATIONS = Frame(
@@ -154,7 +154,7 @@ def _tuning(contents: Contents) -> Iterator[Block]:
     for record, columns, evaluation in evaluated(contents):
         if isinstance(evaluation, BaselineEvaluation):
             search = evaluation.tuning
-            numbers = {name: getattr(search, name, None) for name in SEARCH}
+            fields = {name: getattr(search, name, None) for name in SEARCH}
             for name, value in evaluation.hyperparameters.items():
                 yield {
                     **{column: columns[column] for column in OPTIMIZER},
@@ -163,7 +163,7 @@ def _tuning(contents: Contents) -> Iterator[Block]:
                     "value": value,
                     "place": search.places.get(name) if search else None,
                     "on_edge": name in search.on_edge if search else None,
-                    **numbers,
+                    **fields,
                     "record": record.name,
                 }
 

@@ -1,7 +1,7 @@
 """The base of all result models, and their types for numbers and arrays.
 
-JSON has no NaN and no infinity: what is not finite is written as null. Which of the two it was is
-part of the field's type: `Number` and `Array1` read null as NaN, `NumberOrInfinite` and
+JSON has no NaN and no infinity: both are written as null. The field's type says which of them null
+stands for: `Number` and `Array1` read null as NaN, `NumberOrInfinite` and
 `Array1OrInfinite` read it as infinity.
 """
 
@@ -180,9 +180,9 @@ def optional(description: str, unit: str = "") -> Any:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first problem of a validation: the field, what was wanted, and what came.
+    """The first problem of a validation: the field, what it should be, and what it is.
 
-    Parts of the path in angle brackets are the tags of our unions, and no fields.
+    Parts of the path in angle brackets are tags of unions, not fields.
     """
     problem = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("<"))

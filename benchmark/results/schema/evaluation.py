@@ -1,4 +1,4 @@
-"""Results of evaluation trials: how well optimizers do on held-out problems."""
+"""Results of evaluation trials: the losses of optimizers on held-out problems."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from loptbench.results.schema.base import (
 from loptbench.results.schema.keys import plain_json
 
 OWN_SETTINGS = "own settings"
-"""The preset of a checkpoint that was meta-trained with none of ours."""
+"""The preset name of a checkpoint that was meta-trained without a preset."""
 
 RELATIVE = "first loss of the same problem"
 

@@ -1,4 +1,4 @@
-"""What determines a trial's result."""
+"""The key of a trial: all that determines its result."""
 
 import enum
 import hashlib
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 from loptbench.results.schema.base import Model, field, optional
 
 NAME_LENGTH = 32
-"""Hexadecimal digits of a record's name: 128 bits, so that two keys never share one."""
+"""Hexadecimal digits of a record's name: 128 bits, so that no two keys share a name."""
 
 
 class TrialKind(enum.StrEnum):
@@ -22,7 +22,7 @@ class TrialKind(enum.StrEnum):
 
 
 class Role(enum.StrEnum):
-    """What an optimizer is in a study."""
+    """The role of an optimizer in a study."""
 
     CHECKPOINT = "checkpoint"
     TUNED = "tuned"
@@ -32,7 +32,7 @@ class Role(enum.StrEnum):
 
 
 class OptimizerId(Model):
-    """Which optimizer a trial is about."""
+    """The optimizer of a trial."""
 
     role: Role = field(
         "checkpoint: a learned optimizer; tuned: one tuned baseline; baselines: all tuned "

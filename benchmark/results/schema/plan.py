@@ -1,11 +1,11 @@
-"""What a run is going to do."""
+"""The plan of a run."""
 
 from loptbench.results.schema.base import Model, field
 from loptbench.results.schema.keys import TrialKey
 
 
 class ImplementationState(Model):
-    """Whether an implementation can be run here."""
+    """Whether an implementation could be run on the machine of the run."""
 
     name: str = field("the implementation's name")
     availability: str = field("installed, not installed, or broken")

@@ -10,7 +10,7 @@ from loptbench.results.schema.base import Model, field
 
 
 class Outcome(enum.StrEnum):
-    """What a verdict says."""
+    """The outcome of a verdict."""
 
     REPRODUCED = "reproduced"
     NOT_REPRODUCED = "not reproduced"
@@ -18,7 +18,7 @@ class Outcome(enum.StrEnum):
 
 
 class Scope(enum.StrEnum):
-    """What a verdict is on."""
+    """The subject of a verdict."""
 
     CHECKPOINT = "checkpoint"
     ALL_SEEDS = "all seeds"
