@@ -29,7 +29,7 @@ def compare(a: Path, b: Path, output: Path) -> None:
     Trials match by what they are, not by the code and versions that ran them. Writes an HTML page,
     prints a summary, and last the path of the page.
     """
-    from loptbench.comparison.folders import compare as compare_stores
+    from loptbench.comparison.stores import compare as compare_stores
     from loptbench.reports.write import report_comparison
 
     comparison = compare_stores(a, b)
@@ -42,7 +42,8 @@ def compare(a: Path, b: Path, output: Path) -> None:
 def _summary(comparison: "StoreComparison") -> Iterator[str]:
     """What changed, in lines."""
     for name, view in (("A", comparison.a), ("B", comparison.b)):
-        yield f"{name} is {view.name}: {view.n_records} trials, {view.n_verdicts} verdicts"
+        n_trials, n_verdicts = len(view.contents.records), len(view.contents.verdicts)
+        yield f"{name} is {view.name}: {n_trials} trials, {n_verdicts} verdicts"
         yield from _some([f"left out: {sentence}" for sentence in view.left_out])
     yield from comparison.headline()
     yield from _some(
