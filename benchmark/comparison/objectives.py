@@ -58,9 +58,11 @@ def objectives(a: StoreView, b: StoreView) -> "DataFrame":
     ]
     pairs = list(zip(*values, strict=True))
     for side, of_side in zip("ab", values, strict=True):
-        table[f"mean_{side}"] = [np.mean(v) if v.size else math.nan for v in of_side]
-        table[f"n_problems_{side}"] = [v.size for v in of_side]
-        table[f"n_diverged_{side}"] = [int(np.isinf(v).sum()) for v in of_side]
+        table[f"mean_{side}"] = [
+            np.mean(numbers) if numbers.size else math.nan for numbers in of_side
+        ]
+        table[f"n_problems_{side}"] = [numbers.size for numbers in of_side]
+        table[f"n_diverged_{side}"] = [int(np.isinf(numbers).sum()) for numbers in of_side]
     is_learned = table["role"] == "checkpoint"
     fact = np.where(is_learned, "weights", "hyperparameters")
     is_same = _same_facts(a, b, table, fact, table["optimizer"].mask(is_learned, ""))
@@ -68,14 +70,16 @@ def objectives(a: StoreView, b: StoreView) -> "DataFrame":
     is_same_task = _same_facts(a, b, table, np.full(len(table), "problems"), nothing)
     is_same_seed = table["seed_a"] == table["seed_b"]
     ratios = [
-        paired_ratio(*pair, "" if same_seed else f"seed {seed}")
-        if same_task or not all(v.size for v in pair)
+        paired_ratio(of_a, of_b, "" if same_seed else f"seed {seed}")
+        if same_task or not (of_a.size and of_b.size)
         else Ratio(why="not the same problems: the task is defined otherwise")
-        for pair, same_task, same_seed, seed in zip(
+        for (of_a, of_b), same_task, same_seed, seed in zip(
             pairs, is_same_task, is_same_seed, table["seed"], strict=True
         )
     ]
-    is_equal = np.array([x.size > 0 and np.array_equal(x, y) for x, y in pairs], bool)
+    is_equal = np.array(
+        [of_a.size > 0 and np.array_equal(of_a, of_b) for of_a, of_b in pairs], bool
+    )
     table = table.drop(columns=["values_a", "values_b", "only_in"]).assign(
         identical=is_equal & is_same_task & is_same_seed.to_numpy(bool),
         note=np.where(is_same, "", "other weights or hyperparameters of the same name"),

@@ -144,17 +144,19 @@ def compare(a: Store | Path | str, b: Store | Path | str) -> StoreComparison:
     Raises:
         StoreError: one of the folders is not a store.
     """
-    views = [read(side if isinstance(side, Store) else Store.open(Path(side))) for side in (a, b)]
-    trials = _trials(*views)
+    views = (read(side if isinstance(side, Store) else Store.open(Path(side))) for side in (a, b))
+    view_a, view_b = views
+    trials = _trials(view_a, view_b)
     return StoreComparison(
-        *views,
-        _verdicts(*views),
+        view_a,
+        view_b,
+        _verdicts(view_a, view_b),
         trials,
-        _checks(*views, trials),
-        _only(*views),
-        objectives(*views),
-        mechanism_numbers(*views),
-        _facts(*views, trials),
+        _checks(view_a, view_b, trials),
+        _only(view_a, view_b),
+        objectives(view_a, view_b),
+        mechanism_numbers(view_a, view_b),
+        _facts(view_a, view_b, trials),
     )
 
 
