@@ -1,5 +1,5 @@
 """The implementations that come with loptbench, one folder each.
 
-Each is registered by an entry point, as an implementation of anybody else would be (see
-`loptbench.discovery`); no other part of loptbench imports them.
+Each is registered by an entry point, like an implementation from any other package (see
+`loptbench.discovery`). No other part of loptbench imports them.
 """

@@ -1,6 +1,6 @@
 """Tasks: distributions of optimization problems. NumPy only, no framework.
 
-One module per task; `base` says what a task is, `streams` draws the random numbers.
+One module per task; `base` defines the protocol, `streams` draws the random numbers.
 """
 
 from loptbench.tasks.base import Layout, ProblemBatch, Task, definition, unflatten

@@ -1,4 +1,4 @@
-"""What a task is, and the batch of problems that it gives to an implementation."""
+"""The protocol of a task, and the batch of problems that it gives to an implementation."""
 
 import dataclasses
 import hashlib
@@ -81,7 +81,7 @@ class ProblemBatch:
         """The same batch with every real number rounded to `dtype`, stored as float64.
 
         The oracle in float64 and an implementation in float32 then start from the same numbers, so
-        that a comparison measures their arithmetic and not the rounding of their input.
+        that a comparison measures the arithmetic and not the rounding of the input.
         """
 
         def rounded(array: NDArray[Any]) -> NDArray[Any]:
@@ -94,30 +94,30 @@ class ProblemBatch:
             shared={name: rounded(array) for name, array in self.shared.items()},
         )
 
-    def part(self, chosen: Iterable[int]) -> "ProblemBatch":
+    def part(self, positions: Iterable[int]) -> "ProblemBatch":
         """The problems at these positions of the batch, in this order."""
-        positions = list(chosen)
+        rows = list(positions)
         return dataclasses.replace(
             self,
-            initial_parameters=self.initial_parameters[positions],
-            arrays={name: array[positions] for name, array in self.arrays.items()},
-            indices=tuple(self.indices[i] for i in positions),
+            initial_parameters=self.initial_parameters[rows],
+            arrays={name: array[rows] for name, array in self.arrays.items()},
+            indices=tuple(self.indices[i] for i in rows),
         )
 
-    def followed_by(self, others: Iterable["ProblemBatch"]) -> "ProblemBatch":
+    def followed_by(self, batches: Iterable["ProblemBatch"]) -> "ProblemBatch":
         """These problems and those of other batches of the same task and data, in one batch.
 
         The joint batch has the seed of this one. It is meant for computing, not for records.
         """
-        batches = [self, *others]
+        joined = [self, *batches]
         return dataclasses.replace(
             self,
-            initial_parameters=np.concatenate([batch.initial_parameters for batch in batches]),
+            initial_parameters=np.concatenate([batch.initial_parameters for batch in joined]),
             arrays={
-                name: np.concatenate([batch.arrays[name] for batch in batches])
+                name: np.concatenate([batch.arrays[name] for batch in joined])
                 for name in self.arrays
             },
-            indices=tuple(index for batch in batches for index in batch.indices),
+            indices=tuple(index for batch in joined for index in batch.indices),
         )
 
     def starting_at(self, parameters: NDArray[Any]) -> "ProblemBatch":

@@ -24,7 +24,7 @@ class Images:
         pixels: (n_images, side, side), 0 to `white`.
         labels: (n_images,), 0 to 9.
         white: the largest value that a pixel can have.
-        source: where they come from, for messages.
+        source: the origin of the images, for messages.
     """
 
     pixels: NDArray[np.uint8]
@@ -41,7 +41,7 @@ class Images:
 
 
 EMBEDDED_SIDE = 8
-"""Pixels along each side of scikit-learn's pictures."""
+"""Pixels along each side of scikit-learn's images."""
 
 
 @functools.cache
@@ -69,7 +69,7 @@ class Digits:
     minibatches.
 
     The arrays of a batch: `minibatches` (n_problems, n_steps, batch_size), indices of images. The
-    shared ones: `pixels` (n_images, side, side), `labels` (n_images,), `white` ().
+    shared arrays: `pixels` (n_images, side, side), `labels` (n_images,), `white` ().
 
     Attributes:
         channels: the channels of a convolution; this scales the task.

@@ -83,9 +83,9 @@ def _parse(path: Path, name: str, content: bytes) -> NDArray[Any]:
         )
     body = len(content) - header
     if body != math.prod(shape):
-        what = "is truncated" if body < math.prod(shape) else "is too long"
+        fault = "is truncated" if body < math.prod(shape) else "is too long"
         raise LoptbenchError(
-            f"{path} {what}: its header promises {' × '.join(map(str, shape))} = "
+            f"{path} {fault}: its header promises {' × '.join(map(str, shape))} = "
             f"{math.prod(shape)} bytes, but {body} follow; get it anew"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -21,7 +21,7 @@ class Rosenbrock:
 
     Attributes:
         n_parameters: n, the dimension, at least 2; this scales the task.
-        curvature: a; the valley is narrower and worse conditioned where it is larger.
+        curvature: a; a larger one makes the valley narrower and worse conditioned.
         n_steps: the number of inner steps.
 
     Example:

@@ -35,9 +35,9 @@ def generator(task: str, split: str, seed: int, index: int) -> np.random.Generat
     """
     if split not in SPLITS:
         raise UnknownNameError("split", split, list(SPLITS))
-    for what, number in (("seed", seed), ("index", index)):
+    for label, number in (("seed", seed), ("index", index)):
         if not 0 <= number < 2**64:
-            raise LoptbenchError(f"a {what} must lie in [0, 2^64), but it is {number}")
+            raise LoptbenchError(f"a {label} must lie in [0, 2^64), but it is {number}")
     stream = hashlib.sha256(f"{task}/{split}".encode()).digest()
     key = np.array([int.from_bytes(stream[:8], "little"), seed], dtype=np.uint64)
     counter = np.array([0, 0, 0, index], dtype=np.uint64)

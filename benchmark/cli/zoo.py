@@ -2,7 +2,6 @@
 
 import math
 import sys
-from itertools import groupby
 
 import click
 
@@ -69,13 +68,8 @@ def verify(task: tuple[str, ...], implementation: str | None) -> None:
             verified.append(verification)
             report(len(verified), verification.member.name)
             click.echo(_line(verification))
-    for (task_name, preset, trained_in), group in groupby(verified, key=_seed_group):
-        seeds = list(group)
-        better = sum(seed.better for seed in seeds)
-        click.echo(
-            f"{task_name}, {preset}, meta-trained in {trained_in}: {better} of {len(seeds)} seeds "
-            f"beat the best tuned baseline, {seeds[0].baseline}"
-        )
+    if verified:
+        _summarize(verified)
     wrong = [seed.member.name for seed in verified if not seed.as_recorded]
     if wrong:
         click.echo(f"not as recorded: {', '.join(wrong)}")
@@ -83,10 +77,31 @@ def verify(task: tuple[str, ...], implementation: str | None) -> None:
     click.echo(f"all {len(verified)} validate as recorded")
 
 
-def _seed_group(verification: Verification) -> tuple[str, str, str]:
-    """The task, preset and framework that the seeds of a group share."""
-    member = verification.member
-    return member.task, member.preset, member.implementation
+def _summarize(verified: list[Verification]) -> None:
+    """Print how many seeds beat the best tuned baseline, by task, preset and framework."""
+    import pandas as pd
+
+    from loptbench.cli.tables import print_table
+
+    rows = [
+        {
+            "task": verification.member.task,
+            "preset": verification.member.preset,
+            "meta-trained in": verification.member.implementation,
+            "best tuned baseline": verification.baseline,
+            "better": verification.better,
+        }
+        for verification in verified
+    ]
+    shared = ["task", "preset", "meta-trained in"]
+    groups = pd.DataFrame(rows).groupby(shared, sort=False)
+    summary = groups.agg(
+        baseline=("best tuned baseline", "first"),
+        better=("better", "sum"),
+        seeds=("better", "size"),
+    )
+    click.echo("\nseeds that beat the best tuned baseline")
+    print_table(summary.reset_index())
 
 
 def _line(verification: Verification) -> str:

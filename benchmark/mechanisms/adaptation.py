@@ -88,8 +88,8 @@ def measure_adaptation(
             f"{sum(RELAXATION_STEPS):,} steps"
         )
     several = np.zeros(gradients.size, bool)
-    for other_points in alternatives:
-        several |= _different(points, other_points)
+    for alternative in alternatives:
+        several |= _different(points, alternative)
     rate_reference, rate_local, condition = np.full((3, gradients.size), np.nan)
     is_stable = np.zeros(gradients.size, bool)
     settled = np.flatnonzero(points.converged)
@@ -146,7 +146,7 @@ def elasticity(gradients: Float, rate: Float) -> Float:
 def rank_correlation(gradients: Float, rate: Float) -> Float:
     """Spearman's rank correlation of η and |g|, of the negative and of the positive arm, (2,).
 
-    Rates that agree to six digits are ties. The correlation is 0 if all rates are.
+    Rates that agree to six digits are ties. If all rates are ties, the correlation is 0.
 
     Args:
         gradients: g, (n,).
@@ -206,7 +206,7 @@ def _s_curve(
     point: ConvergencePointResult | NotApplicable,
     gradients: Float,
 ) -> tuple[FixedPoints, list[FixedPoints], Float]:
-    """The fixed points under constant gradients, and what else is known of them.
+    """The fixed points under constant gradients, their alternatives, and the ends of the branch.
 
     Args:
         optimizer: any optimizer in float64, with its counters frozen.
@@ -214,8 +214,9 @@ def _s_curve(
         point: its convergence point; without one the state starts from h0.
         gradients: of both signs, from the most negative up.
 
-    Returns: the points where the state settles from h*; those where it settles from h0, and those
-        of the branch that continues h*; and the gradients at which that branch ends, by arm, (2,).
+    Returns: the points where the state settles from h*; as alternatives, the points where it
+        settles from h0 and the points of the branch that continues h*; and the gradients at which
+        that branch ends, by arm, (2,).
     """
     start = h0[0].astype(np.float64) if isinstance(point, NotApplicable) else point.state
     points = settle(optimizer, np.tile(start, (gradients.size, 1)), gradients)
@@ -250,13 +251,13 @@ def _neighbours(optimizer: Optimizer, gradients: Float, points: FixedPoints) -> 
     return extended
 
 
-def _different(points: FixedPoints, others: FixedPoints) -> NDArray[np.bool_]:
+def _different(points: FixedPoints, alternative: FixedPoints) -> NDArray[np.bool_]:
     """Where both have converged, and to different points."""
     with np.errstate(invalid="ignore"):
-        distance = np.abs(others.state - points.state).max(axis=1, initial=0.0)
+        distance = np.abs(alternative.state - points.state).max(axis=1, initial=0.0)
     scale = np.maximum(1.0, np.abs(points.state).max(axis=1, initial=0.0))
     apart = distance > SAME_POINT_TOLERANCE * scale
-    return np.asarray(points.converged & others.converged & apart)
+    return np.asarray(points.converged & alternative.converged & apart)
 
 
 def _branch(

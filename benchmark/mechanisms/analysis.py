@@ -1,4 +1,4 @@
-"""All probes on one optimizer: on a run that is given, or on runs on a task's problems."""
+"""All probes on one optimizer, with given runs or with runs on a task's problems."""
 
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ def measure(
     oracle: Implementation,
     n_problems: int | None = None,
 ) -> Measurement:
-    """Run an optimizer on problems of a task, and put it through every probe.
+    """Run an optimizer on problems of a task, and measure it with every probe.
 
     Args:
         optimizer: any object that offers `initial_state` and `step`, and `linearize` if it can, in
@@ -112,19 +112,19 @@ def analyze(
     n_steps: int | None = None,
     statistics: GradientStatistics | None = None,
 ) -> MechanismsResult:
-    """Put an optimizer through every probe.
+    """Measure an optimizer with every probe.
 
     Args:
         optimizer: any object that offers `initial_state` and `step`, and `linearize` if it can, in
             float64.
-        run: its runs on a task, for the probes that need some.
+        run: its runs on a task, for the probes that need runs.
         n_steps: the length of its schedule; that of the runs if None, or 201 steps.
         statistics: the gradients that it meets; those of `run` if None.
 
     Returns: the result of each probe, or why there is none.
 
     Raises:
-        ContractError: it does not keep to the protocol.
+        ContractError: the optimizer does not keep to the protocol.
     """
     require_optimizer(optimizer)
     statistics = statistics or GradientStatistics.from_run(run)
@@ -134,32 +134,32 @@ def analyze(
     typical_update = None if run is None else _root_mean_square(run.update)
     schedule = measure_schedule(optimizer, statistics, n_steps)
     frozen: tuple[FrozenVariable, ...] = ()
-    at_rest = optimizer
+    frozen_optimizer = optimizer
     if _has_derivatives(optimizer):
-        answer = freeze_counters(optimizer, statistics.largest)
-        if isinstance(answer, NotApplicable):
+        freezing = freeze_counters(optimizer, statistics.largest)
+        if isinstance(freezing, NotApplicable):
             return MechanismsResult(
-                convergence_point=answer,
-                momentum=answer,
+                convergence_point=freezing,
+                momentum=freezing,
                 clipping=measure_clipping(optimizer, None, statistics, run),
                 schedule=schedule,
-                adaptation=answer,
+                adaptation=freezing,
             )
-        at_rest, frozen = answer
-    run_at_rest = None if run is None else _without_frozen(run, at_rest)
+        frozen_optimizer, frozen = freezing
+    frozen_run = None if run is None else _without_frozen(run, frozen_optimizer)
     starts = None
-    if run_at_rest is not None and _has_derivatives(optimizer):
-        starts = _starts(run_at_rest)
-    point = find_convergence_point(at_rest, starts, statistics, frozen, typical_update)
+    if frozen_run is not None and _has_derivatives(optimizer):
+        starts = _starts(frozen_run)
+    point = find_convergence_point(frozen_optimizer, starts, statistics, frozen, typical_update)
     convergence_state = None
     if isinstance(point, ConvergencePointResult):
-        convergence_state = full_state(at_rest, point.state[None])[0]
+        convergence_state = full_state(frozen_optimizer, point.state[None])[0]
     return MechanismsResult(
         convergence_point=point,
-        momentum=measure_momentum(point, run_at_rest),
+        momentum=measure_momentum(point, frozen_run),
         clipping=measure_clipping(optimizer, convergence_state, statistics, run),
         schedule=schedule,
-        adaptation=measure_adaptation(at_rest, point, statistics),
+        adaptation=measure_adaptation(frozen_optimizer, point, statistics),
     )
 
 

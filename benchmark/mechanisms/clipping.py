@@ -29,7 +29,7 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 ARM_SIGNS = np.array([-1.0, 1.0])
-"""The signs of g, in the order of everything that has two arms."""
+"""The signs of g on the two arms, in the order of every axis of length two."""
 
 N_STATES_OF_RUNS = 16
 """Number of states from real runs."""
@@ -42,14 +42,16 @@ N_PER_DECADE = 12
 """Grid points per decade of the search."""
 
 MAX_ROUNDING_RATIO = 0.01
-"""Largest rounding error of s at a grid point that counts."""
+"""Largest rounding error of s at a grid point; grid points with a larger one do not count."""
 
 CURVE_DECADES = (-3.0, 1.0)
 """Update functions are tabulated from a thousandth of the typical to ten times the largest |g|."""
 
 N_CURVE_POINTS = 60
+"""Tabulated gradients of each arm."""
 
 N_BIN_EDGES = 40
+
 MAX_DENSITY_DECADES = 8
 """The histogram of gradients covers at most this many decades below the largest."""
 
@@ -78,13 +80,15 @@ def measure_clipping(
     states = np.stack([state for _, state in places])
     D, reasons = usable_gain(optimizer, states, statistics.typical)
     usable = [i for i, reason in enumerate(reasons) if not reason]
-    without = tuple(
+    not_applicable_at = tuple(
         NoUpdateFunction(where=places[i][0], reason=reason)
         for i, reason in enumerate(reasons)
         if reason
     )
     if not usable:
-        return NotApplicable(not_applicable=f"at {without[0].where} {without[0].reason}")
+        return NotApplicable(
+            not_applicable=f"at {not_applicable_at[0].where} {not_applicable_at[0].reason}"
+        )
     functions = _UpdateFunctions(optimizer, states[usable], D[usable])
     below, above = CURVE_DECADES
     magnitudes = np.geomspace(
@@ -108,13 +112,13 @@ def measure_clipping(
     reach = engagement = by_problem = None
     at_convergence = update_function(results, "h*")
     if at_convergence is not None and statistics.gradients.size:
-        # The smaller of both arms: 0 if there is no half-saturation on one of them.
+        # The smaller of both arms; 0 if one arm has no half-saturation.
         reach = float(statistics.largest / at_convergence.half_saturation.max())
         by_problem = engagement_by_problem(statistics.gradients, at_convergence.half_saturation)
         engagement = float(np.mean(by_problem))
     return ClippingResult(
         states=results,
-        not_applicable_at=without,
+        not_applicable_at=not_applicable_at,
         gradients=magnitudes,
         largest_gradient=statistics.largest,
         typical_gradient=statistics.typical,

@@ -124,7 +124,7 @@ def _count_settling(optimizer: Optimizer, starts: Float | None, h: Float) -> int
 
 
 def _drift(update: float, typical_update: float | None) -> float:
-    """The update without a gradient relative to a typical one; NaN where there is none."""
+    """The update without a gradient, relative to a typical update; NaN without a typical update."""
     if not typical_update or not np.isfinite(update):
         return np.nan
     return update / typical_update + 0.0  # −0 becomes 0

@@ -1,4 +1,4 @@
-"""The gradients of real runs, and the statistics of them that set the scales of the probes."""
+"""The gradients of real runs, and their statistics, which set the scales of the probes."""
 
 import dataclasses
 
@@ -13,6 +13,7 @@ MAX_RELATIVE_LOSS = 1e6
 """Largest loss, relative to the first, of a run that counts as bounded."""
 
 SMALLEST_QUANTILE = 0.01
+"""Quantile of |g| that counts as the smallest gradient."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class GradientStatistics:
 
     @classmethod
     def from_run(cls, run: Trajectory | None) -> "GradientStatistics":
-        """The statistics of a run; without gradients, those of a range around 1.
+        """The statistics of a run; without gradients, default scales around 1.
 
         >>> GradientStatistics.from_run(None).largest
         10.0

@@ -94,8 +94,8 @@ def _clipping(clipping: ClippingResult) -> Iterator[str]:
         yield f"  {function.where:22} {_by_arm(function.half_saturation)}"
     if len(clipping.states) > MAX_STATES_SHOWN:
         yield f"  and at {len(clipping.states) - MAX_STATES_SHOWN} more states (--json has all)"
-    for without in clipping.not_applicable_at[:MAX_STATES_SHOWN]:
-        yield f"  {without.where}: not applicable: {without.reason}"
+    for state in clipping.not_applicable_at[:MAX_STATES_SHOWN]:
+        yield f"  {state.where}: not applicable: {state.reason}"
     if not all(function.half_saturation_is_known.all() for function in clipping.states):
         yield "  n/a: the update is not a number before it has fallen to half"
     if clipping.engagement is not None:

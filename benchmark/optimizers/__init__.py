@@ -1,7 +1,7 @@
 """Optimizer kinds as data: equations, parameters, how new ones are drawn.
 
-One module per kind or family: `baselines`, `composed`, `gru`, each with its equations; `spec` says
-what they have in common.
+One module per kind or family: `baselines`, `composed`, `gru`, each with its equations.
+`spec` defines the data type that they share.
 """
 
 from loptbench.optimizers.baselines import (

@@ -1,4 +1,4 @@
-"""An optimizer as data, and what each kind of optimizer consists of.
+"""An optimizer as data, and the contents of each kind of optimizer.
 
 Every kind is the same thing, a dynamical system driven by the gradient of one component:
 
@@ -74,7 +74,7 @@ class OptimizerSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What a spec of this kind consists of.
+    """The contents of a spec of this kind.
 
     Attributes:
         shapes: the shape of every parameter, given n_state.
@@ -111,7 +111,7 @@ def validate(spec: OptimizerSpec) -> None:
 
     Raises:
         LoptbenchError: an array or constant is missing, unknown, of the wrong shape or type, or not
-            finite. The message names it, what was found and what was expected.
+            finite. The message names it, its value and the expected value.
     """
     kind = get_kind(spec.kind)
     require_names("constants", spec.kind, set(spec.constants), set(kind.constants))
@@ -136,11 +136,11 @@ def validate(spec: OptimizerSpec) -> None:
             )
 
 
-def require_names(what: str, kind: str, names: set[str], expected: set[str]) -> None:
+def require_names(group: str, kind: str, names: set[str], expected: set[str]) -> None:
     """Refuse names that are not exactly the expected ones.
 
     Args:
-        what: what the names are of, such as `parameters`.
+        group: the group of names in the message, such as `parameters`.
         kind: the optimizer kind.
         names: the names that were given.
         expected: the names that the kind has.
@@ -152,7 +152,7 @@ def require_names(what: str, kind: str, names: set[str], expected: set[str]) -> 
     if extra:
         problems.append(f"extra {', '.join(extra)}")
     raise LoptbenchError(
-        f"the {what} of {kind!r} are {', '.join(sorted(expected)) or 'none'}; "
+        f"the {group} of {kind!r} are {', '.join(sorted(expected)) or 'none'}; "
         f"found: {' and '.join(problems)}"
     )
 

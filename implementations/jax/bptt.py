@@ -2,8 +2,8 @@
 
 `loptbench.implementations.reference.bptt` has the equations; `x_bar` is the adjoint of x.
 
-The forward pass keeps what the backward pass needs of each step. With segments, only the last
-segment is kept; the backward pass recomputes the others, one at a time, from their first state.
+The forward pass keeps the values that the backward pass needs of each step. With segments, it keeps
+only the last segment; the backward pass recomputes each earlier one from its first state.
 """
 
 from collections.abc import Callable

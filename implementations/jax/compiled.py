@@ -1,7 +1,7 @@
-"""`jax.jit` with a bound on the number of compiled programs that are held.
+"""`jax.jit` with a bound on the number of compiled programs in memory.
 
-A compiled program takes about forty memory maps of its process, and Linux allows 65,530: a process
-that never releases a program compiles until the compiler, and with it Python, crashes.
+A compiled program takes about forty memory maps of its process, and Linux allows 65,530. In a
+process that never releases a program, the compiler finally crashes, and Python with it.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ import jax
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_HELD = 256
-"""Number of held programs beyond which all are released; one optimizer on one task needs fewer."""
+MAX_PROGRAMS = 256
+"""Largest number of compiled programs in memory; one optimizer on one task needs fewer."""
 
 _functions: list[Any] = []
-_n_held = 0
+_n_programs = 0
 
 
 def compiled(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -27,8 +27,8 @@ def compiled(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(function)
         def traced(*args: P.args, **kwargs: P.kwargs) -> R:
             # JAX runs this once for each program that it compiles.
-            global _n_held
-            _n_held += 1
+            global _n_programs
+            _n_programs += 1
             return function(*args, **kwargs)
 
         jitted: Callable[P, R] = jax.jit(traced, static_argnames=static)
@@ -39,9 +39,9 @@ def compiled(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def make_room() -> None:
-    """Release all programs if there are more than `MAX_HELD`; those in use are compiled again."""
-    global _n_held
-    if _n_held > MAX_HELD:
+    """Release all programs if there are more than `MAX_PROGRAMS`; the next calls compile again."""
+    global _n_programs
+    if _n_programs > MAX_PROGRAMS:
         for function in _functions:
             function.clear_cache()
-        _n_held = 0
+        _n_programs = 0

@@ -1,4 +1,4 @@
-"""What the implementation in JAX offers, without importing JAX."""
+"""The declaration of the implementation in JAX, which can be imported without JAX."""
 
 
 class Declaration:

@@ -1,4 +1,4 @@
-"""What our outer step is measured against: the textbook's meta-gradient, and its matrix products.
+"""Baselines of our outer step: the textbook's meta-gradient, and the matrix products alone.
 
 `loptbench perf` times both, and tests compare our meta-gradient with the textbook's.
 """

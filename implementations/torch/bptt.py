@@ -2,8 +2,8 @@
 
 `loptbench.implementations.reference.bptt` has the equations; `x_bar` is the adjoint of x.
 
-The forward pass keeps what the backward pass needs of each step. With segments, only the last
-segment is kept; the backward pass recomputes the others, one at a time, from their first state.
+The forward pass keeps the values that the backward pass needs of each step. With segments, it keeps
+only the last segment; the backward pass recomputes each earlier one from its first state.
 """
 
 from collections.abc import Mapping
@@ -88,9 +88,9 @@ class _Segment:
         self.gradients: list[Tensor] = []
         self.hessians: list[HessianVector] = []
 
-    def _by_set(self, of_problems: Tensor) -> Tensor:
+    def _by_set(self, array: Tensor) -> Tensor:
         """(n_sets · n_problems, n_parameters) as (n_sets, n_components)."""
-        return of_problems.reshape(self.n_sets, -1)
+        return array.reshape(self.n_sets, -1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Run all steps; returns the parameters after them."""
@@ -153,10 +153,10 @@ def meta_gradient(
         last = (n_steps - 1) // length * length
         for first in range(0, last, length):
             starts.append((state, x, first))
-            forgotten = segment(state, first, length)
-            x = forgotten.forward(x)
-            losses.append(forgotten.losses.losses())
-            state = forgotten.tape.state(length).clone()
+            discarded = segment(state, first, length)
+            x = discarded.forward(x)
+            losses.append(discarded.losses.losses())
+            state = discarded.tape.state(length).clone()
         kept = segment(state, last, n_steps - last)
         kept.forward(x)
         loss = torch.cat([*losses, kept.losses.losses()])

@@ -1,4 +1,4 @@
-"""What the implementation in PyTorch offers, without importing PyTorch."""
+"""The declaration of the implementation in PyTorch, which can be imported without PyTorch."""
 
 
 class Declaration:

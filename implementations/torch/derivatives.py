@@ -50,15 +50,15 @@ class _WrittenOut:
     """For written-out derivatives: they need no loss, so all losses are computed at the end."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem, self._of = problem, DERIVATIVES[problem.task]
+        self._problem, self._functions = problem, DERIVATIVES[problem.task]
         self._x: list[Tensor] = []
         self._steps: list[int] = []
 
     def derivatives(self, x: Tensor, step: int) -> tuple[Tensor, HessianVector]:
         self._x.append(x)
         self._steps.append(step)
-        hessian_vector = partial(self._of.hessian_vector, self._problem, x)
-        return self._of.gradient(self._problem, x), hessian_vector
+        hessian_vector = partial(self._functions.hessian_vector, self._problem, x)
+        return self._functions.gradient(self._problem, x), hessian_vector
 
     def losses(self) -> Tensor:
         x, steps = torch.stack(self._x), torch.tensor(self._steps)

@@ -183,9 +183,10 @@ class Implementation(Declaration):
         means = objective.reshape(len(outers), -1).mean(dim=1).tolist()
         results = []
         for i, (outer, p, mean) in enumerate(zip(outers, parameters, means, strict=True)):
-            own = {name: value[i] for name, value in gradient.items()}
-            finite = all(bool(torch.isfinite(array).all()) for array in own.values())
-            results.append((outer_update(p, own, outer, config), mean if finite else np.nan))
+            own_gradient = {name: value[i] for name, value in gradient.items()}
+            finite = all(bool(torch.isfinite(array).all()) for array in own_gradient.values())
+            state = outer_update(p, own_gradient, outer, config)
+            results.append((state, mean if finite else np.nan))
         return results
 
 

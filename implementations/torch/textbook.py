@@ -1,4 +1,4 @@
-"""What our outer step is measured against: autograd's meta-gradient, and the matrix products alone.
+"""Baselines of our outer step: autograd's meta-gradient, and the matrix products alone.
 
 `loptbench perf` times the products, and tests compare our meta-gradient with autograd's.
 """

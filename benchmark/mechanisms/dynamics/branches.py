@@ -51,7 +51,7 @@ def trace_branch(
     The tangent of the curve, dh*/dg = (I − A)⁻¹ B, predicts the next point, and Newton's iteration
     corrects it. Where all states settle at the points that their neighbours predict, these are the
     branch, and one batch is enough. From the first exception on, the branch is continued point by
-    point. At a fold the branch ends: there are no points beyond.
+    point. At a fold the branch ends.
 
     Args:
         optimizer: any optimizer in float64.
@@ -94,7 +94,7 @@ def trace_branch(
 def _continue(
     optimizer: Optimizer, state: Float, gradient: Float, next_gradient: Float, reach: Float
 ) -> tuple[Float, Float, Bool]:
-    """Fixed points under the next gradients, their residuals, and whether they continue it."""
+    """Next fixed points, their residuals, and whether they continue the branch."""
     A, B, *_ = approximate_linearization(optimizer, state, gradient)
     tangent = solve_systems(np.eye(state.shape[1]) - A, B[:, :, None])[:, :, 0]
     prediction = state + (next_gradient - gradient)[:, None] * tangent

@@ -37,11 +37,11 @@ LATE_TOLERANCE = 1e-9
 """Relative tolerance for equal steps of an optimizer with counters advanced even further."""
 
 DISPLACEMENT = 1e-3
-"""Relative displacement that shows whether a variable at rest is a constant."""
+"""Relative displacement in the test whether a variable at rest is a constant."""
 
 
 class FrozenStateOptimizer:
-    """An optimizer with some state variables frozen; its state consists of the other ones.
+    """An optimizer with some state variables frozen; its state consists of the free ones.
 
     Args:
         inner: the optimizer.
@@ -89,8 +89,8 @@ def freeze_counters(
 
     The state first runs for 256 steps without a gradient, then for 64 steps under random gradients
     of all magnitudes. A variable is a counter if it changes by the same amount at every step of
-    every component. It is a constant if that amount is zero and it also stays where it is displaced
-    to. A variable that only rests there has dynamics.
+    every component. It is a constant if this amount is zero and a displaced value stays as well. A
+    variable that is at rest, but does not stay where it is displaced to, has dynamics.
 
     Args:
         optimizer: any optimizer in float64.
@@ -193,7 +193,7 @@ def _stays_displaced(optimizer: Optimizer, values: Float, i: int, max_log10: flo
 
 
 def _is_late(optimizer: Optimizer, values: Float, increments: Float, max_log10: float) -> bool:
-    """Whether advancing the counters further makes no difference to a step any more."""
+    """Whether a step stays the same when the counters are advanced further."""
     rng = np.random.default_rng(1)
     gradient = 10.0 ** rng.uniform(MIN_LOG10_GRADIENT, max_log10, N_DRIVEN_COMPONENTS)
     counting = _counts(increments)
@@ -211,5 +211,5 @@ def _is_late(optimizer: Optimizer, values: Float, increments: Float, max_log10: 
 
 
 def full_state(optimizer: Optimizer, state: Array) -> Array:
-    """States (n, n_state) with the frozen variables of the optimizer included, if it has some."""
+    """States (n, n_state), with the frozen variables of the optimizer included."""
     return optimizer.full_state(state) if isinstance(optimizer, FrozenStateOptimizer) else state

@@ -25,7 +25,8 @@ Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 RELAXATION_STEPS = (250, 2_000)
-"""Steps for which the state evolves by itself. A second stage follows for what has not settled."""
+"""Steps of the two stages in which the state evolves by itself; the second is for states that have
+not settled in the first."""
 
 N_SNAPSHOTS = 64
 """Number of states of a relaxation that are kept, evenly spaced in time."""
@@ -256,7 +257,7 @@ def _step(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
 
 
 def state_scale(h: Float) -> Float:
-    """max(1, |h|) of each state, (n,): what distances of states are relative to."""
+    """The scale of distances of states: max(1, |h|) of each, (n,)."""
     return np.asarray(np.maximum(1.0, np.abs(h).max(axis=1, initial=0.0)))
 
 
@@ -293,18 +294,23 @@ def _approaches(
 ) -> Bool:
     """Whether a relaxing state ends at a fixed point, or approaches it.
 
-    The time is cut into four windows, and the largest distance must decrease from each to the next:
-    on a cycle around the point it does not. In total it must fall by a hundredth, because a state
-    that diverges also approaches a point at infinity. And the point must be stable, because a state
-    also comes nearer to a point inside of a cycle that it approaches from outside. A state that is
-    near without a steady decrease is approaching if the point is linearly stable.
+    The time is cut into four windows. A state approaches the point if
+
+    - the largest distance decreases from each window to the next. On a cycle around the point it
+      does not;
+    - the largest distance decreases by a hundredth in total. A state that diverges also approaches
+      a point at infinity;
+    - the point is stable. A state that approaches a cycle from outside also comes nearer to the
+      point inside the cycle.
+
+    A state that is near without a steady decrease approaches the point if it is linearly stable.
 
     Args:
         optimizer: any optimizer in float64.
         path: the relaxing states, (n_snapshots, n, n_state).
         point: the fixed points, (n, n_state).
         gradient: (n,).
-        possible: which components are asked for, (n,).
+        possible: which components to test, (n,).
     """
     distance = np.stack([state_distance(state, point) for state in path])
     at_point = distance[-1] <= SAME_POINT_TOLERANCE * state_scale(point)
@@ -312,8 +318,8 @@ def _approaches(
     decreasing = np.all(np.diff(windows, axis=0) < 0, axis=0)
     decreasing &= windows[-1] <= MAX_WINDOW_RATIO * windows[0]
     approaches = np.asarray(possible & at_point)
-    coming = np.flatnonzero(possible & decreasing & ~at_point)
-    approaches[coming] = stable(optimizer, point[coming], gradient[coming])
+    nearing = np.flatnonzero(possible & decreasing & ~at_point)
+    approaches[nearing] = stable(optimizer, point[nearing], gradient[nearing])
     near = distance[-1] <= NEIGHBOURHOOD * state_scale(point)
     undecided = np.flatnonzero(possible & ~decreasing & ~at_point & near)
     approaches[undecided] = linearly_stable(optimizer, point[undecided], gradient[undecided])

@@ -144,7 +144,9 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     code, out, err = command("zoo", "verify", "--task", "rosenbrock")
     assert code == 0, err
     assert re.search(rf"^{member.name} .* 0\.\d+ \[0\.\d+, 0\.\d+\] better$", out, re.MULTILINE)
-    assert "1 of 1 seeds beat the best tuned baseline" in out
+    assert "seeds that beat the best tuned baseline" in out
+    group = rf"{member.task} +{member.preset} +{member.implementation}"
+    assert re.search(rf"^{group} +\w+ +1 +1$", out, re.MULTILINE)
     # A file that records a wrong validation objective is reported.
     true = shipped(member.name)
     false_record = {

@@ -49,9 +49,10 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
         def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
             return Cell(spec) if spec.kind == "gru" else super().optimizer(spec, dtype, device)
 
-    first = next(o for o in check_all(Library()) if o.status is CheckStatus.FAILED)
-    assert first.check.name == "one-step"
-    assert "state = " in first.message
+    outcomes = check_all(Library())
+    failure = next(outcome for outcome in outcomes if outcome.status is CheckStatus.FAILED)
+    assert failure.check.name == "one-step"
+    assert "state = " in failure.message
     # On shipped weights the two conventions differ by much more than rounding.
     spec = shipped("quadratic-quick-jax-0").optimizer.rounded_to("float64")
     state = np.random.default_rng(0).uniform(-1, 1, (50, spec.n_state))
@@ -62,7 +63,13 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
 
 
 FRAMEWORKS = ("torch", "jax")
-SMALL = {"n_units": 6, "batch_size": 8, "n_steps": 30, "dtype": "float64", "decay_steps": 10}
+SMALL_SETTINGS = {
+    "n_units": 6,
+    "batch_size": 8,
+    "n_steps": 30,
+    "dtype": "float64",
+    "decay_steps": 10,
+}
 
 
 @pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
@@ -70,7 +77,7 @@ SMALL = {"n_units": 6, "batch_size": 8, "n_steps": 30, "dtype": "float64", "deca
 def test_the_first_twenty_outer_steps_agree(name: str, task: str) -> None:
     """Meta-objective to 1e-9 and every weight to 1e-7, against the reference, in float64."""
     pytest.importorskip(name)
-    config = load_preset("quick", task, SMALL)
+    config = load_preset("quick", task, SMALL_SETTINGS)
     spec = fresh_gru(6, 0, config.input_scale, config.output_scale)
     implementation, reference = get_implementation(name), get_implementation("reference")
     actual = implementation.outer_init(spec.parameters, config)
@@ -78,8 +85,10 @@ def test_the_first_twenty_outer_steps_agree(name: str, task: str) -> None:
     for step in range(20):
         batch = training_batch(config, step)
         actual, objective = implementation.outer_step(actual.canonical(), spec, batch, config)
-        expected, right = reference.outer_step(expected.canonical(), spec, batch, config)
-        assert objective == pytest.approx(right, rel=1e-9), step
+        expected, expected_objective = reference.outer_step(
+            expected.canonical(), spec, batch, config
+        )
+        assert objective == pytest.approx(expected_objective, rel=1e-9), step
         for key, weight in expected.parameters.items():
             np.testing.assert_allclose(actual.parameters[key], weight, rtol=0, atol=1e-7)
 
@@ -106,12 +115,12 @@ def test_the_textbook_that_perf_times_computes_the_same_meta_gradient(name: str,
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_gpu_is_used_where_there_is_one(name: str) -> None:
-    """The conformance suite runs on a GPU if there is one; this is meta-training on it."""
+    """Meta-training on a GPU; the conformance suite covers the rest of the protocol on it."""
     pytest.importorskip(name)
     implementation = get_implementation(name)
     if "cuda" not in implementation.devices:
         pytest.skip(f"{name} has no GPU here")
-    config = load_preset("quick", "quadratic", {**SMALL, "device": "cuda"})
+    config = load_preset("quick", "quadratic", {**SMALL_SETTINGS, "device": "cuda"})
     spec = fresh_gru(6, 0)
     on_cpu = config.model_copy(update={"device": "cpu"})
     weights = []
@@ -138,7 +147,7 @@ def test_jax_keeps_the_users_precision_setting() -> None:
 
 
 def test_jax_multiplies_float32_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default a GPU uses TF32; the setting of the user's process must not change."""
+    """By default JAX multiplies in TF32 on a GPU. The setting of the user's process is kept."""
     jax = pytest.importorskip("jax")
     rollout = importlib.import_module("loptbench.implementations.jax.rollout")
     programs, step = [], rollout.step
@@ -163,21 +172,21 @@ def test_torch_keeps_the_users_default_dtype() -> None:
 
 
 def test_jax_releases_compiled_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each program takes memory maps, and a process that has no more of them crashes."""
+    """A program takes memory maps of its process, whose number is limited."""
     pytest.importorskip("jax")
     compiled = importlib.import_module("loptbench.implementations.jax.compiled")
-    monkeypatch.setattr(compiled, "MAX_HELD", 3)
+    monkeypatch.setattr(compiled, "MAX_PROGRAMS", 3)
     implementation = get_implementation("jax")
     task = get_task("quadratic")
     batch = task.sample("tune", 0, range(2))
     spec = random_gru(2, 0)
     optimizer = implementation.optimizer(spec, "float64", "cpu")
     problems = implementation.problems(batch, "float64", "cpu")
-    held, losses = [], []
+    n_programs, losses = [], []
     for n_steps in (1, 2, 3, 4, 5, 6, 7, 8, 1, 2):
         run = implementation.unroll(optimizer, problems, batch.initial_parameters, n_steps)
         losses.append(run.loss)
-        held.append(sum(function._cache_size() for function in compiled._functions))
-    assert max(held) <= 4
+        n_programs.append(sum(function._cache_size() for function in compiled._functions))
+    assert max(n_programs) <= 4
     np.testing.assert_array_equal(losses[0], losses[8])
     np.testing.assert_array_equal(losses[1], losses[9])

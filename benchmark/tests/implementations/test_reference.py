@@ -57,7 +57,7 @@ SPECS = st.one_of(
 SEEDS = st.integers(0, 10_000)
 
 
-def drawn(spec: OptimizerSpec, seed: int, n: int = 4) -> tuple[Float, Float]:
+def draw_inputs(spec: OptimizerSpec, seed: int, n: int = 4) -> tuple[Float, Float]:
     rng = np.random.default_rng(seed)
     return in_domain(spec.kind, rng.uniform(-1, 1, (n, spec.n_state))), rng.standard_normal(n)
 
@@ -65,7 +65,7 @@ def drawn(spec: OptimizerSpec, seed: int, n: int = 4) -> tuple[Float, Float]:
 @given(spec=SPECS, seed=SEEDS)
 def test_linearize_is_the_derivative_of_step(spec: OptimizerSpec, seed: int) -> None:
     optimizer = oracle().optimizer(spec, "float64", "cpu")
-    state, gradient = drawn(spec, seed)
+    state, gradient = draw_inputs(spec, seed)
     expected, state_error, update_error = linearize_by_ridders(optimizer, state, gradient)
     assert max(state_error, update_error) < 1e-6
     for matrix, by_difference in zip(optimizer.linearize(state, gradient), expected, strict=True):
@@ -77,27 +77,27 @@ def test_linearize_is_the_derivative_of_step(spec: OptimizerSpec, seed: int) -> 
 def test_pullback_is_the_transpose_of_the_derivative(spec: OptimizerSpec, seed: int) -> None:
     """⟨adjoints, direction⟩ is the change of ⟨outputs, their adjoints⟩ along the direction."""
     rng = np.random.default_rng(seed)
-    state, gradient = drawn(spec, seed)
+    state, gradient = draw_inputs(spec, seed)
     state_bar, update_bar = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
     optimizer = oracle().optimizer(spec, "float64", "cpu")
     h_bar, g_bar, adjoints = optimizer.pullback(state, gradient, state_bar, update_bar)
-    along_h, along_g = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
-    along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
+    h_direction, g_direction = rng.standard_normal(state.shape), rng.standard_normal(gradient.shape)
+    direction = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
 
     def output(epsilon: float) -> float:
-        parameters = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
+        parameters = {k: v + epsilon * direction[k] for k, v in spec.parameters.items()}
         shifted = oracle().optimizer(spec.with_parameters(parameters), "float64", "cpu")
-        new, update = shifted.step(state + epsilon * along_h, gradient + epsilon * along_g)
+        new, update = shifted.step(state + epsilon * h_direction, gradient + epsilon * g_direction)
         return float(np.sum(new * state_bar) + update @ update_bar)
 
     epsilon = 1e-6
     slope = (output(epsilon) - output(-epsilon)) / (2 * epsilon)
-    actual = float(np.sum(h_bar * along_h) + g_bar @ along_g)
-    actual += sum(float(np.sum(adjoint * along[name])) for name, adjoint in adjoints.items())
+    actual = float(np.sum(h_bar * h_direction) + g_bar @ g_direction)
+    actual += sum(float(np.sum(adjoint * direction[name])) for name, adjoint in adjoints.items())
     assert actual == pytest.approx(slope, rel=1e-6, abs=1e-6)
 
 
-SIZES: dict[str, Any] = {
+TASK_STRATEGIES: dict[str, Any] = {
     "quadratic": st.builds(Quadratic, st.integers(1, 7)),
     "rosenbrock": st.builds(Rosenbrock, st.integers(2, 6), st.floats(1.0, 200.0)),
     "two_moons": st.builds(TwoMoons, st.integers(1, 6), st.integers(1, 30), st.floats(1e-3, 0.1)),
@@ -105,12 +105,12 @@ SIZES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(SIZES))
+@pytest.mark.parametrize("name", sorted(TASK_STRATEGIES))
 @given(data=st.data(), seed=SEEDS, step=st.integers(0, 20))
 def test_gradients_and_hessians_are_the_derivatives(
     name: str, data: st.DataObject, seed: int, step: int
 ) -> None:
-    task = data.draw(SIZES[name], label="task")
+    task = data.draw(TASK_STRATEGIES[name], label="task")
     batch = task.sample("tune", seed, range(3))
     problems = oracle().problems(batch, "float64", "cpu")
     rng = np.random.default_rng(seed)
@@ -124,14 +124,14 @@ def test_gradients_and_hessians_are_the_derivatives(
     # The third derivative of Rosenbrock is large, and so is the error of the differences.
     size = 1 + np.abs(high[0] - 2 * loss + low[0]) / epsilon**2
     assert np.all(np.abs(np.sum(gradient * y, axis=1) - slope) <= 1e-6 * size)
-    curve = (high[1] - low[1]) / (2 * epsilon)
+    gradient_slope = (high[1] - low[1]) / (2 * epsilon)
     product = problems.hessian_vector(x, step, y)
-    assert np.all(np.abs(product - curve) <= 1e-6 * size[:, None])
+    assert np.all(np.abs(product - gradient_slope) <= 1e-6 * size[:, None])
 
 
-@pytest.mark.parametrize("name", sorted(SIZES))
+@pytest.mark.parametrize("name", sorted(TASK_STRATEGIES))
 def test_hessian_vector_products_are_linear_whatever_the_size(name: str) -> None:
-    """A complex step has neither rounding errors nor a second-order error."""
+    """A complex step has neither a rounding nor a truncation error."""
     batch = get_task(name).sample("tune", 0, range(2))
     problems = oracle().problems(batch, "float64", "cpu")
     x = batch.initial_parameters
@@ -150,10 +150,10 @@ def test_meta_gradient_is_the_slope_of_the_meta_objective(
     batch = Quadratic().sample("tune", seed, range(3))
     problems = oracle().problems(batch, "float64", "cpu")
     rng = np.random.default_rng(seed)
-    along = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
+    direction = {k: rng.standard_normal(v.shape) for k, v in sorted(spec.parameters.items())}
 
     def objective(epsilon: float) -> float:
-        parameters = {k: v + epsilon * along[k] for k, v in spec.parameters.items()}
+        parameters = {k: v + epsilon * direction[k] for k, v in spec.parameters.items()}
         shifted = oracle().optimizer(spec.with_parameters(parameters), "float64", "cpu")
         run = oracle().unroll(shifted, problems, batch.initial_parameters, n_steps)
         return float(np.mean(meta_objective(run.loss)))
@@ -164,13 +164,13 @@ def test_meta_gradient_is_the_slope_of_the_meta_objective(
     assert np.mean(actual.objective) == pytest.approx(objective(0.0), rel=1e-12)
     epsilon = 1e-6
     slope = (objective(epsilon) - objective(-epsilon)) / (2 * epsilon)
-    parts = [float(np.sum(actual.gradient[k] * along[k])) for k in along]
-    size = sum(abs(part) for part in parts)
-    assert abs(sum(parts) - slope) <= 1e-4 * size + 1e-8
+    terms = [float(np.sum(actual.gradient[k] * direction[k])) for k in direction]
+    size = sum(abs(term) for term in terms)
+    assert abs(sum(terms) - slope) <= 1e-4 * size + 1e-8
 
 
 def test_meta_gradient_needs_the_second_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without second derivatives the meta-gradient differs: the test above could not pass."""
+    """Without second derivatives the meta-gradient differs, so that the test above would fail."""
     batch = Quadratic().sample("tune", 0, range(3))
     spec = random_gru(5, 0)
     problems = oracle().problems(batch, "float64", "cpu")

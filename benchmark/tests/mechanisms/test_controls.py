@@ -1,10 +1,9 @@
 """The probes on optimizers whose answers are known in closed form, in every implementation.
 
-The table of answers: momentum index m, half-saturation g½, rate η[t] along the autonomous
-trajectory, and along the S-curve η_ref(g) and η_local(g). To 1e-9, relative.
+The answers are the momentum index m, the half-saturation g½, the rate η[t] along the autonomous
+trajectory, and η_ref(g) and η_local(g) along the S-curve. The relative tolerance is 1e-9.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,23 +30,22 @@ from loptbench.tasks import Quadratic
 from loptbench.zoo.catalogue import shipped
 
 Float = NDArray[np.float64]
-Make = Callable[[OptimizerSpec], MechanismsResult]
 
 N_STEPS = 40
 
 ALPHAS = st.floats(1e-4, 0.3)
 BETAS = st.floats(0.0, 0.99)
-SLOW = st.floats(0.5, 0.999)
+SECOND_MOMENT_DECAYS = st.floats(0.5, 0.999)
 
-FEW = settings(max_examples=max(4, settings().max_examples // 6))
-"""For the frameworks, in which an analysis is hundreds of small calls."""
-
-
-def close(found: Any, expected: Any) -> None:
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-300)
+FEWER_EXAMPLES = settings(max_examples=max(4, settings().max_examples // 6))
+"""Fewer examples, because an analysis in a framework is hundreds of small calls."""
 
 
-def measured(implementation: Any, spec: OptimizerSpec) -> MechanismsResult:
+def assert_close(actual: Any, expected: Any) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-300)
+
+
+def analyze_run(implementation: Any, spec: OptimizerSpec) -> MechanismsResult:
     batch = Quadratic().sample("evaluate", 3, range(4))
     trajectory = run(implementation, spec, batch, N_STEPS)
     return analyze(implementation.optimizer(spec, "float64", "cpu"), trajectory)
@@ -57,7 +55,7 @@ IMPLEMENTATIONS = [
     pytest.param("reference", marks=pytest.mark.harness),
     *(pytest.param(name, marks=pytest.mark.conformance) for name in ("torch", "jax")),
 ]
-"""Each framework's own answers are the business of its own environment."""
+"""The frameworks are tested in the environments that install them."""
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, scope="module")
@@ -67,40 +65,40 @@ def implementation(request: pytest.FixtureRequest) -> Any:
     return get_implementation(request.param)
 
 
-def parts(found: MechanismsResult) -> tuple[ClippingResult, AdaptationResult]:
-    assert isinstance(found.clipping, ClippingResult)
-    assert isinstance(found.adaptation, AdaptationResult)
-    assert np.all(found.adaptation.residual <= 1e-12)
-    assert np.all(found.adaptation.stable)
-    assert not np.any(found.adaptation.several_fixed_points)
-    return found.clipping, found.adaptation
+def clipping_and_adaptation(analysis: MechanismsResult) -> tuple[ClippingResult, AdaptationResult]:
+    assert isinstance(analysis.clipping, ClippingResult)
+    assert isinstance(analysis.adaptation, AdaptationResult)
+    assert np.all(analysis.adaptation.residual <= 1e-12)
+    assert np.all(analysis.adaptation.stable)
+    assert not np.any(analysis.adaptation.several_fixed_points)
+    return analysis.clipping, analysis.adaptation
 
 
-def momentum_of(found: MechanismsResult) -> MomentumResult:
-    assert isinstance(found.momentum, MomentumResult)
-    return found.momentum
+def momentum_result(analysis: MechanismsResult) -> MomentumResult:
+    assert isinstance(analysis.momentum, MomentumResult)
+    return analysis.momentum
 
 
-def rates(found: MechanismsResult) -> Float:
-    assert isinstance(found.schedule, ScheduleResult)
-    return found.schedule.rate
+def rates(analysis: MechanismsResult) -> Float:
+    assert isinstance(analysis.schedule, ScheduleResult)
+    return analysis.schedule.rate
 
 
-def hold_linear(found: MechanismsResult, index: float, rate: float) -> None:
+def assert_linear(analysis: MechanismsResult, index: float, rate: float) -> None:
     """The answers of an optimizer that is linear and does not change."""
-    assert momentum_of(found).index == pytest.approx(index, rel=1e-9, abs=1e-12)
-    assert momentum_of(found).effective_rate == pytest.approx(rate, rel=1e-9)
-    clipping, adaptation = parts(found)
-    assert np.all(np.isinf([one.half_saturation for one in clipping.states]))
-    assert {one.where for one in clipping.states} >= {"h0", "h*"}
-    close(rates(found), rate)
-    close(adaptation.rate_reference, rate)
-    close(adaptation.rate_local, rate)
+    assert momentum_result(analysis).index == pytest.approx(index, rel=1e-9, abs=1e-12)
+    assert momentum_result(analysis).effective_rate == pytest.approx(rate, rel=1e-9)
+    clipping, adaptation = clipping_and_adaptation(analysis)
+    assert np.all(np.isinf([function.half_saturation for function in clipping.states]))
+    assert {function.where for function in clipping.states} >= {"h0", "h*"}
+    assert_close(rates(analysis), rate)
+    assert_close(adaptation.rate_reference, rate)
+    assert_close(adaptation.rate_local, rate)
     np.testing.assert_allclose(adaptation.elasticity, 0, atol=1e-9)
     np.testing.assert_array_equal(adaptation.rank_correlation, 0)
 
 
-@FEW
+@FEWER_EXAMPLES
 @given(data=st.data())
 def test_linear_optimizers(implementation: Any, data: st.DataObject) -> None:
     alpha, beta = data.draw(ALPHAS, label="alpha"), data.draw(BETAS, label="beta")
@@ -108,17 +106,17 @@ def test_linear_optimizers(implementation: Any, data: st.DataObject) -> None:
     answers["nesterov"] = beta**2, alpha * (1 + beta)
     kind = data.draw(st.sampled_from(sorted(answers)), label="kind")
     hyperparameters = {"alpha": alpha} | ({} if kind == "sgd" else {"beta": beta})
-    hold_linear(measured(implementation, baseline(kind, **hyperparameters)), *answers[kind])
+    assert_linear(analyze_run(implementation, baseline(kind, **hyperparameters)), *answers[kind])
 
 
-@FEW
+@FEWER_EXAMPLES
 @given(alpha=ALPHAS, betas=st.lists(BETAS, min_size=2, max_size=4))
 def test_aggregated_momentum(implementation: Any, alpha: float, betas: list[float]) -> None:
     index = 1 - len(betas) / sum(1 / (1 - beta) for beta in betas)
-    hold_linear(measured(implementation, composed(alpha, betas)), index, alpha)
+    assert_linear(analyze_run(implementation, composed(alpha, betas)), index, alpha)
 
 
-@FEW
+@FEWER_EXAMPLES
 @given(
     alpha=ALPHAS,
     betas=st.one_of(st.just([0.0]), st.lists(BETAS, min_size=1, max_size=3)),
@@ -130,51 +128,51 @@ def test_composed_each_part_gives_its_own_answer(
     implementation: Any, alpha: float, betas: list[float], clip: float, start: float, decay: float
 ) -> None:
     """Momentum, a hard clip and a schedule in one; with betas = (0,), clipped, scheduled sgd."""
-    found = measured(implementation, composed(alpha, betas, clip, start, decay))
+    analysis = analyze_run(implementation, composed(alpha, betas, clip, start, decay))
     index = 1 - len(betas) / sum(1 / (1 - beta) for beta in betas)
-    assert momentum_of(found).index == pytest.approx(index, rel=1e-9, abs=1e-12)
+    assert momentum_result(analysis).index == pytest.approx(index, rel=1e-9, abs=1e-12)
     schedule = alpha * (1 + decay ** np.arange(N_STEPS) * (start - 1))
-    close(rates(found), schedule)
-    clipping, adaptation = parts(found)
-    for one in clipping.states:
-        close(one.half_saturation, 2 * clip)
-    close(adaptation.rate_reference, alpha)
+    assert_close(rates(analysis), schedule)
+    clipping, adaptation = clipping_and_adaptation(analysis)
+    for function in clipping.states:
+        assert_close(function.half_saturation, 2 * clip)
+    assert_close(adaptation.rate_reference, alpha)
     inside = np.abs(adaptation.gradients) < clip
-    close(adaptation.rate_local, np.where(inside, alpha, 0))
+    assert_close(adaptation.rate_local, np.where(inside, alpha, 0))
     np.testing.assert_allclose(adaptation.elasticity, 0, atol=1e-9)
 
 
-@FEW
-@given(alpha=ALPHAS, gamma=SLOW, epsilon=st.sampled_from([1e-8, 1e-10]))
+@FEWER_EXAMPLES
+@given(alpha=ALPHAS, gamma=SECOND_MOMENT_DECAYS, epsilon=st.sampled_from([1e-8, 1e-10]))
 def test_rmsprop(implementation: Any, alpha: float, gamma: float, epsilon: float) -> None:
-    found = measured(implementation, baseline("rmsprop", epsilon, alpha=alpha, gamma=gamma))
-    for absent in (found.momentum, found.schedule):
-        assert isinstance(absent, NotApplicable)
-        assert "not linear" in absent.reason
-    clipping, adaptation = parts(found)
-    for one in clipping.states:
+    analysis = analyze_run(implementation, baseline("rmsprop", epsilon, alpha=alpha, gamma=gamma))
+    for result in (analysis.momentum, analysis.schedule):
+        assert isinstance(result, NotApplicable)
+        assert "not linear" in result.reason
+    clipping, adaptation = clipping_and_adaptation(analysis)
+    for function in clipping.states:
         # √(γv + (1 − γ) g²) + ε = 2 (√(γv) + ε);  √(3γv / (1 − γ)) for ε → 0
-        root = np.sqrt(gamma * one.state[0])
+        root = np.sqrt(gamma * function.state[0])
         half = np.sqrt(((2 * root + epsilon) ** 2 - root**2) / (1 - gamma))
-        close(one.half_saturation, half)
+        assert_close(function.half_saturation, half)
     size = np.abs(adaptation.gradients)
     reference = alpha / (np.sqrt(gamma) * size + epsilon)
     local = alpha / (size + epsilon) * (1 - (1 - gamma) * size / (size + epsilon))
-    hold_adaptive(adaptation, reference, local)
+    assert_adaptive(adaptation, reference, local)
     np.testing.assert_allclose(adaptation.rate_local, alpha * gamma / size, rtol=1e-4)
 
 
-@FEW
-@given(alpha=ALPHAS, beta1=st.floats(0.0, 0.95), beta2=SLOW)
+@FEWER_EXAMPLES
+@given(alpha=ALPHAS, beta1=st.floats(0.0, 0.95), beta2=SECOND_MOMENT_DECAYS)
 def test_adam(implementation: Any, alpha: float, beta1: float, beta2: float) -> None:
     epsilon = 1e-8
     spec = baseline("adam", epsilon, alpha=alpha, beta1=beta1, beta2=beta2)
-    found = measured(implementation, spec)
-    assert isinstance(found.momentum, NotApplicable)
-    assert isinstance(found.schedule, NotApplicable)
-    clipping, adaptation = parts(found)
-    for one in clipping.states:
-        m, v, t = one.state
+    analysis = analyze_run(implementation, spec)
+    assert isinstance(analysis.momentum, NotApplicable)
+    assert isinstance(analysis.schedule, NotApplicable)
+    clipping, adaptation = clipping_and_adaptation(analysis)
+    for function in clipping.states:
+        m, v, t = function.state
         c1, c2 = 1 - beta1 ** (t + 1), 1 - beta2 ** (t + 1)
         at_rest = np.sqrt(beta2 * v / c2) + epsilon
 
@@ -185,21 +183,21 @@ def test_adam(implementation: Any, alpha: float, beta1: float, beta2: float) -> 
             gain = (1 - beta1) / c1 / at_rest
             return np.asarray((mean / root - beta1 * m / c1 / at_rest) / (gain * g))
 
-        for sign, half in zip((-1, 1), one.half_saturation, strict=True):
+        for sign, half in zip((-1, 1), function.half_saturation, strict=True):
             if np.isfinite(half):
                 assert s(np.array(sign * half)) == pytest.approx(0.5, rel=1e-8)
-            # It is the smallest one: nothing below, or on the whole arm, is as low.
+            # g½ is the smallest: s is above ½ below it, or on the whole arm where g½ is infinite.
             below = sign * np.geomspace(1e-4, min(half, 1e4) * (1 - 1e-6), 2000)
             assert np.all(s(below) > 0.5 - 1e-9)
     size = np.abs(adaptation.gradients)
     reference = alpha * (1 - beta1) / (np.sqrt(beta2) * size + epsilon)
     local = alpha / (size + epsilon) * ((1 - beta1) - (1 - beta2) * size / (size + epsilon))
-    hold_adaptive(adaptation, reference, local)
+    assert_adaptive(adaptation, reference, local)
 
 
-def hold_adaptive(adaptation: AdaptationResult, reference: Float, local: Float) -> None:
+def assert_adaptive(adaptation: AdaptationResult, reference: Float, local: Float) -> None:
     """The answers of an optimizer whose rate is inverse to the gradient."""
-    close(adaptation.rate_reference, reference)
+    assert_close(adaptation.rate_reference, reference)
     scale = float(np.abs(reference).max())
     np.testing.assert_allclose(adaptation.rate_local, local, rtol=1e-9, atol=1e-12 * scale)
     for sign, elasticity in zip((-1, 1), adaptation.elasticity, strict=True):
@@ -235,44 +233,47 @@ class Rotated:
 def test_a_change_of_basis_changes_no_conclusion(seed: int, n: int) -> None:
     q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))
     inner = oracle().optimizer(random_gru(n, seed), "float64", "cpu")
-    one, other = analyze(inner), analyze(Rotated(inner, q))
-    same_conclusions(one, other)
+    assert_same_conclusions(analyze(inner), analyze(Rotated(inner, q)))
 
 
 @pytest.mark.harness
-@given(seed=st.integers(0, 500), by=st.sampled_from([0.01, 0.5, 30.0]))
-def test_scaling_the_gradient_scales_what_theory_says(seed: int, by: float) -> None:
-    """An optimizer that sees gradients `by` times as large: rates · by, g½ / by, all else equal."""
+@given(seed=st.integers(0, 500), factor=st.sampled_from([0.01, 0.5, 30.0]))
+def test_scaling_the_gradient_scales_what_theory_says(seed: int, factor: float) -> None:
+    """With gradients `factor` times as large: rates · factor, g½ / factor, all else equal."""
     spec = random_gru(4, seed)
-    scaled = random_gru(4, seed, input_scale=by)
-    one = analyze(oracle().optimizer(spec, "float64", "cpu"))
-    statistics = GradientStatistics(np.zeros((0, 0)), *(x / by for x in (1.0, 1e-2, 1e1)))
-    other = analyze(oracle().optimizer(scaled, "float64", "cpu"), statistics=statistics)
-    same_conclusions(one, other, by)
+    scaled = random_gru(4, seed, input_scale=factor)
+    original = analyze(oracle().optimizer(spec, "float64", "cpu"))
+    statistics = GradientStatistics(np.zeros((0, 0)), *(x / factor for x in (1.0, 1e-2, 1e1)))
+    transformed = analyze(oracle().optimizer(scaled, "float64", "cpu"), statistics=statistics)
+    assert_same_conclusions(original, transformed, factor)
 
 
-def same_conclusions(one: MechanismsResult, other: MechanismsResult, by: float = 1.0) -> None:
+def assert_same_conclusions(
+    original: MechanismsResult, transformed: MechanismsResult, factor: float = 1.0
+) -> None:
     for name in ("convergence_point", "momentum", "clipping", "schedule", "adaptation"):
-        a, b = getattr(one, name), getattr(other, name)
+        a, b = getattr(original, name), getattr(transformed, name)
         assert isinstance(a, NotApplicable) == isinstance(b, NotApplicable), name
-    if isinstance(one.momentum, MomentumResult) and isinstance(other.momentum, MomentumResult):
-        assert other.momentum.index == pytest.approx(one.momentum.index, rel=1e-8, abs=1e-8)
-        rate = by * one.momentum.effective_rate
-        assert other.momentum.effective_rate == pytest.approx(rate, rel=1e-8)
-    if isinstance(one.clipping, ClippingResult) and isinstance(other.clipping, ClippingResult):
-        for a, b in zip(one.clipping.states, other.clipping.states, strict=True):
+    momenta = original.momentum, transformed.momentum
+    if isinstance(momenta[0], MomentumResult) and isinstance(momenta[1], MomentumResult):
+        assert momenta[1].index == pytest.approx(momenta[0].index, rel=1e-8, abs=1e-8)
+        rate = factor * momenta[0].effective_rate
+        assert momenta[1].effective_rate == pytest.approx(rate, rel=1e-8)
+    clippings = original.clipping, transformed.clipping
+    if isinstance(clippings[0], ClippingResult) and isinstance(clippings[1], ClippingResult):
+        for a, b in zip(clippings[0].states, clippings[1].states, strict=True):
             assert a.where == b.where
-            np.testing.assert_allclose(b.half_saturation, a.half_saturation / by, rtol=1e-7)
-    if isinstance(one.schedule, ScheduleResult) and isinstance(other.schedule, ScheduleResult):
-        np.testing.assert_allclose(other.schedule.rate, by * one.schedule.rate, rtol=1e-8)
-        variance = other.schedule.variance
-        np.testing.assert_allclose(variance, one.schedule.variance, atol=1e-9)
-    if isinstance(one.adaptation, AdaptationResult):
-        assert isinstance(other.adaptation, AdaptationResult)
-        scale = np.nanmax(np.abs(one.adaptation.rate_reference), initial=0.0) * by
+            np.testing.assert_allclose(b.half_saturation, a.half_saturation / factor, rtol=1e-7)
+    schedules = original.schedule, transformed.schedule
+    if isinstance(schedules[0], ScheduleResult) and isinstance(schedules[1], ScheduleResult):
+        np.testing.assert_allclose(schedules[1].rate, factor * schedules[0].rate, rtol=1e-8)
+        np.testing.assert_allclose(schedules[1].variance, schedules[0].variance, atol=1e-9)
+    if isinstance(original.adaptation, AdaptationResult):
+        assert isinstance(transformed.adaptation, AdaptationResult)
+        scale = np.nanmax(np.abs(original.adaptation.rate_reference), initial=0.0) * factor
         for field in ("rate_reference", "rate_local"):
-            a, b = getattr(one.adaptation, field), getattr(other.adaptation, field)
-            np.testing.assert_allclose(b, by * a, rtol=1e-6, atol=1e-9 * scale)
+            a, b = getattr(original.adaptation, field), getattr(transformed.adaptation, field)
+            np.testing.assert_allclose(b, factor * a, rtol=1e-6, atol=1e-9 * scale)
 
 
 @pytest.mark.harness
@@ -289,9 +290,8 @@ def test_permuting_the_components_of_a_run_changes_nothing() -> None:
         state=trajectory.state[:, components],
         update=trajectory.update[:, order],
     )
-    one, other = analyze(optimizer, trajectory), analyze(optimizer, permuted)
-    a, b = one.model_dump(mode="json"), other.model_dump(mode="json")
-    for stored in (a, b):  # the states that are picked from runs are others
+    a, b = (analyze(optimizer, each).model_dump(mode="json") for each in (trajectory, permuted))
+    for stored in (a, b):  # the states from runs differ: keep only h0 and h*
         stored["clipping"]["states"] = stored["clipping"]["states"][:2]
     assert b["momentum"]["r2_whole_run"] == pytest.approx(a["momentum"].pop("r2_whole_run"))
     np.testing.assert_allclose(
@@ -305,19 +305,20 @@ def test_permuting_the_components_of_a_run_changes_nothing() -> None:
 
 @pytest.mark.parametrize("label", ["random", "shipped", "shuffled"])
 def test_conclusions_agree_across_implementations(implementation: Any, label: str) -> None:
-    shipped_one = shipped("rosenbrock-quick-jax-0").optimizer.rounded_to("float64")
+    shipped_gru = shipped("rosenbrock-quick-jax-0").optimizer.rounded_to("float64")
     spec = {
         "random": random_gru(6, 2),
-        "shipped": shipped_one,
-        "shuffled": shuffled(shipped_one, 0),
+        "shipped": shipped_gru,
+        "shuffled": shuffled(shipped_gru, 0),
     }[label]
-    expected = measured(oracle(), spec)
+    expected = analyze_run(oracle(), spec)
     batch = Quadratic().sample("evaluate", 3, range(4))
     optimizer = implementation.optimizer(spec, "float64", "cpu")
     statistics = GradientStatistics.from_run(run(oracle(), spec, batch, N_STEPS))
     trajectory = run(implementation, spec, batch, N_STEPS)
-    found = analyze(optimizer, trajectory, statistics=statistics)
-    compared = compare_analyses(found, expected)
-    assert {one.quantity for one in compared} >= {"rate by step", "adapted rate"}
-    for one in compared:
-        assert one.ok, one.deviation
+    analysis = analyze(optimizer, trajectory, statistics=statistics)
+    comparisons = compare_analyses(analysis, expected)
+    quantities = {comparison.quantity for comparison in comparisons}
+    assert quantities >= {"rate by step", "adapted rate"}
+    for comparison in comparisons:
+        assert comparison.ok, comparison.deviation

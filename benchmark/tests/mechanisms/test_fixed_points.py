@@ -1,4 +1,4 @@
-"""Fixed points: folds, cycles, slow ones, and state variables that never rest."""
+"""Fixed points: folds, cycles, slow approach, and state variables that never come to rest."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ class Scalar:
 
 @given(rate=st.floats(0.01, 1.5), target=st.floats(-100, 100))
 def test_a_slow_state_is_found_where_it_is_going(rate: float, target: float) -> None:
-    """h' = h + r (t − h)/1000 has come less than a fifth of the way after 250 steps."""
+    """h' = h + r (t − h)/1000 covers less than a third of the way to t in 250 steps."""
     slow = Scalar(lambda h, g: h + rate * (target - h) / 1000)
     result = settle(slow, np.zeros((1, 1)), np.zeros(1))
     assert result.converged[0]
@@ -57,13 +57,13 @@ def test_a_cycle_is_no_fixed_point_though_newton_finds_one_inside() -> None:
     assert inside[0, 0] == pytest.approx(1 - 1 / 3.2)
     assert residual[0] <= 1e-12
     assert not stable(cycle, inside, np.zeros(1))[0]
-    answer = find_convergence_point(cycle)
-    assert isinstance(answer, NotApplicable)
-    assert "does not settle" in answer.reason
+    point = find_convergence_point(cycle)
+    assert isinstance(point, NotApplicable)
+    assert "does not settle" in point.reason
 
 
 def test_a_state_that_nears_a_cycle_from_outside_does_not_rest_in_its_middle() -> None:
-    """A turn, and |h|' = |h| (1.0004 − 0.001 |h|²), which falls towards √0.4, slowly."""
+    """A rotation with |h|' = |h| (1.0004 − 0.001 |h|²), which decreases slowly towards √0.4."""
 
     class Turning:
         def initial_state(self, n: int) -> Float:
@@ -80,7 +80,10 @@ def test_a_state_that_nears_a_cycle_from_outside_does_not_rest_in_its_middle() -
 
 
 def test_another_point_that_h0_leads_to_is_reported() -> None:
-    """h' = (s, q + 0.2 (q − q³ + 20 s g)) with s' = 0.9 s: gone at h*, it pushes q over from h0."""
+    """h' = (s, q + 0.2 (q − q³ + 20 s g)) with s' = 0.9 s.
+
+    At h* s is zero. From h0 a positive s g pushes q into the other basin.
+    """
 
     class Pushed:
         def initial_state(self, n: int) -> Float:
@@ -117,7 +120,7 @@ def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
 
 @pytest.mark.parametrize("size", [1.0, 1e2, 1e4])
 def test_a_branch_that_goes_far_does_not_end(size: float) -> None:
-    """h' = 0.9 h + 0.1 g²: from 0 to h* = g² at the first gradient, without a fold."""
+    """h' = 0.9 h + 0.1 g²: the branch h* = g² has no fold."""
     square = Scalar(lambda h, g: 0.9 * h + 0.1 * g**2)
     gradients = size * np.geomspace(0.1, 10, 20)
     points = settle(square, np.zeros((20, 1)), gradients)
@@ -140,7 +143,7 @@ class Latch:
 
 
 def test_another_fixed_point_of_the_same_gradient_is_reported() -> None:
-    """Let go at once, the state overshoots into another basin than slow change leads to."""
+    """Under a sudden gradient the state overshoots into a basin that slow changes do not reach."""
     point = find_convergence_point(Latch())
     result = measure_adaptation(
         Latch(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.1, 0.99)
@@ -156,7 +159,7 @@ def test_another_fixed_point_of_the_same_gradient_is_reported() -> None:
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.99])
 def test_a_step_size_that_is_carried_along_is_held(beta: float) -> None:
-    class Carried:
+    class StepSizeInState:
         def initial_state(self, n: int) -> Float:
             return np.tile([0.0, 0.3], (n, 1))
 
@@ -164,9 +167,9 @@ def test_a_step_size_that_is_carried_along_is_held(beta: float) -> None:
             m = beta * h[:, 0] + g
             return np.stack([m, h[:, 1]], axis=1), -h[:, 1] * m
 
-    answer = freeze_counters(Carried())
-    assert not isinstance(answer, NotApplicable)
-    optimizer, frozen = answer
+    freezing = freeze_counters(StepSizeInState())
+    assert not isinstance(freezing, NotApplicable)
+    optimizer, frozen = freezing
     assert [(variable.index, variable.value, variable.counts) for variable in frozen] == [
         (1, 0.3, False)
     ]
@@ -176,8 +179,8 @@ def test_a_step_size_that_is_carried_along_is_held(beta: float) -> None:
     assert result.effective_rate == pytest.approx(0.3, rel=1e-9)
 
 
-class Clocked:
-    """Momentum whose step size depends on how many steps it has taken."""
+class CountingMomentum:
+    """Momentum whose step size depends on the number of steps taken."""
 
     def __init__(self, rate: Any) -> None:
         self.rate = rate
@@ -191,9 +194,9 @@ class Clocked:
 
 
 def test_a_count_is_held_late_where_it_makes_no_difference_any_more() -> None:
-    answer = freeze_counters(Clocked(lambda t: 0.1 * (1 - 0.999999**t)))
-    assert not isinstance(answer, NotApplicable)
-    optimizer, frozen = answer
+    freezing = freeze_counters(CountingMomentum(lambda t: 0.1 * (1 - 0.999999**t)))
+    assert not isinstance(freezing, NotApplicable)
+    optimizer, frozen = freezing
     assert isinstance(optimizer, FrozenStateOptimizer)
     assert [(variable.index, variable.counts) for variable in frozen] == [(1, True)]
     result = measure_momentum(find_convergence_point(optimizer))
@@ -203,37 +206,37 @@ def test_a_count_is_held_late_where_it_makes_no_difference_any_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "words"),
+    ("rate", "reason"),
     [
         (lambda t: 0.1 / (1 + t), "goes on changing with it"),
         (lambda t: 0.1 * (1 + (t % 100) / 100), "goes on changing with it"),
         (lambda t: np.linspace(0.1, 1, 5000)[t.astype(int)], "cannot be put forward"),
     ],
 )
-def test_a_count_without_an_end_is_said(rate: Any, words: str) -> None:
-    answer = freeze_counters(Clocked(rate))
-    assert isinstance(answer, NotApplicable)
-    assert words in answer.reason
-    assert "state variable 1 counts steps" in answer.reason
+def test_a_count_without_an_end_is_said(rate: Any, reason: str) -> None:
+    freezing = freeze_counters(CountingMomentum(rate))
+    assert isinstance(freezing, NotApplicable)
+    assert reason in freezing.reason
+    assert "state variable 1 counts steps" in freezing.reason
 
 
 def test_a_count_that_stops_is_a_constant() -> None:
-    class Stops(Clocked):
+    class CountsTo5000(CountingMomentum):
         def step(self, h: Float, g: Float) -> tuple[Float, Float]:
             new, update = super().step(h, g)
             new[:, 1] = np.minimum(new[:, 1], 5000)
             return new, update
 
-    answer = freeze_counters(Stops(lambda t: 0.1 + 1e-5 * t))
-    assert not isinstance(answer, NotApplicable)
-    assert [(variable.value, variable.counts) for variable in answer[1]] == [(5000.0, False)]
+    freezing = freeze_counters(CountsTo5000(lambda t: 0.1 + 1e-5 * t))
+    assert not isinstance(freezing, NotApplicable)
+    assert [(variable.value, variable.counts) for variable in freezing[1]] == [(5000.0, False)]
 
 
-@given(at=st.floats(-3, 3), scale=st.floats(1e-3, 1e3))
-def test_ridders_is_exact_to_rounding_for_what_is_smooth(at: float, scale: float) -> None:
-    x = at * scale
+@given(position=st.floats(-3, 3), scale=st.floats(1e-3, 1e3))
+def test_ridders_is_exact_to_rounding_for_what_is_smooth(position: float, scale: float) -> None:
+    x = position * scale
     slope, error = ridders_derivative(lambda t: np.array([np.tanh((x + t * scale) / scale)]))
-    exact = 1 / np.cosh(at) ** 2
+    exact = 1 / np.cosh(position) ** 2
     assert abs(slope[0] - exact) <= max(error[0], 1e-13)
     assert error[0] < 1e-9
 
@@ -243,7 +246,7 @@ def test_the_error_says_where_there_is_no_derivative() -> None:
         lambda t: np.array([np.sign(t), np.abs(t), np.clip(t, -0.01, 0.01)])
     )
     assert error[0] > 1e-2 * abs(slope[0])
-    assert slope[1] == 0  # the symmetric one, which |t| has
+    assert slope[1] == 0  # the symmetric derivative of |t|
     assert slope[2] == pytest.approx(1, rel=1e-12)
     assert error[2] < 1e-9
 

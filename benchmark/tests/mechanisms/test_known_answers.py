@@ -1,4 +1,4 @@
-"""Optimizers that stand in no table, whose answers were worked out, or that have none."""
+"""Optimizers beyond the baselines: their answers are derived by hand, or do not exist."""
 
 import json
 from typing import Any
@@ -17,13 +17,13 @@ from loptbench.protocol import Linearization
 from loptbench.results.schema.mechanisms import NotApplicable
 from loptbench.rollout.trajectory import run, unroll_by_steps
 from loptbench.tasks import Quadratic
-from loptbench.tests.mechanisms.test_mechanisms import made
+from loptbench.tests.mechanisms.test_mechanisms import reference_optimizer
 
 Float = NDArray[np.float64]
 
 
 def analysis_json(optimizer: Any) -> dict[str, Any]:
-    """The analysis as programs get it: it must be JSON, and so hold nothing that is not finite."""
+    """The analysis as strict JSON, in which every number is finite."""
     batch = Quadratic().sample("evaluate", 0, range(3))
     problems = oracle().problems(batch, "float64", "cpu")
     with np.errstate(all="ignore"):
@@ -82,7 +82,7 @@ def test_an_update_without_a_linear_part_has_no_rate() -> None:
 
 
 def test_a_soft_clip_is_half_saturated_where_it_says() -> None:
-    """u = −α g / (1 + |g|/c), another c on each arm: s = ½ at c."""
+    """u = −α g / (1 + |g|/c), with a different c on each arm: s = ½ at c."""
 
     class Soft:
         def initial_state(self, n: int) -> Float:
@@ -91,8 +91,8 @@ def test_a_soft_clip_is_half_saturated_where_it_says() -> None:
         def step(self, h: Float, g: Float) -> tuple[Float, Float]:
             return h, -0.2 * g / (1 + np.abs(g) / np.where(g < 0, 0.7, 3.0))
 
-    for one in analysis_json(Soft())["clipping"]["states"]:
-        assert one["half_saturation"] == pytest.approx([0.7, 3.0], rel=1e-9)
+    for function in analysis_json(Soft())["clipping"]["states"]:
+        assert function["half_saturation"] == pytest.approx([0.7, 3.0], rel=1e-9)
 
 
 def test_beyond_some_gradient_not_a_number() -> None:
@@ -151,7 +151,7 @@ def test_what_is_no_optimizer_is_refused(state: Any, update: Any, message: str) 
 
 
 def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:
-    """Else the gradients that an optimizer is measured on would reach to 1e100."""
+    """Otherwise the statistics would include gradients up to 1e100."""
     batch = Quadratic().sample("evaluate", 0, range(4))
     runs = run(oracle(), sgd(0.1), batch, 30)
     loss, gradient = runs.loss.copy(), runs.gradient.copy()
@@ -164,7 +164,7 @@ def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:
 
 
 def from_functions(step: Any, start: tuple[float, ...]) -> Any:
-    class Made:
+    class FromFunctions:
         def initial_state(self, n: int) -> Float:
             return np.tile(start, (n, 1)).reshape(n, len(start))
 
@@ -172,7 +172,7 @@ def from_functions(step: Any, start: tuple[float, ...]) -> Any:
             new, update = step(h.T, g)
             return np.array(new).reshape(h.shape[::-1]).T.copy(), update
 
-    return Made()
+    return FromFunctions()
 
 
 def test_quasi_hyperbolic_momentum() -> None:
@@ -217,16 +217,16 @@ def test_the_elasticity_of_other_powers(power: float) -> None:
 
 
 def test_clips_of_other_shapes() -> None:
-    """tanh: s = ½ where tanh x = x/2; a hard clip at another place on each arm."""
+    """For tanh, s = ½ where tanh x = x/2. The hard clip differs between the arms."""
     soft = analysis_json(from_functions(lambda h, g: ([], -0.6 * np.tanh(g / 2)), ()))["clipping"]
     hard = analysis_json(from_functions(lambda h, g: ([], -0.1 * np.clip(g, -0.2, 1.5)), ()))[
         "clipping"
     ]
     root = brentq(lambda x: np.tanh(x) - x / 2, 1, 3)
-    for one in soft["states"]:
-        assert one["half_saturation"] == pytest.approx([2 * root] * 2, rel=1e-9)
-    for one in hard["states"]:
-        assert one["half_saturation"] == pytest.approx([0.4, 3.0], rel=1e-9)
+    for function in soft["states"]:
+        assert function["half_saturation"] == pytest.approx([2 * root] * 2, rel=1e-9)
+    for function in hard["states"]:
+        assert function["half_saturation"] == pytest.approx([0.4, 3.0], rel=1e-9)
 
 
 def test_a_warm_up_that_ends() -> None:
@@ -240,7 +240,7 @@ def test_a_warm_up_that_ends() -> None:
     )
     assert schedule["peak_step"] == 19
     assert result["momentum"]["effective_rate"] == pytest.approx(0.1, rel=1e-9)
-    # It is no constant: wherever it is put it goes back to 19.
+    # The counter is no constant: a displaced value returns to 19.
     assert result["convergence_point"]["held"] == []
     assert result["convergence_point"]["state"] == [19.0]
     assert result["convergence_point"]["spectral_radius"] == 0
@@ -262,10 +262,12 @@ def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> N
 def test_a_rate_that_only_gradients_below_epsilon_get_is_none() -> None:
     """RMSProp as tuned on two_moons: at rest its D is −α/ε = 10⁶, on gradients around 0.01."""
     statistics = GradientStatistics(np.zeros((0, 0)), 0.01, 1e-4, 1.0)
-    result = analyze(made(baseline("rmsprop", alpha=0.01, gamma=0.9999)), statistics=statistics)
-    for absent in (result.momentum, result.schedule):
-        assert isinstance(absent, NotApplicable)
-        assert "not linear in the gradient even below 1.0e-06" in absent.reason
+    result = analyze(
+        reference_optimizer(baseline("rmsprop", alpha=0.01, gamma=0.9999)), statistics=statistics
+    )
+    for probe in (result.momentum, result.schedule):
+        assert isinstance(probe, NotApplicable)
+        assert "not linear in the gradient even below 1.0e-06" in probe.reason
 
 
 def test_a_clip_far_below_the_gradients_is_still_one() -> None:
@@ -279,7 +281,7 @@ def test_a_clip_far_below_the_gradients_is_still_one() -> None:
 
 @pytest.mark.parametrize("decay", [0.3, 0.5, 0.8, 0.95])
 def test_a_rate_that_has_come_to_rest_is_still_a_mode(decay: float) -> None:
-    """A rate in the state, s' = λ s + (1 − λ)/16 from ½, beside momentum 0.1: it is no constant."""
+    """A rate in the state, s' = λ s + (1 − λ)/16 from ½, and momentum 0.1: s is no constant."""
 
     def step(h: Float, g: Float) -> Any:
         rate, m = decay * h[0] + (1 - decay) / 16, 0.1 * h[1] + g
@@ -294,7 +296,7 @@ def test_a_rate_that_has_come_to_rest_is_still_a_mode(decay: float) -> None:
 
 
 def test_a_state_that_begins_on_an_unstable_point_is_no_constant() -> None:
-    """h' = 1 + 1.5 (h − 1) from 1, where it stays until something pushes it."""
+    """h' = 1 + 1.5 (h − 1) from 1, where it stays until it is disturbed."""
     result = analysis_json(
         from_functions(lambda h, g: ([1 + 1.5 * (h[0] - 1)], -0.1 * g * h[0]), (1.0,))
     )

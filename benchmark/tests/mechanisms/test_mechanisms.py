@@ -19,6 +19,7 @@ from loptbench.optimizers import OptimizerSpec, fresh_gru, momentum, random_gru,
 from loptbench.protocol import Linearization
 from loptbench.results.schema.mechanisms import (
     ConvergencePointResult,
+    MechanismsResult,
     MomentumResult,
     NotApplicable,
 )
@@ -31,11 +32,11 @@ RATES = st.floats(1e-4, 10.0)
 DECAYS = st.floats(0.0, 0.99)
 
 
-def made(spec: OptimizerSpec) -> Any:
+def reference_optimizer(spec: OptimizerSpec) -> Any:
     return oracle().optimizer(spec, "float64", "cpu")
 
 
-def measured(optimizer: Any) -> MomentumResult:
+def momentum_result(optimizer: Any) -> MomentumResult:
     result = measure_momentum(find_convergence_point(optimizer))
     assert isinstance(result, MomentumResult)
     return result
@@ -56,7 +57,7 @@ class Linear:
 
 @given(alpha=RATES)
 def test_sgd_has_no_momentum(alpha: float) -> None:
-    result = measured(made(sgd(alpha)))
+    result = momentum_result(reference_optimizer(sgd(alpha)))
     assert result.index == 0
     assert result.effective_rate == result.asymptotic_rate == alpha
     assert result.modes == ()
@@ -65,7 +66,7 @@ def test_sgd_has_no_momentum(alpha: float) -> None:
 
 @given(alpha=RATES, beta=DECAYS)
 def test_momentum_has_index_beta(alpha: float, beta: float) -> None:
-    result = measured(made(momentum(alpha, beta)))
+    result = momentum_result(reference_optimizer(momentum(alpha, beta)))
     assert result.index == pytest.approx(beta, rel=1e-9, abs=1e-12)
     assert result.effective_rate == pytest.approx(alpha, rel=1e-12)
     assert result.asymptotic_rate == pytest.approx(alpha / (1 - beta), rel=1e-9)
@@ -84,7 +85,7 @@ def test_nesterov_has_index_beta_squared(alpha: float, beta: float) -> None:
     nesterov = Linear(
         np.array([[beta]]), np.ones(1), np.array([-alpha * beta**2]), -alpha * (1 + beta)
     )
-    result = measured(nesterov)
+    result = momentum_result(nesterov)
     assert result.index == pytest.approx(beta**2, rel=1e-6, abs=1e-6)
     assert result.effective_rate == pytest.approx(alpha * (1 + beta), rel=1e-6)
 
@@ -95,7 +96,7 @@ def test_aggregated_momentum(betas: list[float]) -> None:
     b = np.array(betas)
     k = len(b)
     aggregated = Linear(np.diag(b), np.ones(k), -b / k, -1.0)
-    result = measured(aggregated)
+    result = momentum_result(aggregated)
     assert result.index == pytest.approx(1 - k / np.sum(1 / (1 - b)), rel=1e-5, abs=1e-6)
     eigenvalues = sorted(mode.eigenvalue[0] for mode in result.modes)
     np.testing.assert_allclose(eigenvalues, np.sort(b), rtol=1e-5, atol=1e-8)
@@ -108,15 +109,15 @@ def test_a_change_of_basis_of_the_state_changes_no_statistic(seed: int, n: int) 
     A *= 0.9 / max(np.abs(np.linalg.eigvals(A)).max(), 1e-3)
     D = float(rng.standard_normal())
     Q, _ = np.linalg.qr(rng.standard_normal((n, n)))
-    one = Linearization(A, B, C, np.asarray(D))
-    other = Linearization(Q @ A @ Q.T, Q @ B, Q @ C, np.asarray(D))
+    original = Linearization(A, B, C, np.asarray(D))
+    rotated = Linearization(Q @ A @ Q.T, Q @ B, Q @ C, np.asarray(D))
     np.testing.assert_allclose(
-        impulse_response(one, 50), impulse_response(other, 50), rtol=1e-9, atol=1e-9
+        impulse_response(original, 50), impulse_response(rotated, 50), rtol=1e-9, atol=1e-9
     )
-    ours, theirs = modes(one), modes(other)
-    assume(max(mode.condition for mode in ours) < 1e4)
-    for mode in ours:
-        nearest = min(theirs, key=lambda m: math.dist(m.eigenvalue, mode.eigenvalue))
+    original_modes, rotated_modes = modes(original), modes(rotated)
+    assume(max(mode.condition for mode in original_modes) < 1e4)
+    for mode in original_modes:
+        nearest = min(rotated_modes, key=lambda m: math.dist(m.eigenvalue, mode.eigenvalue))
         assert math.dist(nearest.eigenvalue, mode.eigenvalue) <= 1e-9
         assert nearest.contribution == pytest.approx(mode.contribution, rel=1e-6, abs=1e-6)
 
@@ -136,13 +137,13 @@ def test_modes_sum_to_the_impulse_response(seed: int, n: int) -> None:
 
 @given(seed=st.integers(0, 200), n=st.integers(1, 12))
 def test_the_convergence_point_of_a_gru_is_a_fixed_point(seed: int, n: int) -> None:
-    optimizer = made(random_gru(n, seed))
+    optimizer = reference_optimizer(random_gru(n, seed))
     point = find_convergence_point(optimizer)
     if isinstance(point, NotApplicable):
         assert "no fixed point" in point.reason
         return
-    again, update = optimizer.step(point.state[None], np.zeros(1))
-    assert np.max(np.abs(again - point.state)) <= 1e-12
+    next_state, update = optimizer.step(point.state[None], np.zeros(1))
+    assert np.max(np.abs(next_state - point.state)) <= 1e-12
     assert point.residual <= 1e-12
     assert point.update == update[0]
     expected = central_differences(optimizer, point.state[None], np.zeros(1))
@@ -154,12 +155,12 @@ def test_differences_stand_in_for_a_missing_linearize() -> None:
         def __init__(self, inner: Any) -> None:
             self.initial_state, self.step = inner.initial_state, inner.step
 
-    inner = made(random_gru(4, 1))
+    inner = reference_optimizer(random_gru(4, 1))
     h, g = np.full((2, 4), 0.3), np.array([0.5, -2.0])
     result, state_error, update_error = linearize(Plain(inner), h, g)
     assert 0 < max(state_error, update_error) < 1e-9
-    for matrix, wanted in zip(result, inner.linearize(h, g), strict=True):
-        np.testing.assert_allclose(matrix, wanted, atol=1e-10)
+    for matrix, expected in zip(result, inner.linearize(h, g), strict=True):
+        np.testing.assert_allclose(matrix, expected, atol=1e-10)
     plain, own = analyze(Plain(inner)), analyze(inner)
     assert isinstance(plain.momentum, MomentumResult)
     assert isinstance(own.momentum, MomentumResult)
@@ -167,7 +168,7 @@ def test_differences_stand_in_for_a_missing_linearize() -> None:
 
 
 class Wanderer:
-    """A state that grows more slowly the further it is: there is no fixed point."""
+    """A state that grows for ever, more and more slowly: there is no fixed point."""
 
     def initial_state(self, n: int) -> Float:
         return np.ones((n, 1))
@@ -203,7 +204,7 @@ def test_an_unstable_point_has_no_momentum() -> None:
 
 
 def test_a_fresh_gru_has_no_response_at_all() -> None:
-    result = analyze(made(fresh_gru(8, 0)))
+    result = analyze(reference_optimizer(fresh_gru(8, 0)))
     assert isinstance(result.momentum, NotApplicable)
     assert "does not depend on the gradient" in result.momentum.reason
 
@@ -225,7 +226,7 @@ def test_other_starts_that_end_elsewhere_are_counted() -> None:
 def test_a_linear_optimizer_is_explained_by_its_linear_system() -> None:
     batch = Quadratic().sample("evaluate", 0, range(8))
     spec = momentum(0.5, 0.8)
-    result = analyze(made(spec), run(oracle(), spec, batch, 100))
+    result = analyze(reference_optimizer(spec), run(oracle(), spec, batch, 100))
     assert isinstance(result.momentum, MomentumResult)
     assert isinstance(result.convergence_point, ConvergencePointResult)
     assert result.momentum.r2_whole_run == pytest.approx(1, abs=1e-12)
@@ -245,9 +246,17 @@ def test_drift_is_relative_to_the_typical_update() -> None:
 
 
 def test_conclusions_are_compared() -> None:
-    one, other = analyze(made(momentum(0.1, 0.9))), analyze(made(momentum(0.1, 0.9001)))
-    assert all(c.ok for c in compare_analyses(one, one))
-    wrong = [c.quantity for c in compare_analyses(one, other) if not c.ok]
-    assert wrong == ["momentum index", "eigenvalue, distance from its match", "adapted state"]
-    missing = compare_analyses(one, analyze(Wanderer()))
-    assert [c.quantity for c in missing if not c.ok][:2] == ["convergence_point", "momentum"]
+    def deviating(actual: MechanismsResult, expected: MechanismsResult) -> list[str]:
+        comparisons = compare_analyses(actual, expected)
+        return [comparison.quantity for comparison in comparisons if not comparison.ok]
+
+    analysis = analyze(reference_optimizer(momentum(0.1, 0.9)))
+    perturbed = analyze(reference_optimizer(momentum(0.1, 0.9001)))
+    assert deviating(analysis, analysis) == []
+    assert deviating(analysis, perturbed) == [
+        "momentum index",
+        "eigenvalue, distance from its match",
+        "adapted state",
+    ]
+    missing = deviating(analysis, analyze(Wanderer()))
+    assert missing[:2] == ["convergence_point", "momentum"]

@@ -1,4 +1,4 @@
-"""Optimizers that a probe has no answer for, or that break the contract: no number is made up."""
+"""Optimizers without an answer to some probe, and optimizers that break the contract."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ STATISTICS = GradientStatistics.from_run(None)
 
 
 class Toy:
-    """An optimizer by its rule alone: (h, g) -> h', Δ, of which Jacobians are differences."""
+    """An optimizer without `linearize`, from its rule: (h, g) -> h', Δ."""
 
     def __init__(self, rule: Rule, *start: float) -> None:
         self.rule, self.start = rule, start
@@ -46,8 +46,8 @@ def column(h: Array) -> Array:
     return h[:, None]
 
 
-def of_one(new: Callable[[Array, Array], Array], rate: float = 0.1) -> Toy:
-    """h' = new(h, g) of one number, Δ = −rate h'."""
+def scalar_toy(new: Callable[[Array, Array], Array], rate: float = 0.1) -> Toy:
+    """h' = new(h, g) with one state variable, Δ = −rate h'."""
 
     def rule(state: Array, gradient: Array) -> tuple[Array, Array]:
         h = new(state[:, 0], gradient)
@@ -67,16 +67,16 @@ def linear(M: Array, v: Array) -> Toy:
 
 
 KINKS = {
-    "half remembered": of_one(lambda h, g: 0.9 * h + np.maximum(g, 0)),
-    "size of the state": of_one(lambda h, g: 0.9 * np.abs(h) + g),
-    "size of the gradient": of_one(lambda h, g: 0.9 * h + np.abs(g)),
-    "the larger": of_one(lambda h, g: np.maximum(0.99 * h, np.abs(g))),
+    "rectified gradient": scalar_toy(lambda h, g: 0.9 * h + np.maximum(g, 0)),
+    "absolute state": scalar_toy(lambda h, g: 0.9 * np.abs(h) + g),
+    "absolute gradient": scalar_toy(lambda h, g: 0.9 * h + np.abs(g)),
+    "maximum": scalar_toy(lambda h, g: np.maximum(0.99 * h, np.abs(g))),
 }
 
 
 @pytest.mark.parametrize("name", KINKS)
 def test_a_kink_where_it_rests_has_no_linear_system(name: str) -> None:
-    """A central difference sees the mean of two slopes, and no error."""
+    """A central difference alone would return the mean of both slopes, without an error."""
     result = find_convergence_point(KINKS[name])
     assert isinstance(result, NotApplicable)
     assert "is not differentiable there" in result.reason
@@ -90,14 +90,14 @@ def test_two_slopes_of_the_update_are_no_learning_rate() -> None:
 
 
 def test_what_is_smooth_has_no_kink() -> None:
-    """Nor have curvature at rest, soft clips made of |g|, and powers that have a derivative."""
+    """Curvature at rest, soft clips made of |g|, and powers with a derivative are no kinks."""
     for new in (
         lambda h, g: 0.9 * h + g + 100 * g**2,
         lambda h, g: 0.9 * h + g / (1 + np.abs(g)),
         lambda h, g: 0.9 * h + g + np.abs(g) ** 1.5,
         lambda h, g: 0.9 * h + np.tanh(1e3 * g) / 1e3,
     ):
-        result = measure_momentum(find_convergence_point(of_one(new)))
+        result = measure_momentum(find_convergence_point(scalar_toy(new)))
         assert isinstance(result, MomentumResult), result
         assert result.index == pytest.approx(0.9, abs=1e-5)
 
@@ -117,7 +117,7 @@ def test_a_state_that_dies_out_more_and_more_slowly_has_no_momentum() -> None:
 
 
 def test_slow_momentum_has_an_index_all_the_same() -> None:
-    result = measure_momentum(find_convergence_point(of_one(lambda h, g: 0.99999 * h + g)))
+    result = measure_momentum(find_convergence_point(scalar_toy(lambda h, g: 0.99999 * h + g)))
     assert isinstance(result, MomentumResult)
     assert result.index == pytest.approx(0.99999, abs=1e-9)
 
@@ -135,9 +135,9 @@ def test_what_turns_for_ever_neither_reaches_the_point_nor_settles(radius: float
 
 
 def test_modes_that_cannot_be_told_apart_have_no_contributions() -> None:
-    """Two averages with the same decay, one after the other: A has one eigenvector."""
-    twice = np.array([[0.9, 0.0], [0.09, 0.9]])
-    result = measure_momentum(find_convergence_point(linear(twice, np.array([1.0, 0.1]))))
+    """Two averages in series with the same decay: A has a single eigenvector."""
+    averages = np.array([[0.9, 0.0], [0.09, 0.9]])
+    result = measure_momentum(find_convergence_point(linear(averages, np.array([1.0, 0.1]))))
     assert isinstance(result, MomentumResult)
     assert all(np.isnan(mode.contribution) for mode in result.modes)
     assert [mode["contribution"] for mode in result.model_dump(mode="json")["modes"]] == [
@@ -155,10 +155,10 @@ def test_at_a_corner_there_is_no_slope_and_beside_it_there_is() -> None:
 
 
 def test_what_only_large_gradients_move_is_no_constant() -> None:
-    """Such as are met: a thousand is not the largest of all."""
-    woken = of_one(lambda h, g: np.where(np.abs(g) > 2e3, 1.0, h))
-    assert [variable.index for variable in frozen_variables(woken, 1e3)] == [0]
-    assert frozen_variables(woken, 3.5e3) == ()
+    """The random gradients go beyond the largest gradient of real runs."""
+    triggered = scalar_toy(lambda h, g: np.where(np.abs(g) > 2e3, 1.0, h))
+    assert [variable.index for variable in frozen_variables(triggered, 1e3)] == [0]
+    assert frozen_variables(triggered, 3.5e3) == ()
 
 
 def frozen_variables(optimizer: Toy, largest: float) -> tuple[FrozenVariable, ...]:
@@ -167,26 +167,26 @@ def frozen_variables(optimizer: Toy, largest: float) -> tuple[FrozenVariable, ..
     return result[1]
 
 
-def writes(state: Array, gradient: Array) -> tuple[Array, Array]:
+def in_place_rule(state: Array, gradient: Array) -> tuple[Array, Array]:
     state *= 0.9
     state += gradient[:, None]
     return state, -0.1 * state[:, 0]
 
 
-class Remembers(Toy):
-    """Its buffer lives in the object."""
+class HiddenState(Toy):
+    """A counter in the object instead of the state."""
 
     def __init__(self) -> None:
-        super().__init__(self.rule_, 0.0)
+        super().__init__(self.step_rule, 0.0)
         self.m = 0.0
 
-    def rule_(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+    def step_rule(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         self.m += 1.0
         return state, -gradient / self.m
 
 
-class EachItsOwn(Toy):
-    """Another rate for each component."""
+class RatePerComponent(Toy):
+    """A different rate for each component."""
 
     def __init__(self) -> None:
         super().__init__(lambda h, g: (h, -h[:, 0] * g))
@@ -195,8 +195,8 @@ class EachItsOwn(Toy):
         return np.linspace(0.1, 0.5, n_components)[:, None]
 
 
-class Swinging:
-    """A rotation that shrinks, its state driven by g; `wrong` changes what it says of itself."""
+class DampedRotation:
+    """A damped rotation driven by g; `wrong` is the part of `linearize` with a planted fault."""
 
     A = np.array([[0.8, -0.3], [0.3, 0.8]])
 
@@ -212,7 +212,7 @@ class Swinging:
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         if self.wrong == "all":
-            return None  # type: ignore[return-value]  # that is what is wrong
+            return None  # type: ignore[return-value]  # the planted fault
         n = len(gradient)
         new = self.step(state, gradient)[0]
         slope = -0.1 / np.cosh(new[:, 1] + gradient) ** 2
@@ -223,8 +223,8 @@ class Swinging:
         return Linearization(np.tile(A, (n, 1, 1)), np.tile(B, (n, 1)), C, D)
 
 
-class BeginsWithLists(Toy):
-    """Its state is a list at first."""
+class ListState(Toy):
+    """An initial state that is a list."""
 
     def __init__(self) -> None:
         super().__init__(lambda h, g: (h, -g))
@@ -233,46 +233,46 @@ class BeginsWithLists(Toy):
         return [[0.0] for _ in range(n_components)]
 
 
-toy_of: Any = Toy
-"""For rules that are none."""
+untyped_toy: Any = Toy
+"""`Toy` without its types, for rules that break them."""
 
-BREAKERS: dict[str, tuple[Any, str]] = {
-    "writes": (Toy(writes, 0.0), "must not change the state or the gradient"),
-    "remembers": (Remembers(), "something else for the same state and gradient"),
-    "one norm": (
+CONTRACT_BREAKERS: dict[str, tuple[Any, str]] = {
+    "changes its arguments": (Toy(in_place_rule, 0.0), "must not change the state or the gradient"),
+    "hidden state": (HiddenState(), "something else for the same state and gradient"),
+    "norm over components": (
         Toy(lambda h, g: (h, -g / max(1.0, float(np.linalg.norm(g))))),
         "every component must be treated by itself",
     ),
-    "each its own": (EachItsOwn(), "must be the same for every component"),
-    "nothing": (
-        toy_of(lambda h, g: None, 0.0),
+    "rate per component": (RatePerComponent(), "must be the same for every component"),
+    "None": (
+        untyped_toy(lambda h, g: None, 0.0),
         "the update, but it returned NoneType",
     ),
-    "three": (
-        toy_of(lambda h, g: (h, g, g), 0.0),
+    "three values": (
+        untyped_toy(lambda h, g: (h, g, g), 0.0),
         "the update, but it returned 3 values",
     ),
-    "a list": (
-        toy_of(lambda h, g: (h, list(-g)), 0.0),
+    "update as a list": (
+        untyped_toy(lambda h, g: (h, list(-g)), 0.0),
         "the update as a NumPy array, but",
     ),
-    "a list to begin with": (BeginsWithLists(), "must return a NumPy array, but it is a list"),
-    "no derivatives": (Swinging("all"), "return A, B, C and D, but it returned NoneType"),
+    "initial state as a list": (ListState(), "must return a NumPy array, but it is a list"),
+    "no Jacobians": (DampedRotation("all"), "return A, B, C and D, but it returned NoneType"),
 }
 
 
-@pytest.mark.parametrize("name", BREAKERS)
+@pytest.mark.parametrize("name", CONTRACT_BREAKERS)
 def test_what_breaks_the_contract_is_refused(name: str) -> None:
-    optimizer, message = BREAKERS[name]
+    optimizer, message = CONTRACT_BREAKERS[name]
     with pytest.raises(ContractError, match=message):
         require_optimizer(optimizer)
 
 
 @pytest.mark.parametrize("wrong", "ABCD")
 def test_derivatives_that_are_none_are_refused(wrong: str) -> None:
-    require_optimizer(Swinging())
+    require_optimizer(DampedRotation())
     with pytest.raises(ContractError, match="linearize is not the derivative of step"):
-        require_optimizer(Swinging(wrong))
+        require_optimizer(DampedRotation(wrong))
 
 
 class BySign(Toy):
@@ -282,18 +282,18 @@ class BySign(Toy):
         super().__init__(lambda h, g: (h, -0.1 * g / np.abs(g)))
 
 
-class Talks(Toy):
+class PrintsSteps(Toy):
     """Prints as it steps."""
 
     def __init__(self) -> None:
-        super().__init__(self.rule_)
+        super().__init__(self.step_rule)
 
-    def rule_(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+    def step_rule(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         print("step")
         return state, -0.1 * gradient
 
 
-class Leaves(Toy):
+class ExitsProcess(Toy):
     """Ends the process."""
 
     def __init__(self) -> None:
@@ -304,41 +304,46 @@ def analyze(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["loptbench", "analyze", *arguments])
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(SystemExit) as exit_info:
         cli.main()
     out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
+    return int(exit_info.value.code or 0), out, err
 
 
-@pytest.mark.parametrize("what", ["sgd:alpha=100", f"{__name__}:BySign", f"{__name__}:Talks"])
+@pytest.mark.parametrize(
+    "optimizer", ["sgd:alpha=100", f"{__name__}:BySign", f"{__name__}:PrintsSteps"]
+)
 def test_json_is_json(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], optimizer: str
 ) -> None:
-    """Whatever blows up, is not a number, or prints."""
-    code, out, err = analyze(monkeypatch, capsys, what, "--json")
+    """Even if the optimizer diverges, returns NaN, or prints."""
+    code, out, err = analyze(monkeypatch, capsys, optimizer, "--json")
     assert code == 0, err
     result = json.loads(out)
     assert set(result) >= {"convergence_point", "momentum", "clipping", "schedule", "adaptation"}
-    if what.endswith("BySign"):
+    if optimizer.endswith("BySign"):
         assert result["convergence_point"]["update"] is None
         assert "not finite" in result["momentum"]["not_applicable"]
 
 
-@pytest.mark.parametrize(("what", "n_blown"), [("sgd:alpha=0.1", 0), ("sgd:alpha=500", 64)])
+@pytest.mark.parametrize(("optimizer", "n_blown"), [("sgd:alpha=0.1", 0), ("sgd:alpha=500", 64)])
 def test_the_table_says_what_it_ran_on_and_what_blew_up(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, n_blown: int
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    optimizer: str,
+    n_blown: int,
 ) -> None:
-    _, out, _ = analyze(monkeypatch, capsys, what, "--seed", "3")
-    _, on, *_ = out.splitlines()
-    assert on.startswith("on 64 problems of quadratic, seed 3, 201 steps each")
-    assert (f"{n_blown} of them blew up" in on) == bool(n_blown)
+    _, out, _ = analyze(monkeypatch, capsys, optimizer, "--seed", "3")
+    _, conditions, *_ = out.splitlines()
+    assert conditions.startswith("on 64 problems of quadratic, seed 3, 201 steps each")
+    assert (f"{n_blown} of them blew up" in conditions) == bool(n_blown)
 
 
 @pytest.mark.parametrize(
-    ("what", "message"),
+    ("optimizer", "message"),
     [
         (f"{__name__}:Toy", "is a class, to be called without arguments, and that failed: TypeErr"),
-        (f"{__name__}:Leaves", "failed while it was run: SystemExit: 3"),
+        (f"{__name__}:ExitsProcess", "failed while it was run: SystemExit: 3"),
         ("adm:alpha=0.1", "no baseline 'adm'; there are adam, momentum, nesterov, rmsprop, sgd"),
         ("sgd:alpha=0.1,alpha=0.2", "sgd takes alpha: give sgd:alpha=0.1"),
     ],
@@ -346,10 +351,10 @@ def test_the_table_says_what_it_ran_on_and_what_blew_up(
 def test_what_cannot_be_made_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    what: str,
+    optimizer: str,
     message: str,
 ) -> None:
-    code, _, err = analyze(monkeypatch, capsys, what)
+    code, _, err = analyze(monkeypatch, capsys, optimizer)
     assert code == 2
     assert message in err
     assert "Traceback" not in err

@@ -81,9 +81,9 @@ def test_a_shuffled_optimizer_keeps_the_values_of_each_array(n_state: int, seed:
 
 
 def test_fresh_weights_depend_on_the_seed_only() -> None:
-    first, again, other = fresh_gru(4, 0), fresh_gru(4, 0), fresh_gru(4, 1)
-    assert np.array_equal(first.parameters["W_z"], again.parameters["W_z"])
-    assert not np.array_equal(first.parameters["W_z"], other.parameters["W_z"])
+    first, repeated, other_seed = fresh_gru(4, 0), fresh_gru(4, 0), fresh_gru(4, 1)
+    assert np.array_equal(first.parameters["W_z"], repeated.parameters["W_z"])
+    assert not np.array_equal(first.parameters["W_z"], other_seed.parameters["W_z"])
     assert not any(first.parameters[name].any() for name in ("w", "b", "h0", "b_z"))
 
 

@@ -25,12 +25,12 @@ from loptbench.tasks import (
 
 pytestmark = pytest.mark.harness
 
-seeds = st.integers(0, 2**32)
-indices = st.integers(0, 2**32)
+SEEDS = st.integers(0, 2**32)
+INDICES = st.integers(0, 2**32)
 
 
 def test_the_streams_are_the_same_everywhere_and_always() -> None:
-    # Raw words of Philox, recorded once: a change of key or counter is a change of every result.
+    # Raw words of Philox, recorded once: another key or counter would change every result.
     bits = generator("quadratic", "evaluate", 7, 3).bit_generator.random_raw(2)
     assert [int(word) for word in bits] == RECORDED
 
@@ -38,7 +38,7 @@ def test_the_streams_are_the_same_everywhere_and_always() -> None:
 RECORDED = [16768736622603579740, 14699218386898365592]
 
 
-@given(seed=seeds, index=indices, split=st.sampled_from(SPLITS))
+@given(seed=SEEDS, index=INDICES, split=st.sampled_from(SPLITS))
 def test_a_problem_is_the_same_alone_and_in_a_batch(seed: int, index: int, split: str) -> None:
     task = Quadratic()
     alone = task.sample(split, seed, [index])
@@ -48,7 +48,7 @@ def test_a_problem_is_the_same_alone_and_in_a_batch(seed: int, index: int, split
         assert np.array_equal(array[0], batch.arrays[name][1])
 
 
-@given(seed=seeds, index=indices)
+@given(seed=SEEDS, index=INDICES)
 def test_splits_seeds_and_indices_do_not_share_numbers(seed: int, index: int) -> None:
     streams = [generator("quadratic", split, seed, index) for split in SPLITS]
     streams += [generator("quadratic", "tune", seed + 1, index)]
@@ -58,7 +58,7 @@ def test_splits_seeds_and_indices_do_not_share_numbers(seed: int, index: int) ->
     assert len(set(drawn)) == len(drawn)
 
 
-@given(seed=seeds, n=st.integers(1, 8))
+@given(seed=SEEDS, n=st.integers(1, 8))
 def test_quadratics_are_as_defined(seed: int, n: int) -> None:
     batch = Quadratic(n_parameters=n).sample("tune", seed, range(5))
     H, v, c = (batch.arrays[name] for name in ("H", "v", "c"))
@@ -82,8 +82,8 @@ def test_quadratics_have_the_distribution_they_should() -> None:
     assert abs(np.mean(logs) + 1.5) < 4 * np.sqrt(0.75 / logs.size)
     # A uniform basis has no preferred direction: the mean of H is a multiple of the identity.
     mean = np.mean(H, axis=0)
-    off = mean - np.diag(np.diag(mean))
-    assert np.max(np.abs(off)) < 0.02
+    off_diagonal = mean - np.diag(np.diag(mean))
+    assert np.max(np.abs(off_diagonal)) < 0.02
     assert np.ptp(np.diag(mean)) < 0.03
 
 
@@ -134,7 +134,7 @@ def test_a_setting_of_zero_or_below_is_refused(make: Callable[[], Task], setting
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-@given(seed=seeds, split=st.sampled_from(SPLITS))
+@given(seed=SEEDS, split=st.sampled_from(SPLITS))
 @settings(max_examples=5)
 def test_every_task_is_the_same_alone_and_in_a_batch(name: str, seed: int, split: str) -> None:
     task = get_task(name)

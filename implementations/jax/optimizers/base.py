@@ -1,4 +1,4 @@
-"""What the optimizer kinds in JAX have in common.
+"""Types and helpers of the optimizer kinds in JAX.
 
 States are (n_components, n_state), gradients (n_components,), and the hyperparameters of the
 hand-designed kinds are scalars.

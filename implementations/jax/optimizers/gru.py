@@ -7,9 +7,9 @@ c  = tanh(W_c (r ∘ h) + a_c s + b_c)
 h' = z ∘ h + (1 − z) ∘ c
 Δ  = output_scale · (w · h' + b)
 
-`step` is these equations. `forward` computes z and r as one array and keeps what `pullback` needs;
-JAX's own derivative of `step` gives the same numbers, more slowly. `x_bar` is the adjoint of x: the
-derivative of the meta-objective by x.
+`step` is these equations. `forward` computes z and r as one array and returns the residuals for
+`pullback`. JAX's own derivative of `step` gives the same numbers, more slowly. `x_bar` is the
+adjoint of x: the derivative of the meta-objective by x.
 """
 
 from typing import NamedTuple
@@ -61,10 +61,10 @@ class Weights(NamedTuple):
 
 
 class Residuals(NamedTuple):
-    """What the backward pass needs of a step.
+    """The values of a step that the backward pass needs.
 
     Attributes:
-        h: the state before it, (n_components, n_units).
+        h: the state before the step, (n_components, n_units).
         s: the gradient times input_scale, (n_components,).
         zr: z and r, (n_components, 2 · n_units).
         c: the candidate, (n_components, n_units).
@@ -112,7 +112,7 @@ def pullback(
     Args:
         p: the weights.
         constants: input_scale and output_scale.
-        residuals: what `forward` kept.
+        residuals: the residuals from `forward`.
         state_bar: the adjoint of h', (n_components, n_units).
         update_bar: the adjoint of Δ, (n_components,).
 

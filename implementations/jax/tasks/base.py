@@ -1,4 +1,4 @@
-"""What the tasks in JAX have in common."""
+"""Types of the tasks in JAX."""
 
 from collections.abc import Mapping
 
@@ -8,4 +8,4 @@ Arrays = Mapping[str, Array]
 """The arrays that define the problems, and those that they share."""
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
-"""The layout of the parameters as something that can be hashed."""
+"""The layout of the parameters in hashable form."""

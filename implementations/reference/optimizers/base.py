@@ -1,4 +1,4 @@
-"""What the optimizers of the reference have in common.
+"""The protocol and helpers of the optimizers of the reference.
 
 `x_bar` is the adjoint of x: the derivative of the meta-objective by x.
 """
@@ -32,11 +32,11 @@ class ReferenceOptimizer(LinearizableOptimizer, Protocol):
         ...
 
     def initial_state_pullback(self, state_bar: Array) -> dict[str, Array]:
-        """The adjoints of the parameters that `initial_state` uses, from that of h_0."""
+        """The adjoints of the parameters that `initial_state` uses, from the adjoint of h_0."""
         ...
 
     def rounding_scale(self, state: Array, gradient: Array) -> tuple[Array, Array]:
-        """What the rounding errors of `step` are relative to: the sizes of the terms it adds.
+        """The scales of the rounding errors of `step`: the sizes of the terms it adds.
 
         Returns: the scales of h', (n_components, n_state), and of Δ, (n_components,).
         """

@@ -82,6 +82,6 @@ class Composed:
         """The sizes of the terms of h' and Δ."""
         m, rho = np.abs(state[:, :-1]), np.abs(state[:, -1])
         terms = np.abs(self.betas) * m + np.abs(self._clipped(gradient))[:, None]
-        of_rho = 1 + np.abs(self.decay) * (rho[:, None] + 1)
+        rho_terms = 1 + np.abs(self.decay) * (rho[:, None] + 1)
         update = np.abs(self.alpha) * rho * terms.mean(axis=1)
-        return np.concatenate([terms, of_rho], axis=1), update
+        return np.concatenate([terms, rho_terms], axis=1), update

@@ -1,4 +1,4 @@
-"""What the tasks of the reference have in common."""
+"""The protocol of the tasks of the reference."""
 
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class ReferenceProblems(Problems, Protocol):
         ...
 
     def rounding_scale(self, parameters: Array, step: int) -> tuple[Array, Array]:
-        """What the rounding errors of f and ∇f are relative to: the sizes of the terms they add.
+        """The scales of the rounding errors of f and ∇f: the sizes of the terms they add.
 
         Returns: the scales of f, (n_problems,), and of ∇f, (n_problems, n_parameters).
         """

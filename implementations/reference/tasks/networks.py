@@ -1,9 +1,10 @@
-"""What the network tasks of the reference have in common: second derivatives and helpers.
+"""Second derivatives and helpers for the network tasks of the reference.
 
 Losses and gradients are written by hand, backward through each layer. They compute with complex
 parameters too, so that a complex step through the gradient gives the second derivatives:
 ∇²f(x) y = Im ∇f(x + iεy) / ε for analytic f. It is exact to rounding, because nothing is subtracted
-(Squire and Trapp 1998). So they take no conjugate, absolute value or maximum of a parameter.
+(Squire and Trapp 1998). Such a function must not take the conjugate, absolute value or maximum of a
+parameter.
 
 `rounding_scale` carries, beside each quantity, the size that its rounding error is relative to
 (running error analysis, Higham 2002, §3.3). Let s ≥ |h| be the scale of h. Then that of a = W h + b
@@ -33,7 +34,7 @@ class Network:
         self.layout = batch.layout
 
     def _forward(self, p: dict[str, Complex], step: int) -> Layers:
-        """What `_backward` needs of each layer, from the input to q."""
+        """The values that `_backward` needs of each layer, from the input to q."""
         raise NotImplementedError
 
     def _backward(self, x: Complex, layers: Layers) -> Complex:
@@ -64,7 +65,7 @@ def swap(array: Complex) -> Complex:
 
 
 def sum_length(n_terms: int) -> float:
-    """By how much a sum of n_terms exceeds the 30 terms that the table of tolerances allows for.
+    """The length of a sum relative to the 30 terms that the tolerances allow for, at least 1.
 
     The rounding error of a sum grows with the number of its terms (Higham 2002, §3.1).
     """

@@ -1,4 +1,4 @@
-"""What the optimizer kinds in PyTorch have in common.
+"""Types and helpers of the optimizer kinds in PyTorch.
 
 States are (..., n_components, n_state) and gradients (..., n_components). The hyperparameters of
 the hand-designed kinds are (...). Leading axes, if there are any, are independent optimizers.

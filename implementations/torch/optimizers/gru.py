@@ -143,7 +143,7 @@ class Tape:
         self.reset_bar = torch.empty_like(self.h_bar)
         self.rh_bar, self.g_bar_of_c = self.reset_bar[:, :n_units], self.reset_bar[:, n_units]
         self.pre_zr_bar = state_bar.new_empty(n_sets, 2 * n_units, n)
-        self.keep, self.rest, self.pre_c_bar = (
+        self.direct_bar, self.c_bar, self.pre_c_bar = (
             state_bar.new_empty(n_sets, n_units, n) for _ in range(3)
         )
         self.zr_bar = torch.empty_like(self.pre_zr_bar)
@@ -170,15 +170,17 @@ class Tape:
         new_bar.addcmul_(self.w, update_bar)
         # z_bar = new_bar (h − c)
         torch.sub(state, c, out=self.z_bar).mul_(new_bar)
-        # pre_c_bar = new_bar (1 − z) · (1 − c²)
-        torch.mul(new_bar, z, out=self.keep)
-        tanh_backward(torch.sub(new_bar, self.keep, out=self.rest), c, grad_input=self.pre_c_bar)
+        # direct_bar = new_bar z, c_bar = new_bar (1 − z), pre_c_bar = c_bar (1 − c²)
+        torch.mul(new_bar, z, out=self.direct_bar)
+        tanh_backward(
+            torch.sub(new_bar, self.direct_bar, out=self.c_bar), c, grad_input=self.pre_c_bar
+        )
         # r_bar = (W_cᵀ pre_c_bar) h, and pre_z_bar, pre_r_bar = z_bar z (1 − z), r_bar r (1 − r)
         torch.bmm(self.M_c_T, self.pre_c_bar, out=self.reset_bar)
         torch.mul(self.rh_bar, state, out=self.r_bar)
         sigmoid_backward(self.zr_bar, self.zr[k], grad_input=self.pre_zr_bar)
-        # h_bar = new_bar z + (W_cᵀ pre_c_bar) r + W_zrᵀ pre_zr_bar, and g_bar below it
-        torch.addcmul(self.keep, self.rh_bar, r, out=new_bar)
+        # h_bar = direct_bar + (W_cᵀ pre_c_bar) r + W_zrᵀ pre_zr_bar, and g_bar below it
+        torch.addcmul(self.direct_bar, self.rh_bar, r, out=new_bar)
         self.g_bar.copy_(self.g_bar_of_c)
         self.h_bar.baddbmm_(self.M_zr_T, self.pre_zr_bar)
 

@@ -1,7 +1,7 @@
 """The losses of the tasks in PyTorch.
 
 Each module has a function `loss`. Parameters x are (..., n_problems, n_parameters). Leading axes,
-if there are any, are other runs of the same problems; what defines the problems broadcasts.
+if there are any, are other runs of the same problems; the arrays of the problems broadcast.
 
 `quadratic` and `rosenbrock` also have `gradient` and `hessian_vector`, written out because
 autograd's overhead would take most of the time. The derivatives of the others are autograd's.

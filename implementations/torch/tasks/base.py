@@ -1,4 +1,4 @@
-"""What the tasks in PyTorch have in common."""
+"""Types of the tasks in PyTorch."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -36,7 +36,7 @@ def hessian_vector(problem: Problem, x: Tensor, y: Tensor) -> Tensor:
     return _add_pairs(2 * du - 4 * a * (du * r + u * dr), 2 * a * dr)
 
 
-def _add_pairs(of_u: Tensor, of_w: Tensor) -> Tensor:
-    """Add what belongs to the first and to the second parameter of each pair (x_i, x_{i+1})."""
+def _add_pairs(u_terms: Tensor, w_terms: Tensor) -> Tensor:
+    """Add the terms of the first and of the second parameter of each pair (x_i, x_{i+1})."""
     pad = torch.nn.functional.pad
-    return pad(of_u, (0, 1)) + pad(of_w, (1, 0))
+    return pad(u_terms, (0, 1)) + pad(w_terms, (1, 0))
