@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loptbench.claims.judging import judge
-    from loptbench.comparison.folders import compare
+    from loptbench.comparison.stores import compare
     from loptbench.conformance.checking import check
     from loptbench.reports.write import report
     from loptbench.results.store import Store
@@ -44,7 +44,7 @@ _MODULES = {
     "Store": "loptbench.results.store",
     "analyze": "loptbench.study.analyze",
     "check": "loptbench.conformance.checking",
-    "compare": "loptbench.comparison.folders",
+    "compare": "loptbench.comparison.stores",
     "evaluate": "loptbench.study.evaluate",
     "judge": "loptbench.claims.judging",
     "load": "loptbench.zoo.loading",

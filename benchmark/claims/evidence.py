@@ -1,4 +1,4 @@
-"""What a store says of each learned optimizer, as parts of its frames."""
+"""The evidence on each learned optimizer: the rows of a store's frames that are about it."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -53,10 +53,10 @@ class Evidence:
         return np.asarray(chosen["value"], np.float64)
 
     def of_probe(self, probe: str, quantity: str) -> tuple[NDArray[np.float64], str]:
-        """A number of a probe, and why there is none.
+        """A quantity that a probe measures, and the reason if it has no value.
 
-        Returns: (1,), or (2,) for a quantity of both signs of the gradient; then the reason, empty
-            if all of the numbers are finite.
+        Returns: the values, (1,), or (2,) for a quantity with one value for each sign of the
+            gradient; then the reason, empty if all values are finite.
         """
         rows = self.mechanisms
         chosen = rows[(rows["probe"] == probe) & (rows["quantity"] == quantity)]
@@ -66,8 +66,8 @@ class Evidence:
 def evidence_of(contents: Contents) -> list[Evidence]:
     """The evidence on each learned optimizer, by the implementation that meta-trained it.
 
-    If that one did not measure it, the evidence is of any other that did. There is none of a
-    checkpoint whose evaluation, mechanisms or baselines are missing.
+    If that implementation did not measure it, another one's measurements are the evidence. A
+    checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing.
     """
     tables = {name: frame_of(contents, name) for name in FRAMES}
     by_record = {
@@ -78,13 +78,13 @@ def evidence_of(contents: Contents) -> list[Evidence]:
     )
     is_learned = evaluations["role"] == "checkpoint"
     place = ["implementation", "task"]
-    of_baselines = evaluations[~is_learned].set_index(place)["record"].to_dict()
+    baseline_records = evaluations[~is_learned].set_index(place)["record"].to_dict()
     probed = mechanisms[mechanisms["role"] == "checkpoint"]
-    of_probes = probed.set_index([*place, "optimizer"])["record"].to_dict()
+    probe_records = probed.set_index([*place, "optimizer"])["record"].to_dict()
     evidence: dict[tuple[str, str], Evidence] = {}
     for row in evaluations[is_learned].itertuples():
-        baselines = of_baselines.get((row.implementation, row.task))
-        probes = of_probes.get((row.implementation, row.task, row.optimizer))
+        baselines = baseline_records.get((row.implementation, row.task))
+        probes = probe_records.get((row.implementation, row.task, row.optimizer))
         is_own = row.implementation == row.trained_by
         if baselines and probes and (is_own or (row.optimizer, row.task) not in evidence):
             evidence[row.optimizer, row.task] = Evidence(

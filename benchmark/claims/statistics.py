@@ -6,7 +6,7 @@ The mechanisms are defined in `loptbench.mechanisms`. Besides them:
     starts_at_point    share of the other starts that reach the convergence point
     saturation_reach   largest gradient of real runs over half-saturation at h*
     engagement         share of the gradients of real runs that lie beyond half-saturation at h*
-    adaptation_…       of both signs of the gradient, the one that falls less
+    adaptation_…       of the two signs of the gradient, the one whose rate falls less
 """
 
 import dataclasses
@@ -70,15 +70,15 @@ class Statistic:
 
 def _ratio_to(evidence: Evidence, baseline: str) -> Answer:
     """The mean meta-objective over that of a tuned baseline."""
-    theirs = evidence.of_problems("objective", baseline)
-    if not theirs.size:
+    baseline_objective = evidence.of_problems("objective", baseline)
+    if not baseline_objective.size:
         return NotApplicable(not_applicable=f"{baseline} has not been tuned on {evidence.task}")
-    ours = evidence.of_problems("objective")
-    if not np.all(np.isfinite(ours)):
+    learned_objective = evidence.of_problems("objective")
+    if not np.all(np.isfinite(learned_objective)):
         return Estimate(math.inf)
-    if not np.all(np.isfinite(theirs)):
+    if not np.all(np.isfinite(baseline_objective)):
         return NotApplicable(not_applicable=f"runs of tuned {baseline} diverged")
-    return Estimate.of(Sample(ours, theirs))
+    return Estimate.of(Sample(learned_objective, baseline_objective))
 
 
 def _ratio_to_best(evidence: Evidence) -> Answer:
@@ -90,7 +90,10 @@ def _ratio_to_best(evidence: Evidence) -> Answer:
 
 
 def _number_of(probe: str, quantity: str, minus: float = 0.0) -> Callable[[Evidence], Answer]:
-    """A number of a probe; of both signs of the gradient, the larger one: both must be as claimed.
+    """A quantity that a probe measures.
+
+    If it has a value for each sign of the gradient, the larger one counts: a claim that bounds
+    it from above then holds for both.
 
     Args:
         probe: the probe.
@@ -115,8 +118,8 @@ def _starts_at_point(evidence: Evidence) -> Answer:
         return Estimate(0.0)  # there is no point, so no start leads there
     if n_starts == 0:
         return NotApplicable(not_applicable="no other starts: its runs blew up")
-    (n_same,), _ = evidence.of_probe("convergence_point", "other_starts_at_this_point")
-    return Estimate(float(n_same / n_starts))
+    (n_at_point,), _ = evidence.of_probe("convergence_point", "other_starts_at_this_point")
+    return Estimate(float(n_at_point / n_starts))
 
 
 def _r2_near(evidence: Evidence) -> Answer:

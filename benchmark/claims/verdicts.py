@@ -6,10 +6,10 @@ part in the claimed range. A statistic that does not depend on problems is its o
 
 For all seeds of a task, a claim is *reproduced* if the interval of the mean over seeds and problems
 lies in the claimed range, and if it is reproduced on at least four of five seeds. It is *not
-reproduced* if the interval lies elsewhere. It is *not reproduced* too if the interval straddles the
-threshold and at least four of five seeds do not reproduce the claim.
+reproduced* if the interval lies outside that range, or if it straddles the threshold and at least
+four of five seeds do not reproduce the claim.
 
-All claims presuppose that the optimizer optimizes. Where that is not reproduced, no claim is.
+All claims presuppose that the optimizer optimizes. If this premise is not reproduced, no claim is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,8 +24,8 @@ from loptbench.results.schema.mechanisms import NotApplicable
 from loptbench.results.schema.verdicts import Outcome, Scope, Verdict
 from loptbench.statistics.bootstrap import FEWEST_SEEDS, Interval, over_seeds
 
-SHARE_OF_SEEDS = 0.8
-"""The share of seeds that must agree with a verdict on all of them."""
+MIN_AGREEING_SEEDS_FRACTION = 0.8
+"""Minimum fraction of seeds that must agree with the verdict over all of them."""
 
 
 def judge(evidence: Evidence) -> dict[str, tuple[Verdict, Answer]]:
@@ -56,7 +56,7 @@ def _judge_checkpoint(
         if premise is Outcome.NOT_REPRODUCED:
             reason = "it does no better than gradient descent"
     return Verdict(
-        **_about(claim),
+        **_claim_fields(claim),
         task=evidence.task,
         scope=Scope.CHECKPOINT,
         checkpoint=evidence.checkpoint,
@@ -68,8 +68,8 @@ def _judge_checkpoint(
     )
 
 
-def _about(claim: Claim) -> dict[str, Any]:
-    """What a verdict repeats of its claim."""
+def _claim_fields(claim: Claim) -> dict[str, Any]:
+    """The fields of a verdict that repeat its claim."""
     repeated = ("title", "statistic", "at_least", "at_most")
     return {"claim": claim.name, **{name: getattr(claim, name) for name in repeated}}
 
@@ -91,22 +91,22 @@ def judge_all(evidence: Iterable[Evidence]) -> list[Verdict]:
 
     The verdict on the seeds of all frameworks together comes first.
     """
-    checkpoints = [(about, judge(about)) for about in evidence]
+    checkpoints = [(item, judge(item)) for item in evidence]
     verdicts = [verdict for _, judged in checkpoints for verdict, _ in judged.values()]
     for claim in claims():
         for task in claim.tasks:
-            of_task = [(about, judged) for about, judged in checkpoints if about.task == task]
-            for preset in dict.fromkeys(about.preset for about, _ in of_task):
+            of_task = [(item, judged) for item, judged in checkpoints if item.task == task]
+            for preset in dict.fromkeys(item.preset for item, _ in of_task):
                 seeds = [(a.trained_by, j[claim.name]) for a, j in of_task if a.preset == preset]
                 frameworks = tuple(dict.fromkeys(framework for framework, _ in seeds))
                 groups = [(Scope.ALL_SEEDS, frameworks)]
                 if len(frameworks) > 1:
                     groups += [(Scope.ONE_FRAMEWORK, (framework,)) for framework in frameworks]
                 for scope, names in groups:
-                    judged = [one for framework, one in seeds if framework in names]
+                    judged = [entry for framework, entry in seeds if framework in names]
                     verdicts.append(
                         Verdict(
-                            **_about(claim),
+                            **_claim_fields(claim),
                             task=task,
                             scope=scope,
                             preset=preset,
@@ -118,7 +118,7 @@ def judge_all(evidence: Iterable[Evidence]) -> list[Verdict]:
 
 
 def _judge_seeds(claim: Claim, judged: Sequence[tuple[Verdict, Answer]]) -> dict[str, Any]:
-    """What seeds together say of a claim, as fields of a verdict."""
+    """The verdict on a claim over several seeds, as fields of `Verdict`."""
     outcomes = [verdict.outcome for verdict, _ in judged]
     estimates = [answer for _, answer in judged if isinstance(answer, Estimate)]
     n, n_reproduced = len(judged), outcomes.count(Outcome.REPRODUCED)
@@ -129,7 +129,7 @@ def _judge_seeds(claim: Claim, judged: Sequence[tuple[Verdict, Answer]]) -> dict
     if n < FEWEST_SEEDS:
         reason = f"{n} of at least {FEWEST_SEEDS} seeds"
         return counts | {"outcome": Outcome.INCONCLUSIVE, "reason": reason}
-    enough = SHARE_OF_SEEDS * n
+    enough = MIN_AGREEING_SEEDS_FRACTION * n
     against = n_against >= enough
     if mean is None or len(values) < enough:
         outcome = Outcome.NOT_REPRODUCED if against else Outcome.INCONCLUSIVE
@@ -152,7 +152,7 @@ def _judge_seeds(claim: Claim, judged: Sequence[tuple[Verdict, Answer]]) -> dict
 
 
 def _shared_samples(estimates: Sequence[Estimate]) -> Any:
-    """The samples of all estimates if they are of equally many problems; else None."""
+    """The samples of all estimates if they have equally many problems; else None."""
     samples = [estimate.sample for estimate in estimates if estimate.sample is not None]
     same_size = len({len(sample.numerator) for sample in samples}) == 1
     return samples if same_size and len(samples) == len(estimates) else None

@@ -87,8 +87,8 @@ def check(
             f"nothing was checked: of what {name} offers, nothing is left by --only and --dtype"
         )
     click.echo(f"{passed} checks passed, {skipped} do not apply, none failed")
-    for other in sorted(set(implementation.devices) - {device}):
-        click.echo(f"device {other} was not checked: --device {other} does that")
+    for unchecked in sorted(set(implementation.devices) - {device}):
+        click.echo(f"device {unchecked} was not checked: --device {unchecked} does that")
 
 
 def _line(outcomes: list[Outcome]) -> str:

@@ -9,8 +9,8 @@ import click
 if TYPE_CHECKING:
     from loptbench.comparison.stores import StoreComparison
 
-MOST_LINES = 10
-"""As many changes of a kind are printed; the page has them all."""
+MAX_LINES = 10
+"""Maximum number of changes of one kind that are printed. The page has them all."""
 
 
 @click.command()
@@ -29,7 +29,7 @@ def compare(a: Path, b: Path, output: Path) -> None:
     Trials match by what they are, not by the code and versions that ran them. Writes an HTML page,
     prints a summary, and last the path of the page.
     """
-    from loptbench.comparison.folders import compare as compare_stores
+    from loptbench.comparison.stores import compare as compare_stores
     from loptbench.reports.write import report_comparison
 
     comparison = compare_stores(a, b)
@@ -40,12 +40,13 @@ def compare(a: Path, b: Path, output: Path) -> None:
 
 
 def _summary(comparison: "StoreComparison") -> Iterator[str]:
-    """What changed, in lines."""
+    """The lines of the summary, one or more for each kind of change."""
     for name, view in (("A", comparison.a), ("B", comparison.b)):
-        yield f"{name} is {view.name}: {view.n_records} trials, {view.n_verdicts} verdicts"
-        yield from _some([f"left out: {sentence}" for sentence in view.left_out])
+        n_trials, n_verdicts = len(view.contents.records), len(view.contents.verdicts)
+        yield f"{name} is {view.name}: {n_trials} trials, {n_verdicts} verdicts"
+        yield from _first_lines([f"left out: {sentence}" for sentence in view.left_out])
     yield from comparison.headline()
-    yield from _some(
+    yield from _first_lines(
         [
             f"{row.claim}, {row.task}, {row.subject}: {row.outcome_a} -> {row.outcome_b}"
             for row in comparison.verdicts_changed.itertuples()
@@ -59,14 +60,14 @@ def _summary(comparison: "StoreComparison") -> Iterator[str]:
         f"{row.check}, {row.words}: {row.status_a} -> {row.status_b}"
         for row in comparison.checks_changed.itertuples()
     ]
-    yield from _some(changes)
-    yield from _some(
+    yield from _first_lines(changes)
+    yield from _first_lines(
         [f"{row.kind} {row.name}: only in {row.only_in}" for row in comparison.only.itertuples()]
     )
     with_interval = comparison.objectives[
         comparison.objectives["differs"] & comparison.objectives["low"].notna()
     ]
-    yield from _some(
+    yield from _first_lines(
         [
             f"meta-objective of {row.label} on {row.task} in {row.implementation}: "
             f"B / A = {row.ratio:.4g} [{row.low:.4g}, {row.high:.4g}]"
@@ -75,11 +76,11 @@ def _summary(comparison: "StoreComparison") -> Iterator[str]:
     )
     changed = list(comparison.facts_changed["fact"])
     if changed:
-        more = f" and {len(changed) - MOST_LINES} more" if len(changed) > MOST_LINES else ""
-        yield f"provenance differs: {', '.join(changed[:MOST_LINES])}{more}"
+        more = f" and {len(changed) - MAX_LINES} more" if len(changed) > MAX_LINES else ""
+        yield f"provenance differs: {', '.join(changed[:MAX_LINES])}{more}"
 
 
-def _some(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines[:MOST_LINES])
-    if len(lines) > MOST_LINES:
-        yield f"  and {len(lines) - MOST_LINES} more: see the page"
+def _first_lines(lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in lines[:MAX_LINES])
+    if len(lines) > MAX_LINES:
+        yield f"  and {len(lines) - MAX_LINES} more: see the page"

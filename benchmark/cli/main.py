@@ -30,8 +30,9 @@ COMMANDS = {
     "tune": ("tune:tune", "Search the hyperparameters of the baselines, at random."),
     "zoo": ("zoo:zoo", "List the shipped learned optimizers, or evaluate them."),
 }
-"""Where each command is, and its line in the list of commands. Only the command that is called is
-imported: importing all of them takes seconds."""
+"""The module and attribute of each command, and its line in the list of commands.
+
+Only the called command is imported, because importing all of them takes seconds."""
 
 
 class Commands(click.Group):

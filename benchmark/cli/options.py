@@ -21,7 +21,7 @@ def _use_mnist(_context: click.Context, _option: click.Parameter, folder: Path |
 
 
 def mnist_option(command: F) -> F:
-    """Add `--mnist DIR`: `digits` is then on the real MNIST, instead of scikit-learn's digits."""
+    """Add `--mnist DIR`, which makes `digits` use MNIST instead of scikit-learn's digits."""
     option: Callable[[F], F] = click.option(
         "--mnist",
         metavar="DIR",
@@ -36,7 +36,7 @@ def mnist_option(command: F) -> F:
 
 
 def device_option(command: F) -> F:
-    """Add `--device`: where arrays live and are computed with."""
+    """Add `--device`, the device to compute on."""
     option: Callable[[F], F] = click.option(
         "--device", default="cpu", show_default=True, help="Where to compute: cpu or cuda."
     )
@@ -44,7 +44,7 @@ def device_option(command: F) -> F:
 
 
 def jobs_option(command: F) -> F:
-    """Add `--jobs`: in how many processes trials run."""
+    """Add `--jobs`, the number of processes that run trials."""
     option: Callable[[F], F] = click.option(
         "--jobs",
         default=JOBS,

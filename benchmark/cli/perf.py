@@ -36,8 +36,8 @@ def perf(context: click.Context) -> None:
             click.echo()
 
 
-def _what_is_timed(*tasks: str) -> Callable[[F], F]:
-    """The options of both commands; on which tasks, unless asked otherwise."""
+def _selection_options(*tasks: str) -> Callable[[F], F]:
+    """The options that select what is timed; `tasks` are the default tasks."""
     options: list[Callable[[F], F]] = [
         click.option(
             "--implementation",
@@ -68,7 +68,7 @@ def _what_is_timed(*tasks: str) -> Callable[[F], F]:
 
 
 @perf.command()
-@_what_is_timed("quadratic", "rosenbrock")
+@_selection_options("quadratic", "rosenbrock")
 @click.option(
     "--baseline",
     multiple=True,
@@ -86,7 +86,7 @@ def tune(
     as_json: bool,
 ) -> None:
     """Time the tuner beside the plain loop over torch.optim (which needs the torch extra)."""
-    get_implementation("torch")  # the plain loop is there
+    get_implementation("torch")  # raises if it is missing; the plain loop needs it
     implementations = [get_implementation(name) for name in dict.fromkeys(implementation)]
     for computing in implementations:
         if not isinstance(computing, Sweeps):
@@ -125,7 +125,7 @@ def tune(
 
 
 @perf.command("meta-train")
-@_what_is_timed("quadratic")
+@_selection_options("quadratic")
 @click.option(
     "--units",
     multiple=True,
@@ -160,7 +160,8 @@ def meta_train(
     The references need the jax extra; of an implementation that has no such products, (b) is left
     out.
     """
-    require_device(get_implementation("jax"), device)  # the textbook step is there
+    # The textbook step needs JAX: raise now if it is missing.
+    require_device(get_implementation("jax"), device)
     if memory and device != "cpu":
         raise click.UsageError("--memory is of the host's memory: leave out --device")
     names = list(dict.fromkeys(implementation))
@@ -230,14 +231,16 @@ def _growing(
     names: list[str], presets: list[MetaTraining], repeats: int
 ) -> Iterator[dict[str, Any]]:
     for preset in presets:
-        for what, settings in growing(preset):
+        for quantity, settings in growing(preset):
             first: dict[str, OuterStep] = {}
             for config, n_seeds in settings:
-                for row in outer_steps(names, config, repeats, beside=False, n_seeds=n_seeds):
+                for row in outer_steps(
+                    names, config, repeats, with_references=False, n_seeds=n_seeds
+                ):
                     start = first.setdefault(row.implementation, row)
                     yield {
                         "task": preset.task,
-                        "in": what,
+                        "in": quantity,
                         "implementation": row.implementation,
                         "work": row.work / start.work,
                         "time": row.seconds / start.seconds,

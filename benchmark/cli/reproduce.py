@@ -53,8 +53,8 @@ def reproduce(
 ) -> None:
     """From nothing to the report: meta-train, tune, measure, judge.
 
-    One seed of every task, meta-trained by one implementation. All that are installed are held to
-    each other, as `run` does it.
+    One implementation meta-trains one seed on every task. All installed implementations are
+    compared with the reference, as `loptbench run` does.
     """
     from loptbench.study.reproduce import reproduce as reproduce_shipped
     from loptbench.study.reproduce import reproduce_from_scratch
@@ -72,12 +72,12 @@ def reproduce(
             jobs=jobs,
         )
     else:
-        _refuse_what_is_not_used(context)
+        _refuse_unused_options(context)
         study = reproduce_shipped(folder, task, jobs)
     summarize(study, folder / "report.html")
 
 
-def _refuse_what_is_not_used(context: click.Context) -> None:
+def _refuse_unused_options(context: click.Context) -> None:
     for name in ONLY_FROM_SCRATCH:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise click.UsageError(

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDTH_OF_A_FILE = 200
-"""Columns of a table that goes to a file or a pipe, where no terminal says how many fit."""
+FILE_WIDTH = 200
+"""Width, in characters, of a table that is written to a file or a pipe."""
 
 
 def print_table(frame: "pd.DataFrame", formats: Mapping[str, str] | None = None) -> None:
-    """Print a data frame to standard output, one row a line.
+    """Print a data frame to standard output, one line for each row.
 
     Args:
         frame: the table; its column names are the headings.
-        formats: how the numbers of a column are written, such as ".3f"; ".4g" if not given.
+        formats: the number format of a column, such as ".3f"; ".4g" by default.
     """
     from rich import box
     from rich.console import Console
@@ -23,7 +23,7 @@ def print_table(frame: "pd.DataFrame", formats: Mapping[str, str] | None = None)
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH_OF_A_FILE)
+        console = Console(highlight=False, width=FILE_WIDTH)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     formats = formats or {}
     columns = []
@@ -38,7 +38,7 @@ def print_table(frame: "pd.DataFrame", formats: Mapping[str, str] | None = None)
 
 
 def _text(value: Any, number_format: str) -> str:
-    """One cell; what is missing is a dash."""
+    """The text of a cell; a dash for a missing value."""
     if value is None or str(value) in ("nan", "<NA>"):
         return "–"
     return format(value, number_format) if isinstance(value, float) else str(value)

@@ -21,7 +21,7 @@ def zoo() -> None:
 
 @zoo.command("list")
 def list_() -> None:
-    """Each learned optimizer of the zoo, and what its file says of it."""
+    """Each learned optimizer of the zoo, with what its file records."""
     import pandas as pd
 
     from loptbench.cli.tables import print_table
@@ -57,8 +57,8 @@ def list_() -> None:
 def verify(task: tuple[str, ...], implementation: str | None) -> None:
     """Evaluate every learned optimizer of the zoo again, from its bytes.
 
-    Fails if one does not validate as its file says. That one does not beat the best tuned baseline
-    is no failure: it stays in the zoo, and counts.
+    Fails if a learned optimizer does not validate as its file records. It is no failure if one
+    does not beat the best tuned baseline: such a seed stays in the zoo and counts.
     """
     members = [member for member in all_members() if not task or member.task in task]
     click.echo(f"{'name':28} validation (recorded)    held out  ratio to the best tuned baseline")

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loptbench.comparison.pairs import SAME_RECORDS, differ, paired_trials, side_by_side
-from loptbench.comparison.store_view import StoreView, optimizer_label
+from loptbench.comparison.pairs import differ, paired
+from loptbench.comparison.store_view import StoreView
 from loptbench.results.frames.mechanisms import NO_NUMBER
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 WORDS = {
     ("convergence_point", "spectral_radius"): "spectral radius",
@@ -34,14 +34,13 @@ WORDS = {
 
 ARM_WORDS = {"": "", "negative": ", g < 0", "positive": ", g > 0"}
 
-QUANTITY = ["probe", "quantity", "arm"]
+QUANTITY = ["probe", "quantity", "arm", "label"]
 
 
 def mechanism_numbers(a: StoreView, b: StoreView) -> "DataFrame":
     """The numbers that either store has of what both measured, the largest differences first.
 
-    Returns: a row for each number, with the columns of `paired_trials`, `probe`, `quantity`, `arm`,
-        and
+    Returns: a row for each number, with the columns of `paired`, `probe`, `quantity`, `arm`, and
 
             label               the optimizer in words
             words               what the number is
@@ -50,51 +49,30 @@ def mechanism_numbers(a: StoreView, b: StoreView) -> "DataFrame":
             difference          B's minus A's
             differs             whether four digits show the difference, or one is missing
     """
-    trials = paired_trials(a, b, "mechanisms")
-    sides = []
-    for view, side in ((a, "a"), (b, "b")):
-        numbers = _compared(view.frame("mechanisms"))
-        names = {"record": f"record_{side}"}
-        chosen = numbers[["record", *QUANTITY, "value", "reason"]].rename(columns=names)
-        sides.append(trials.merge(chosen, on=f"record_{side}"))
-    table = side_by_side(*sides, on=[*SAME_RECORDS, *QUANTITY])
-    table = table[np.isfinite(table["value_a"]) | np.isfinite(table["value_b"])]
-    finite = {
-        side: table[f"value_{side}"].where(np.isfinite(table[f"value_{side}"])) for side in "ab"
-    }
-    difference = finite["b"] - finite["a"]
-    size = np.maximum(finite["a"].abs(), finite["b"].abs()).replace(0.0, 1.0)
-    differs = differ(finite["a"], finite["b"])
+    rows = [_compared(view.frame("mechanisms")) for view in (a, b)]
+    table = paired(a, b, "mechanisms", rows, QUANTITY)
+    values = table[["value_a", "value_b"]]
+    quantities = table[["probe", "quantity", "arm"]].itertuples(index=False)
     table = table.assign(
-        value_a=finite["a"],
-        value_b=finite["b"],
-        difference=difference,
-        differs=differs,
-        label=list(map(optimizer_label, table["role"], table["optimizer"])),
-        words=[
-            WORDS[probe, quantity] + ARM_WORDS[arm]
-            for probe, quantity, arm in table[QUANTITY].itertuples(index=False)
-        ],
-    )
-    relative = (difference.abs() / size).where(differs, 0.0).fillna(np.inf)
-    order = relative.sort_values(ascending=False, kind="stable").index
+        words=[WORDS[probe, quantity] + ARM_WORDS[arm] for probe, quantity, arm in quantities],
+        difference=table["value_b"] - table["value_a"],
+        differs=differ(table["value_a"], table["value_b"]),
+    )[values.notna().any(axis=1)]
+    relative = table["difference"].abs() / values.abs().max(axis=1).replace(0.0, 1.0)
+    relative = relative.where(table["differs"], 0.0).fillna(np.inf)
+    order = relative[table.index].sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
 
 def _compared(numbers: "DataFrame") -> "DataFrame":
     """The numbers that are compared; of the starts at the convergence point, their share."""
-    is_compared = [key in WORDS for key in zip(numbers["probe"], numbers["quantity"], strict=True)]
     n_starts = numbers[numbers["quantity"] == "other_starts"].set_index("record")["value"]
-    chosen = numbers[np.array(is_compared, bool)]
-    is_starts = chosen["quantity"] == "other_starts_at_this_point"
+    quantities = zip(numbers["probe"], numbers["quantity"], strict=True)
+    chosen = numbers[np.array([quantity in WORDS for quantity in quantities], bool)]
     share = chosen["value"] / chosen["record"].map(n_starts).replace(0.0, np.nan)
+    value = chosen["value"].mask(chosen["quantity"] == "other_starts_at_this_point", share)
+    reason = chosen["reason"]
     return chosen.assign(
-        value=chosen["value"].mask(is_starts, share), reason=_reasons(chosen["reason"])
-    )
-
-
-def _reasons(reasons: "Series") -> "Series":
-    """Why there is no number: the reason of the probe, or that the number is not finite."""
-    return reasons.map(
-        lambda reason: reason if reason in ("", NO_NUMBER) else f"not applicable: {reason}"
-    )
+        value=value.where(np.isfinite(value)),
+        reason=reason.where(reason.isin(["", NO_NUMBER]), "not applicable: " + reason),
+    )[["record", *QUANTITY, "value", "reason"]]

@@ -1,13 +1,14 @@
 """The meta-objectives of two stores side by side, paired over problems where they can be."""
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.comparison.pairs import SAME_RECORDS, differ, paired_trials
-from loptbench.comparison.store_view import StoreView, optimizer_label
+from loptbench.comparison.pairs import differ, paired
+from loptbench.comparison.store_view import StoreView
 from loptbench.statistics.bootstrap import Sample, over_problems
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ class Ratio(NamedTuple):
     why: str = ""
 
 
+OPTIMIZER = ["role", "optimizer", "label"]
+
+
 def objectives(a: StoreView, b: StoreView) -> "DataFrame":
     """The meta-objectives of everything evaluated in both, those that differ most first.
 
     Returns: a row for each optimizer of each evaluation that both have, with the columns of
-        `paired_trials`, and
+        `paired`, and
 
             label                    the optimizer in words
             mean_a, mean_b           the mean over problems; infinite if a run diverged, NaN if none
@@ -47,74 +51,66 @@ def objectives(a: StoreView, b: StoreView) -> "DataFrame":
     """
     import pandas as pd
 
-    values_a, values_b = _by_optimizer(a), _by_optimizer(b)
-    facts_a, facts_b = (
-        view.frame("provenance").set_index(["record", "fact", "of"])["value"].to_dict()
-        for view in (a, b)
+    table = paired(a, b, "evaluation", [_by_optimizer(a), _by_optimizer(b)], OPTIMIZER)
+    values = [
+        [np.array(numbers if isinstance(numbers, list) else []) for numbers in table[column]]
+        for column in ("values_a", "values_b")
+    ]
+    pairs = list(zip(*values, strict=True))
+    for side, of_side in zip("ab", values, strict=True):
+        table[f"mean_{side}"] = [
+            np.mean(numbers) if numbers.size else math.nan for numbers in of_side
+        ]
+        table[f"n_problems_{side}"] = [numbers.size for numbers in of_side]
+        table[f"n_diverged_{side}"] = [int(np.isinf(numbers).sum()) for numbers in of_side]
+    is_learned = table["role"] == "checkpoint"
+    fact = np.where(is_learned, "weights", "hyperparameters")
+    is_same = _same_facts(a, b, table, fact, table["optimizer"].mask(is_learned, ""))
+    nothing = np.full(len(table), "")
+    is_same_task = _same_facts(a, b, table, np.full(len(table), "problems"), nothing)
+    is_same_seed = table["seed_a"] == table["seed_b"]
+    ratios = [
+        paired_ratio(of_a, of_b, "" if same_seed else f"seed {seed}")
+        if same_task or not (of_a.size and of_b.size)
+        else Ratio(why="not the same problems: the task is defined otherwise")
+        for (of_a, of_b), same_task, same_seed, seed in zip(
+            pairs, is_same_task, is_same_seed, table["seed"], strict=True
+        )
+    ]
+    is_equal = np.array(
+        [of_a.size > 0 and np.array_equal(of_a, of_b) for of_a, of_b in pairs], bool
     )
-    rows = []
-    for trial in paired_trials(a, b, "evaluation").itertuples(index=False):
-        ours, theirs = values_a.get(trial.record_a, {}), values_b.get(trial.record_b, {})
-
-        def same(*fact: str, trial: Any = trial) -> bool:
-            fact_a = facts_a.get((trial.record_a, *fact))
-            return bool(fact_a == facts_b.get((trial.record_b, *fact)))
-
-        for role, name in dict.fromkeys((*ours, *theirs)):
-            numbers_a, numbers_b = (
-                values.get((role, name), np.zeros(0)) for values in (ours, theirs)
-            )
-            fact = ("weights", "") if role == "checkpoint" else ("hyperparameters", name)
-            is_same_seed, is_same_task = trial.seed_a == trial.seed_b, same("problems", "")
-            row = trial._asdict() | {
-                "role": role,
-                "optimizer": name,
-                "label": optimizer_label(role, name),
-                "identical": is_same_seed
-                and is_same_task
-                and numbers_a.size > 0
-                and np.array_equal(numbers_a, numbers_b),
-                "note": "" if same(*fact) else "other weights or hyperparameters of the same name",
-            }
-            for side, numbers in (("a", numbers_a), ("b", numbers_b)):
-                row |= {
-                    f"mean_{side}": float(np.mean(numbers)) if numbers.size else math.nan,
-                    f"n_problems_{side}": len(numbers),
-                    f"n_diverged_{side}": int(np.sum(np.isinf(numbers))),
-                }
-            if is_same_task or not (numbers_a.size and numbers_b.size):
-                seeds = "" if is_same_seed else f"seed {trial.seed_a} in A, {trial.seed_b} in B"
-                ratio = paired_ratio(numbers_a, numbers_b, seeds)
-            else:
-                ratio = Ratio(why="not the same problems: the task is defined otherwise")
-            rows.append(row | ratio._asdict())
-    table = pd.DataFrame(rows, columns=[*SAME_RECORDS, *COLUMNS])
-    table = table.astype({"identical": bool})
-    table["differs"] = differ(table["mean_a"], table["mean_b"]) | (
-        table["n_diverged_a"] != table["n_diverged_b"]
+    table = table.drop(columns=["values_a", "values_b", "only_in"]).assign(
+        identical=is_equal & is_same_task & is_same_seed.to_numpy(bool),
+        note=np.where(is_same, "", "other weights or hyperparameters of the same name"),
+        differs=differ(table["mean_a"], table["mean_b"])
+        | (table["n_diverged_a"] != table["n_diverged_b"]),
+        **pd.DataFrame(ratios, columns=Ratio._fields),
     )
     change = np.abs(np.log(table["ratio"].where(table["ratio"] > 0).astype(float)))
-    order = pd.DataFrame(
-        {"same": ~table["differs"], "identical": table["identical"], "nearness": -change}
+    order = table[["identical"]].assign(differs=~table["differs"], nearness=-change)
+    order = order.fillna({"nearness": -math.inf}).sort_values(
+        ["differs", "identical", "nearness"], kind="stable"
     )
-    by_change = order.astype(float).fillna(-math.inf).sort_values(list(order), kind="stable")
-    return table.loc[by_change.index].reset_index(drop=True)
+    return table.loc[order.index].reset_index(drop=True)
 
 
-COLUMNS = (
-    *("label", "identical", "note", "mean_a", "n_problems_a", "n_diverged_a"),
-    *("mean_b", "n_problems_b", "n_diverged_b", *Ratio._fields),
-)
+def _by_optimizer(view: StoreView) -> "DataFrame":
+    """The meta-objectives of all problems, as a list for each record and optimizer."""
+    chosen = view.frame("problems").query("quantity == 'objective'")
+    lists = chosen.groupby(["record", *OPTIMIZER], sort=False)["value"].agg(list)
+    return lists.rename("values").reset_index()
 
 
-def _by_optimizer(view: StoreView) -> dict[str, dict[tuple[str, str], NDArray[np.float64]]]:
-    """The meta-objective of each problem, by record, role and optimizer."""
-    problems = view.frame("problems")
-    values: dict[str, dict[tuple[str, str], NDArray[np.float64]]] = {}
-    chosen = problems[problems["quantity"] == "objective"]
-    for (record, role, name), rows in chosen.groupby(["record", "role", "optimizer"], sort=False):
-        values.setdefault(record, {})[role, name] = rows["value"].to_numpy()
-    return values
+def _same_facts(
+    a: StoreView, b: StoreView, table: "DataFrame", fact: Iterable[str], of: Iterable[str]
+) -> NDArray[np.bool_]:
+    """Whether a fact about the two records of each row is the same."""
+    values = []
+    for view, record in ((a, "record_a"), (b, "record_b")):
+        facts = view.frame("provenance").set_index(["record", "fact", "of"])["value"].to_dict()
+        values.append([facts.get(key) for key in zip(table[record], fact, of, strict=True)])
+    return np.array([x == y for x, y in zip(*values, strict=True)], bool)
 
 
 def paired_ratio(a: NDArray[np.float64], b: NDArray[np.float64], seeds: str = "") -> Ratio:

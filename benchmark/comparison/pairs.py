@@ -1,5 +1,6 @@
 """Which rows of two stores belong together, and whether two numbers differ visibly."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.comparison.store_view import IDENTITY, StoreView
+from loptbench.results.frames.trials import NOT_RUN
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,11 +26,11 @@ def differ(a: Any, b: Any) -> NDArray[np.bool_]:
     >>> differ([1.0, 1.0, np.nan, np.inf], [1.00001, 1.1, np.nan, 1.0]).tolist()
     [False, True, False, True]
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    with np.errstate(invalid="ignore"):
-        far = np.abs(a - b) > SHOWN * np.maximum(np.abs(a), np.abs(b))
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    return np.asarray(np.where(np.isfinite(a) & np.isfinite(b), far, ~same), np.bool_)
+    pairs = zip(np.asarray(a, np.float64), np.asarray(b, np.float64), strict=True)
+    return np.array(
+        [not math.isclose(*pair, rel_tol=SHOWN) and not np.isnan(pair).all() for pair in pairs],
+        np.bool_,
+    )
 
 
 def side_by_side(a: "DataFrame", b: "DataFrame", *, on: Sequence[str]) -> "DataFrame":
@@ -42,41 +44,42 @@ def side_by_side(a: "DataFrame", b: "DataFrame", *, on: Sequence[str]) -> "DataF
     Returns: the identifying columns; the others, with `_a` or `_b` behind their names; and
         `only_in`: "A", "B", or "" for a row of both. In A's order, then B's.
     """
+    a, b = (side.assign(place=range(len(side))) for side in (a, b))
     table = a.merge(b, on=list(on), how="outer", suffixes=("_a", "_b"), indicator="only_in")
     only_in = table["only_in"].map({"left_only": "A", "right_only": "B", "both": ""}).astype("str")
-    places = {key: i for i, key in reversed(list(enumerate(_keys(a, on) + _keys(b, on))))}
-    order = np.argsort([places[key] for key in _keys(table, on)], kind="stable")
-    return table.assign(only_in=only_in).iloc[order].reset_index(drop=True)
+    table = table.assign(only_in=only_in).sort_values(["place_a", "place_b"], ignore_index=True)
+    return table.drop(columns=["place_a", "place_b"])
 
 
-def _keys(table: "DataFrame", on: Sequence[str]) -> list[tuple[Any, ...]]:
-    return list(table[list(on)].itertuples(index=False, name=None))
+def paired(
+    a: StoreView, b: StoreView, trial: str, rows: "Sequence[DataFrame]", on: Sequence[str]
+) -> "DataFrame":
+    """The rows of trials of a kind that have a record in both, side by side.
 
+    The trials are of one seed, or, where each store has a single one, of two seeds.
 
-def paired_trials(a: StoreView, b: StoreView, trial: str) -> "DataFrame":
-    """The trials of a kind that have a record in both.
+    Args:
+        a: A.
+        b: B.
+        trial: the kind of trial.
+        rows: A's rows and B's, each with a column `record`.
+        on: what identifies a row among those of a record.
 
-    They are of one seed, or, where each store has a single one, of two seeds.
-
-    Returns: the columns `SAME_RECORDS`, where `seed` says both seeds if they differ.
+    Returns: as `side_by_side`, with the columns `SAME_RECORDS`, where `seed` says both seeds if
+        they differ.
     """
-    import pandas as pd
-
-    sides = []
-    for view in (a, b):
-        rows = view.trials[(view.trials["trial"] == trial) & (view.trials["status"] != "not run")]
-        sides.append(rows[[*PLACE, "seed", "record"]])
-    both = sides[0].merge(sides[1], on=[*PLACE, "seed"], suffixes=("_a", "_b"))
-    both = both.assign(seed_a=both["seed"], seed_b=both["seed"], seed=both["seed"].astype("str"))
-    matched = set(_keys(both, PLACE))
-    single = [
-        rows[
-            ~rows.duplicated(PLACE, keep=False)
-            & np.array([key not in matched for key in _keys(rows, PLACE)], bool)
-        ]
-        for rows in sides
+    columns = [*PLACE, "seed", "record"]
+    is_run = f"trial == {trial!r} and status != {NOT_RUN!r}"
+    ran_a, ran_b = (view.frame("trials").query(is_run)[columns] for view in (a, b))
+    trials = ran_a.merge(ran_b, on=PLACE, suffixes=("_a", "_b"))
+    is_same_seed = trials["seed_a"] == trials["seed_b"]
+    trials = trials[is_same_seed | ~trials.duplicated(PLACE, keep=False)]
+    seed_a, seed_b = trials["seed_a"].astype("str"), trials["seed_b"].astype("str")
+    seed = seed_a.where(is_same_seed, seed_a + " in A, " + seed_b + " in B")
+    trials = trials.assign(seed=seed).sort_values([*PLACE, "seed"])
+    of_record = trials[[name for name in SAME_RECORDS if name not in on]]
+    sides = [
+        of_record.merge(table.rename(columns={"record": record}), on=record)
+        for table, record in zip(rows, ("record_a", "record_b"), strict=True)
     ]
-    other = single[0].merge(single[1], on=PLACE, suffixes=("_a", "_b"))
-    words = other["seed_a"].astype("str") + " in A, " + other["seed_b"].astype("str") + " in B"
-    table = pd.concat([both, other.assign(seed=words)], ignore_index=True)
-    return table[list(SAME_RECORDS)].sort_values([*PLACE, "seed"], ignore_index=True)
+    return side_by_side(*sides, on=[*of_record, *on])

@@ -1,14 +1,13 @@
 """One of two stores that are compared: its frames, and what had to be left out."""
 
 import dataclasses
-import functools
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loptbench.errors import StoreError
 from loptbench.results.frames import Contents, frame_of
 from loptbench.results.schema.keys import TrialKey
-from loptbench.results.schema.records import Record
 from loptbench.results.store import Store
 
 if TYPE_CHECKING:
@@ -31,40 +30,27 @@ class StoreView:
     name: str
     contents: Contents
     left_out: Sequence[str]
+    _frames: "dict[str, DataFrame]" = dataclasses.field(default_factory=dict, repr=False)
 
     def frame(self, name: str) -> "DataFrame":
-        """A frame of the store. One of a record's has the columns `IDENTITY`, in front."""
+        """A frame of the store, made once.
+
+        One of trials also has the column `label`, the optimizer in words, and those of `IDENTITY`.
+        """
+        if name not in self._frames:
+            self._frames[name] = self._made(name)
+        return self._frames[name]
+
+    def _made(self, name: str) -> "DataFrame":
         table = frame_of(self.contents, name)
-        if name == "trials" or "record" not in table:
+        if "record" not in table:
             return table
-        trials = self.trials
-        more = [column for column in (*IDENTITY, "record") if column not in table]
-        return table.merge(trials[list(dict.fromkeys([*more, "record"]))], on="record")
-
-    @functools.cached_property
-    def trials(self) -> "DataFrame":
-        """The frame `trials`, with or without a record."""
-        return frame_of(self.contents, "trials")
-
-    @property
-    def absent_implementations(self) -> dict[str, str]:
-        """Why implementations of the plan could not be used, by name."""
-        plan = self.contents.plan
-        return {
-            state.name: f"{state.availability}: {state.reason}"
-            for state in (plan.implementations if plan else ())
-            if state.availability != "installed"
-        }
-
-    @property
-    def n_records(self) -> int:
-        """The number of trials with a record."""
-        return len(self.contents.records)
-
-    @property
-    def n_verdicts(self) -> int:
-        """The number of verdicts."""
-        return len(self.contents.verdicts)
+        if name != "trials":
+            trials = self.frame("trials")
+            more = [column for column in IDENTITY if column not in table]
+            table = table.merge(trials[[*more, "record"]], on="record")
+        labels = list(map(optimizer_label, table["role"], table["optimizer"]))
+        return table.assign(label=labels).astype({"label": "str"})
 
 
 def read(store: Store) -> StoreView:
@@ -73,8 +59,8 @@ def read(store: Store) -> StoreView:
     left_out = list(contents.problems)
     if contents.unplanned:
         left_out.append(
-            f"{len(contents.unplanned)} records belong to no trial of the store's last run: they "
-            "are of other versions, or of another selection"
+            f"{len(contents.unplanned)} records belong to no trial of the store's last run: they are "
+            "of other versions, or of another selection"
         )
     try:
         if contents.verdicts and not store.verdicts_are_of(contents.records):
@@ -84,25 +70,15 @@ def read(store: Store) -> StoreView:
             )
     except StoreError as error:
         left_out.append(str(error))
-    unique = [
-        records[0] for records in _by_identity(contents.records, left_out) if len(records) == 1
-    ]
-    return StoreView(
-        str(store.folder), dataclasses.replace(contents, records=unique, unplanned=()), left_out
-    )
-
-
-def _by_identity(records: Sequence[Record], left_out: list[str]) -> list[list[Record]]:
-    """Records that are of the same trial together; a sentence for each group of several."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(trial_words(record.key), []).append(record)
+    counts = Counter(trial_words(record.key) for record in contents.records)
     left_out += [
-        f"{len(group)} records are of {words}, and nothing says which is meant"
-        for words, group in groups.items()
-        if len(group) > 1
+        f"{n_records} records are of {words}, and nothing says which is meant"
+        for words, n_records in counts.items()
+        if n_records > 1
     ]
-    return list(groups.values())
+    unique = [record for record in contents.records if counts[trial_words(record.key)] == 1]
+    compared = dataclasses.replace(contents, records=unique, unplanned=())
+    return StoreView(str(store.folder), compared, left_out)
 
 
 def optimizer_label(role: str, optimizer: str) -> str:

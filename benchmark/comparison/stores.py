@@ -1,6 +1,7 @@
 """What differs between two stores: verdicts, how trials ended, what only one has, numbers."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,20 +12,20 @@ from loptbench.comparison.pairs import differ, side_by_side
 from loptbench.comparison.store_view import (
     IDENTITY,
     StoreView,
-    optimizer_label,
     read,
     trial_words,
 )
 from loptbench.results.frames.checks import WHOLE_TRIAL
 from loptbench.results.frames.trials import NOT_RUN
 from loptbench.results.schema.verdicts import Scope
-from loptbench.results.store import Store
+from loptbench.results.store import Record, Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 WORST_FIRST = ("failed", "diverged", NOT_RUN)
-SCOPES = (Scope.ALL_SEEDS, Scope.ONE_FRAMEWORK, Scope.CHECKPOINT)
+SCOPES = [str(scope) for scope in (Scope.ALL_SEEDS, Scope.ONE_FRAMEWORK, Scope.CHECKPOINT)]
+TRIAL = [*IDENTITY, "label"]
 VERDICT = ["claim", "task", "scope", "checkpoint", "preset", "implementations"]
 """What a verdict is on."""
 
@@ -98,18 +99,19 @@ class StoreComparison:
     @property
     def is_same(self) -> bool:
         """Whether nothing at all differs."""
-        verdicts_same = not len(self.verdicts) or self.verdicts["same"].all()
-        one_has = len(self.only) or (self.trials["only_in"] != "").any()
-        ended = len(self.trials_changed) or len(self.checks_changed) or self.n_other_results
-        return bool(verdicts_same and not (one_has or ended or len(self.facts_changed)))
+        verdicts_a, verdicts_b = (view.frame("verdicts") for view in (self.a, self.b))
+        all_verdicts = side_by_side(verdicts_a, verdicts_b, on=verdicts_a.columns)
+        one_has = any((table["only_in"] != "").any() for table in (all_verdicts, self.trials))
+        changes = (self.trials_changed, self.checks_changed, self.only, self.facts_changed)
+        return not (one_has or any(map(len, changes)) or self.n_other_results)
 
     def headline(self) -> list[str]:
         """What came out, in a few clauses; one that nothing differs if so."""
-        if self.a.trials.empty and self.b.trials.empty:
-            return ["both stores are empty: there is nothing to compare"]
-        for name, view in (("A", self.a), ("B", self.b)):
-            if view.trials.empty:
-                return [f"{name} is empty: there is nothing to compare"]
+        sides = (("A", self.a), ("B", self.b))
+        empty = [name for name, view in sides if view.frame("trials").empty]
+        if empty:
+            which = "both stores are" if len(empty) == 2 else f"{empty[0]} is"
+            return [f"{which} empty: there is nothing to compare"]
         n_verdicts, n_trials = len(self.verdicts_in_both), len(self.trials_in_both)
         if self.is_same:
             return [f"nothing differs, in {n_trials} trials and {n_verdicts} verdicts"]
@@ -128,47 +130,49 @@ class StoreComparison:
         return parts
 
 
-def compare(store_a: Store, store_b: Store) -> StoreComparison:
-    """Two stores side by side; trials match by what they are, whatever code ran them."""
-    a, b = read(store_a), read(store_b)
-    trials = _trials(a, b)
+def compare(a: Store | Path | str, b: Store | Path | str) -> StoreComparison:
+    """Compare the results in two stores, trial by trial and verdict by verdict.
+
+    Trials match by what they are, whatever code ran them.
+
+        changed = compare("results-before", "results-after").verdicts_changed
+
+    Args:
+        a: a store, or its folder.
+        b: another store, or its folder.
+
+    Raises:
+        StoreError: one of the folders is not a store.
+    """
+    views = (read(side if isinstance(side, Store) else Store.open(Path(side))) for side in (a, b))
+    view_a, view_b = views
+    trials = _trials(view_a, view_b)
     return StoreComparison(
-        a,
-        b,
-        _verdicts(a, b),
+        view_a,
+        view_b,
+        _verdicts(view_a, view_b),
         trials,
-        _checks(a, b, trials),
-        _only(a, b),
-        objectives(a, b),
-        mechanism_numbers(a, b),
-        _facts(a, b, trials),
+        _checks(view_a, view_b, trials),
+        _only(view_a, view_b),
+        objectives(view_a, view_b),
+        mechanism_numbers(view_a, view_b),
+        _facts(view_a, view_b, trials),
     )
 
 
 def _verdicts(a: StoreView, b: StoreView) -> "DataFrame":
     table = side_by_side(a.frame("verdicts"), b.frame("verdicts"), on=VERDICT)
     in_both = table["only_in"] == ""
-    numbers = {name: (table[f"{name}_a"], table[f"{name}_b"]) for name in ("value", "low", "high")}
-    differs = np.any([differ(*pair) for pair in numbers.values()], axis=0)
-    same = in_both.copy()
-    for name in a.frame("verdicts").columns.difference(VERDICT):
-        ours, theirs = table[f"{name}_a"], table[f"{name}_b"]
-        same &= (ours == theirs) | (ours.isna() & theirs.isna())
-    table = table.assign(
+    numbers = [(table[f"{name}_a"], table[f"{name}_b"]) for name in ("value", "low", "high")]
+    subjects = table[["checkpoint", "preset", "implementations"]]
+    return table.assign(
         changed=in_both & (table["outcome_a"] != table["outcome_b"]),
-        difference=numbers["value"][1] - numbers["value"][0],
-        differs=in_both & differs,
-        same=same,
-        subject=[
-            verdict_subject(*subject)
-            for subject in table[["checkpoint", "preset", "implementations"]].itertuples(
-                index=False, name=None
-            )
-        ],
+        difference=table["value_b"] - table["value_a"],
+        differs=in_both & np.any([differ(*pair) for pair in numbers], axis=0),
+        subject=[verdict_subject(*row) for row in subjects.itertuples(index=False)],
+    ).sort_values(
+        "scope", key=lambda scope: scope.map(SCOPES.index), kind="stable", ignore_index=True
     )
-    scopes = [str(scope) for scope in SCOPES]
-    order = table["scope"].map(scopes.index).sort_values(kind="stable").index
-    return table.loc[order].reset_index(drop=True)
 
 
 def verdict_subject(checkpoint: str, preset: str, implementations: str) -> str:
@@ -183,37 +187,36 @@ def verdict_subject(checkpoint: str, preset: str, implementations: str) -> str:
 
 
 def _trials(a: StoreView, b: StoreView) -> "DataFrame":
-    sides = [
-        view.trials[[*IDENTITY, "status", "message", "record"]].assign(
-            words=[trial_words(key) for key, _ in view.contents.trials()],
-            message=view.trials["message"].mask(
-                view.trials["status"] == NOT_RUN, "planned, but there is no record that can be read"
-            ),
+    sides = []
+    for view in (a, b):
+        records = {record.name: record for record in view.contents.records}
+        trials = view.frame("trials")[[*TRIAL, "status", "message", "record"]]
+        no_record = "planned, but there is no record that can be read"
+        sides.append(
+            trials.assign(
+                words=[trial_words(key) for key, _ in view.contents.trials()],
+                message=trials["message"].mask(trials["status"] == NOT_RUN, no_record),
+                outcome=trials["record"].map(records.get),
+            )
         )
-        for view in (a, b)
-    ]
-    table = side_by_side(*sides, on=[*IDENTITY, "words"])
-    records_a, records_b = (
-        {record.name: record for record in view.contents.records} for view in (a, b)
-    )
-
-    def is_same(name_a: str, name_b: str) -> bool:
-        ours, theirs = records_a.get(name_a), records_b.get(name_b)
-        if ours is None or theirs is None:
-            return True  # there is nothing to compare
-        keys = ("status", "message", "result")
-        return all(getattr(ours, key) == getattr(theirs, key) for key in keys)
-
+    table = side_by_side(*sides, on=[*TRIAL, "words"])
+    outcomes = zip(table.pop("outcome_a"), table.pop("outcome_b"), strict=True)
     return table.assign(
-        label=list(map(optimizer_label, table["role"], table["optimizer"])),
         changed=(table["only_in"] == "") & (table["status_a"] != table["status_b"]),
-        same_result=list(map(is_same, table["record_a"], table["record_b"])),
+        same_result=[is_same_result(*pair) for pair in outcomes],
     )
+
+
+def is_same_result(a: Any, b: Any) -> bool:
+    """Whether two records have the same result; without two records there is nothing to compare."""
+    if not (isinstance(a, Record) and isinstance(b, Record)):
+        return True
+    return (a.status, a.message, a.result) == (b.status, b.message, b.result)
 
 
 def _worst_first(changes: "DataFrame") -> "DataFrame":
     rank = {status: i for i, status in enumerate(WORST_FIRST)}
-    places = changes["status_b"].map(lambda status: rank.get(status, len(rank)))
+    places = changes["status_b"].map(rank).fillna(len(rank))
     return changes.loc[places.sort_values(kind="stable").index].reset_index(drop=True)
 
 
@@ -221,40 +224,49 @@ def _checks(a: StoreView, b: StoreView, trials: "DataFrame") -> "DataFrame":
     """The checks that both stores know; one that only one store knows is no change of a trial."""
     tables = [view.frame("checks") for view in (a, b)]
     known = set.intersection(*(set(table["check"]) for table in tables)) - {WHOLE_TRIAL}
-    columns = [*IDENTITY, "check", "level", "status", "ratio", "message"]
+    columns = [*TRIAL, "check", "level", "status", "ratio", "message"]
     chosen = [table[table["check"].isin(known)][columns] for table in tables]
-    table = side_by_side(*chosen, on=[*IDENTITY, "check"])
-    ran = trials[(trials["status_a"] != NOT_RUN) & (trials["status_b"] != NOT_RUN)]
-    table = table.merge(ran[ran["only_in"] == ""][[*IDENTITY, "words", "label"]], on=list(IDENTITY))
-    for side in "ab":
-        table[f"status_{side}"] = table[f"status_{side}"].fillna(NOT_RUN)
-        table[f"message_{side}"] = table[f"message_{side}"].fillna("")
+    table = side_by_side(*chosen, on=[*TRIAL, "check"])
+    ran = trials[trials[["status_a", "status_b"]].ne(NOT_RUN).all(axis=1)]
+    table = table.merge(ran[ran["only_in"] == ""][[*TRIAL, "words"]], on=TRIAL)
+    unknown = dict.fromkeys(("status_a", "status_b"), NOT_RUN)
+    table = table.fillna(unknown | dict.fromkeys(("message_a", "message_b"), ""))
     return table.assign(changed=table["status_a"] != table["status_b"])
+
+
+KINDS = ("implementation", "checkpoint", "task", "check")
 
 
 def _only(a: StoreView, b: StoreView) -> "DataFrame":
     """What one store has: its kind, its name, which store, and why the other one lacks it."""
     import pandas as pd
 
-    def names(view: StoreView) -> dict[str, set[str]]:
-        trials, checks = view.trials, view.frame("checks")["check"]
-        return {
-            "implementation": set(trials["implementation"]),
-            "checkpoint": set(trials[trials["role"] == "checkpoint"]["optimizer"]),
-            "task": set(trials["task"]),
-            "check": set(checks) - {WHOLE_TRIAL},
-        }
-
-    ours, theirs = names(a), names(b)
-    rows = []
-    for kind in ours:
-        if kind == "check" and not (ours[kind] and theirs[kind]):
-            continue  # the trials that are missing say it
-        for name in sorted(ours[kind] ^ theirs[kind]):
-            side, other, where = ("A", b, "B") if name in ours[kind] else ("B", a, "A")
-            why = other.absent_implementations.get(name, "") if kind == "implementation" else ""
-            rows.append((kind, name, side, f"in {where} {why}" if why else ""))
-    return pd.DataFrame(rows, columns=["kind", "name", "only_in", "note"])
+    tables = []
+    for view in (a, b):
+        trials, checks = view.frame("trials"), view.frame("checks")["check"]
+        learned = trials["optimizer"][trials["role"] == "checkpoint"]
+        names = (trials["implementation"], learned, trials["task"], checks[checks != WHOLE_TRIAL])
+        rows = [
+            (kind, name) for kind, of in zip(KINDS, names, strict=True) for name in sorted({*of})
+        ]
+        tables.append(pd.DataFrame(rows, columns=["kind", "name"], dtype="str"))
+    table = side_by_side(*tables, on=["kind", "name"])
+    lacks_checks = any("check" not in set(side["kind"]) for side in tables)
+    if lacks_checks:  # the trials that are missing say it
+        table = table[table["kind"] != "check"]
+    table = table[table["only_in"] != ""].sort_values("name")
+    absent = {
+        (side, state.name): f"in {other} {state.availability}: {state.reason}"
+        for side, other, view in (("A", "B", b), ("B", "A", a))
+        for state in (view.contents.plan.implementations if view.contents.plan else ())
+        if state.availability != "installed"
+    }
+    table["note"] = [
+        absent.get((side, name), "") if kind == "implementation" else ""
+        for kind, name, side in table.itertuples(index=False)
+    ]
+    place = {"key": lambda kind: kind.map(KINDS.index), "kind": "stable"}
+    return table.sort_values("kind", ignore_index=True, **place)
 
 
 MACHINE = ("loptbench", "code", "commit", "dirty", "python", "platform", "processor", "cores")
@@ -264,6 +276,7 @@ OF_TRIALS = {
     "source": "source of {implementation}",
     "problems": "definition of {task}",
     "weights": "weights of {label} on {task}",
+    "hyperparameters": "hyperparameters of {of} on {task}",
     "n_problems": "number of problems, {trial}, {task}",
     "compared_with_oracle": "compared with the reference, {trial}, {label}, {task}",
 }
@@ -275,28 +288,18 @@ def _facts(a: StoreView, b: StoreView, trials: "DataFrame") -> "DataFrame":
     import pandas as pd
 
     in_both = trials[trials["only_in"] == ""]
-    sides: list[dict[str, set[str]]] = []
-    for view, side in ((a, "a"), (b, "b")):
-        matched = set(in_both[f"record_{side}"])
-        facts: dict[str, set[str]] = {}
-        for row in view.frame("provenance").itertuples(index=False):
-            about: dict[str, Any] = row._asdict()
-            about["label"] = optimizer_label(row.role, row.optimizer)
-            if row.fact in OF_TRIALS:
-                name = OF_TRIALS[row.fact].format(**about)
-            elif row.fact == "hyperparameters":
-                name = f"hyperparameters of {row.of} on {row.task}"
-            else:
-                facts.setdefault(f"{row.fact} of {row.of}" if row.of else row.fact, set()).add(
-                    row.value
-                )
-                continue
-            if row.record in matched:
-                facts.setdefault(name, set()).add(row.value)
-        sides.append(facts)
-    names = sorted(
-        set(sides[0]) | set(sides[1]),
-        key=lambda name: (MACHINE.index(name) if name in MACHINE else len(MACHINE), name),
+    sides: list[dict[str, set[str]]] = [{}, {}]
+    for view, record, facts in zip((a, b), ("record_a", "record_b"), sides, strict=True):
+        provenance = view.frame("provenance")
+        is_told = ~provenance["fact"].isin(OF_TRIALS) | provenance["record"].isin(in_both[record])
+        for row in provenance[is_told].to_dict("records"):
+            name = OF_TRIALS.get(row["fact"], "{fact} of {of}" if row["of"] else "{fact}")
+            facts.setdefault(name.format(**row), set()).add(row["value"])
+    names = [*MACHINE, *sorted({*sides[0], *sides[1]} - {*MACHINE})]
+    table = pd.DataFrame({"fact": [name for name in names if name in sides[0] | sides[1]]})
+    return table.assign(
+        **{
+            side: [tuple(sorted(facts.get(name, ()))) for name in table["fact"]]
+            for side, facts in zip("ab", sides, strict=True)
+        }
     )
-    values = [[tuple(sorted(facts.get(name, ()))) for name in names] for facts in sides]
-    return pd.DataFrame({"fact": names, "a": values[0], "b": values[1]})

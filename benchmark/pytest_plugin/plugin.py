@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def _is_ours(config: pytest.Config) -> bool:
+def _runs_own_suite(config: pytest.Config) -> bool:
     return any(SUITE in argument for argument in config.invocation_params.args)
 
 
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "slow: takes long; in tox it has an environment of its own")
     config.addinivalue_line("markers", "conformance: one implementation held to the protocol")
-    if _is_ours(config):
+    if _runs_own_suite(config):
         selected(config)
     report: str | None = config.getoption("--loptbench-report")
     if report is not None:
@@ -56,18 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Run tests of loptbench that share an expensive fixture in the same pytest-xdist worker."""
-    if not _is_ours(config) or config.getoption("dist") != "load":
+    if not _runs_own_suite(config) or config.getoption("dist") != "load":
         return None  # other tests, or the user chose a scheduler
     from xdist.scheduler import LoadScopeScheduling
 
     class Shared(LoadScopeScheduling):  # type: ignore[misc]  # xdist's classes have no types
         def _split_scope(self, nodeid: str) -> str:
-            return _shared(nodeid)
+            return _worker_group(nodeid)
 
     return Shared(config, log)
 
 
-def _shared(nodeid: str) -> str:
+def _worker_group(nodeid: str) -> str:
     """The group of tests that share a full store, or functions compiled for the same subject."""
     module, _, test = nodeid.partition("::")
     if module.endswith(("test_report.py", "test_report_damage.py", "test_browser.py")):

@@ -70,8 +70,10 @@ def _is(entry: "DiscoveredImplementation", implementation: Any) -> bool:
     return entry.implementation is implementation
 
 
-def start(config: pytest.Config, given: str) -> None:
-    """Register the plugin that writes the report to `given`, a path as it was typed.
+def start(config: pytest.Config, typed_path: str) -> None:
+    """Register the plugin that writes the report to `typed_path`.
+
+    A relative path starts from the folder in which pytest was called.
 
     In a worker of pytest-xdist, register one that sends the collected tests to the session.
 
@@ -81,10 +83,10 @@ def start(config: pytest.Config, given: str) -> None:
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Worker(config), "loptbench-report")
         return
-    path = config.invocation_params.dir / given
+    path = config.invocation_params.dir / typed_path
     require_writable(path)
     try:
-        from loptbench.reports.page.session import render  # noqa: F401  # it is there when it is needed
+        from loptbench.reports.page.session import render  # noqa: F401  # raises now if it is missing
     except ModuleNotFoundError as error:
         raise pytest.UsageError(
             f"{OPTION} needs {error.name!r}, not installed: pip install 'loptbench[report]'"
@@ -133,7 +135,7 @@ class Collected:
                     self.selected[self._name(item)] = None
 
     def _name(self, item: pytest.Item | pytest.TestReport | pytest.CollectReport) -> str:
-        """The file and the name there; pytest's own identifier drops files outside its root."""
+        """The file and the test's name; pytest's own identifier drops files outside its root."""
         file, _, name = item.nodeid.partition("::")
         location = getattr(item, FILE, "") or (item.location[0] if item.location else "")
         if location:
@@ -182,9 +184,9 @@ class Gatherer(Collected):
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a module that cannot be imported, or that skips itself."""
         if report.failed:
-            self._end(report, ERROR)
+            self._record_test(report, ERROR)
         elif report.skipped:
-            self._end(report, "skipped")
+            self._record_test(report, "skipped")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the outcome of a test; of several for one test, the worst."""
@@ -193,11 +195,11 @@ class Gatherer(Collected):
             return
         row = dict(report.user_properties).get(PROPERTY) if report.when == "call" else None
         if isinstance(row, Mapping):
-            self._end_check(report, outcome, dict(row))
+            self._record_check(report, outcome, dict(row))
         else:
-            self._end(report, outcome)
+            self._record_test(report, outcome)
 
-    def _end_check(self, report: pytest.TestReport, outcome: str, row: dict[str, Any]) -> None:
+    def _record_check(self, report: pytest.TestReport, outcome: str, row: dict[str, Any]) -> None:
         if outcome == "xfailed":
             expected = _message(report)
             row |= {"status": outcome, "message": f"expected ({expected}): {row['message']}"}
@@ -206,7 +208,7 @@ class Gatherer(Collected):
             self.failures.append(Failure(self._name(report), outcome, row["message"], check=row))
         self.checks[self._name(report)] = row
 
-    def _end(self, report: pytest.TestReport | pytest.CollectReport, outcome: str) -> None:
+    def _record_test(self, report: pytest.TestReport | pytest.CollectReport, outcome: str) -> None:
         name, message = self._name(report), _message(report)
         if outcome in FAILURE_OUTCOMES:
             self.failures.append(Failure(name, outcome, message, report.longreprtext))
@@ -239,7 +241,7 @@ class Gatherer(Collected):
 
         page = render(self.session(str(session.shouldfail or session.shouldstop or "")))
         try:
-            # What a test says may hold what UTF-8 cannot: half of a surrogate pair.
+            # A message may contain half of a surrogate pair, which UTF-8 cannot encode.
             write_atomically(self.path, page.encode(errors="backslashreplace"))
             self.summary = f"loptbench report: {self.path}"
         except LoptbenchError as error:
@@ -257,7 +259,7 @@ class Gatherer(Collected):
         unrun_checks = [row for row in unrun.values() if row is not None]
         empty = {"status": NOT_RUN, "ratio": None, "message": ""}
         missing = [{**row, **empty} for row in unrun_checks]
-        others = [Test(name, NOT_RUN) for name, row in unrun.items() if row is None]
+        unrun_tests = [Test(name, NOT_RUN) for name, row in unrun.items() if row is None]
         if unrun or not self.selected:
             self.cut_short = self.cut_short or stopped
         arguments = [str(argument) for argument in self.config.invocation_params.args]
@@ -265,7 +267,7 @@ class Gatherer(Collected):
         return Session(
             implementations=[tested(entry) for entry in self._entries()],
             checks=[*self.checks.values(), *missing],
-            tests=[*self.tests.values(), *others],
+            tests=[*self.tests.values(), *unrun_tests],
             failures=self.failures,
             n_deselected=self.n_deselected,
             cut_short=self.cut_short,
@@ -286,7 +288,7 @@ class Gatherer(Collected):
 
 
 def tested(entry: "DiscoveredImplementation") -> TestedImplementation:
-    """What the page says of an implementation, as plain values."""
+    """The facts that the page shows of an implementation, as plain values."""
     from loptbench.results.provenance import versions_of
 
     facts = {}

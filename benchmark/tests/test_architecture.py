@@ -1,4 +1,4 @@
-"""Imports point down: a module imports from lower layers only, and modules in no circle.
+"""Imports point down: a module imports from lower layers only, and there are no cycles.
 
 Every import counts, also those inside functions and for type checkers alone.
 """
@@ -86,14 +86,14 @@ def layer(module: str) -> str:
 
 
 def points_up(module: str, imported: str) -> bool:
-    own, other = layer(module), layer(imported)
-    if own == other:
+    own, target = layer(module), layer(imported)
+    if own == target:
         return False
-    if other == "implementations":
+    if target == "implementations":
         return True  # an implementation is found by its entry point
     if own == "implementations":
-        return other not in IMPLEMENTATIONS_IMPORT
-    return LAYERS.index(other) > LAYERS.index(own)
+        return target not in IMPLEMENTATIONS_IMPORT
+    return LAYERS.index(target) > LAYERS.index(own)
 
 
 def upward() -> set[tuple[str, str]]:
@@ -114,7 +114,7 @@ def test_imports_point_down() -> None:
     assert not violations, "\n".join(f"{a} imports {b}, of a higher layer" for a, b in violations)
 
 
-def circles() -> Iterator[list[str]]:
+def cycles() -> Iterator[list[str]]:
     """The chains of imports that lead back to their first module."""
     done: set[str] = set()
 
@@ -132,7 +132,7 @@ def circles() -> Iterator[list[str]]:
 
 
 def test_no_circles() -> None:
-    assert not list(circles()), "\n".join(" imports ".join(chain) for chain in circles())
+    assert not list(cycles()), "\n".join(" imports ".join(chain) for chain in cycles())
 
 
 def test_a_planted_violation_is_noticed() -> None:

@@ -1,4 +1,4 @@
-"""The examples in docstrings run, and their results are those that are shown."""
+"""The examples in docstrings run and give the results that they show."""
 
 import doctest
 import importlib
@@ -14,7 +14,7 @@ NEEDS = {
     "loptbench.implementations.jax": "jax",
     "loptbench.reports": "seaborn",
 }
-"""Packages that need more than the core to be imported, and what."""
+"""Packages that need more than the core to be imported, and the library that they need."""
 
 
 def with_examples() -> list[str]:

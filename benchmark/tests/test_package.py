@@ -1,4 +1,4 @@
-"""The package itself: what is in it, and what it may import."""
+"""The package: its modules, their imports, and the public names."""
 
 import ast
 import importlib.util
@@ -27,13 +27,13 @@ PACKAGES = {
 
 def sources() -> list[tuple[str, Path]]:
     """Every Python file, with the dotted name of its package."""
-    found: dict[Path, str] = {}
+    packages: dict[Path, str] = {}
     for name, package in PACKAGES.items():
         root = Path(package.__path__[0])
         for file in root.rglob("*.py"):
             parts = file.relative_to(root).parent.parts
-            found[file] = ".".join([name, *parts])
-    return [(name, file) for file, name in found.items()]
+            packages[file] = ".".join([name, *parts])
+    return [(name, file) for file, name in packages.items()]
 
 
 def test_pyproject_lists_every_subpackage(pytestconfig: pytest.Config) -> None:
@@ -41,12 +41,12 @@ def test_pyproject_lists_every_subpackage(pytestconfig: pytest.Config) -> None:
     if pyproject is None or not (pyproject.parent / "benchmark" / "protocol.py").exists():
         pytest.skip("not run from the source tree: there is no pyproject.toml to compare with")
     setup = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]
-    found = set()
+    subpackages = set()
     for name, folder in setup["package-dir"].items():
         root = pyproject.parent / folder
         for file in root.rglob("__init__.py"):
-            found.add(".".join([name, *file.relative_to(root).parent.parts]))
-    assert sorted(setup["packages"]) == sorted(found)
+            subpackages.add(".".join([name, *file.relative_to(root).parent.parts]))
+    assert sorted(setup["packages"]) == sorted(subpackages)
 
 
 def test_every_subpackage_is_installed() -> None:
@@ -56,13 +56,13 @@ def test_every_subpackage_is_installed() -> None:
 
 
 def imported(file: Path) -> set[str]:
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+            modules.add(node.module)
+    return modules
 
 
 def test_frameworks_are_imported_by_their_implementation_only() -> None:

@@ -1,4 +1,4 @@
-"""How fast the tuner is, beside the plain loop over `torch.optim`, in the same process.
+"""Time the tuner beside the plain loop over `torch.optim`, in the same process.
 
 Throughput is draws · problems · steps per second. The two are timed in turn, several times, and
 medians are compared; compilation is timed apart.
@@ -30,14 +30,14 @@ class Throughput:
     """The speed of one sweep.
 
     Attributes:
-        implementation: what computed it.
+        implementation: the implementation that computed it.
         task: the task.
         kind: the baseline.
         n_draws: draws side by side in a block.
-        n_problems: problems of each.
+        n_problems: problems of each draw.
         first_seconds: the first call, compilation included.
         per_second: draws · problems · steps per second, median.
-        plain_per_second: the same of the plain loop, median.
+        plain_per_second: the same for the plain loop, median.
     """
 
     implementation: str
@@ -51,20 +51,20 @@ class Throughput:
 
     @property
     def ratio(self) -> float:
-        """How many times the throughput of the plain loop."""
+        """The throughput over that of the plain loop."""
         return self.per_second / self.plain_per_second
 
 
 def tuning_throughput(
     implementations: Iterable[Any], task: Task, entry: TunedBaseline, repeats: int = REPEATS
 ) -> Iterator[Throughput]:
-    """Time the tuner on a block of draws near the tuned one, none of which is dropped.
+    """Time the tuner on a block of draws near the tuned one, without dropping any.
 
     Args:
-        implementations: what computes it, each in turn.
+        implementations: the implementations to time.
         task: the task.
         entry: its tuned baseline.
-        repeats: how often each is timed.
+        repeats: the number of timings of each.
     """
     settings = dataclasses.replace(default_settings(task.name), drop_early=False)
     n_draws = block_size(task, settings)
@@ -84,10 +84,10 @@ def tuning_throughput(
         runner = DrawRunner(implementation, task, entry.kind, settings, settings.dtype)
         sweep = functools.partial(runner.run, places, np.inf)
         first = seconds(sweep)
-        ours, theirs = [], []
+        tuner_speeds, plain_speeds = [], []
         for _ in range(repeats):
-            theirs.append(n_steps / seconds(lambda: plain(entry.spec, batch, n_steps)))
-            ours.append(work / seconds(sweep))
+            plain_speeds.append(n_steps / seconds(lambda: plain(entry.spec, batch, n_steps)))
+            tuner_speeds.append(work / seconds(sweep))
         yield Throughput(
             implementation.name,
             task.name,
@@ -95,8 +95,8 @@ def tuning_throughput(
             n_draws,
             settings.n_problems,
             first,
-            float(np.median(ours)),
-            float(np.median(theirs)),
+            float(np.median(tuner_speeds)),
+            float(np.median(plain_speeds)),
         )
 
 

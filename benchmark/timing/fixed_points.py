@@ -99,18 +99,18 @@ def _descend(optimizer: Any, h: Float, gradient: Float) -> tuple[Float, Float, i
     """Minimize q with Adam for each gradient: the final states, q there, and the step count."""
     h = h.copy()
     m, v, q = np.zeros_like(h), np.zeros_like(h), np.full(len(h), np.inf)
-    going = np.arange(len(h))
+    active = np.arange(len(h))
     for step in range(1, MAX_STEPS + 1):
-        at, g = h[going], gradient[going]
-        r = optimizer.step(at, g)[0] - at
-        q[going] = 0.5 * np.sum(r**2, axis=1)
-        going, kept = going[q[going] > TOLERANCE], q[going] > TOLERANCE
-        if not going.size:
+        active_state, g = h[active], gradient[active]
+        r = optimizer.step(active_state, g)[0] - active_state
+        q[active] = 0.5 * np.sum(r**2, axis=1)
+        active, still_active = active[q[active] > TOLERANCE], q[active] > TOLERANCE
+        if not active.size:
             return h, q, step
-        at, g, r = at[kept], g[kept], r[kept]
-        slope = optimizer.pullback(at, g, r, np.zeros(len(g)))[0] - r
-        m[going] = 0.9 * m[going] + 0.1 * slope
-        v[going] = 0.999 * v[going] + 0.001 * slope**2
-        mean, square = m[going] / (1 - 0.9**step), v[going] / (1 - 0.999**step)
-        h[going] -= STEP_SIZE * mean / (np.sqrt(square) + 1e-8)
+        active_state, g, r = active_state[still_active], g[still_active], r[still_active]
+        slope = optimizer.pullback(active_state, g, r, np.zeros(len(g)))[0] - r
+        m[active] = 0.9 * m[active] + 0.1 * slope
+        v[active] = 0.999 * v[active] + 0.001 * slope**2
+        mean, square = m[active] / (1 - 0.9**step), v[active] / (1 - 0.999**step)
+        h[active] -= STEP_SIZE * mean / (np.sqrt(square) + 1e-8)
     return h, q, MAX_STEPS

@@ -1,8 +1,9 @@
-"""How fast an outer step of meta-training is, beside two references timed in the same process.
+"""Time an outer step of meta-training beside two references, in the same process.
 
 (a) The textbook step in JAX, as the paper's authors wrote it: a scan over the step of one
-    component, vmapped and recomputed on the way back, all derivatives by the framework.
-(b) The floor: the matrix products of an outer step alone, in the framework's own products.
+    component, vmapped over components and recomputed in the backward pass. The framework computes
+    all derivatives.
+(b) The floor: the matrix products of an outer step alone, computed by the framework.
 
 All are timed in turn, several times, and medians are compared; the first call, compilation
 included, is timed apart.
@@ -31,13 +32,13 @@ class OuterStep:
     """The speed of one outer step.
 
     Attributes:
-        implementation: what computed it.
+        implementation: the implementation that computed it.
         task: the task.
         n_units: units of the GRU.
         n_components: parameters of all problems, of all seeds.
         n_steps: inner steps.
         first_seconds: the first call, compilation included.
-        seconds: an outer step, median: the clipping, Adam and the way to NumPy and back included.
+        seconds: an outer step with clipping, Adam and the conversion to and from NumPy, median.
         textbook_seconds: (a), the meta-gradient alone, median.
         floor_seconds: (b), median; None if the implementation has no `textbook` module.
     """
@@ -54,7 +55,7 @@ class OuterStep:
 
     @property
     def work(self) -> float:
-        """What the time should grow in proportion to: components · steps · units²."""
+        """Components · steps · units², to which the time should be proportional."""
         return float(self.n_components * self.n_steps * self.n_units**2)
 
 
@@ -62,7 +63,7 @@ def outer_steps(
     implementations: Iterable[str],
     config: MetaTraining,
     repeats: int = REPEATS,
-    beside: bool = True,
+    with_references: bool = True,
     n_seeds: int = 1,
 ) -> list[OuterStep]:
     """Time an outer step of each implementation.
@@ -70,9 +71,10 @@ def outer_steps(
     Args:
         implementations: their names.
         config: the settings of meta-training.
-        repeats: how often each is timed.
-        beside: time the references as well.
-        n_seeds: so many seeds side by side, with those implementations that offer it.
+        repeats: the number of timings of each.
+        with_references: time the references as well.
+        n_seeds: the number of seeds that are trained side by side. If there are several,
+            implementations that do not offer this are left out.
     """
     batch = training_batch(config, 0)
     spec = fresh_gru(config.n_units, 0, config.input_scale, config.output_scale)
@@ -84,7 +86,7 @@ def outer_steps(
     ]
     for name in names:
         calls[name, "step"] = _outer_step(get_implementation(name), config, n_seeds)
-    if beside:
+    if with_references:
         calls["jax", "textbook"] = _textbook("jax", spec, batch, config).meta_gradient
         for name in names:
             if find_spec(TEXTBOOK.format(name).partition(":")[0]) is not None:
@@ -132,9 +134,9 @@ def _outer_step(
 
 
 def peak_memory_of(name: str, config: MetaTraining) -> float:
-    """How much memory two outer steps take in a process of their own, in GiB.
+    """The peak memory of two outer steps in a process of their own, in GiB.
 
-    What the framework itself takes, after an outer step of a GRU of one unit, is not counted.
+    The memory of the framework itself, after an outer step of a GRU of one unit, is subtracted.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak, (name, config))
@@ -151,12 +153,12 @@ def _peak(name: str, config: MetaTraining) -> float:
 
 
 def growing(start: MetaTraining) -> list[tuple[str, list[tuple[MetaTraining, int]]]]:
-    """Settings that grow in one thing at a time: problems, units, inner steps, seeds side by side.
+    """Settings that grow in one quantity at a time: problems, units, inner steps, or seeds.
 
     Args:
-        start: what they grow from.
+        start: the settings to start from.
 
-    Returns: for each, its name, and settings with how many seeds.
+    Returns: for each quantity, its name, and pairs of settings and number of seeds.
     """
 
     def times(name: str, factors: Iterable[int]) -> list[tuple[MetaTraining, int]]:

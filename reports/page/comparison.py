@@ -89,7 +89,7 @@ def _verdicts_section(comparison: StoreComparison) -> Section:
     n_in_both = len(comparison.verdicts_in_both)
     none = f"No verdict changed: {n_in_both} are in both, each with the same outcome."
     if not n_in_both:
-        lacking = [name for name, view in _sides(comparison) if not view.n_verdicts]
+        lacking = [name for name, view in _sides(comparison) if not view.contents.verdicts]
         none = "No verdict is in both."
         if lacking:
             none += f" There are none in {' and none in '.join(lacking)}: its run was not judged, "

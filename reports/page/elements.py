@@ -1,4 +1,4 @@
-"""What a page is made of: sections of text, tables and figures, as plain values.
+"""The elements of a page: sections of text, tables and figures, as plain values.
 
 Every page of loptbench (the report of a store, the comparison of two stores, the report of a test
 session) is a `Page`, and `loptbench.reports.page.render.html` writes any of them.
@@ -37,13 +37,13 @@ class Table:
         anchor: its identifier in the page, and in the page's address.
         caption: what it shows.
         frame: its numbers and texts; the download has them with all digits.
-        n_heads: how many of the first columns name the row.
+        n_heads: the number of leading columns that name the row.
         title: its heading, if it has one of its own.
-        headings: what the heading of a column says, where that is not the column's name.
+        headings: the heading of each column whose heading differs from its name.
         about: description and unit of columns, as a frame of `loptbench.results.frames` has them.
-        status: how the thing in a cell ended, such as "failed"; statuses look different.
+        status: the status of a cell, such as "failed"; each status has a style of its own.
         note: small print under a cell.
-        link: where a cell leads, such as "#claim-momentum".
+        link: the address that a cell links to, such as "#claim-momentum".
     """
 
     kind: ClassVar[str] = "table"
@@ -109,7 +109,7 @@ class Prose:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """An entry of a list: a text, how the thing ended, small print, and where it leads."""
+    """An entry of a list: its text, status, small print and link."""
 
     text: str
     status: str = ""
@@ -128,7 +128,7 @@ class Bullets:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """Lines to type."""
+    """Commands to type."""
 
     kind: ClassVar[str] = "code"
 
@@ -137,7 +137,7 @@ class Code:
 
 @dataclasses.dataclass(frozen=True)
 class Folded:
-    """Parts that are shown when asked for."""
+    """Parts that are hidden until the reader unfolds them."""
 
     kind: ClassVar[str] = "folded"
 
@@ -155,17 +155,17 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """Small multiples with one legend, that a page lets download, with their numbers.
+    """Small multiples with one legend and their numbers, which a page lets download.
 
     Attributes:
         anchor: its identifier in the page.
         title: its heading.
-        alternative: what it shows, in words, for those who do not see it.
+        alternative: what it shows, in words, for readers who do not see it.
         caption: what to look for, and which of the paper's figures it answers to.
         panels: the drawings; they stand side by side where there is room.
         legend: what lines and markers mean, as an `<svg>` element.
         tables: its numbers.
-        command: what makes it again.
+        command: the command that makes it again.
     """
 
     kind: ClassVar[str] = "figure"
@@ -185,7 +185,7 @@ Part = Prose | Bullets | Code | Table | Figure | Folded
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A section with its heading; an `alarm` reports that something went wrong."""
+    """A section with its heading; `alarm` marks a section on failures."""
 
     anchor: str
     title: str
@@ -195,7 +195,7 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Sections under one entry of the page's contents; side by side where there is room, if so."""
+    """Sections under one entry of the contents; `beside` places them side by side if they fit."""
 
     title: str
     sections: Sequence[Section]

@@ -1,4 +1,4 @@
-"""How numbers are written in a page."""
+"""The text of numbers in a page."""
 
 import math
 from typing import Any
@@ -8,7 +8,7 @@ SIGNIFICANT_DIGITS = 4
 
 
 def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
-    """A value as a page shows it; what is missing is a dash.
+    """A value as a page shows it; a dash for a missing value.
 
     >>> [number_text(value) for value in (0.123456, 1e-9, 12, float("inf"), float("nan"), "adam")]
     ['0.1235', '1e-09', '12', '∞', '–', 'adam']
@@ -25,7 +25,7 @@ def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
 
 
 def exact_text(value: Any) -> str:
-    """A number with all its digits, where a page shows fewer; else nothing."""
+    """A number with nine digits if the page shows fewer; else empty."""
     if not isinstance(value, float) or math.isnan(value):
         return ""
     exact = f"{value:.9g}".replace("inf", "Infinity")

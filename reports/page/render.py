@@ -1,4 +1,4 @@
-"""Pages in, HTML out: one self-contained file each."""
+"""Render a page as one self-contained HTML file."""
 
 import functools
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from loptbench.reports.page.numbers import exact_text, number_text
 from loptbench.reports.plots.styles import colours
 
 LONG_TEXT = 40
-"""Characters; a cell with more gets a minimum width."""
+"""Number of characters above which a cell gets a minimum width."""
 
 
 def html(page: Page) -> str:
@@ -37,7 +37,7 @@ def _template() -> jinja2.Template:
 def _rows(table: Table) -> Iterator[Markup]:
     """The rows of a table.
 
-    Not in the template, as all else is: there are tens of thousands of cells, and Jinja takes ten
+    The template does not write them: there are tens of thousands of cells, and Jinja takes ten
     times as long for each.
     """
     columns = [_cells(table, i) for i in range(len(table.frame.columns))]

@@ -1,6 +1,6 @@
 "use strict";
-// State lives in the address: #section&table.sort=2-&table.filter=text&theme=dark.
-// Without this script the page is whole; with it tables sort, filter and download.
+// The address holds the state: #section&table.sort=2-&table.filter=text&theme=dark.
+// The page is complete without this script. The script makes tables sort, filter and download.
 (() => {
   const state = new Map();
   let anchor = "";
@@ -33,12 +33,12 @@
     target.scrollIntoView();
   }
   function open(target) {
-    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
+    for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
   }
   function element(name, properties, ...children) {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children);
-    return made;
+    const node = Object.assign(document.createElement(name), properties);
+    node.append(...children);
+    return node;
   }
   function save(name, type, text) {
     const link = element("a", {href: URL.createObjectURL(new Blob([text], {type})), download: name});
@@ -98,32 +98,32 @@
     }
     turn(column) {
       const now = this.sort;
-      const next = !now || now.column !== column ? `${column}+` : now.up ? `${column}-` : "";
+      const next = !now || now.column !== column ? `${column}+` : now.ascending ? `${column}-` : "";
       put(`${this.id}.sort`, next);
       this.apply();
     }
     get sort() {
-      const found = /^(\d+)([+-])$/.exec(state.get(`${this.id}.sort`) || "");
-      if (!found || Number(found[1]) >= this.heads.length) return null;
-      return {column: Number(found[1]), up: found[2] === "+"};
+      const match = /^(\d+)([+-])$/.exec(state.get(`${this.id}.sort`) || "");
+      if (!match || Number(match[1]) >= this.heads.length) return null;
+      return {column: Number(match[1]), ascending: match[2] === "+"};
     }
     apply() {
       const {sort} = this;
       this.heads.forEach((head, column) => {
         if (sort && sort.column === column) {
-          head.setAttribute("aria-sort", sort.up ? "ascending" : "descending");
+          head.setAttribute("aria-sort", sort.ascending ? "ascending" : "descending");
         } else head.removeAttribute("aria-sort");
       });
       let rows = this.rows;
       if (sort) {
         const keyed = rows.map((row) => [value(row.cells[sort.column]), row]);
         keyed.sort(([a], [b]) => missing(a) || missing(b)
-          ? missing(a) - missing(b) : (sort.up ? 1 : -1) * compare(a, b));
+          ? missing(a) - missing(b) : (sort.ascending ? 1 : -1) * compare(a, b));
         rows = keyed.map(([, row]) => row);
       }
-      const wanted = state.get(`${this.id}.filter`) || "";
-      if (this.filter.value !== wanted) this.filter.value = wanted;
-      const terms = wanted.toLowerCase().split(/\s+/).filter(Boolean);
+      const query = state.get(`${this.id}.filter`) || "";
+      if (this.filter.value !== query) this.filter.value = query;
+      const terms = query.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const row of rows) {
         const text = terms.length ? row.textContent.toLowerCase() : "";
@@ -133,13 +133,13 @@
       this.body.append(...rows);
       this.count.textContent = terms.length ? `${shown} of ${rows.length} rows` : "";
     }
-    // The headings, then the rows as they are shown.
+    // The headings, then the visible rows in their current order.
     content() {
       const rows = [...this.body.rows].filter((row) => !row.hidden);
       return [this.heads.map((head) => head.dataset.name),
         ...rows.map((row) => [...row.cells].map(words))];
     }
-    // The lines of the CSV file that belong to the rows that are shown, in their order.
+    // The CSV header, then the CSV lines of the visible rows in their current order.
     csv() {
       const [heads, ...lines] = this.lines;
       const shown = [...this.body.rows].filter((row) => !row.hidden);
@@ -163,51 +163,50 @@
       `  \\midrule\n${lines(rows)}\n  \\bottomrule\n\\end{tabular}\n`;
   }
 
-  // Figures: all panels and the legend in one drawing, with colours for a light page.
+  // Figures. A download joins all panels and the legend in one SVG, in the colours of a light page.
   const SVG = "http://www.w3.org/2000/svg";
   function drawing(figure) {
     const panels = [...figure.querySelectorAll(".panel")];
     const sizes = panels.map((p) => p.querySelector("svg").viewBox.baseVal);
-    const wide = Math.max(...sizes.map((s) => s.width));
+    const columnWidth = Math.max(...sizes.map((s) => s.width));
     const perRow = Math.max(1, Math.min(4, panels.length));
-    const made = document.createElementNS(SVG, "svg");
-    const say = (x, y, text, size) => {
+    const svg = document.createElementNS(SVG, "svg");
+    const addText = (x, y, text, size) => {
       const label = document.createElementNS(SVG, "text");
       label.setAttribute("x", x); label.setAttribute("y", y);
       label.setAttribute("style", `font: ${size}px sans-serif`);
       label.textContent = text;
-      made.append(label);
+      svg.append(label);
     };
-    const place = (source, x, y, width, height) => {
+    const addDrawing = (source, x, y, width, height) => {
       const copy = source.cloneNode(true);
       for (const [k, v] of Object.entries({x, y, width, height})) copy.setAttribute(k, v);
-      made.append(copy);
+      svg.append(copy);
     };
-    say(8, 18, figure.querySelector("h3").textContent, 14);
+    addText(8, 18, figure.querySelector("h3").textContent, 14);
     const legend = figure.querySelector(".legend svg");
     const {width, height} = legend.viewBox.baseVal;
-    place(legend, 8, 28, width, height);
-    let y = 28 + height;
-    y += 12;
+    addDrawing(legend, 8, 28, width, height);
+    let y = 28 + height + 12;
     for (let i = 0; i < panels.length; i += perRow) {
       const row = sizes.slice(i, i + perRow);
       row.forEach((size, j) => {
-        say(j * wide + 8, y + 14, panels[i + j].querySelector("p").textContent, 12);
-        place(panels[i + j].querySelector("svg"), j * wide, y + 20, size.width, size.height);
+        addText(j * columnWidth + 8, y + 14, panels[i + j].querySelector("p").textContent, 12);
+        addDrawing(panels[i + j].querySelector("svg"), j * columnWidth, y + 20, size.width, size.height);
       });
       y += 24 + Math.max(...row.map((s) => s.height));
     }
     for (const [k, v] of Object.entries({xmlns: SVG, "xmlns:xlink": "http://www.w3.org/1999/xlink",
-      width: perRow * wide, height: y, viewBox: `0 0 ${perRow * wide} ${y}`})) made.setAttribute(k, v);
-    made.removeAttribute("aria-hidden");
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(made)
+      width: perRow * columnWidth, height: y, viewBox: `0 0 ${perRow * columnWidth} ${y}`})) svg.setAttribute(k, v);
+    svg.removeAttribute("aria-hidden");
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(svg)
       .replace(/var\(--[\w-]+, (#[0-9a-f]{6})\)/g, "$1");
   }
 
-  // The theme: as the system says, or as chosen.
+  // The theme: the system's, unless the reader chooses one.
   function theme() {
-    const said = state.get("theme");
-    const chosen = said === "light" || said === "dark" ? said : "";
+    const requested = state.get("theme");
+    const chosen = requested === "light" || requested === "dark" ? requested : "";
     if (chosen) document.documentElement.dataset.theme = chosen;
     else delete document.documentElement.dataset.theme;
     for (const button of document.querySelectorAll("#theme button")) {
@@ -230,31 +229,30 @@
   }
   document.getElementById("theme").setAttribute("role", "group");
   document.getElementById("theme").setAttribute("aria-label", "Theme");
-  function all(move) {
+  function applyState() {
     theme();
     for (const table of tables) table.apply();
-    if (!move) return;
-    // Whoever was sent a sorted or filtered table is to see it.
+    // An address that sorts or filters a table also opens that table.
     const sent = tables.filter(({id}) => state.has(`${id}.sort`) || state.has(`${id}.filter`));
     for (const {id} of sent) open(document.getElementById(id));
     show(anchor || (sent.length ? sent[0].id : ""));
   }
   addEventListener("hashchange", () => {
-    const found = read();
-    // A link within the page names a section only: sorting and filters stay.
-    if (found.size) {
+    const fromAddress = read();
+    // A link within the page has an anchor only. Sorting and filters are kept.
+    if (fromAddress.size) {
       state.clear();
-      for (const [k, v] of found) state.set(k, v);
+      for (const [k, v] of fromAddress) state.set(k, v);
     }
     write();
-    all(true);
+    applyState();
   });
   for (const [k, v] of read()) state.set(k, v);
-  all(true);
+  applyState();
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("details:not([open])")].filter((one) => one.closest("figure") === null);
-    for (const one of folded) one.open = true;
+    folded = [...document.querySelectorAll("details:not([open])")].filter((details) => details.closest("figure") === null);
+    for (const details of folded) details.open = true;
   });
-  addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+  addEventListener("afterprint", () => { for (const details of folded) details.open = false; });
 })();

@@ -27,9 +27,9 @@ from loptbench.reports.page.render import html
 from loptbench.reports.sections.agreement import CHECK_COLUMNS, agreement_matrix, level_text
 from loptbench.results.provenance import machine
 from loptbench.results.session import (
-    BAD,
     ERROR,
     FAILED,
+    FAILURE_OUTCOMES,
     NOT_RUN,
     OUTCOMES,
     PASSED,
@@ -111,7 +111,7 @@ def lead(session: Session, checks: "pd.DataFrame") -> str:
         bad = [f"{counts[FAILED] or 'none'} failed"]
         if counts[ERROR]:
             bad.append(f"{counts[ERROR]} ended in an error")
-        rest = [f"{counts[o]} {o}" for o in OUTCOMES if o not in BAD and counts[o]]
+        rest = [f"{counts[o]} {o}" for o in OUTCOMES if o not in FAILURE_OUTCOMES and counts[o]]
         kind = "test" if checks.empty else "other test"
         parts.append(f"of {_count(len(session.tests), kind)}, {', '.join(bad + rest)}")
     elif checks.empty:
@@ -223,7 +223,7 @@ def _other_tests(tests: Sequence[Test]) -> Iterator[Section]:
     frame = pd.DataFrame(rows, columns=["module", "outcome", "reason"])
     counts = pd.crosstab(frame.module, frame.outcome).reindex(columns=OUTCOMES, fill_value=0)
     caption = "How the tests of each module ended; checks of implementations are not among them."
-    marked = (*BAD, NOT_RUN)
+    marked = (*FAILURE_OUTCOMES, NOT_RUN)
     status = {o: [STYLES.get(o, o) if n and o in marked else "" for n in counts[o]] for o in counts}
     by_module = Table("by-module", caption, counts.reset_index(), status=status)
     yield Section("modules", "By module", [by_module])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_UNFOLDED = 20
-"""Entries of a list of failures that are shown unfolded."""
+"""Maximum number of failures that are listed unfolded."""
 
 
 def render(store: Store) -> str:
@@ -45,10 +45,10 @@ def page(store: Store) -> Page:
     """The report of a store."""
     report = Report(store)
     verdicts = known_verdicts(report.frame("verdicts"))
-    doubts = _doubts(report, len(report.frame("verdicts")) - len(verdicts))
+    verdict_warnings = _verdict_warnings(report, len(report.frame("verdicts")) - len(verdicts))
     makers: list[tuple[str, bool, Callable[[], list[Section]]]] = [
         ("Attention", False, lambda: _failures(report)),
-        ("At a glance", True, lambda: _matrices(report, verdicts, doubts)),
+        ("At a glance", True, lambda: _matrices(report, verdicts, verdict_warnings)),
         ("", False, lambda: _diverged(report)),
         ("Claims", False, lambda: subject_sections(report, verdicts)),
         ("Tasks", False, lambda: task_sections(report)),
@@ -65,7 +65,7 @@ def page(store: Store) -> Page:
 
 
 def _guarded(title: str, make: Callable[[], list[Section]]) -> list[Section]:
-    """Sections, or one that says why they are missing: the rest of the report still counts."""
+    """The sections; if making them fails, one section that gives the reason."""
     try:
         return make()
     except Exception as error:
@@ -77,8 +77,8 @@ def _guarded(title: str, make: Callable[[], list[Section]]) -> list[Section]:
         return [Section(anchor, f"{title}: not shown", [Prose(reason)], alarm=True)]
 
 
-def _doubts(report: Report, n_dropped: int) -> list[Part]:
-    """What is wrong with the verdicts of the store."""
+def _verdict_warnings(report: Report, n_dropped: int) -> list[Part]:
+    """Warnings about the verdicts of the store."""
     try:
         has_verdicts = bool(report.contents.verdicts)
         are_current = not has_verdicts or report.store.verdicts_are_of(report.contents.records)
@@ -122,8 +122,8 @@ def lead(report: Report, verdicts: "pd.DataFrame") -> str:
 
 
 def _failures(report: Report) -> list[Section]:
-    """Whatever failed or is missing, first of all."""
-    items = _ended(report, FAILED)
+    """What failed or is missing; the report begins with it."""
+    items = _with_status(report, FAILED)
     items += [Item(f"left out: {sentence}", status="damaged") for sentence in report.damaged]
     if any("plan.json" in sentence for sentence in report.damaged):
         items.append(Item("whether anything is missing is not known", status="missing"))
@@ -139,18 +139,18 @@ def _failures(report: Report) -> list[Section]:
 
 def _diverged(report: Report) -> list[Section]:
     """Trials in which runs diverged: results, but not to be overlooked."""
-    items = _ended(report, "diverged")
+    items = _with_status(report, "diverged")
     return [Section("diverged", "Runs that diverged", _folded(items))] if items else []
 
 
-def _ended(report: Report, status: str) -> list[Item]:
+def _with_status(report: Report, status: str) -> list[Item]:
     return [
         Item(
-            f"{one.trial} of {one.optimizer} ({one.role}) on {one.task} in {one.implementation}, "
-            f"{one.dtype}: {one.message}",
+            f"{row.trial} of {row.optimizer} ({row.role}) on {row.task} in {row.implementation}, "
+            f"{row.dtype}: {row.message}",
             status=status,
         )
-        for one in report.trials[report.trials.status == status].itertuples()
+        for row in report.trials[report.trials.status == status].itertuples()
     ]
 
 
@@ -160,14 +160,16 @@ def _folded(items: Sequence[Item]) -> list[Part]:
     return [*parts, Folded(f"{len(rest)} more", [Bullets(rest)])] if rest else parts
 
 
-def _matrices(report: Report, verdicts: "pd.DataFrame", doubts: Sequence[Part]) -> list[Section]:
+def _matrices(
+    report: Report, verdicts: "pd.DataFrame", verdict_warnings: Sequence[Part]
+) -> list[Section]:
     """The verdict matrix and the agreement matrix."""
-    parts: list[Part] = [*doubts]
+    parts: list[Part] = [*verdict_warnings]
     if not verdicts.empty:
         parts += [*highlights(verdicts), verdict_matrix(verdicts)]
         parts.append(Folded("How a verdict is reached", [Prose(RULE)]))
         parts.append(glossary(report.frame("checkpoints")))
-    elif not doubts:
+    elif not verdict_warnings:
         parts = [Prose("This store has no verdicts: no learned optimizer has been measured yet.")]
     sections = [Section("verdicts", "What reproduces", parts)]
     if not report.checks.empty or report.absent:

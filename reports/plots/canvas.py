@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 3.2, 2.3
 """The size of a panel in inches: as wide as the screen of a phone."""
 MAX_STEPS_DRAWN = 61
-"""Longer curves are thinned to this many points."""
+"""Maximum number of points of a thinned curve."""
 MAX_SEEDS_DRAWN = 20
-"""The number of learned optimizers that a panel shows; the tables have all of them."""
+"""Maximum number of learned optimizers in a panel; the tables have all of them."""
 CONTROL = "control: momentum, β = 0.9"
 THEME: dict[Any, Any] = {
     "axes.edgecolor": INK,
@@ -58,7 +58,7 @@ class Canvas:
         self.title = title
         with sns.axes_style("whitegrid", THEME), sns.plotting_context("paper", rc=THEME):
             self.drawing = Drawing(figsize=(WIDTH, height))
-            # Margins of our own: matplotlib takes as long to find them as for the whole drawing.
+            # Fixed margins: matplotlib takes as long to compute them as to draw everything else.
             bottom, top = 0.46 / height, 1 - 0.08 / height
             self.axes: Axes = self.drawing.add_axes((0.24, bottom, 0.73, top - bottom))
 
@@ -81,7 +81,7 @@ class Canvas:
         if data.empty:
             return
         is_bold = data.optimizer.isin(list(bold))
-        look: dict[str, Any] = {
+        options: dict[str, Any] = {
             "hue": "series",
             "hue_order": names,
             "palette": {style.name: style.light for style in styles},
@@ -92,7 +92,7 @@ class Canvas:
         }
         thin = thinned(data[~is_bold], x)
         if not thin.empty:
-            sns.lineplot(thin, x=x, y=y, linewidth=0.6, alpha=0.6, **look)
+            sns.lineplot(thin, x=x, y=y, linewidth=0.6, alpha=0.6, **options)
         if is_bold.any():
             markers = {style.name: style.marker or "None" for style in styles}
             sns.lineplot(
@@ -108,7 +108,7 @@ class Canvas:
                 markeredgewidth=0,
                 size="series",
                 sizes={style.name: style.width for style in styles},
-                **look,
+                **options,
             )
 
     def labels(self, x: str, y: str) -> None:
@@ -189,8 +189,8 @@ def svg(drawing: Drawing, anchor: str) -> str:
 def series(data: "pd.DataFrame") -> "pd.DataFrame":
     """The learned and tuned optimizers and the controls, with the column `series` to colour by.
 
-    All learned optimizers are one series. Of the controls, those that say something beside tuned
-    baselines are kept: momentum with β = 0.9, and the momentum of theory.
+    All learned optimizers are one series. Of the controls, momentum with β = 0.9 and theoretical
+    momentum are kept; sgd would repeat a tuned baseline.
     """
     is_control = data.role == "control"
     is_kept = data.role.isin(["checkpoint", "tuned"]) | (is_control & (data.optimizer != "sgd"))
@@ -215,7 +215,7 @@ def first_seeds(data: "pd.DataFrame") -> tuple["pd.DataFrame", str]:
 
 
 def one_implementation(data: "pd.DataFrame") -> "pd.DataFrame":
-    """Each optimizer of a task in one implementation: its own, else the first that has it."""
+    """Each optimizer as measured by one implementation: its own, else the first by name."""
     if data.empty:
         return data
     names = ["task", "role", "optimizer"]
@@ -224,7 +224,7 @@ def one_implementation(data: "pd.DataFrame") -> "pd.DataFrame":
     return data.merge(choice, on=[*names, "implementation"])
 
 
-def bold_ones(data: "pd.DataFrame") -> list[str]:
+def bold_optimizers(data: "pd.DataFrame") -> list[str]:
     """The optimizers to draw thick: the first of each series."""
     return list(data.drop_duplicates("series").optimizer)
 
@@ -232,7 +232,7 @@ def bold_ones(data: "pd.DataFrame") -> list[str]:
 def numbers(anchor: str, caption: str, data: "pd.DataFrame", x: str, y: str) -> Table:
     """The numbers of a panel: a column for each optimizer, beside the abscissas.
 
-    Where optimizers have abscissas of their own, each has a column of them.
+    If the abscissas of optimizers differ, each optimizer has its own column of abscissas.
     """
     data = thinned(data, x).drop_duplicates(["optimizer", x])
     if data.groupby("optimizer")[x].agg(tuple).nunique() == 1:

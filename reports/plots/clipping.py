@@ -1,4 +1,4 @@
-"""Clipping: the update against the gradient, and the gradients that are met."""
+"""Clipping: the update against the gradient, and the gradients of real runs."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONVERGENCE_POINT = "h*"
 
 
-def _at_one_state(frames: Frames) -> "pd.DataFrame":
+def _update_functions(frames: Frames) -> "pd.DataFrame":
     """The update function at h*; for an optimizer without gain there, at its middle state."""
     data = frames["update_functions"]
 
@@ -31,7 +31,7 @@ def _at_one_state(frames: Frames) -> "pd.DataFrame":
 
 
 def _saturation(canvas: Canvas, group: Group) -> None:
-    data = _at_one_state(group.frames)
+    data = _update_functions(group.frames)
     _gradient_axis(canvas, data)
     canvas.curves(data, "gradient", "saturation", group.shown, group.bold)
     canvas.axes.axhline(0.5, color=INK, linestyle=":", linewidth=1)
@@ -40,7 +40,7 @@ def _saturation(canvas: Canvas, group: Group) -> None:
 
 
 def _density(canvas: Canvas, group: Group) -> None:
-    _gradient_axis(canvas, _at_one_state(group.frames))
+    _gradient_axis(canvas, _update_functions(group.frames))
     data = group.learned("gradient_density")
     data = data[data.optimizer.isin(group.bold)]
     for arm, own in data.groupby("arm"):
@@ -64,7 +64,7 @@ def _gradient_axis(canvas: Canvas, data: "pd.DataFrame") -> None:
 
 
 def _tables(anchor: str, frames: Frames) -> list[Table]:
-    data = _at_one_state(frames)
+    data = _update_functions(frames)
     return [
         numbers(f"{anchor}-{task}", f"Saturation s(g) on {task}", own, "gradient", "saturation")
         for task, own in data.groupby("task", sort=False)

@@ -9,7 +9,7 @@ from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import (
     Canvas,
-    bold_ones,
+    bold_optimizers,
     first_seeds,
     legend,
     numbers,
@@ -47,7 +47,7 @@ def loss_curves(
     for name, own in drawn.groupby("implementation", sort=False):
         has_learned = (own.role == "checkpoint").any()
         canvas = Canvas(str(name) if has_learned else f"{name}: baselines only")
-        thick = bold_ones(own)
+        thick = bold_optimizers(own)
         bold += own.optimizer[(own.role == "checkpoint") & own.optimizer.isin(thick)].tolist()
         canvas.curves(own, "step", "loss_mean", shown, thick)
         for style in shown:

@@ -8,7 +8,7 @@ from loptbench.reports.page.elements import Figure, Table
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import (
     Canvas,
-    bold_ones,
+    bold_optimizers,
     first_seeds,
     legend,
     one_implementation,
@@ -55,7 +55,7 @@ class ProbeFigure:
     Attributes:
         probe: the probe, whose name the figure has.
         title: its heading.
-        frames: the frames that it draws, the first of which says which optimizers there are.
+        frames: the frames that it draws; the first determines which optimizers are shown.
         panels: the heading of each panel of a task, and what draws it.
         alternative: what it shows.
         caption: what to look for.
@@ -114,10 +114,10 @@ class ProbeFigure:
 
 
 def _group(task: str, frames: Frames) -> Group | None:
-    """What there is to draw of one task; None if nothing is."""
+    """The data that the panels of one task draw; None if there are none."""
     own = {name: data[data.task == task] for name, data in frames.items()}
     first, words = first_seeds(next(iter(own.values())))
     if first.empty:
         return None
     own = {name: data[data.optimizer.isin(first.optimizer)] for name, data in own.items()}
-    return Group(task, own, styles.optimizers(first.series), bold_ones(first), words)
+    return Group(task, own, styles.optimizers(first.series), bold_optimizers(first), words)

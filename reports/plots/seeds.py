@@ -81,7 +81,7 @@ def _strip(
     means = means.drop_duplicates("task")
     low, high = _range(claim, [*seeds.value, *means.low.dropna(), *means.high.dropna()])
     usual = seeds.task.map(means.set_index("task").preset).fillna(seeds.seed_preset)
-    look: dict[str, Any] = {
+    options: dict[str, Any] = {
         "x": "value",
         "y": "task",
         "order": tasks,
@@ -96,9 +96,9 @@ def _strip(
     }
     seeds = seeds.assign(value=seeds.value.clip(low, high))
     is_usual = seeds.seed_preset == usual
-    sns.stripplot(seeds[is_usual], **look)
+    sns.stripplot(seeds[is_usual], **options)
     if (~is_usual).any():
-        sns.stripplot(seeds[~is_usual], **{**look, "alpha": 0.35})
+        sns.stripplot(seeds[~is_usual], **{**options, "alpha": 0.35})
     for mean in means.itertuples():
         height = tasks.index(mean.task) - 0.4
         ends = np.clip([mean.low, mean.value, mean.high], low, high)

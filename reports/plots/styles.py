@@ -46,7 +46,7 @@ IMPLEMENTATIONS = (
     Style("torch", "#882255", "#e07bab", "s"),
     Style("jax", "#117733", "#6fce8c", "^"),
 )
-OTHER_IMPLEMENTATIONS = (
+FURTHER_IMPLEMENTATIONS = (
     Style("", "#332288", "#a99cf0", "D"),
     Style("", "#8a7a12", "#d9c85a", "v"),
     Style("", "#2c7f78", "#63c9be", "P"),
@@ -61,7 +61,7 @@ ARMS = (
 
 
 def optimizer(name: str) -> Style:
-    """The style of an optimizer; one that is not ours looks like a control of its name."""
+    """The style of an optimizer; an unknown one has the style of a control and its own name."""
     control = dataclasses.replace(OPTIMIZERS[-1], name=name)
     return next((style for style in OPTIMIZERS if style.name == name), control)
 
@@ -77,7 +77,7 @@ def place(name: str) -> tuple[int, str]:
 
 
 def implementation(name: str, names: Sequence[str]) -> Style:
-    """The style of an implementation: its own, or the next free one for those that are not ours.
+    """The style of an implementation; an unknown one gets the next free style.
 
     Args:
         name: the implementation.
@@ -86,9 +86,11 @@ def implementation(name: str, names: Sequence[str]) -> Style:
     styles = {style.name: style for style in IMPLEMENTATIONS}
     if name in styles:
         return styles[name]
-    others = [other for other in names if other not in styles]
-    index = others.index(name) if name in others else 0
-    return dataclasses.replace(OTHER_IMPLEMENTATIONS[index % len(OTHER_IMPLEMENTATIONS)], name=name)
+    unstyled = [candidate for candidate in names if candidate not in styles]
+    index = unstyled.index(name) if name in unstyled else 0
+    return dataclasses.replace(
+        FURTHER_IMPLEMENTATIONS[index % len(FURTHER_IMPLEMENTATIONS)], name=name
+    )
 
 
 def optimizers(names: Iterable[str]) -> list[Style]:
@@ -98,7 +100,7 @@ def optimizers(names: Iterable[str]) -> list[Style]:
 
 def _pairs() -> dict[str, str]:
     """Every colour of a series on white, and its colour on a dark page."""
-    styles = (*OPTIMIZERS, *IMPLEMENTATIONS, *OTHER_IMPLEMENTATIONS, *ARMS)
+    styles = (*OPTIMIZERS, *IMPLEMENTATIONS, *FURTHER_IMPLEMENTATIONS, *ARMS)
     return {style.light: style.dark for style in styles}
 
 

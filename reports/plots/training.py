@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from loptbench.reports.page.elements import Figure
 from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles
-from loptbench.reports.plots.canvas import Canvas, bold_ones, first_seeds, legend, numbers
+from loptbench.reports.plots.canvas import Canvas, bold_optimizers, first_seeds, legend, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def meta_training(
     shown = [styles.implementation(name, names) for name in dict.fromkeys(data.series)]
     canvas = Canvas("validation meta-objective")
     drawn, left_out = first_seeds(data)
-    canvas.curves(drawn, "outer_step", "validation", shown, bold_ones(data))
+    canvas.curves(drawn, "outer_step", "validation", shown, bold_optimizers(data))
     canvas.labels("outer step", "meta-objective, validation")
     canvas.axes.set_yscale("log")
     best = data.loc[data.groupby("optimizer", sort=False).validation.idxmin()]

@@ -17,13 +17,13 @@ MECHANISMS = "mechanisms"
 def implementation_sections(report: Report) -> list[Section]:
     """A section for each implementation, also for those that could not be used."""
     sections = []
-    for one in report.implementations:
-        name = one.name
+    for state in report.implementations:
+        name = state.name
         parts: list[Part]
-        if one.availability == INSTALLED:
+        if state.availability == INSTALLED:
             parts = [_facts(report, name), *_checks(report, name), *_conclusions(report, name)]
         else:
-            parts = [Prose(f"{name} is {one.availability}: {one.reason}")]
+            parts = [Prose(f"{name} is {state.availability}: {state.reason}")]
         sections.append(Section(anchor("implementation", name), name, parts))
     return sections
 
@@ -78,7 +78,7 @@ def _checks(report: Report, name: str) -> list[Part]:
 
 
 def _conclusions(report: Report, name: str) -> list[Part]:
-    """How what its probes measure agrees with the reference's measurements."""
+    """The agreement of its measured mechanisms with those of the reference."""
     compared = report.frame("comparisons")
     own = compared[(compared.implementation == name) & (compared.check == MECHANISMS)]
     if own.empty:

@@ -89,7 +89,7 @@ def _best_table(report: Report, task: str) -> list[Part]:
                 "final_loss_mean_of_best": "final loss, baseline",
             },
             about=about("evaluations"),
-            status={"outcome": [styles[one] for one in outcome]},
+            status={"outcome": [styles[name] for name in outcome]},
         )
     ]
 
@@ -111,11 +111,11 @@ def _numbers(report: Report, task: str) -> list[Part]:
     )
     notes = [
         ""
-        if one.first != one.first
-        else f"{interval_text(one.low, one.high)}; of {one.first}"
-        if one.low == one.low
-        else f"no interval: a run diverged; of {one.first}"
-        for one in rows.itertuples()
+        if row.first != row.first
+        else f"{interval_text(row.low, row.high)}; of {row.first}"
+        if row.low == row.low
+        else f"no interval: a run diverged; of {row.first}"
+        for row in rows.itertuples()
     ]
     rows = rows.assign(
         ratio=rows.ratio.where(rows.low.notna()), hyperparameters=rows.hyperparameters.fillna("")

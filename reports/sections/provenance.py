@@ -14,7 +14,7 @@ MACHINE = ("loptbench", "code", "commit", "dirty", "python", "platform", "proces
 
 
 def facts(report: Report) -> "pd.DataFrame":
-    """Code, machine and versions of every record: one column for each fact, "unknown" where not."""
+    """Code, machine and versions of every record, a column for each; "unknown" if missing."""
     provenance = report.frame("provenance")
     wide = provenance.pivot_table("value", "record", "fact", aggfunc="first")
     versions = [name for name in wide if name.startswith("version of ")]
@@ -48,15 +48,19 @@ def provenance(report: Report) -> list[Part]:
         sentence += "Numbers of different versions or machines stand side by side here."
         usual = frame.set_index("fact").value
         parts += [Prose(sentence), _unusual(report, wide, usual)]
-    n_others = len(report.contents.others)
-    others = f"; {n_others} records of other versions or settings are not shown" if n_others else ""
+    n_not_shown = len(report.contents.unplanned)
+    not_shown = (
+        f"; {n_not_shown} records of other versions or settings are not shown"
+        if n_not_shown
+        else ""
+    )
     name = shlex.quote(report.name)
     return [
         *parts,
         Table(
             "provenance-table",
             f"Where the {report.n_records} records were made, of {len(report.trials)} "
-            f"planned{others}.",
+            f"planned{not_shown}.",
             frame,
             status={"value": ["mixed" if note else "" for note in notes]},
             note={"value": notes},

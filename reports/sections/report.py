@@ -1,4 +1,4 @@
-"""What the sections of a store's report read."""
+"""The data of a store's report, which its sections read."""
 
 import functools
 import shlex
@@ -19,14 +19,14 @@ WHOLE_TRIAL = "the whole trial"
 
 
 class Report:
-    """A store as its report shows it; every frame is made once.
+    """The content of a store as its report shows it; every frame is made once.
 
     Attributes:
         store: the store.
         contents: its records, plan and verdicts, without what is damaged.
         damaged: a sentence for each file that cannot be read, or whose content is not valid.
         name: the name of the store's folder.
-        command: what makes the report again.
+        command: the command that makes the report again.
     """
 
     def __init__(self, store: Store) -> None:
@@ -38,13 +38,13 @@ class Report:
 
     @functools.cached_property
     def implementations(self) -> list[ImplementationState]:
-        """Those of the plan; without a plan, those of the records."""
+        """The implementations of the plan; without a plan, those of the records."""
         if self.contents.plan is not None:
             return list(self.contents.plan.implementations)
         names = sorted(set(self.frame("trials").implementation))
         return [ImplementationState(name=name, availability=INSTALLED, reason="") for name in names]
 
-    @functools.cache  # noqa: B019  # a report lives as long as it is written
+    @functools.cache  # noqa: B019  # a report lives only while it is written
     def frame(self, name: str) -> "pd.DataFrame":
         """One of the frames of the store; see `loptbench.results.frames`."""
         return frame_of(self.contents, name)
@@ -68,15 +68,15 @@ class Report:
     @property
     def names(self) -> list[str]:
         """The names of the implementations."""
-        return [one.name for one in self.implementations]
+        return [state.name for state in self.implementations]
 
     @property
     def absent(self) -> dict[str, tuple[str, str]]:
         """The implementations that could not be used: their availability, and the reason."""
         return {
-            one.name: (one.availability, one.reason)
-            for one in self.implementations
-            if one.availability != INSTALLED
+            state.name: (state.availability, state.reason)
+            for state in self.implementations
+            if state.availability != INSTALLED
         }
 
     @functools.cached_property

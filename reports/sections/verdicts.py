@@ -1,4 +1,4 @@
-"""The verdicts over seeds: the matrix of the first screen, and what its sentences say."""
+"""The verdicts over seeds: the matrix of the first screen, and the sentences beside it."""
 
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ def known_verdicts(verdicts: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def standing(verdicts: "pd.DataFrame") -> "pd.DataFrame":
-    """The verdict that stands for each claim and task: over all seeds, of the preset with most."""
+    """One verdict over all seeds for each claim and task: that of the preset with most seeds."""
     overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
     return overall.sort_values("n_seeds", ascending=False, kind="stable").drop_duplicates(
         ["claim", "task"]
@@ -89,13 +89,13 @@ def _cell(verdicts: "pd.DataFrame", is_claimed: bool) -> tuple[str, str, str]:
         (verdicts.scope == Scope.ONE_FRAMEWORK) & (verdicts.preset == first.preset)
     ]
     parts = [
-        f"{one.implementations} {one.n_reproduced}/{one.n_seeds}"
-        for one in by_framework.itertuples()
+        f"{row.implementations} {row.n_reproduced}/{row.n_seeds}"
+        for row in by_framework.itertuples()
     ] or [frameworks(first.implementations)]
     parts += [
-        f"preset {one.preset} {one.n_reproduced}/{one.n_seeds}"
-        for one in overall.itertuples()
-        if one.preset != first.preset
+        f"preset {row.preset} {row.n_reproduced}/{row.n_seeds}"
+        for row in overall.itertuples()
+        if row.preset != first.preset
     ]
     mean = f"mean {first.value:.3g}; " if first.value == first.value else ""
     text = f"{SHORT[Outcome(first.outcome)]} {first.n_reproduced}/{first.n_seeds}"
@@ -124,31 +124,33 @@ def in_words(verdicts: "pd.DataFrame") -> str:
     """Each verdict over all seeds in a few words: threshold, outcome, seeds and interval."""
     known = {claim.name: claim for claim in claims()}
     sentences = []
-    for one in verdicts[verdicts.scope == Scope.ALL_SEEDS].itertuples():
-        claim = known[one.claim]
-        sentence = f"{claim.title}, {one.task} ({claim.threshold}): {one.outcome}, "
-        sentence += f"{one.n_reproduced} of {one.n_seeds} seeds"
-        sentence += f", mean {one.value:.3g}" if one.value == one.value else ""
-        sentence += f" [{one.low:.3g}, {one.high:.3g}]" if one.low == one.low else ""
+    for row in verdicts[verdicts.scope == Scope.ALL_SEEDS].itertuples():
+        claim = known[row.claim]
+        sentence = f"{claim.title}, {row.task} ({claim.threshold}): {row.outcome}, "
+        sentence += f"{row.n_reproduced} of {row.n_seeds} seeds"
+        sentence += f", mean {row.value:.3g}" if row.value == row.value else ""
+        sentence += f" [{row.low:.3g}, {row.high:.3g}]" if row.low == row.low else ""
         sentences.append(sentence)
     return "; ".join(sentences)
 
 
 def preset_disagreements(verdicts: "pd.DataFrame") -> str:
-    """Where the seeds of another preset decide differently; empty if they do nowhere."""
+    """The verdicts in which another preset disagrees; empty if there are none."""
     titles = {claim.name: claim.title for claim in claims()}
     overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
     stands = standing(verdicts)[["claim", "task", "outcome"]]
     both = overall.merge(stands, on=["claim", "task"], suffixes=("", "_standing"))
-    others = both[(both.outcome != both.outcome_standing) & (both.outcome != Outcome.INCONCLUSIVE)]
+    differing = both[
+        (both.outcome != both.outcome_standing) & (both.outcome != Outcome.INCONCLUSIVE)
+    ]
     return "; ".join(
-        f"{titles[one.claim]} ({one.task}) is {one.outcome} with the preset {one.preset}"
-        for one in others.itertuples()
+        f"{titles[row.claim]} ({row.task}) is {row.outcome} with the preset {row.preset}"
+        for row in differing.itertuples()
     )
 
 
 def claims_with_outcome(verdicts: "pd.DataFrame", outcome: Outcome) -> str:
-    """Which claims have this outcome, and on which tasks; empty if none has."""
+    """The claims with this outcome, and their tasks; empty if there are none."""
     known = {claim.name: claim for claim in claims()}
     stands = standing(verdicts).sort_index()
     names = []
@@ -160,7 +162,7 @@ def claims_with_outcome(verdicts: "pd.DataFrame", outcome: Outcome) -> str:
 
 
 def highlights(verdicts: "pd.DataFrame") -> list[Part]:
-    """Which claims are not reproduced, and which are open, by name: the first thing to know."""
+    """The names of the claims that are not reproduced, and of those that are open."""
     sentences = {
         "Not reproduced": claims_with_outcome(verdicts, Outcome.NOT_REPRODUCED),
         "Open, because the seeds do not decide": claims_with_outcome(
@@ -173,7 +175,7 @@ def highlights(verdicts: "pd.DataFrame") -> list[Part]:
 
 
 def warnings(n_dropped: int, are_current: bool) -> list[Part]:
-    """What is wrong with the verdicts of a store.
+    """Warnings about the verdicts of a store.
 
     Args:
         n_dropped: how many could not be read.

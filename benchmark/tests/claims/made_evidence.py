@@ -1,4 +1,4 @@
-"""Evidence made up of records with numbers of one's choice."""
+"""Evidence from synthetic records with chosen numbers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,14 +34,14 @@ PROVENANCE = Provenance(
     cores=1,
     seconds=1.0,
 )
-NOTHING = NotApplicable(not_applicable="because")
+NOT_MEASURED = NotApplicable(not_applicable="because")
 NAN_PAIR = np.full(2, np.nan)
 
 
 def made_record(
     kind: TrialKind, role: Role, optimizer: str, task: str, implementation: str, result: TrialResult
 ) -> Record:
-    """A record of a trial that went well."""
+    """A record of a successful trial."""
     key = TrialKey(
         trial=kind,
         implementation=implementation,
@@ -68,7 +68,7 @@ def made_contents(
     mechanisms: MechanismsResult,
     preset: str = "quick",
 ) -> Contents:
-    """What a store holds of one checkpoint, measured by what meta-trained it."""
+    """The records of one checkpoint, measured by the implementation that meta-trained it."""
     training = MetaTraining(implementation=trained_by, configuration={"preset": preset})
     checkpoint_result = LearnedResult(learned=learned, ratios={}, meta_training=training)
     where = task, trained_by
@@ -109,9 +109,9 @@ def made_evaluation(objective: NDArray[np.float64]) -> BaselineEvaluation:
 def made_mechanisms(
     index: float | None = None, ranks: Sequence[float] | None = None
 ) -> MechanismsResult:
-    """Mechanisms of which none but a momentum index and rank correlations are known."""
-    momentum: MomentumResult | NotApplicable = NOTHING
-    adaptation: AdaptationResult | NotApplicable = NOTHING
+    """Mechanisms with a momentum index and rank correlations only, each if given."""
+    momentum: MomentumResult | NotApplicable = NOT_MEASURED
+    adaptation: AdaptationResult | NotApplicable = NOT_MEASURED
     if index is not None:
         momentum = MomentumResult(
             index=index,
@@ -140,10 +140,10 @@ def made_mechanisms(
             order=np.nan,
         )
     return MechanismsResult(
-        convergence_point=NOTHING,
+        convergence_point=NOT_MEASURED,
         momentum=momentum,
-        clipping=NOTHING,
-        schedule=NOTHING,
+        clipping=NOT_MEASURED,
+        schedule=NOT_MEASURED,
         adaptation=adaptation,
     )
 
@@ -157,7 +157,7 @@ def made_evidence(
     ranks: Sequence[float] | None = None,
     diverged: bool = False,
 ) -> Evidence:
-    """Evidence with a momentum index and a ratio to all baselines of one's choice."""
+    """Evidence with a chosen momentum index and a chosen ratio to all baselines."""
     theirs = np.random.default_rng(0).gamma(9.0, size=64)
     ours = ratio * theirs * np.random.default_rng(seed).uniform(0.95, 1.05, 64)
     if diverged:

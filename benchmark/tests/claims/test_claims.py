@@ -8,7 +8,13 @@ from loptbench.claims.statistics import STATISTICS
 
 pytestmark = pytest.mark.harness
 
-WHATEVER = {"name": "x", "title": "X", "statistic": "x", "tasks": ["quadratic"], "sentence": "X."}
+CLAIM_FIELDS = {
+    "name": "x",
+    "title": "X",
+    "statistic": "x",
+    "tasks": ["quadratic"],
+    "sentence": "X.",
+}
 
 
 def test_claims_have_names_of_their_own_and_the_premise_comes_first() -> None:
@@ -28,12 +34,12 @@ def test_thresholds_lie_where_their_statistics_can() -> None:
 
 def test_a_claim_without_a_threshold_is_refused() -> None:
     with pytest.raises(ValidationError, match="it cannot fail"):
-        Claim.model_validate(WHATEVER)
+        Claim.model_validate(CLAIM_FIELDS)
 
 
 def test_a_claim_on_a_task_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValidationError, match="unknown tasks: mnist"):
-        Claim.model_validate({**WHATEVER, "at_least": 1, "tasks": ["mnist"]})
+        Claim.model_validate({**CLAIM_FIELDS, "at_least": 1, "tasks": ["mnist"]})
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_an_interval_is_as_claimed_wholly_not_at_all_or_in_part(
     false: tuple[float, float],
     neither: tuple[float, float],
 ) -> None:
-    claim = Claim.model_validate({**WHATEVER, **ends})
+    claim = Claim.model_validate({**CLAIM_FIELDS, **ends})
     assert claim.threshold == words
     assert claim.holds(*true) is True
     assert claim.holds(*false) is False

@@ -1,4 +1,4 @@
-"""Verdicts: what holds of a checkpoint, of all seeds, and of what only looks like an optimizer."""
+"""Verdicts on a checkpoint, on all seeds, and on networks that are not optimizers."""
 
 import functools
 
@@ -56,12 +56,12 @@ def evidence(spec: OptimizerSpec, task: str) -> Evidence:
         baselines(task),
         analysis,
     )
-    (found,) = evidence_of(contents)
-    return found
+    (evidence_of_checkpoint,) = evidence_of(contents)
+    return evidence_of_checkpoint
 
 
-def outcomes(found: Evidence) -> dict[str, Outcome]:
-    return {name: verdict.outcome for name, (verdict, _) in judge(found).items()}
+def outcomes(evidence: Evidence) -> dict[str, Outcome]:
+    return {name: verdict.outcome for name, (verdict, _) in judge(evidence).items()}
 
 
 def test_every_claim_has_its_statistic() -> None:
@@ -79,19 +79,19 @@ def test_nothing_is_reproduced_on_what_is_no_optimizer(label: str, task: str, se
         "fresh": lambda: fresh_gru(32, seed, *scales),
         "shuffled": lambda: shuffled(shipped(name).optimizer.rounded_to("float64"), seed),
     }[label]()
-    found = outcomes(evidence(spec, task))
-    assert found[PREMISE] is not Outcome.REPRODUCED
-    assert Outcome.REPRODUCED not in found.values()
+    judged = outcomes(evidence(spec, task))
+    assert judged[PREMISE] is not Outcome.REPRODUCED
+    assert Outcome.REPRODUCED not in judged.values()
 
 
 @pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
 def test_a_shipped_optimizer_is_one(task: str) -> None:
-    """Of the claims it is held to the premise alone: the others are not ours to want."""
+    """Only the premise must hold. Whether the other claims do is a result, not a requirement."""
     (name,) = representatives([task])
-    found = judge(evidence(shipped(name).optimizer.rounded_to("float64"), task))
-    assert found[PREMISE][0].outcome is Outcome.REPRODUCED
-    assert set(found) == {c.name for c in claims() if task in c.tasks}
-    for verdict, statistic in found.values():
+    judged = judge(evidence(shipped(name).optimizer.rounded_to("float64"), task))
+    assert judged[PREMISE][0].outcome is Outcome.REPRODUCED
+    assert set(judged) == {c.name for c in claims() if task in c.tasks}
+    for verdict, statistic in judged.values():
         if isinstance(statistic, Estimate):
             assert verdict.low is not None
             assert verdict.high is not None
@@ -101,52 +101,58 @@ def test_a_shipped_optimizer_is_one(task: str) -> None:
             assert statistic.reason in verdict.reason
 
 
-def over(found: list[Evidence], claim: str = "momentum") -> dict[str, Verdict]:
+def verdicts_over_seeds(evidence: list[Evidence], claim: str = "momentum") -> dict[str, Verdict]:
     """The verdicts on seeds of one claim, by the implementations that meta-trained them."""
     return {
         " or ".join(v.implementations): v
-        for v in judge_all(found)
+        for v in judge_all(evidence)
         if v.claim == claim and v.scope is not Scope.CHECKPOINT
     }
 
 
 def test_over_seeds_the_interval_and_four_of_five_must_agree() -> None:
     five = [0.9, 0.88, 0.91, 0.87, 0.9]
-    (verdict,) = over([made_evidence(x, seed=i) for i, x in enumerate(five)]).values()
+    (verdict,) = verdicts_over_seeds(
+        [made_evidence(x, seed=i) for i, x in enumerate(five)]
+    ).values()
     assert verdict.outcome is Outcome.REPRODUCED
     assert (verdict.n_seeds, verdict.n_reproduced) == (5, 5)
     assert verdict.value == pytest.approx(np.mean(five))
-    one_off = [0.9, 0.88, 0.91, 0.87, 0.1]
-    (verdict,) = over([made_evidence(x, seed=i) for i, x in enumerate(one_off)]).values()
+    with_outlier = [0.9, 0.88, 0.91, 0.87, 0.1]
+    (verdict,) = verdicts_over_seeds(
+        [made_evidence(x, seed=i) for i, x in enumerate(with_outlier)]
+    ).values()
     assert verdict.n_reproduced == 4
     assert verdict.outcome is Outcome.INCONCLUSIVE  # the mean may lie below the threshold
-    (verdict,) = over([made_evidence(0.1 + x / 9, seed=i) for i, x in enumerate(five)]).values()
+    (verdict,) = verdicts_over_seeds(
+        [made_evidence(0.1 + x / 9, seed=i) for i, x in enumerate(five)]
+    ).values()
     assert verdict.outcome is Outcome.NOT_REPRODUCED
 
 
 def test_the_interval_of_a_rank_correlation_is_one_of_rank_correlations() -> None:
-    """The bootstrap of five seeds, one of them the other way round, goes down to −2."""
+    """The raw bootstrap interval of five seeds, one of them of opposite sign, reaches −2."""
     ranks = (0.99, 0.9, 0.95, -0.9, 0.98)
-    found = [made_evidence(0.9, seed=i, ranks=(rank, rank)) for i, rank in enumerate(ranks)]
-    (verdict,) = over(found, "adaptation").values()
+    seeds = [made_evidence(0.9, seed=i, ranks=(rank, rank)) for i, rank in enumerate(ranks)]
+    (verdict,) = verdicts_over_seeds(seeds, "adaptation").values()
     assert verdict.low == -1
     assert verdict.high is not None
     assert 0.5 < verdict.high <= 1
 
 
 def test_over_too_few_seeds_nothing_is_said() -> None:
-    (verdict,) = over([made_evidence(0.9, seed=i) for i in range(4)]).values()
+    (verdict,) = verdicts_over_seeds([made_evidence(0.9, seed=i) for i in range(4)]).values()
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reason == "4 of at least 5 seeds"
 
 
 def test_frameworks_are_judged_together_and_apart() -> None:
-    found = over(
+    verdicts = verdicts_over_seeds(
         [made_evidence(0.9 + i / 100, seed=i) for i in range(5)]
         + [made_evidence(0.2 + i / 100, seed=i, trained_by="torch") for i in range(5)]
     )
-    assert {verdict.preset for verdict in found.values()} == {"quick"}
-    assert {names: verdict.outcome for names, verdict in found.items()} == {
+    assert {verdict.preset for verdict in verdicts.values()} == {"quick"}
+    assert {names: verdict.outcome for names, verdict in verdicts.items()} == {
         "jax or torch": Outcome.INCONCLUSIVE,
         "jax": Outcome.REPRODUCED,
         "torch": Outcome.NOT_REPRODUCED,
@@ -174,6 +180,6 @@ def test_where_a_probe_does_not_apply_the_claim_is_open_and_says_why() -> None:
     verdict, _ = judge(made_evidence(None))["momentum"]
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reason == "not applicable: because"
-    # But a convergence point that is not there is what the claim denies.
+    # The claim says that there is a convergence point, so without one it is not reproduced.
     verdict, _ = judge(made_evidence(None))["single-convergence-point"]
     assert verdict.outcome is Outcome.NOT_REPRODUCED

@@ -154,15 +154,15 @@ def test_analyze_a_baseline(command: Command) -> None:
 def test_analyze_as_json(command: Command) -> None:
     code, out, _ = command("analyze", CHECKPOINT, "--json")
     assert code == 0
-    found = json.loads(out)
-    assert found["convergence_point"]["residual"] < 1e-12
-    assert 0 < found["convergence_point"]["spectral_radius"] < 1
+    analysis = json.loads(out)
+    assert analysis["convergence_point"]["residual"] < 1e-12
+    assert 0 < analysis["convergence_point"]["spectral_radius"] < 1
     assert {"index", "effective_rate", "asymptotic_rate", "modes", "impulse_response"} <= set(
-        found["momentum"]
+        analysis["momentum"]
     )
-    assert len(found["momentum"]["modes"]) == 64
+    assert len(analysis["momentum"]["modes"]) == 64
     code, again, _ = command("analyze", str(shipped_path(CHECKPOINT)), "--json")
-    assert json.loads(again) == found
+    assert json.loads(again) == analysis
 
 
 def test_analyze_saves_the_runs(command: Command) -> None:
@@ -243,14 +243,16 @@ def test_two_of_the_same_name(command: Command, folder: Path) -> None:
     )
     assert code == 2
     assert "two checkpoints are called 'x'" in err
-    one = ("--implementation", f"{FAULTS}:Faultless")
-    code, _, err = command("run", *one, *one, "--store", "a")
-    assert "a is not empty and not a loptbench store" in err  # it came so far: twice is once
+    implementation = ("--implementation", f"{FAULTS}:Faultless")
+    code, _, err = command("run", *implementation, *implementation, "--store", "a")
+    assert (
+        "a is not empty and not a loptbench store" in err
+    )  # the same implementation twice is accepted
 
 
 @pytest.mark.harness
 def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
-    """A real process, a real signal: after it the store opens, and the run goes on."""
+    """After a real signal to a real process, the store opens and the run can be continued."""
     arguments = [sys.executable, "-m", "loptbench", "run", "--implementation", "reference"]
     arguments += ["--task", "quadratic"]
     process = subprocess.Popen(
@@ -259,7 +261,7 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A suite that runs in the background may have been told to ignore this signal.
+        # A suite that runs in the background may have inherited that this signal is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None

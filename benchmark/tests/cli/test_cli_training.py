@@ -1,4 +1,4 @@
-"""The command: meta-training, tuning, timing, the zoo, and all of it from nothing."""
+"""The command: meta-training, tuning, timing, the zoo, and reproducing from scratch."""
 
 import dataclasses
 import json
@@ -99,10 +99,10 @@ def test_perf_of_the_start(command: Command) -> None:
 def test_perf_of_fixed_points(command: Command) -> None:
     code, out, err = command("perf", "fixed-points", "--units", "2", "--json")
     assert code == 0, err
-    (one,) = json.loads(out)["fixed_points"]
-    assert (one["n_units"], one["n_gradients"], one["found"]) == (2, 200, 200)
-    assert one["residual"] <= 1e-12
-    assert one["descent_residual"] > 1e6 * one["residual"]
+    (sweep,) = json.loads(out)["fixed_points"]
+    assert (sweep["n_units"], sweep["n_gradients"], sweep["found"]) == (2, 200, 200)
+    assert sweep["residual"] <= 1e-12
+    assert sweep["descent_residual"] > 1e6 * sweep["residual"]
 
 
 def test_perf_of_meta_training(command: Command) -> None:
@@ -118,8 +118,8 @@ def test_perf_of_meta_training(command: Command) -> None:
     assert row["floor_seconds"] is None
     assert row["n_components"] == 128
     tiny = MetaTraining(n_units=2, batch_size=2, n_steps=3)
-    timed = outer_steps(("reference", *FRAMEWORKS), tiny, 1, beside=False, n_seeds=3)
-    assert [(one.implementation, one.n_components) for one in timed] == [
+    timed = outer_steps(("reference", *FRAMEWORKS), tiny, 1, with_references=False, n_seeds=3)
+    assert [(row.implementation, row.n_components) for row in timed] == [
         (name, 3 * 2 * 5)
         for name in FRAMEWORKS  # the reference does not offer it
     ]
@@ -128,10 +128,10 @@ def test_perf_of_meta_training(command: Command) -> None:
 @pytest.mark.harness
 def test_peak_memory_is_that_of_the_outer_steps_not_of_who_asks() -> None:
     config = MetaTraining(n_units=32, dtype="float64")
-    of_one_run = config.n_steps * config.batch_size * 5 * config.n_units * 8 / 2**30
-    held = np.ones(2**27)  # 1 GiB, which the process that is measured never held
-    found = peak_memory_of("reference", config)
-    assert of_one_run < found < held.nbytes / 2**30
+    trajectory_size = config.n_steps * config.batch_size * 5 * config.n_units * 8 / 2**30
+    held = np.ones(2**27)  # 1 GiB, held by this process only
+    peak = peak_memory_of("reference", config)
+    assert trajectory_size < peak < held.nbytes / 2**30
 
 
 def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     assert code == 0
     assert re.search(rf"^{CHECKPOINT} +64 +2500 ", out, re.MULTILINE)
     pytest.importorskip("jax")
-    member = next(one for one in zoo() if one.task == "rosenbrock")
+    member = next(member for member in zoo() if member.task == "rosenbrock")
     monkeypatch.setattr("loptbench.cli.zoo.all_members", lambda: [member])
     code, out, err = command("zoo", "verify", "--task", "rosenbrock")
     assert code == 0, err
@@ -147,11 +147,14 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     assert "seeds that beat the best tuned baseline" in out
     group = rf"{member.task} +{member.preset} +{member.implementation}"
     assert re.search(rf"^{group} +\w+ +1 +1$", out, re.MULTILINE)
-    # A file that says something else than it does is found out.
+    # A file that records a wrong validation objective is reported.
     true = shipped(member.name)
-    told = {**true.meta_training, "best_validation": 0.9 * true.meta_training["best_validation"]}
-    false = dataclasses.replace(true, meta_training=told)
-    monkeypatch.setattr("loptbench.zoo.verification.shipped", lambda _: false)
+    false_record = {
+        **true.meta_training,
+        "best_validation": 0.9 * true.meta_training["best_validation"],
+    }
+    misrecorded = dataclasses.replace(true, meta_training=false_record)
+    monkeypatch.setattr("loptbench.zoo.verification.shipped", lambda _: misrecorded)
     code, out, _ = command("zoo", "verify", "--task", "rosenbrock")
     assert code == 1
     assert f"not as recorded: {member.name}" in out
@@ -159,7 +162,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 def test_reproduce_from_scratch_and_again(command: Command) -> None:
-    """The whole way on very little, but for the measuring; the second call finds it there."""
+    """All steps but measuring, with tiny settings. The second call reuses the first one's files."""
     pytest.importorskip("torch")
     arguments = ["reproduce", "--from-scratch", "--implementation", "torch"]
     arguments += ["--task", "rosenbrock", "--outer-steps", "1", "--draws", "30"]
@@ -196,7 +199,7 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
         code, _, err = command(*arguments, *more)
         assert code == 2
         assert "tuned.json is of other searches" in err
-    assert not list(made.glob("quadratic*"))  # it is said before anything is meta-trained
+    assert not list(made.glob("quadratic*"))  # the call is refused before anything is meta-trained
 
 
 @pytest.mark.parametrize("option", [("--preset", "paper"), ("--outer-steps", "3")])

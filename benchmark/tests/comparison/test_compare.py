@@ -32,10 +32,10 @@ from loptbench.tests.reports.made_records import (
 
 
 def test_identical_stores_say_that_nothing_differs(make: Make) -> None:
-    found = compare(make("a", everything(), verdict()), make("b", everything(), verdict()))
-    assert found.is_same
-    assert found.headline() == ["nothing differs, in 4 trials and 1 verdicts"]
-    page = page_of(found)
+    comparison = compare(make("a", everything(), verdict()), make("b", everything(), verdict()))
+    assert comparison.is_same
+    assert comparison.headline() == ["nothing differs, in 4 trials and 1 verdicts"]
+    page = page_of(comparison)
     assert "Nothing differs, in 4 trials and 1 verdicts." in page.text
     shown = {"verdicts-changed", "trials-changed", "checks-changed", "only-in-one"}
     shown |= {"meta-objectives", "mechanisms-changed", "provenance-differs", "verdict-values"}
@@ -49,7 +49,7 @@ def test_a_store_beside_itself_is_the_same(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    "records",
     [
         [evaluation(IN_B), baselines(), conformance(), mechanisms()],
         [evaluation(), baselines(), conformance("failed"), mechanisms()],
@@ -59,10 +59,10 @@ def test_a_store_beside_itself_is_the_same(make: Make) -> None:
     ],
     ids=["objective", "check", "mechanism", "trial", "code"],
 )
-def test_whatever_differs_the_stores_are_not_the_same(make: Make, other: list[Record]) -> None:
-    found = compare(make("a", everything(), verdict()), make("b", other, verdict()))
-    assert not found.is_same
-    assert "nothing differs" not in "".join(found.headline())
+def test_whatever_differs_the_stores_are_not_the_same(make: Make, records: list[Record]) -> None:
+    comparison = compare(make("a", everything(), verdict()), make("b", records, verdict()))
+    assert not comparison.is_same
+    assert "nothing differs" not in "".join(comparison.headline())
 
 
 def test_a_time_that_was_measured_is_no_difference(make: Make) -> None:
@@ -71,23 +71,23 @@ def test_a_time_that_was_measured_is_no_difference(make: Make) -> None:
 
 
 def test_a_changed_verdict_stands_first(make: Make) -> None:
-    one = {"checkpoint": CHECKPOINT.name}
-    a = make("a", everything(), verdict(**one), verdict(), verdict(claim="clipping"))
+    single = {"checkpoint": CHECKPOINT.name}
+    a = make("a", everything(), verdict(**single), verdict(), verdict(claim="clipping"))
     numbers = {"value": 0.25, "low": 0.125, "high": 0.375}
     b = make(
         "b",
         [evaluation(IN_B), baselines(), conformance("failed"), mechanisms(0.5)],
-        verdict("inconclusive", reason="1 of at least 5 seeds", **one),
+        verdict("inconclusive", reason="1 of at least 5 seeds", **single),
         verdict("not reproduced", **numbers),
         verdict(claim="clipping"),
     )
     page = page_of(compare(a, b))
     order = ["verdicts-changed", "trials-changed", "meta-objectives", "mechanisms-changed"]
-    assert [one for one in page.identifiers if one in order] == order
+    assert [identifier for identifier in page.identifiers if identifier in order] == order
     first, second = page.rows("verdicts-changed")
     assert first["subject"] == "quick, meta-trained in jax|all seeds"
     assert second["outcome in B"] == "inconclusive|1 of at least 5 seeds"
-    wanted = {
+    expected = {
         "outcome in A": "reproduced",
         "outcome in B": "not reproduced",
         "value in A": "0.75",
@@ -95,15 +95,15 @@ def test_a_changed_verdict_stands_first(make: Make) -> None:
         "value in B": "0.25",
         "95 % interval in B": "0.125 to 0.375",
     }
-    assert {name: first[name] for name in wanted} == wanted
+    assert {name: first[name] for name in expected} == expected
     (value,) = page.rows("verdict-values")
     assert value["difference B − A"] == "-0.5"
     assert [row["claim"][:8] for row in page.rows("verdict-values-same")] == ["clipping"]
 
 
 def test_a_check_that_fails_now_is_named_under_its_trial(make: Make) -> None:
-    found = compare(make("a", [conformance()]), make("b", [conformance("failed", 17.0)]))
-    page = page_of(found)
+    comparison = compare(make("a", [conformance()]), make("b", [conformance("failed", 17.0)]))
+    page = page_of(comparison)
     (trial,) = page.rows("trials-changed")
     assert (trial["in A"], trial["in B"]) == ("ok", "failed")
     (check,) = page.rows("checks-changed")
@@ -116,14 +116,14 @@ def test_a_check_that_fails_now_is_named_under_its_trial(make: Make) -> None:
 
 
 def test_a_trial_that_raised_or_was_not_run_is_so_at_every_level(make: Make) -> None:
-    one = conformance()
-    raised = changed(one, status=TrialStatus.FAILED, message="raised: no", result=None)
-    page = page_of(compare(make("a", [one]), make("b", [raised])))
+    passed = conformance()
+    raised = changed(passed, status=TrialStatus.FAILED, message="raised: no", result=None)
+    page = page_of(compare(make("a", [passed]), make("b", [raised])))
     assert page.rows("trials-changed")[0]["in B"] == "failed|raised: no"
     assert {row["in B"].split("|")[0] for row in page.rows("agreement-in-both")} == {"failed"}
     store = make("c", [])
-    put_plan(store, [one])
-    page = page_of(compare(make("d", [one]), store))
+    put_plan(store, [passed])
+    page = page_of(compare(make("d", [passed]), store))
     assert page.rows("trials-changed")[0]["in B"].startswith("not run|")
     assert {row["in B"].split("|")[0] for row in page.rows("agreement-in-both")} == {"not run"}
 
@@ -137,8 +137,8 @@ def test_the_worst_in_b_stands_first(make: Make) -> None:
 
 
 def test_what_only_one_has(make: Make) -> None:
-    other = OptimizerId(role=Role.CHECKPOINT, name="quadratic-quick-jax-1")
-    extra = evaluation(optimizer=other, task="digits")
+    checkpoint = OptimizerId(role=Role.CHECKPOINT, name="quadratic-quick-jax-1")
+    extra = evaluation(optimizer=checkpoint, task="digits")
     a = make("a", [evaluation(), evaluation(implementation="torch")], verdict())
     b = make("b", [evaluation(), extra], verdict(claim="clipping"))
     missing = ImplementationState(
@@ -168,15 +168,15 @@ def test_facts_that_differ_and_facts_that_do_not(make: Make) -> None:
         "code": ("aaaaaaaaaaaa…", "aaaaaaaaaaaa…, dddddddddddd…"),
         "version of numpy": ("2.4.6", "2.4.6, 2.5.0"),
     }
-    same = {row["fact"]: row["in A"] for row in page.rows("provenance-same")}
-    assert same["cores"] == "2"
-    assert "seconds" not in same
+    unchanged = {row["fact"]: row["in A"] for row in page.rows("provenance-same")}
+    assert unchanged["cores"] == "2"
+    assert "seconds" not in unchanged
 
 
 def test_identifiers_are_unique_and_the_same_stores_are_the_same_bytes(make: Make) -> None:
     a = make("a", everything(), verdict(), verdict(claim="clipping"))
-    other = [evaluation(IN_B), baselines(), conformance("failed"), mechanisms(0.5)]
-    b = make("b", other, verdict("inconclusive", value=0.5), verdict(claim="optimizes"))
+    records = [evaluation(IN_B), baselines(), conformance("failed"), mechanisms(0.5)]
+    b = make("b", records, verdict("inconclusive", value=0.5), verdict(claim="optimizes"))
     page = page_of(compare(a, b))
     assert len(set(page.identifiers)) == len(page.identifiers)
     assert page.html == render(compare(Store.open(a.folder), Store.open(b.folder)))
@@ -197,7 +197,7 @@ def test_the_command_prints_a_summary_and_last_the_page(make: Make, tmp_path: Pa
     lines = result.output.splitlines()
     assert lines[-1] == str(output)
     assert output.read_text() == render(compare(a, b))
-    said = [
+    expected = [
         f"A is {a.folder}: 4 trials, 1 verdicts",
         "1 of 1 verdicts changed",
         "  momentum, quadratic, quick, meta-trained in jax: reproduced -> inconclusive",
@@ -205,7 +205,7 @@ def test_the_command_prints_a_summary_and_last_the_page(make: Make, tmp_path: Pa
         "  linearize, conformance of adam on quadratic in jax, float64, seed 0, cpu: "
         "passed -> failed",
     ]
-    for line in said:
+    for line in expected:
         assert line in lines
     (ratio,) = [line for line in lines if "meta-objective of" in line]
     assert "B / A = 1.3 [" in ratio

@@ -1,4 +1,4 @@
-"""Two stores side by side, of which one is not as it should be."""
+"""Two stores side by side, one of which is damaged or incomplete."""
 
 import json
 import sys
@@ -28,13 +28,13 @@ def test_of_older_versions_the_plan_says_which_is_meant(make: Make) -> None:
     old, new = evaluation(IN_B, code="0" * 64), evaluation(IN_A)
     a = make("a", [old, new])
     put_plan(a, [new])
-    found = compare(a, make("b", [new]))
-    assert objective(found).identical
-    assert "1 records belong to no trial of the store's last run" in page_of(found).text
+    comparison = compare(a, make("b", [new]))
+    assert objective(comparison).identical
+    assert "1 records belong to no trial of the store's last run" in page_of(comparison).text
     unplanned = make("c", [old, new], planned=False)
-    found = compare(unplanned, make("d", [new]))
-    assert found.objectives.empty
-    assert "2 records are of evaluation of checkpoint" in page_of(found).text
+    comparison = compare(unplanned, make("d", [new]))
+    assert comparison.objectives.empty
+    assert "2 records are of evaluation of checkpoint" in page_of(comparison).text
 
 
 def test_a_store_without_a_plan_is_compared_by_all_its_records(make: Make) -> None:
@@ -84,21 +84,21 @@ def test_what_is_no_store_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    other = tmp_path / "other"
-    wanted = "does not exist"
+    folder = tmp_path / "other"
+    reason = "does not exist"
     if kind != "missing":
-        other.mkdir()
-        wanted = "is not a loptbench store"
+        folder.mkdir()
+        reason = "is not a loptbench store"
     if kind == "newer":
-        (other / MARKER).write_text(json.dumps({"format_version": 99}))
-        wanted = "has store format version 99"
+        (folder / MARKER).write_text(json.dumps({"format_version": 99}))
+        reason = "has store format version 99"
     output = tmp_path / "page.html"
-    arguments = ["compare", str(make("a", []).folder), str(other), "--output", str(output)]
+    arguments = ["compare", str(make("a", []).folder), str(folder), "--output", str(output)]
     monkeypatch.setattr(sys, "argv", ["loptbench", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: {other} {wanted}")
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {folder} {reason}")
+    assert message.count("\n") == 1
     assert not output.exists()

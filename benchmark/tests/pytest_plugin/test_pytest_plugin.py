@@ -1,4 +1,4 @@
-"""The suite as a third party runs it: from another folder, on an implementation of their own."""
+"""The suite as a third party runs it: from another folder, on its own implementation."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def test_a_third_party_passes(tmp_path: Path) -> None:
     name = f"{FAULTS}:Faultless"
     code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", name, "-k", "one-step")
     assert code == 0, out
-    assert "9 passed" in out  # the cases of a gru, and one of each other kind
+    assert "9 passed" in out  # the cases of a gru, and one case of every other kind
 
 
 def test_a_fault_is_a_failing_test_with_the_message(tmp_path: Path) -> None:
@@ -76,10 +76,12 @@ def test_the_header_names_implementations_and_versions(tmp_path: Path) -> None:
 
 
 def test_one_that_is_broken_fails_and_the_others_are_tested(tmp_path: Path) -> None:
-    told = tmp_path / "site" / "broken-1.dist-info"
-    told.mkdir(parents=True)
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
-    (told / "entry_points.txt").write_text("[loptbench.implementations]\nbroken = no_such:Thing\n")
+    metadata = tmp_path / "site" / "broken-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(
+        "[loptbench.implementations]\nbroken = no_such:Thing\n"
+    )
     (tmp_path / "site" / "no_such.py").write_text("raise RuntimeError('it cannot be imported')\n")
     paths = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
     chosen = (*CONFORMANCE, "-k", "broken or (reference and initial-state)")

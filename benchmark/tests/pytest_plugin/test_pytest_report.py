@@ -1,4 +1,4 @@
-"""The page that a pytest session leaves with `--loptbench-report`."""
+"""The page that a pytest session writes with `--loptbench-report`."""
 
 import re
 from pathlib import Path
@@ -20,8 +20,10 @@ def read(path: Path) -> Page:
     return Page(path.read_text())
 
 
-def made(pytester: pytest.Pytester, source: str, *arguments: str) -> tuple[pytest.RunResult, Page]:
-    """Run pytest on a file of that source with a report; returns what it printed and the page."""
+def run_with_report(
+    pytester: pytest.Pytester, source: str, *arguments: str
+) -> tuple[pytest.RunResult, Page]:
+    """Run pytest with a report on a file with this source; returns its result and the page."""
     pytester.makepyfile(test_made=source)
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", *REPORT, *arguments)
     return ran, read(pytester.path / "page.html")
@@ -52,40 +54,42 @@ MIXED = """
 
 
 def test_every_outcome_is_counted_with_its_reason(pytester: pytest.Pytester) -> None:
-    ran, words = made(pytester, MIXED)
+    ran, page = run_with_report(pytester, MIXED)
     assert ran.ret == pytest.ExitCode.TESTS_FAILED
     ran.stdout.fnmatch_lines([f"loptbench report: {pytester.path / 'page.html'}"])
     lead = "of 8 tests, 2 failed, 1 ended in an error, 1 passed, 3 skipped, 1 xfailed."
-    assert lead in words.text
-    first = words.text.index("the <b>first</b> message")
-    assert first < words.text.index("the second message") < words.text.index("no fixture")
-    assert words.text.index("test_made.py::test_bad") < words.text.index("test_made.py::test_worse")
+    assert lead in page.text
+    first = page.text.index("the <b>first</b> message")
+    assert first < page.text.index("the second message") < page.text.index("no fixture")
+    assert page.text.index("test_made.py::test_bad") < page.text.index("test_made.py::test_worse")
     assert counts(pytester.path / "page.html", "test_made.py") == [1, 2, 1, 3, 1, 0, 0]
-    assert "no <i>licence</i>" in words.text
-    assert "known since long" in words.text
+    assert "no <i>licence</i>" in page.text
+    assert "known since long" in page.text
 
 
 def test_workers_leave_the_same_page_as_one_process(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     for more in ([], ["-n", "2"]):
-        _, words = made(pytester, MIXED, "-k", "not worse", *more)
-        assert "of 7 tests, 1 failed, 1 ended in an error" in words.text
-        assert "1 was not selected" in words.text
+        _, page = run_with_report(pytester, MIXED, "-k", "not worse", *more)
+        assert "of 7 tests, 1 failed, 1 ended in an error" in page.text
+        assert "1 was not selected" in page.text
         assert counts(pytester.path / "page.html", "test_made.py") == [1, 1, 1, 3, 1, 0, 0]
-        assert "test_made.py::test_bad" in words.text
+        assert "test_made.py::test_bad" in page.text
 
 
 def test_stopping_at_the_first_failure_leaves_the_rest_unrun(pytester: pytest.Pytester) -> None:
-    _, words = made(pytester, MIXED, "-x")
-    said = "The session was cut short (stopping after 1 failures), and 6 selected tests not run;"
-    assert said in words.text
+    _, page = run_with_report(pytester, MIXED, "-x")
+    cut_short = (
+        "The session was cut short (stopping after 1 failures), and 6 selected tests not run;"
+    )
+    assert cut_short in page.text
     assert counts(pytester.path / "page.html", "test_made.py") == [1, 1, 0, 0, 0, 0, 6]
 
 
 def test_stopping_at_the_last_test_cuts_nothing_short(pytester: pytest.Pytester) -> None:
-    _, words = made(pytester, "def test_a(): pass\ndef test_b(): assert False", "-x")
-    assert "of 2 tests, 1 failed, 1 passed." in words.text
-    assert "cut short" not in words.text
+    _, page = run_with_report(pytester, "def test_a(): pass\ndef test_b(): assert False", "-x")
+    assert "of 2 tests, 1 failed, 1 passed." in page.text
+    assert "cut short" not in page.text
 
 
 INTERRUPTED = """
@@ -97,9 +101,9 @@ INTERRUPTED = """
 
 
 def test_an_exit_leaves_what_is_there(pytester: pytest.Pytester) -> None:
-    ran, words = made(pytester, INTERRUPTED.format(does="pytest.exit('Bye')"))
+    ran, page = run_with_report(pytester, INTERRUPTED.format(does="pytest.exit('Bye')"))
     assert ran.ret == pytest.ExitCode.INTERRUPTED
-    assert "The session was cut short (Bye), and 2 selected tests not run;" in words.text
+    assert "The session was cut short (Bye), and 2 selected tests not run;" in page.text
     assert counts(pytester.path / "page.html", "test_made.py") == [1, 0, 0, 0, 0, 0, 2]
 
 
@@ -108,32 +112,34 @@ def test_an_interruption_leaves_what_is_there(pytester: pytest.Pytester) -> None
     # A process of its own: pytester hands an interruption on to this one.
     ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", *REPORT)
     assert ran.ret == pytest.ExitCode.INTERRUPTED
-    said = "cut short (interrupted from the keyboard), and 2 selected tests not run;"
-    assert said in read(pytester.path / "page.html").text
+    cut_short = "cut short (interrupted from the keyboard), and 2 selected tests not run;"
+    assert cut_short in read(pytester.path / "page.html").text
     assert counts(pytester.path / "page.html", "test_made.py") == [1, 0, 0, 0, 0, 0, 2]
 
 
 def test_a_module_that_cannot_be_imported_is_what_failed_first(pytester: pytest.Pytester) -> None:
-    ran, words = made(pytester, "import nothing_of_that_name")
+    ran, page = run_with_report(pytester, "import nothing_of_that_name")
     assert ran.ret == pytest.ExitCode.INTERRUPTED
-    assert "cut short (1 error during collection)" in words.text
-    first = words.text.index("ModuleNotFoundError: No module named 'nothing_of_that_name'")
-    assert words.text.index("What failed First") < first < words.text.index("test_made.py")
+    assert "cut short (1 error during collection)" in page.text
+    first = page.text.index("ModuleNotFoundError: No module named 'nothing_of_that_name'")
+    assert page.text.index("What failed First") < first < page.text.index("test_made.py")
     assert counts(pytester.path / "page.html", "test_made.py") == [0, 0, 1, 0, 0, 0, 0]
 
 
 def test_a_module_that_skips_itself_is_skipped(pytester: pytest.Pytester) -> None:
-    _, words = made(pytester, "import pytest\npytest.importorskip('nothing_of_that_name')")
-    assert "could not import 'nothing_of_that_name'" in words.text
+    _, page = run_with_report(
+        pytester, "import pytest\npytest.importorskip('nothing_of_that_name')"
+    )
+    assert "could not import 'nothing_of_that_name'" in page.text
     assert counts(pytester.path / "page.html", "test_made.py") == [0, 0, 0, 1, 0, 0, 0]
 
 
 def test_a_session_without_tests_has_a_page(pytester: pytest.Pytester) -> None:
-    ran, words = made(pytester, "")
+    ran, page = run_with_report(pytester, "")
     assert ran.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert "No conformance check was run; no test was run." in words.text
-    ran, words = made(pytester, "def test_a(): pass", "-k", "nothing")
-    assert "no test was run: 1 was not selected." in words.text
+    assert "No conformance check was run; no test was run." in page.text
+    ran, page = run_with_report(pytester, "def test_a(): pass", "-k", "nothing")
+    assert "no test was run: 1 was not selected." in page.text
 
 
 def test_an_error_after_a_test_has_passed_is_not_hidden(pytester: pytest.Pytester) -> None:
@@ -145,8 +151,8 @@ def test_an_error_after_a_test_has_passed_is_not_hidden(pytester: pytest.Pyteste
             raise RuntimeError("not tidied up")
         def test_a(left): pass
     """
-    _, words = made(pytester, source)
-    assert "not tidied up" in words.text
+    _, page = run_with_report(pytester, source)
+    assert "not tidied up" in page.text
     assert counts(pytester.path / "page.html", "test_made.py") == [0, 0, 1, 0, 0, 0, 0]
 
 
@@ -158,14 +164,14 @@ def test_a_part_of_a_test_that_failed_is_not_hidden(pytester: pytest.Pytester) -
             part = pytest.TestReport(node.nodeid, node.location, {}, "failed", "its half", "call")
             request.config.hook.pytest_runtest_logreport(report=part)
     """
-    _, words = made(pytester, source)
-    assert "its half" in words.text
+    _, page = run_with_report(pytester, source)
+    assert "its half" in page.text
     assert counts(pytester.path / "page.html", "test_made.py") == [0, 1, 0, 0, 0, 0, 0]
 
 
 def test_text_that_is_no_unicode_is_written(pytester: pytest.Pytester) -> None:
-    _, words = made(pytester, "def test_a(): raise ValueError('half \\ud800 a pair')")
-    assert "half \\ud800 a pair" in words.text
+    _, page = run_with_report(pytester, "def test_a(): raise ValueError('half \\ud800 a pair')")
+    assert "half \\ud800 a pair" in page.text
 
 
 def test_the_command_that_makes_the_page_again(
@@ -174,10 +180,10 @@ def test_the_command_that_makes_the_page_again(
     monkeypatch.setenv("LOPTBENCH_HYPOTHESIS", "ci")
     monkeypatch.delenv("LOPTBENCH_REQUIRE", raising=False)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    _, words = made(pytester, "def test_a(): pass", "-k", "a or b")
+    _, page = run_with_report(pytester, "def test_a(): pass", "-k", "a or b")
     again = r"LOPTBENCH_HYPOTHESIS=ci pytest .*--loptbench-report page.html -k 'a or b'"
-    assert re.search(again, words.text)
-    assert str(pytester.path) in words.text
+    assert re.search(again, page.text)
+    assert str(pytester.path) in page.text
 
 
 @pytest.mark.parametrize(
@@ -268,13 +274,13 @@ def test_a_third_party_sees_where_its_implementation_fails(tmp_path: Path) -> No
     code, out = pytest_in(tmp_path, *again)
     assert code == pytest.ExitCode.TESTS_FAILED, out
     first = (tmp_path / "page.html").read_bytes()
-    words = read(tmp_path / "page.html")
-    assert f"implementation-{NAME}" in words.identifiers
-    assert re.search(rf"conformance checks of {NAME}: \d failed, \d+ passed", words.text)
-    assert "loptbench/tests/test_conformance.py::test_implementation[" in words.text
-    assert f"loptbench check {NAME} --only one-step" in words.text
-    assert re.search(r"what failed.*: .*state = .* but should be", words.text, re.IGNORECASE)
-    assert re.search(r"Versions: numpy [\d.]+.*devices: cpu; dtypes: float64", words.text)
+    page = read(tmp_path / "page.html")
+    assert f"implementation-{NAME}" in page.identifiers
+    assert re.search(rf"conformance checks of {NAME}: \d failed, \d+ passed", page.text)
+    assert "loptbench/tests/test_conformance.py::test_implementation[" in page.text
+    assert f"loptbench check {NAME} --only one-step" in page.text
+    assert re.search(r"what failed.*: .*state = .* but should be", page.text, re.IGNORECASE)
+    assert re.search(r"Versions: numpy [\d.]+.*devices: cpu; dtypes: float64", page.text)
     pytest_in(tmp_path, *again)
     assert (tmp_path / "page.html").read_bytes() == first
 
@@ -285,24 +291,24 @@ def on_small(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResu
 
 
 def test_checks_that_pass_tell_their_ratio(pytester: pytest.Pytester) -> None:
-    ran, words = on_small(pytester, "-k", "linearize-differences and sgd")
+    ran, page = on_small(pytester, "-k", "linearize-differences and sgd")
     assert ran.ret == pytest.ExitCode.OK
-    (ratio,) = re.findall(r"the largest error is (\S+) of its bound", words.text)
+    (ratio,) = re.findall(r"the largest error is (\S+) of its bound", page.text)
     assert 0 < float(ratio) < 1
 
 
 def test_a_selection_of_nothing_names_the_implementations(pytester: pytest.Pytester) -> None:
-    ran, words = on_small(pytester, "-k", "nothing-of-that-name")
+    ran, page = on_small(pytester, "-k", "nothing-of-that-name")
     assert ran.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert "No conformance check was run, so there is nothing to compare." in words.text
-    assert f"implementation-{NAME}" in words.identifiers
+    assert "No conformance check was run, so there is nothing to compare." in page.text
+    assert f"implementation-{NAME}" in page.identifiers
 
 
 def test_checks_that_were_not_reached_are_not_run(pytester: pytest.Pytester) -> None:
-    _, words = on_small(pytester, "-x", "-k", "one-step")
-    assert "The session was cut short (stopping after 1 failures), and" in words.text
-    assert "not-run" in words.classes
-    assert "Other tests" not in words.text  # what was not run is a check, and counted as one
+    _, page = on_small(pytester, "-x", "-k", "one-step")
+    assert "The session was cut short (stopping after 1 failures), and" in page.text
+    assert "not-run" in page.classes
+    assert "Other tests" not in page.text  # the tests that were not run are checks
 
 
 def test_an_implementation_that_is_not_installed_is_no_test(
@@ -317,7 +323,7 @@ def test_an_implementation_that_is_not_installed_is_no_test(
     chosen = ("-k", "torch or (small and initial-state and sgd)")
     ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", *CONFORMANCE, *REPORT, *chosen)
     ran.assert_outcomes(passed=1, skipped=1, deselected=ANY)
-    words = read(pytester.path / "page.html")
-    assert "1 conformance check of small: none failed, 1 passed;" in words.text
-    assert "; torch is not installed." in words.text  # and no word of other tests
-    assert "not-installed" in words.classes
+    page = read(pytester.path / "page.html")
+    assert "1 conformance check of small: none failed, 1 passed;" in page.text
+    assert "; torch is not installed." in page.text  # and other tests are not mentioned
+    assert "not-installed" in page.classes

@@ -1,4 +1,4 @@
-"""Records made up for tests, and what else a store has."""
+"""Synthetic records, verdicts and plans for the tests of reports and comparisons."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -128,7 +128,7 @@ def baselines(objective: Iterable[float | None] = IN_A) -> Record:
 
 
 def conformance(status: str = "passed", ratio: float | None = 0.25, **key: Any) -> Record:
-    """A conformance trial of two checks, of which the second ended so."""
+    """A conformance trial of two checks; `status` and `ratio` are those of the second."""
     checks = (
         CheckResult(
             check="one-step",
@@ -164,7 +164,7 @@ GRADIENTS = np.array([-2.0, -1.0, 1.0, 2.0])
 
 
 def update_function(where: str, half_saturation: list[float]) -> UpdateFunctionResult:
-    """An update function of a state of one number."""
+    """An update function at a state with one component."""
     return UpdateFunctionResult(
         where=where,
         state=np.array([0.5]),
@@ -177,7 +177,7 @@ def update_function(where: str, half_saturation: list[float]) -> UpdateFunctionR
 
 
 def mechanisms(index: float = 0.875, **probes: Any) -> Record:
-    """A mechanisms trial; probes may be replaced, or their reasons given as text."""
+    """A mechanisms trial; `probes` replaces results, or gives the reason why there is none."""
     measured: dict[str, Any] = {
         "convergence_point": ConvergencePointResult(
             residual=0.0,
@@ -248,7 +248,7 @@ def schedule(peak_step: int) -> ScheduleResult:
 
 
 def verdict(outcome: str = "reproduced", **values: Any) -> Verdict:
-    """A verdict on the seeds of a preset, unless told otherwise."""
+    """A verdict on the seeds of a preset; on one checkpoint if `values` names it."""
     usual: dict[str, Any] = {
         "claim": "momentum",
         "task": "quadratic",
@@ -267,27 +267,27 @@ def verdict(outcome: str = "reproduced", **values: Any) -> Verdict:
 
 def put_plan(store: Store, records: Iterable[Record], *absent: ImplementationState) -> None:
     """Write a store's plan of these records."""
-    here = ImplementationState(name="jax", availability="installed", reason="")
-    trials = tuple(one.key for one in records)
-    store.put_plan(Plan(trials=trials, implementations=(here, *absent)))
+    jax = ImplementationState(name="jax", availability="installed", reason="")
+    trials = tuple(record.key for record in records)
+    store.put_plan(Plan(trials=trials, implementations=(jax, *absent)))
 
 
 def everything() -> list[Record]:
-    """One of each."""
+    """One record of each kind."""
     return [evaluation(), baselines(), conformance(), mechanisms()]
 
 
-def objective(found: StoreComparison) -> Any:
+def objective(comparison: StoreComparison) -> Any:
     """The only comparison of meta-objectives: a row of the frame."""
-    (one,) = found.objectives.itertuples()
-    return one
+    (row,) = comparison.objectives.itertuples()
+    return row
 
 
-def page_of(found: StoreComparison) -> Page:
+def page_of(comparison: StoreComparison) -> Page:
     """The page of two stores."""
-    from loptbench.reports.page.comparison import render  # whose extra not every test asks for
+    from loptbench.reports.page.comparison import render  # not every test has the extra it needs
 
-    return Page(render(found))
+    return Page(render(comparison))
 
 
 def change(
@@ -298,7 +298,7 @@ def change(
 ) -> None:
     """Replace the record of an optimizer on `quadratic` by a changed one, or by none.
 
-    Which record is the first depends on hashes, and so on every line of code.
+    The record is selected by its key, because the order of records depends on the code's hash.
     """
     (record,) = (
         r

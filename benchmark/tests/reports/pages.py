@@ -1,16 +1,16 @@
-"""A page as tests read it."""
+"""An HTML page, parsed for tests."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a page is made of and what it says.
+    """The elements and texts of a page.
 
     Attributes:
         html: its source.
-        tags, identifiers, classes: of its elements, in their order.
-        references: what it leads to or loads.
-        tables: by the table's identifier, rows of what cells show and, after "|", note.
+        tags, identifiers, classes: those of its elements, in document order.
+        references: the addresses that it links to or loads.
+        tables: by the table's identifier, rows of cells: the cell's text, then "|" and its note.
     """
 
     def __init__(self, html: str) -> None:
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """What a reader sees, with single spaces."""
+        """The visible text, with single spaces."""
         return " ".join("".join(self._words).split())
 
     def rows(self, table: str) -> list[dict[str, str]]:

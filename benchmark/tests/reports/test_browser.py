@@ -28,7 +28,7 @@ from loptbench.results.session import Failure, Session, Test, TestedImplementati
 from loptbench.results.store import Store
 
 TABLE = "#numbers-rosenbrock"
-OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+OPEN_ALL = "document.querySelectorAll('details').forEach((details) => { details.open = true; })"
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def browser() -> Iterator[Browser]:
     if executable is None:
         pytest.skip(f"no browser is here: none of {', '.join(BROWSERS)}")
     with sync_playwright() as playwright:
-        # Without a sandbox of its own: in a container there is none, and the page is our own.
-        one = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield one
-        one.close()
+        # Chromium's sandbox does not work in a container, and the page is our own.
+        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -52,30 +52,32 @@ def file(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    one = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900})
-    one.set_default_timeout(20_000)
-    yield one
-    one.close()
+    browser_context = browser.new_context(
+        accept_downloads=True, viewport={"width": 1280, "height": 900}
+    )
+    browser_context.set_default_timeout(20_000)
+    yield browser_context
+    browser_context.close()
 
 
 @pytest.fixture
 def page(context: BrowserContext, file: Path) -> Iterator[Page]:
-    """The report, with everything unfolded; nothing may be said on the console, nor be fetched."""
-    said: list[str] = []
+    """The report, unfolded. The console must stay empty, and no other file may be fetched."""
+    console: list[str] = []
     fetched: list[str] = []
-    one = context.new_page()
-    one.on("console", lambda message: said.append(message.text))
-    one.on("pageerror", lambda error: said.append(str(error)))
-    one.on("request", lambda request: fetched.append(request.url))
-    one.goto(file.as_uri())
-    one.evaluate(OPEN_ALL)
-    yield one
-    assert said == []
+    page = context.new_page()
+    page.on("console", lambda message: console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto(file.as_uri())
+    page.evaluate(OPEN_ALL)
+    yield page
+    assert console == []
     assert {url for url in fetched if not url.startswith(("blob:", "data:"))} == {file.as_uri()}
 
 
 def column(page: Page, name: str, table: str = TABLE) -> list[str]:
-    """The words of a column, as they stand, of the rows that are shown."""
+    """The texts of a column in the visible rows, from top to bottom."""
     heads = page.locator(f"{table} thead th").all_inner_texts()
     place = [head.split("\n")[0].strip() for head in heads].index(name) + 1
     cells = page.locator(f"{table} tbody tr:not([hidden]) > :nth-child({place})")
@@ -169,9 +171,9 @@ def test_links_lead_to_what_is_folded(page: Page, file: Path, address: str) -> N
 
 
 def download(page: Page, button: Any) -> tuple[str, str]:
-    with page.expect_download() as found:
+    with page.expect_download() as download_info:
         button.click()
-    return found.value.suggested_filename, Path(found.value.path()).read_text()
+    return download_info.value.suggested_filename, Path(download_info.value.path()).read_text()
 
 
 def test_tables_download_as_csv(page: Page) -> None:
@@ -183,7 +185,7 @@ def test_tables_download_as_csv(page: Page) -> None:
     exact = [float(row["objective_mean"]) for row in rows]
     shown = numbers(column(page, "mean meta-objective"))
     assert exact == pytest.approx(shown, rel=1e-3)
-    assert exact != shown  # all the digits that there are
+    assert exact != shown  # with all digits
     assert "alpha = " in rows[0]["hyperparameters"]
 
 
@@ -218,7 +220,7 @@ def test_figures_download_as_svg(page: Page) -> None:
     assert len(root.findall("{http://www.w3.org/2000/svg}svg")) == panels + keys
     words = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"learned", "quadratic: impulse response"} <= words
-    assert "#0173b2" in text  # outside the page, colours are those for white
+    assert "#0173b2" in text  # outside the page, the colours of light pages
 
 
 def background(page: Page) -> str:
@@ -253,10 +255,12 @@ def test_print_is_the_page_without_its_tools(page: Page) -> None:
     assert not page.get_by_role("navigation").is_visible()
     assert not page.locator(f"{TABLE} .tools").is_visible()
     assert page.locator("#verdict-matrix table").is_visible()
-    # What is repeated on every page is words, for buttons are not painted there.
+    # The headings that are repeated on every printed page are texts, not buttons.
     assert not page.locator("#verdict-matrix thead button").first.is_visible()
-    said = "getComputedStyle(document.querySelector('#verdict-matrix th'), '::before').content"
-    assert page.evaluate(said) == '"claim"'
+    repeated_heading = (
+        "getComputedStyle(document.querySelector('#verdict-matrix th'), '::before').content"
+    )
+    assert page.evaluate(repeated_heading) == '"claim"'
     assert len(page.pdf()) > 10_000
     page.set_viewport_size({"width": 718, "height": 1000})  # A4 upright, less its margins
     page.evaluate(OPEN_ALL)
@@ -269,7 +273,7 @@ def test_nothing_scrolls_sideways(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     words = page.locator("#curves-quadratic .panel svg text").first
-    size = words.evaluate("(one) => one.getBoundingClientRect().height")
+    size = words.evaluate("(text) => text.getBoundingClientRect().height")
     assert size > 8
 
 
@@ -277,19 +281,19 @@ def test_nothing_scrolls_sideways(page: Page, width: int) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(page: Page, theme: str) -> None:
     page.get_by_role("button", name=theme.capitalize()).click()
-    found = Axe().run(page)
-    assert found.response["passes"]
-    assert found.violations_count == 0, found.generate_report()
+    axe_result = Axe().run(page)
+    assert axe_result.response["passes"]
+    assert axe_result.violations_count == 0, axe_result.generate_report()
 
 
 @pytest.fixture(scope="module")
-def others(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def other_pages(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The comparison of two stores that differ, and a test session with every kind of outcome."""
-    folder = tmp_path_factory.mktemp("others")
+    folder = tmp_path_factory.mktemp("other_pages")
     shutil.copytree(full_store, folder / "changed")
     verdicts = json.loads((full_store / "verdicts.json").read_text())
-    for one in verdicts["verdicts"]:
-        one["outcome"] = "reproduced" if one["outcome"] != "reproduced" else "inconclusive"
+    for verdict in verdicts["verdicts"]:
+        verdict["outcome"] = "reproduced" if verdict["outcome"] != "reproduced" else "inconclusive"
     (folder / "changed" / "verdicts.json").write_text(json.dumps(verdicts))
     compared = compare(Store.open(full_store), Store.open(folder / "changed"))
     statuses = ("passed", "failed", "skipped", "not run")
@@ -320,21 +324,21 @@ def others(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["compare", "session"])
 def test_the_other_pages_are_as_sound(
-    context: BrowserContext, others: dict[str, Path], name: str
+    context: BrowserContext, other_pages: dict[str, Path], name: str
 ) -> None:
-    said: list[str] = []
+    console: list[str] = []
     page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(others[name].as_uri())
+    page.on("console", lambda message: console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.goto(other_pages[name].as_uri())
     page.evaluate(OPEN_ALL)
     for theme in ("Light", "Dark"):
         page.get_by_role("button", name=theme).click()
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        axe_result = Axe().run(page)
+        assert axe_result.violations_count == 0, axe_result.generate_report()
     page.set_viewport_size({"width": 320, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    assert said == []
+    assert console == []
 
 
 def test_without_scripts_the_page_is_whole(browser: Browser, file: Path) -> None:

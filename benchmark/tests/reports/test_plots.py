@@ -1,4 +1,4 @@
-"""Figures on small frames: all optimizers are drawn, bytes repeat, gaps and nothing are fine."""
+"""Figures of small frames: every optimizer, identical bytes, curves with gaps, empty frames."""
 
 import math
 from typing import Any

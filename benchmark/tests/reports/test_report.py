@@ -20,7 +20,7 @@ from loptbench.reports.page.elements import Figure, Table, anchor
 from loptbench.reports.page.numbers import number_text
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render
-from loptbench.reports.plots import styles as looks
+from loptbench.reports.plots import styles
 from loptbench.reports.sections.agreement import agreement_matrix
 from loptbench.reports.sections.glossary import LINK
 from loptbench.reports.sections.implementations import implementation_sections
@@ -40,20 +40,22 @@ from loptbench.tests.reports.pages import Page
 
 def test_the_page_is_self_contained(store: Store) -> None:
     text = render(store)
-    found = Page(text)
-    outside = [one for one in found.references if not one.startswith(("#", "data:"))]
+    parsed = Page(text)
+    outside = [
+        reference for reference in parsed.references if not reference.startswith(("#", "data:"))
+    ]
     assert outside == [LINK]
-    assert f'<a href="{LINK}">' in text  # which nothing loads
-    assert found.tags.count("script") == 1
+    assert f'<a href="{LINK}">' in text  # a link, not loaded
+    assert parsed.tags.count("script") == 1
     assert not re.search(r"@import|url\((?!#)", text)
     assert len(text) < 4_000_000
 
 
 def test_links_and_identifiers_are_whole(store: Store) -> None:
-    found = Page(render(store))
-    assert len(set(found.identifiers)) == len(found.identifiers)
-    inside = {reference[1:] for reference in found.references if reference.startswith("#")}
-    assert inside <= set(found.identifiers)
+    parsed = Page(render(store))
+    assert len(set(parsed.identifiers)) == len(parsed.identifiers)
+    inside = {reference[1:] for reference in parsed.references if reference.startswith("#")}
+    assert inside <= set(parsed.identifiers)
 
 
 def test_the_same_records_are_the_same_bytes(store: Store) -> None:
@@ -63,20 +65,20 @@ def test_the_same_records_are_the_same_bytes(store: Store) -> None:
 
 
 def test_every_section_is_there(store: Store) -> None:
-    found = Page(render(store))
+    parsed = Page(render(store))
     for part in ("verdicts", "agreement", "zoo", "tuning", "tolerances", "timings", "provenance"):
-        assert part in found.identifiers
+        assert part in parsed.identifiers
     for name in ("performance", "convergence", "momentum", "clipping", "schedule", "adaptation"):
-        assert f"subject-{name}" in found.identifiers
+        assert f"subject-{name}" in parsed.identifiers
     for name in ("momentum", "clipping", "schedule", "adaptation"):
-        assert f"figure-{name}" in found.identifiers
-        assert f"seeds-{name}" in found.identifiers
+        assert f"figure-{name}" in parsed.identifiers
+        assert f"seeds-{name}" in parsed.identifiers
     for task in TASKS:
-        assert f"curves-{task}" in found.identifiers
+        assert f"curves-{task}" in parsed.identifiers
     for part in ("meta-training-quadratic", "errors-float64", "implementation-tinygrad"):
-        assert part in found.identifiers
+        assert part in parsed.identifiers
     for claim in claims():
-        assert f"claim-{claim.name}" in found.identifiers or "quadratic" not in claim.tasks
+        assert f"claim-{claim.name}" in parsed.identifiers or "quadratic" not in claim.tasks
 
 
 def test_every_figure_has_words_numbers_and_its_command(store: Store) -> None:
@@ -111,12 +113,12 @@ def test_colours_can_be_seen_on_both_pages() -> None:
         return (high + 0.05) / (low + 0.05)
 
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    for look in (*looks.OPTIMIZERS, *looks.IMPLEMENTATIONS, looks.BOUND):
-        assert contrast(look.light, "#ffffff") >= 3, look
-        assert contrast(look.dark, "#10151b") >= 3, look
-    for family in (looks.OPTIMIZERS, looks.IMPLEMENTATIONS):
-        assert len({look.marker for look in family}) == len(family)
-        assert len({look.light for look in family}) == len(family)
+    for style in (*styles.OPTIMIZERS, *styles.IMPLEMENTATIONS, styles.BOUND):
+        assert contrast(style.light, "#ffffff") >= 3, style
+        assert contrast(style.dark, "#10151b") >= 3, style
+    for family in (styles.OPTIMIZERS, styles.IMPLEMENTATIONS):
+        assert len({style.marker for style in family}) == len(family)
+        assert len({style.light for style in family}) == len(family)
 
 
 def test_numbers_are_those_of_the_records(store: Store) -> None:
@@ -143,7 +145,7 @@ def test_numbers_are_those_of_the_records(store: Store) -> None:
 
 
 def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store) -> None:
-    """Tuned to the edge of stability, some do on new problems; the median tells what is usual."""
+    """Baselines are tuned to the edge of stability, so some diverge on new problems."""
     assert {record.status for record in store.records()[0]} <= {"ok", "diverged"}
 
     def diverge(record: Record) -> Record:
@@ -155,9 +157,9 @@ def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store
         return changed(record, status=TrialStatus.DIVERGED, result=result)
 
     change(store, TrialKind.EVALUATION, diverge, Role.BASELINES)
-    found = Page(render(store))
-    assert "∞" in found.text
-    assert "diverged" in found.identifiers
+    parsed = Page(render(store))
+    assert "∞" in parsed.text
+    assert "diverged" in parsed.identifiers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +200,7 @@ def cell(store: Store, implementation: str, level: int, task: str = "quadratic")
 
 
 def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> None:
-    """An error of exactly 0 is not a missing one."""
+    """An error of exactly 0 is not missing."""
     sections = implementation_sections(Report(store))
     (table,) = (
         part for part in sections[0].parts if getattr(part, "anchor", "") == "conclusions-reference"
@@ -227,16 +229,16 @@ def test_states_are_not_mixed_up(store: Store) -> None:
 
 
 def test_a_level_whose_checks_are_on_other_tasks_is_not_called_passed(store: Store) -> None:
-    """Checks of an optimizer alone are on the first task only."""
+    """Checks of an optimizer without a task run on the first task only."""
     assert cell(store, "reference", Level.LINEARIZE, "rosenbrock").status == "empty"
     assert cell(store, "reference", Level.UNROLL, "rosenbrock").status == "passed"
 
 
 def test_names_have_identifiers_of_their_own() -> None:
     names = ("a-b", "a b", "a/b", "a--b", "ab", "<a>", "a")
-    found = {anchor("implementation", name) for name in names}
-    assert len(found) == len(names)
-    assert all(re.fullmatch(r"implementation-[\w.:-]+", one) for one in found)
+    identifiers = {anchor("implementation", name) for name in names}
+    assert len(identifiers) == len(names)
+    assert all(re.fullmatch(r"implementation-[\w.:-]+", identifier) for identifier in identifiers)
 
 
 def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
@@ -263,7 +265,7 @@ def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
     verdicts = store.verdicts()
     assert verdicts
     for name in ("momentum", "clipping-spared", "schedule-decays", "adaptation"):
-        (claim,) = (one for one in claims() if one.name == name)
+        (claim,) = (candidate for candidate in claims() if candidate.name == name)
         assert claim.title in text
         assert claim.threshold in text
         assert claim.sentence in text
@@ -312,7 +314,7 @@ def test_a_claim_on_a_task_is_counted_once_whatever_presets_there_are(store: Sto
 
 
 def test_what_another_preset_decides_differently_is_shown(store: Store) -> None:
-    """And not what one of its seeds hints at."""
+    """An inconclusive verdict of another preset is not shown."""
     small = over_seeds(store).assign(
         preset="small", n_seeds=8, outcome=Outcome.NOT_REPRODUCED.value
     )
@@ -335,7 +337,7 @@ def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
 
 
 def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:
-    """A thousand records are a readable report."""
+    """The report of many records stays readable."""
     before = len(render(store))
     plan = store.plan()
     assert plan is not None

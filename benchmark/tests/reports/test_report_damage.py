@@ -24,7 +24,7 @@ from loptbench.tests.reports.test_report import cell
 
 
 def with_provenance(record: Record, **facts: Any) -> Record:
-    """The record with other facts of its origin."""
+    """The record with other facts in its provenance."""
     return changed(record, provenance=record.provenance.model_copy(update=facts))
 
 
@@ -96,9 +96,9 @@ def test_names_with_html_in_them_are_text(store: Store) -> None:
     content = json.loads(plan_file.read_text())
     content["implementations"][1]["name"] = "<script>alert(1)</script>"
     plan_file.write_text(json.dumps(content))
-    found = Page(render(store))
-    assert found.tags.count("script") == 1
-    assert "<script>alert(1)</script>" in found.text
+    parsed = Page(render(store))
+    assert parsed.tags.count("script") == 1
+    assert "<script>alert(1)</script>" in parsed.text
 
 
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
@@ -132,7 +132,7 @@ def test_verdicts_of_records_that_were_made_again_are_flagged(store: Store) -> N
         lambda record: with_provenance(record, seconds=0.5),
     )
     assert "drawn from other records" in html(page(store))
-    assert any("drawn from other records" in one for one in read(store).left_out)
+    assert any("drawn from other records" in sentence for sentence in read(store).left_out)
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ def test_a_record_of_another_version_is_left_out_and_named(store: Store, damage:
 
 
 def at(value: Any, *path: str | int) -> Any:
-    """A copy with another value in a place deep inside: the last part of the path."""
-    *way, name, new = path
+    """A copy with one nested value replaced: `path` is the keys, then the new value."""
+    *folders, name, new = path
     copied = json.loads(json.dumps(value))
     inner = copied
-    for step in way:
+    for step in folders:
         inner = inner[step]
     inner[name] = new
     return copied
@@ -195,8 +195,8 @@ def test_one_bad_record_is_named_and_takes_nothing_along(
     file.write_text(json.dumps(at(json.loads(file.read_text()), "result", *path)))
     (sentence,) = Report(store).damaged
     assert sentence.startswith(f"{file} is damaged: result")
-    found = page(store)
-    titles = {section.title for group in found.groups for section in group.sections}
+    report_page = page(store)
+    titles = {section.title for group in report_page.groups for section in group.sections}
     assert not any("not shown" in title for title in titles)
     assert {"What reproduces", "Do the implementations agree", "quadratic", "Momentum"} <= titles
 
@@ -204,9 +204,9 @@ def test_one_bad_record_is_named_and_takes_nothing_along(
 @pytest.mark.parametrize("content", ["{", "[1]", '{"verdicts": 5}', "[" * 100_000])
 def test_damaged_verdicts_are_named(store: Store, content: str) -> None:
     (store.folder / "verdicts.json").write_text(content)
-    found = html(page(store))
-    assert "verdicts.json is damaged" in found
-    assert 'id="agreement-matrix"' in found
+    text = html(page(store))
+    assert "verdicts.json is damaged" in text
+    assert 'id="agreement-matrix"' in text
 
 
 @pytest.mark.parametrize("content", ["{", '{"trials": [1], "implementations": []}'])

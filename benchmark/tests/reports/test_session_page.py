@@ -1,4 +1,4 @@
-"""The page of a test session, from what a session left."""
+"""The page of a test session, from the outcomes of a session."""
 
 import pytest
 
@@ -47,33 +47,33 @@ def test_the_lead_says_what_was_tested_and_what_came_out() -> None:
 
 def test_a_cut_session_says_so_first() -> None:
     unrun = [{**CHECK, "status": "not run", "ratio": None}]
-    said = lead_of(Session(checks=unrun, cut_short="interrupted from the keyboard"))
-    assert said.startswith(
+    lead = lead_of(Session(checks=unrun, cut_short="interrupted from the keyboard"))
+    assert lead.startswith(
         "The session was cut short (interrupted from the keyboard), and 1 selected test not run; "
     )
 
 
 def test_the_matrix_leads_to_the_implementation() -> None:
-    words = Page(render(Session(checks=[CHECK])))
-    assert "#implementation-mine:Mine" in words.references
-    assert "implementation-mine:Mine" in words.identifiers
+    parsed = Page(render(Session(checks=[CHECK])))
+    assert "#implementation-mine:Mine" in parsed.references
+    assert "implementation-mine:Mine" in parsed.identifiers
 
 
 def test_not_installed_broken_failed_and_skipped_look_different() -> None:
     checks = [{**CHECK, "status": "failed"}, {**CHECK, "check": "sweep", "status": "skipped"}]
-    words = Page(render(Session(checks=checks, implementations=[ABSENT, BROKEN])))
-    assert {"not-installed", "broken", "failed", "skipped"} <= set(words.classes)
-    assert {"implementation-torch", "implementation-odd"} <= set(words.identifiers)
-    assert "needs 'torch'" in words.text
-    assert "Traceback of odd" in words.text
+    parsed = Page(render(Session(checks=checks, implementations=[ABSENT, BROKEN])))
+    assert {"not-installed", "broken", "failed", "skipped"} <= set(parsed.classes)
+    assert {"implementation-torch", "implementation-odd"} <= set(parsed.identifiers)
+    assert "needs 'torch'" in parsed.text
+    assert "Traceback of odd" in parsed.text
     without = Page(render(Session(implementations=[ABSENT, BROKEN])))
     assert {"not-installed", "broken"} <= set(without.classes)
 
 
 def test_a_failure_that_was_expected_is_not_one() -> None:
-    words = Page(render(Session(checks=[{**CHECK, "status": "xfailed", "ratio": 7.0}])))
-    assert "1 failed as expected" in words.text
-    assert "failed" not in words.classes
+    parsed = Page(render(Session(checks=[{**CHECK, "status": "xfailed", "ratio": 7.0}])))
+    assert "1 failed as expected" in parsed.text
+    assert "failed" not in parsed.classes
 
 
 def test_names_and_messages_are_text() -> None:
@@ -86,12 +86,14 @@ def test_names_and_messages_are_text() -> None:
         implementations=[entry],
         command=odd,
     )
-    words = Page(render(session))
-    assert words.tags.count("script") == Page(render(Session())).tags.count("script") == 1
-    assert words.text.count(odd) > 10
+    parsed = Page(render(session))
+    assert parsed.tags.count("script") == Page(render(Session())).tags.count("script") == 1
+    assert parsed.text.count(odd) > 10
 
 
 def test_the_same_outcomes_give_the_same_bytes() -> None:
-    other = {**CHECK, "check": "equivariance"}
-    assert render(Session(checks=[CHECK, other])) == render(Session(checks=[other, CHECK]))
-    assert render(Session(checks=[CHECK])) != render(Session(checks=[other]))
+    equivariance = {**CHECK, "check": "equivariance"}
+    assert render(Session(checks=[CHECK, equivariance])) == render(
+        Session(checks=[equivariance, CHECK])
+    )
+    assert render(Session(checks=[CHECK])) != render(Session(checks=[equivariance]))
