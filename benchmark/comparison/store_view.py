@@ -59,8 +59,8 @@ def read(store: Store) -> StoreView:
     left_out = list(contents.problems)
     if contents.unplanned:
         left_out.append(
-            f"{len(contents.unplanned)} records belong to no trial of the store's last run: they are "
-            "of other versions, or of another selection"
+            f"{len(contents.unplanned)} records belong to no trial of the store's last run: they "
+            "are of other versions, or of another selection"
         )
     try:
         if contents.verdicts and not store.verdicts_are_of(contents.records):
