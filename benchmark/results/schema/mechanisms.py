@@ -245,7 +245,7 @@ class StatesResult(Result):
 class AdaptedStatesResult(StatesResult):
     """The states h_T(g): from h*, after T steps of the constant gradient g."""
 
-    rate_reference_2T: Array1 = field("−D(h_2T(g), 0), (n_gradients,)", RATE)
+    rate_reference_later: Array1 = field("−D(h_2T(g), 0), (n_gradients,)", RATE)
     remaining_change: Array1 = field(
         "δ = |η_ref(h_2T) / η_ref(h_T) − 1|, (n_gradients,); null where there is none"
     )
