@@ -31,11 +31,13 @@ class StatesMet(NamedTuple):
     Attributes:
         gain: D(h, 0), (n_steps, n_problems, n_parameters); NaN where the update is not linear in
             small gradients.
-        contribution: u(g) at the gradients that were met, of the same shape.
+        gradient: g, the gradients that were met, of the same shape.
+        contribution: u(g), of the same shape.
         n_unusable: the number of NaN in `gain`.
     """
 
     gain: Float
+    gradient: Float
     contribution: Float
     n_unusable: int
 
@@ -53,6 +55,15 @@ class StatesMet(NamedTuple):
     def coverage(self) -> float:
         """The share of the states at which there is a gain."""
         return 1 - self.n_unusable / max(1, self.gain.size)
+
+    def then(self, later: "StatesMet") -> "StatesMet":
+        """The steps of the first problems, followed by later steps of these."""
+        n_problems = later.gain.shape[1]
+        gain, gradient, contribution = (
+            np.concatenate([getattr(self, name)[:, :n_problems], getattr(later, name)])
+            for name in ("gain", "gradient", "contribution")
+        )
+        return StatesMet(gain, gradient, contribution, int(np.sum(~np.isfinite(gain))))
 
 
 def measure_states_met(optimizer: Optimizer, run: Trajectory, typical: float) -> StatesMet:
@@ -74,7 +85,10 @@ def measure_states_met(optimizer: Optimizer, run: Trajectory, typical: float) ->
         gain[block] = _gain(optimizer, states[block], gradients[block], at_zero, typical)
     contribution[gradients == 0] = 0.0
     return StatesMet(
-        gain.reshape(shape), contribution.reshape(shape), int(np.sum(~np.isfinite(gain)))
+        gain.reshape(shape),
+        run.gradient,
+        contribution.reshape(shape),
+        int(np.sum(~np.isfinite(gain))),
     )
 
 

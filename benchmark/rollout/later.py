@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from loptbench.protocol import Optimizer, Problems, Trajectory
 from loptbench.rollout.trajectory import loop
 
@@ -53,13 +56,27 @@ def continue_runs(optimizer: Optimizer, problems: Problems, run: Trajectory) -> 
     return LaterRuns(*stretches)
 
 
-def first_problems(run: Trajectory, n_problems: int) -> Trajectory:
-    """The runs of the first problems of a batch."""
-    n_components = n_problems * run.parameters.shape[2]
+def of_problems(run: Trajectory, chosen: NDArray[np.int64]) -> Trajectory:
+    """The runs of some of the problems.
+
+    Args:
+        run: the runs.
+        chosen: the places of the problems in the batch.
+    """
+    _, n_problems, n_parameters = run.gradient.shape
+    by_problem = run.state.reshape(len(run.state), n_problems, n_parameters, -1)
     return Trajectory(
-        run.loss[:, :n_problems],
-        run.parameters[:, :n_problems],
-        run.gradient[:, :n_problems],
-        run.state[:, :n_components],
-        run.update[:, :n_problems],
+        run.loss[:, chosen],
+        run.parameters[:, chosen],
+        run.gradient[:, chosen],
+        by_problem[:, chosen].reshape(len(run.state), -1, run.state.shape[2]),
+        run.update[:, chosen],
     )
+
+
+def finite_problems(run: Trajectory) -> NDArray[np.bool_]:
+    """Whether states, updates and parameters of each problem are finite numbers, (n_problems,)."""
+    n_problems = run.loss.shape[1]
+    parts = (run.state.astype(np.float64), run.update, run.parameters)
+    by_problem = (part.reshape(len(part), n_problems, -1) for part in parts)
+    return np.all([np.all(np.isfinite(part), axis=(0, 2)) for part in by_problem], axis=0)
