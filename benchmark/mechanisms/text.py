@@ -89,8 +89,8 @@ def _momentum(momentum: MomentumResult) -> Iterator[str]:
         yield f"R² of linear, {part:13} {'not defined' if np.isnan(r2) else f'{r2:.4f}'}"
     if np.isfinite(momentum.distance_last):
         yield (
-            f"distance from h*    {momentum.distance_last:.2g} on the last T of 5 T steps, if it is 1 "
-            "on the first T"
+            f"distance from h*    {momentum.distance_last:.2g} on the last T of 5 T steps, "
+            "relative to the first T"
         )
     if momentum.modes:
         yield "modes: eigenvalue              timescale  contribution"
