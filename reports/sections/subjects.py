@@ -30,6 +30,15 @@ SUBJECTS = {
 }
 """The title of each section, and the claims it is about."""
 PROBES = ("momentum", "clipping", "schedule", "adaptation")
+HORIZONS = {
+    "": "",
+    "T": ", T steps",
+    "2T": ", 2 T steps",
+    "10T": ", 10 T steps",
+    "20T": ", 20 T steps",
+    "exact": ", fixed points",
+}
+"""How the numbers of steps after which a quantity is measured are named."""
 ENDS = {"low": "95 % from", "high": "95 % to"}
 
 
@@ -109,7 +118,8 @@ def _wide(report: Report) -> "pd.DataFrame":
     """The numbers of every probe, a row for each optimizer, a column for each quantity."""
     numbers = report.frame("mechanisms")
     arm = numbers.arm.map({"": "", "negative": ", g < 0", "positive": ", g > 0"})
-    named = numbers.assign(name=numbers.probe + ": " + numbers.quantity + arm)
+    horizon = numbers.horizon.map(HORIZONS)
+    named = numbers.assign(name=numbers.probe + ": " + numbers.quantity + horizon + arm)
     place = ["task", "role", "optimizer", "implementation", "record"]
     wide = named.pivot_table("value", place, "name", aggfunc="first", sort=False).reset_index()
     order = {task: i for i, task in enumerate(TASKS)}
