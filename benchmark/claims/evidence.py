@@ -83,9 +83,7 @@ class Evidence:
         """
         rows = self.frames["mechanisms"]
         chosen = rows[
-            (rows["probe"] == probe)
-            & (rows["quantity"] == quantity)
-            & (rows["horizon"] == horizon)
+            (rows["probe"] == probe) & (rows["quantity"] == quantity) & (rows["horizon"] == horizon)
         ]
         return chosen["value"].to_numpy(np.float64), chosen["reason"].max()
 
@@ -105,6 +103,8 @@ def evidence_of(contents: Contents) -> list[Evidence]:
     If that implementation did not measure it, another one's measurements are the evidence. A
     checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing.
     """
+    import pandas as pd
+
     tables = {name: frame_of(contents, name) for name in FRAMES}
     by_record = {
         name: dict(list(table.groupby("record", sort=False))) for name, table in tables.items()
@@ -135,7 +135,7 @@ def evidence_of(contents: Contents) -> list[Evidence]:
                 task=row.task,
                 preset=row.preset,
                 trained_by=row.trained_by,
-                seed=None if row.meta_seed != row.meta_seed else int(row.meta_seed),
+                seed=None if pd.isna(row.meta_seed) else int(row.meta_seed),
                 frames=frames,
             )
     return list(evidence.values())

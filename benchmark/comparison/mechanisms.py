@@ -38,7 +38,7 @@ WORDS = {
     ("adaptation", "elasticity", ""): "elasticity, settled states",
     ("adaptation", "rank_correlation", ""): "rank correlation, settled states",
 }
-"""The numbers that are compared, by probe, quantity and horizon. Others are errors or lie in the figures."""
+"""The numbers compared, by probe, quantity and horizon; others are errors or in figures."""
 
 ARM_WORDS = {"": "", "negative": ", g < 0", "positive": ", g > 0"}
 

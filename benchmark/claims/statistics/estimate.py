@@ -8,7 +8,7 @@ import numpy as np
 
 from loptbench.claims.evidence import Evidence
 from loptbench.results.schema.mechanisms import NotApplicable
-from loptbench.statistics.bootstrap import Interval, Resampled, over_problems
+from loptbench.statistics.bootstrap import Interval, OfProblems, over_problems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Estimate:
     """
 
     value: float
-    sample: Resampled | None = None
+    sample: OfProblems | None = None
     later: Later | None = None
 
     @classmethod
-    def of(cls, sample: Resampled, later: Later | None = None) -> "Estimate":
+    def of(cls, sample: OfProblems, later: Later | None = None) -> "Estimate":
         """The value of a summary over problems."""
         return cls(sample.value, sample, later)
 
