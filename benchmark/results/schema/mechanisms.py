@@ -113,7 +113,7 @@ class MomentumResult(Result):
     impulse_response: Array1 = field("κ[0] … κ[200], (n_lags,)", RATE)
     modes: tuple[ModeResult, ...] = field("the modes, largest contribution first")
     r2_last: Number = field("R² of the linear system, last T of 5 T steps of real runs")
-    distance_last: Number = field("median ‖h − h*‖ on those steps, relative to ‖h0 − h*‖")
+    distance_last: Number = field("median ‖h − h*‖ on those steps, relative to that on the first T")
     near: ExplainedResult | None = optional("errors in the second half of real runs")
     whole: ExplainedResult | None = optional("errors in whole real runs")
     last: ExplainedResult | None = optional("errors in the last T of 5 T steps of real runs")
