@@ -13,7 +13,7 @@ from loptbench.reports.plots.schedule import SCHEDULE
 from loptbench.reports.plots.seeds import seed_plot
 from loptbench.reports.plots.training import meta_training as training_curves
 from loptbench.reports.sections.report import Report
-from loptbench.reports.sections.verdicts import in_words, known_verdicts
+from loptbench.reports.sections.verdicts import in_words
 
 PROBES = {figure.probe: figure for figure in (MOMENTUM, CLIPPING, SCHEDULE, ADAPTATION)}
 
@@ -41,7 +41,7 @@ def seeds(
     report: Report, subject: str, claims: Sequence[Claim], tables: Sequence[Table]
 ) -> list[Part]:
     """The statistic of every seed beside what is claimed."""
-    verdicts = known_verdicts(report.frame("verdicts"))
+    verdicts = report.verdicts
     own = verdicts[verdicts.claim.isin([claim.name for claim in claims])]
     checkpoints = report.frame("checkpoints").drop_duplicates("optimizer").set_index("optimizer")
     own = own.assign(

@@ -15,6 +15,7 @@ from loptbench.results.frames import (
     momentum,
     schedule,
     trials,
+    verdicts,
 )
 from loptbench.results.frames.columns import Block, Column, Frame
 from loptbench.results.frames.contents import Contents, Readable
@@ -54,7 +55,8 @@ FRAMES: dict[str, Frame] = {
     "meta_training": evaluation.META_TRAINING,
     "checkpoints": checkpoints.CHECKPOINTS,
     "tuning": evaluation.TUNING,
-    "verdicts": trials.VERDICTS,
+    "verdicts": verdicts.VERDICTS,
+    "specifications": verdicts.SPECIFICATIONS,
     "timings": trials.TIMINGS,
     "provenance": trials.PROVENANCE,
 }

@@ -12,7 +12,8 @@ from loptbench.results.frames.columns import (
     number,
 )
 from loptbench.results.frames.contents import Contents
-from loptbench.results.frames.mechanisms import ARMS, measured
+from loptbench.results.frames.mechanisms import measured
+from loptbench.results.frames.quantities import ARMS
 from loptbench.results.schema.mechanisms import ClippingResult
 
 

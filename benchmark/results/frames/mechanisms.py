@@ -19,45 +19,16 @@ from loptbench.results.frames.columns import (
 )
 from loptbench.results.frames.contents import Contents
 from loptbench.results.frames.evaluation import evaluated
+from loptbench.results.frames.quantities import PROBES, quantities
 from loptbench.results.schema.base import Result
 from loptbench.results.schema.mechanisms import (
-    AdaptationResult,
     ClippingResult,
-    ConvergencePointResult,
     MomentumResult,
     NotApplicable,
-    ScheduleResult,
 )
 from loptbench.results.schema.records import Record
 
 Measured = TypeVar("Measured", bound=Result)
-
-ARMS = ("negative", "positive")
-"""The signs of the gradient, in the order in which pairs of numbers are stored."""
-
-PROBES: dict[str, type[Result]] = {
-    "convergence_point": ConvergencePointResult,
-    "momentum": MomentumResult,
-    "clipping": ClippingResult,
-    "schedule": ScheduleResult,
-    "adaptation": AdaptationResult,
-}
-
-SCALARS = {
-    probe: tuple(
-        name
-        for name, field in result_type.model_fields.items()
-        if field.annotation in (float, int, bool, float | None)
-    )
-    for probe, result_type in PROBES.items()
-}
-"""The single numbers of each probe."""
-
-PAIRS = {"adaptation": ("elasticity", "rank_correlation", "branch_ends")}
-"""The numbers of each probe that are stored by the sign of the gradient, (2,)."""
-
-AT_CONVERGENCE_POINT = ("half_saturation", "saturation_at_largest_gradient")
-"""The pairs of clipping; those of the update function at h*."""
 
 NO_NUMBER = "there is no such number, or it is not finite"
 
@@ -73,35 +44,20 @@ def measured(
                 yield record, contents.optimizer_columns(record.key), answer
 
 
-def _numbers(probe: str, result: Any) -> Iterator[tuple[str, str, float | None]]:
-    """The numbers of a probe: quantity, sign of the gradient, value."""
-    for name in SCALARS[probe]:
-        yield name, "", getattr(result, name, None)
-    pairs: tuple[str, ...] = PAIRS.get(probe, ())
-    if probe == "clipping":
-        states = getattr(result, "states", ())
-        result = next((state for state in states if state.where == "h*"), None)
-        yield "gain", "", getattr(result, "gain", None)
-        pairs = AT_CONVERGENCE_POINT
-    for name in pairs:
-        for arm, value in zip(ARMS, getattr(result, name, (None, None)), strict=True):
-            yield name, arm, value
-
-
 def _mechanisms(contents: Contents) -> Iterator[Block]:
     for record, result in contents.mechanisms():
         columns = contents.optimizer_columns(record.key)
         for probe in PROBES:
             answer = getattr(result, probe)
             absent = answer.reason if isinstance(answer, NotApplicable) else NO_NUMBER
-            quantities, arms, answers = zip(*_numbers(probe, answer), strict=True)
-            values = [math.nan if value is None else float(value) for value in answers]
+            names, horizons, arms, values = zip(*quantities(probe, answer), strict=True)
             yield {
                 **columns,
                 "probe": probe,
-                "quantity": list(quantities),
+                "quantity": list(names),
+                "horizon": list(horizons),
                 "arm": list(arms),
-                "value": values,
+                "value": list(values),
                 "reason": ["" if math.isfinite(value) else absent for value in values],
                 "record": record.name,
             }
@@ -114,6 +70,10 @@ MECHANISMS = Frame(
         **TRAINING,
         "probe": Column(f"the probe: {', '.join(PROBES)}"),
         "quantity": Column("the quantity"),
+        "horizon": Column(
+            "T, 2T, 10T or 20T: after how many steps, for a quantity of several numbers of steps; "
+            "exact, for one of fixed points; else empty"
+        ),
         "arm": Column("negative or positive, for a quantity of one sign of the gradient"),
         "value": number("its value; 1 and 0 for yes and no; NaN where there is none"),
         "reason": Column("why there is no finite value; empty if there is one"),
@@ -127,12 +87,25 @@ def _problems(contents: Contents) -> Iterator[Block]:
     for record, columns, evaluation in evaluated(contents):
         yield _of_problems(record, columns, "objective", evaluation.objective)
     for record, columns, momentum in measured(contents, MomentumResult):
-        if momentum.near is not None:
-            yield _of_problems(record, columns, "linear_error", momentum.near.error)
-            yield _of_problems(record, columns, "linear_variation", momentum.near.variation)
+        for ending, explained in (
+            ("", momentum.near),
+            ("_whole", momentum.whole),
+            ("_last", momentum.last),
+        ):
+            if explained is not None:
+                yield _of_problems(record, columns, f"linear_error{ending}", explained.error)
+                variation = explained.variation
+                yield _of_problems(record, columns, f"linear_variation{ending}", variation)
     for record, columns, clipping in measured(contents, ClippingResult):
-        if clipping.engagement_by_problem is not None:
-            yield _of_problems(record, columns, "engagement", clipping.engagement_by_problem)
+        for name, values in (
+            ("engagement", clipping.engagement_by_problem),
+            ("engagement_at_h0", clipping.engagement_at_h0_by_problem),
+        ):
+            if values is not None:
+                yield _of_problems(record, columns, name, values)
+        if clipping.saturation is not None:
+            yield _of_problems(record, columns, "saturation_actual", clipping.saturation.actual)
+            yield _of_problems(record, columns, "saturation_linear", clipping.saturation.linear)
 
 
 def _of_problems(
@@ -154,8 +127,10 @@ PROBLEMS = Frame(
         **TRAINING,
         "quantity": Column(
             "objective (infinite if the run diverged); linear_error and linear_variation, the sums "
-            "of squares whose ratio is 1 − R² near convergence; engagement, the share of gradients "
-            "beyond half-saturation at h*"
+            "of squares whose ratio is 1 − R², of the second half of runs; with _whole and _last, "
+            "of whole runs and of the last T of 5 T steps; engagement and engagement_at_h0, the "
+            "share of gradients beyond half-saturation at h* and at h0; saturation_actual and "
+            "saturation_linear, the sums whose ratio is 1 − saturation loss"
         ),
         "problem": count("the number of the problem"),
         "value": number("the quantity"),
