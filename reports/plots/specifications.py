@@ -1,5 +1,6 @@
 """The specification curve: what every reading of a claim says, beside the one that is judged."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,7 @@ def specification_curve(
         f"holds. {'; '.join(words)}.",
         "The shaded reading is the primary one, on which the verdict rests; the others say the "
         "same sentence with another statistic. A mark is the mean over seeds, the bar its 95 % "
-        "interval, and the dashed line the reading's own threshold: to the right of it the claim "
+        "interval, and the line the reading's own threshold: to the right of it the claim "
         "holds. The scale is relative to the threshold, and what lies further than its own size "
         "stands at the edge. If all marks of a task look alike, the verdict does not depend on the "
         "reading. The numbers are in the table. The paper shows no such figure.",
@@ -152,10 +153,9 @@ def _panel(title: str, readings: "pd.DataFrame") -> Canvas:
             linespacing=1.1,
         )
         for column, task in enumerate(tasks):
+            axes.plot([column] * 2, [bottom - ROW, bottom], color=INK, linewidth=0.7)
             _marks(canvas, rows[rows.task == task], column, bottom - 0.62 * ROW)
         top = bottom
-    for column in range(len(tasks)):
-        axes.plot([column] * 2, [HEADER, top], color=INK, linewidth=0.6, linestyle=(0, (3, 3)))
     middle = len(tasks) / 2 - 0.5
     axes.text(
         middle,
@@ -175,9 +175,15 @@ def _labels(readings: "pd.DataFrame") -> dict[str, str]:
     rows = rows.sort_values("is_primary", ascending=False, kind="stable")
     width = round(LINE_LENGTH * WIDTH / 3.2)
     return {
-        row.reading: textwrap.fill(f"{row.reading}: {row.threshold}", width)
+        row.reading: textwrap.fill(_whole(f"{row.reading}: {row.threshold}"), width)
         for row in rows.itertuples()
     }
+
+
+def _whole(text: str) -> str:
+    """The text with spaces that do not break before units, and with minus signs."""
+    text = text.replace(" T ", "\u00a0T ").replace(" %", "\u00a0%")
+    return re.sub(r"(?<= )-(?=\d)", "−", text)
 
 
 def _header(canvas: Canvas, tasks: Sequence[str], readings: "pd.DataFrame") -> None:

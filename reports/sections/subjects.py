@@ -64,6 +64,7 @@ def subject_sections(report: Report, verdicts: "pd.DataFrame") -> list[Section]:
             parts += _numbers(report, anchor)
         parts += figures.seeds(report, anchor, own, _by_checkpoint(anchor, of_subject))
         parts += [_claim(claim, of_subject) for claim in own if _over_seeds(claim, of_subject)]
+        parts += figures.readings(report, anchor, own)
         if anchor == "convergence":
             parts += _convergence_points(report)
         if parts:
