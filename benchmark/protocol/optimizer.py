@@ -70,8 +70,8 @@ class Gains(Optimizer, Protocol):
     def gain(self, state: Array, gradient: Array) -> Array:
         """D = ∂U/∂g, (n_components,), a new array in the optimizer's dtype.
 
-        It is the D of `linearize`, without A, B and C: a derivative in forward mode takes about as
-        long as two steps, whatever the size of the state.
+        It is the D of `linearize`, without A, B and C: one derivative takes about as long as two
+        steps, whatever the size of the state.
 
         Args:
             state: (n_components, n_state).

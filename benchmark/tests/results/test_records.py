@@ -22,12 +22,12 @@ from loptbench.results.schema.mechanisms import UpdateFunctionResult
 from loptbench.results.schema.plan import ImplementationState, Plan
 from loptbench.results.store import MARKER, Record, Store
 from loptbench.study.plan import plan
+from loptbench.tests.reports.made_mechanisms import update_function
 from loptbench.tests.reports.made_records import (
     conformance,
     evaluation,
     everything,
     mechanisms,
-    update_function,
     verdict,
 )
 from loptbench.tuning.tuned_file import load_tuned
