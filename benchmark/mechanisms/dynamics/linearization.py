@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import ContractError
-from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
+from loptbench.protocol import Array, Gains, LinearizableOptimizer, Linearization, Optimizer
 
 Float = NDArray[np.float64]
 
@@ -255,8 +255,17 @@ def gain(
 ) -> tuple[Float, Float]:
     """D = ∂U/∂g alone, and an estimate of its error; each (n_components,).
 
+    It is the optimizer's own `gain`, the D of its own `linearize`, or Ridders' derivative of its
+    step: the first that there is.
+
     Arguments as those of `linearize`.
+
+    Raises:
+        ContractError: `gain`, `linearize` or `step` returned the wrong shape.
     """
+    if isinstance(optimizer, Gains):
+        own = checked_gain(optimizer, state, gradient)
+        return own, np.zeros_like(own)
     if isinstance(optimizer, LinearizableOptimizer) and state.shape[1] <= MAX_STATE_SIZE:
         D = checked_linearization(optimizer, state, gradient).D
         return D, np.zeros_like(D)
@@ -264,6 +273,22 @@ def gain(
     return ridders_derivative(
         lambda t: checked_step(optimizer, state, gradient + t * scale)[1] / scale
     )
+
+
+def checked_gain(optimizer: Gains, state: Array, gradient: Array) -> Float:
+    """D by the optimizer's own `gain`, (n_components,), in float64.
+
+    Raises:
+        ContractError: it has another shape than the protocol asks for.
+    """
+    with np.errstate(all="ignore"):
+        # Copies, because the optimizer may write into its arguments.
+        D = optimizer.gain(state.copy(), gradient.copy())
+    if not isinstance(D, np.ndarray):
+        raise ContractError(f"gain must return a NumPy array, but it is a {type(D).__name__}")
+    if D.shape != gradient.shape:
+        raise ContractError(f"gain must return the shape {gradient.shape}, but it has {D.shape}")
+    return np.asarray(D, np.float64)
 
 
 def ridders_derivative(function: LineFunction) -> tuple[Float, Float]:
