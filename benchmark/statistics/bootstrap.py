@@ -1,21 +1,31 @@
 """95 % bootstrap intervals, over problems and over meta-training seeds.
 
-They are intervals of a mean, or of a ratio of means, by the studentized bootstrap (Efron and
+The intervals of a mean, and of a ratio of means, are those of the studentized bootstrap (Efron and
 Tibshirani 1993, §12.5): the distribution of t = (m* − m) / se* over resamples stands for that of
-(m − μ) / se. For the 128 problems of an evaluation, the percentile interval would do as well. For
-five or eight seeds the percentile interval covers the mean in 83 or 89 % of cases; this one covers
-it in 95 %, and in 93 % if the distribution is skewed.
+(m − μ) / se. For five or eight seeds the percentile interval covers the mean in 83 or 89 % of
+cases; this one covers it in 95 %, and in 93 % if the distribution is skewed.
 
 If several of few seeds have the same value, many resamples hold that value alone, and no interval
 made of resamples covers as it should. Example: eight seeds that are 1 with probability 0.7 and
 uniform below 1 otherwise. This interval covers their mean in 77 % of cases.
+
+Three sources of error are told apart, and added where there are several:
+
+    over_problems           one optimizer; its problems are drawn at random
+    over_seeds              the mean over seeds; all seeds share the problems
+    ratio_of_seed_means     the same on two tasks, seeds in pairs, each task's own problems
+
+`loptbench.statistics.ratios` has other statistics of two optimizers on the same problems.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from loptbench.errors import LoptbenchError
 
 Float = NDArray[np.float64]
 
@@ -27,28 +37,8 @@ FEWEST_SEEDS = 5
 ZERO_SPREAD = 1e-12
 """Relative standard error below which numbers count as equal: rounding alone gives 1e-16."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Sample:
-    """A ratio of means over problems, Σ numerator / Σ denominator.
-
-    With a denominator of ones it is a mean.
-
-    Attributes:
-        numerator: of each problem, (n_problems,).
-        denominator: of each problem, (n_problems,).
-
-    >>> Sample(np.array([1.0, 2.0]), np.array([2.0, 4.0])).value
-    0.5
-    """
-
-    numerator: Float
-    denominator: Float
-
-    @property
-    def value(self) -> float:
-        """The ratio."""
-        return float(np.sum(self.numerator) / np.sum(self.denominator))
+BLOCK = 2**20
+"""Largest number of draws that are held at once; it bounds the memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,28 +68,92 @@ class Interval:
         return Interval(self.value, max(self.low, least), min(self.high, greatest))
 
 
-def over_problems(sample: Sample, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
-    """The interval of a ratio of means whose problems are drawn at random.
+class OfProblems(Protocol):
+    """A statistic of one set of problems: what the bootstrap needs of it."""
 
-    The standard error of the ratio is, to first order, that of the mean of
-    z = (numerator − ratio · denominator) / mean denominator.
+    @property
+    def n_problems(self) -> int:
+        """The number of problems."""
+
+    @property
+    def value(self) -> float:
+        """The statistic."""
+
+    def of_resamples(self, counts: Float) -> Float:
+        """The statistic of resamples of the problems, (n_resamples,).
+
+        Args:
+            counts: how often each resample holds each problem, (n_resamples, n_problems).
+        """
+
+    def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
+        """Its 95 % interval over problems.
+
+        Args:
+            n_resamples: the number of resamples.
+            seed: the seed of the resampling.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A ratio of means over problems, Σ numerator / Σ denominator.
+
+    With a denominator of ones it is a mean.
+
+    Attributes:
+        numerator: of each problem, (n_problems,).
+        denominator: of each problem, (n_problems,).
+
+    >>> Sample(np.array([1.0, 2.0]), np.array([2.0, 4.0])).value
+    0.5
+    """
+
+    numerator: Float
+    denominator: Float
+
+    @property
+    def n_problems(self) -> int:
+        """The number of problems."""
+        return len(self.numerator)
+
+    @property
+    def value(self) -> float:
+        """The ratio."""
+        return float(np.sum(self.numerator) / np.sum(self.denominator))
+
+    def of_resamples(self, counts: Float) -> Float:
+        """See `OfProblems`."""
+        return np.asarray((counts @ self.numerator) / (counts @ self.denominator))
+
+    def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
+        """The studentized interval.
+
+        The standard error of the ratio is, to first order, that of the mean of
+        z = (numerator − ratio · denominator) / mean denominator.
+        """
+        rng = np.random.default_rng(seed)
+        errors = _resampled_errors(self.numerator, self.denominator, n_resamples, rng)
+        return _interval(self.value, errors)
+
+
+def over_problems(statistic: OfProblems, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
+    """The interval of a statistic whose problems are drawn at random.
 
     Args:
-        sample: the numbers of each problem.
+        statistic: the statistic, with the numbers of each problem.
         n_resamples: the number of resamples.
         seed: the seed of the resampling.
 
     >>> over_problems(Sample(np.array([1.0, 2.0]), np.array([2.0, 4.0])))
     Interval(value=0.5, low=0.5, high=0.5)
     """
-    rng = np.random.default_rng(seed)
-    errors = _resampled_errors(sample.numerator, sample.denominator, n_resamples, rng)
-    return _interval(sample.value, errors)
+    return statistic.interval(n_resamples, seed)
 
 
 def over_seeds(
     values: Float,
-    samples: Sequence[Sample] | None = None,
+    samples: Sequence[OfProblems] | None = None,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Interval:
@@ -110,8 +164,8 @@ def over_seeds(
 
     Args:
         values: the statistic of each seed, (n_seeds,).
-        samples: the numbers of each seed by problem, of the same problems; None if the statistic
-            does not depend on problems.
+        samples: the statistic of each seed, of the same problems; None if it does not depend on
+            problems.
         n_resamples: the number of resamples.
         seed: the seed of the resampling.
 
@@ -121,42 +175,114 @@ def over_seeds(
     rng = np.random.default_rng(seed)
     errors = _resampled_errors(values, np.ones(len(values)), n_resamples, rng)
     if samples:
-        numerator = np.stack([sample.numerator for sample in samples])
-        denominator = np.stack([sample.denominator for sample in samples])
-        n_problems = numerator.shape[1]
-        # How often each resample draws each problem, (n_resamples, n_problems).
-        counts = rng.multinomial(n_problems, np.full(n_problems, 1 / n_problems), n_resamples)
-        weights = counts.astype(np.float64)
-        ratios = (weights @ numerator.T) / (weights @ denominator.T)
-        mean = np.mean(numerator.sum(axis=1) / denominator.sum(axis=1))
-        errors += ratios.mean(axis=1) - mean
+        mean = np.mean([sample.value for sample in samples])
+        errors += _means_over_seeds(samples, n_resamples, rng) - mean
     return _interval(float(np.mean(values)), errors)
+
+
+def ratio_of_seed_means(
+    numerator: Float,
+    denominator: Float,
+    numerator_samples: Sequence[OfProblems] | None = None,
+    denominator_samples: Sequence[OfProblems] | None = None,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """The interval of the mean over seeds on one task over that on another task.
+
+    Seeds are pairs: the same number on both tasks. Three independent errors are added: that of the
+    pairs, which are resampled together, and those of the problems of either task.
+
+    Args:
+        numerator: the statistic of each seed on one task, (n_seeds,).
+        denominator: the same on the other task, seeds in the same order, (n_seeds,).
+        numerator_samples: the statistic of each seed, of the problems of the first task; None if it
+            does not depend on problems.
+        denominator_samples: the same of the other task.
+        n_resamples: the number of resamples.
+        seed: the seed of the resampling.
+
+    Raises:
+        LoptbenchError: the tasks have different numbers of seeds.
+
+    >>> ratio_of_seed_means(np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]))
+    Interval(value=2.0, low=2.0, high=2.0)
+    """
+    if len(numerator) != len(denominator):
+        raise LoptbenchError(
+            f"seeds of two tasks are compared in pairs, but there are {len(numerator)} on one task "
+            f"and {len(denominator)} on the other"
+        )
+    rng = np.random.default_rng(seed)
+    ratio = float(np.mean(numerator) / np.mean(denominator))
+    errors = _resampled_errors(numerator, denominator, n_resamples, rng)
+    if numerator_samples:
+        means = _means_over_seeds(numerator_samples, n_resamples, rng)
+        errors += means / np.mean(denominator) - ratio
+    if denominator_samples:
+        means = _means_over_seeds(denominator_samples, n_resamples, rng)
+        errors += np.mean(numerator) / means - ratio
+    return _interval(ratio, errors)
+
+
+def resamples(n: int, n_resamples: int, rng: np.random.Generator) -> Iterator[Float]:
+    """How often each resample of n items holds each of them, in blocks of rows, (…, n).
+
+    >>> [counts.sum(axis=1) for counts in resamples(3, 2, np.random.default_rng(0))]
+    [array([3., 3.])]
+    """
+    size = max(1, BLOCK // n)
+    for start in range(0, n_resamples, size):
+        rows = min(size, n_resamples - start)
+        drawn = rng.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.reshape(-1), minlength=rows * n)
+        yield counts.reshape(rows, n).astype(np.float64)
+
+
+def _means_over_seeds(
+    samples: Sequence[OfProblems], n_resamples: int, rng: np.random.Generator
+) -> Float:
+    """The mean over seeds of a statistic; all seeds share the resamples. (n_resamples,)."""
+    blocks = resamples(samples[0].n_problems, n_resamples, rng)
+    return np.concatenate(
+        [np.mean([sample.of_resamples(counts) for sample in samples], axis=0) for counts in blocks]
+    )
 
 
 def _resampled_errors(
     numerator: Float, denominator: Float, n_resamples: int, rng: np.random.Generator
 ) -> Float:
-    """Errors of a ratio of means, t* times its standard error, (n_resamples,)."""
+    """Errors of a ratio of means, t* times its standard error, (n_resamples,).
+
+    With the residuals r = numerator − ratio · denominator, and sums over a resample,
+
+        δ   = Σ r / Σ denominator                   the deviation
+        r*  = r − δ · denominator                   the residuals of the resample
+        se* = √(Σ r*² / (n − 1) / n) / mean denominator
+    """
     n = len(numerator)
     ratio = numerator.sum() / denominator.sum()
-    standard_error = _standard_error(numerator[None], denominator[None])[0]
-    if standard_error <= ZERO_SPREAD * abs(ratio):
+    residual = numerator - ratio * denominator
+    products = np.stack(
+        [residual, denominator, residual**2, residual * denominator, denominator**2], axis=1
+    )
+    deviation, standard_error = _of_sums(products.sum(axis=0, keepdims=True), n)
+    if standard_error[0] <= ZERO_SPREAD * abs(ratio):
         return np.zeros(n_resamples)
-    drawn = rng.integers(0, n, (n_resamples, n))
-    numerators, denominators = numerator[drawn], denominator[drawn]
-    deviations = numerators.sum(axis=1) / denominators.sum(axis=1) - ratio
-    standard_errors = _standard_error(numerators, denominators)
+    sums = np.concatenate([counts @ products for counts in resamples(n, n_resamples, rng)])
+    deviations, standard_errors = _of_sums(sums, n)
     # A resample that holds one number n times has no standard error to divide by.
     standard_errors[standard_errors <= ZERO_SPREAD * np.abs(deviations + ratio)] = standard_error
-    return np.asarray(deviations / standard_errors * standard_error)
+    return np.asarray((deviations - deviation) / standard_errors * standard_error)
 
 
-def _standard_error(numerator: Float, denominator: Float) -> Float:
-    """The standard error of Σ numerator / Σ denominator along the last axis, to first order."""
-    n = numerator.shape[1]
-    mean = denominator.mean(axis=1, keepdims=True)
-    z = (numerator - numerator.mean(axis=1, keepdims=True) / mean * denominator) / mean
-    return np.asarray(np.std(z, axis=1, ddof=1) / np.sqrt(n))
+def _of_sums(sums: Float, n: int) -> tuple[Float, Float]:
+    """The deviations and standard errors of resamples from the five sums, each (n_resamples,)."""
+    r, d, rr, rd, dd = sums.T
+    deviation = r / d
+    # Σ r*², written out.
+    variance = np.maximum(rr - 2 * deviation * rd + deviation**2 * dd, 0.0) / (n - 1)
+    return deviation, np.sqrt(variance / n) / np.abs(d / n)
 
 
 def _interval(value: float, errors: Float) -> Interval:

@@ -38,7 +38,7 @@ def sources() -> list[tuple[str, Path]]:
 
 def test_pyproject_lists_every_subpackage(pytestconfig: pytest.Config) -> None:
     pyproject = pytestconfig.inipath
-    if pyproject is None or not (pyproject.parent / "benchmark" / "protocol.py").exists():
+    if pyproject is None or not (pyproject.parent / "benchmark" / "protocol").exists():
         pytest.skip("not run from the source tree: there is no pyproject.toml to compare with")
     setup = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]
     subpackages = set()

@@ -39,6 +39,34 @@ def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+def size_class(n: int, per_octave: int = 1) -> int:
+    """A size of at least n. A program is compiled for every size, so there are to be few.
+
+    >>> [size_class(n) for n in (1, 5, 200)]
+    [1, 8, 256]
+    >>> [size_class(n, per_octave=8) for n in (1, 5, 200)]
+    [1, 5, 208]
+
+    Args:
+        n: the size that is needed.
+        per_octave: how many sizes there are from one power of two to the next. With 8 at most a
+            ninth of a size is unused.
+    """
+    power = 1 << max(n - 1, 0).bit_length()
+    granule = max(1, power // (2 * per_octave))
+    return -(-max(n, 1) // granule) * granule
+
+
+def padded(array: NDArray[Any], *sizes: int) -> NDArray[Any]:
+    """The array with zeros after it, so that its first axes have these sizes.
+
+    >>> padded(np.ones((1, 2)), 2).tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
+    widths = [(0, size - n) for size, n in zip(sizes, array.shape, strict=False)]
+    return np.pad(array, widths + [(0, 0)] * (array.ndim - len(sizes)))
+
+
 @dataclasses.dataclass(frozen=True)
 class Placement:
     """The precision and the device of arrays."""

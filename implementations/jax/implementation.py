@@ -14,7 +14,9 @@ from loptbench.implementations.jax import outer_step, rollout
 from loptbench.implementations.jax.arrays import (
     Placement,
     in_full_precision,
+    padded,
     placement,
+    size_class,
     to_numpy,
 )
 from loptbench.implementations.jax.bptt import meta_gradient, meta_gradients
@@ -37,6 +39,9 @@ from loptbench.tasks import ProblemBatch
 
 _loss_and_gradient = compiled("task", "shapes")(loss_and_gradient)
 
+MIN_TIMES = 4
+"""Numbers of times of a drive up to this one share a program."""
+
 
 @dataclasses.dataclass(frozen=True)
 class JaxOptimizer:
@@ -52,12 +57,8 @@ class JaxOptimizer:
         return np.array(KINDS[self.kind].initial_state(self.parameters, n_components))
 
     def _padded(self, state: Array, gradient: Array) -> tuple[jax.Array, jax.Array]:
-        # A program is compiled for every number of components: round it up to a power of two.
-        n = len(gradient)
-        padding = (1 << max(n - 1, 0).bit_length()) - n
-        state = np.concatenate([state, np.zeros((padding, state.shape[1]), state.dtype)])
-        gradient = np.concatenate([gradient, np.zeros(padding, gradient.dtype)])
-        return self.placement.put(state), self.placement.put(gradient)
+        size = size_class(len(gradient))
+        return self.placement.put(padded(state, size)), self.placement.put(padded(gradient, size))
 
     @in_full_precision
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
@@ -66,6 +67,31 @@ class JaxOptimizer:
             self.kind, self.constants, self.parameters, *self._padded(state, gradient)
         )
         return np.array(next_state)[:n].copy(), np.array(update)[:n].copy()
+
+    @in_full_precision
+    def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
+        n, n_times = len(state), len(times)
+        padded_times = size_class(max(n_times, MIN_TIMES))
+        size = size_class(n, per_octave=8)
+        if gradients.ndim == 2:
+            gradients = padded(gradients, size_class(len(gradients)), size)
+        else:
+            gradients = padded(gradients, size)
+        states = rollout.drive(
+            self.kind,
+            self.constants,
+            self.parameters,
+            self.placement.put(padded(state, size)),
+            self.placement.put(gradients),
+            # The last time repeated: no steps are taken for it.
+            jnp.asarray(np.pad(times, (0, padded_times - n_times), "edge")),
+        )
+        return np.asarray(states)[:n_times, :n].copy()
+
+    @in_full_precision
+    def gain(self, state: Array, gradient: Array) -> Array:
+        D = rollout.gain(self.kind, self.constants, self.parameters, *self._padded(state, gradient))
+        return np.asarray(D)[: len(gradient)].copy()
 
     @in_full_precision
     def linearize(self, state: Array, gradient: Array) -> Linearization:

@@ -1,4 +1,4 @@
-"""Compiled inner loops: a step, its linearization, a whole run, and many runs side by side."""
+"""Compiled inner loops: a step, its derivatives, given gradients, a whole run, and many runs."""
 
 from collections.abc import Callable
 
@@ -35,6 +35,47 @@ def linearize(
 
     jacobian: Jacobian = jax.vmap(jax.jacrev(step_of_component, argnums=(0, 1)))
     return jacobian(state, gradient)
+
+
+@compiled("kind")
+def gain(kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array) -> Array:
+    """D of every component: as they are independent, the derivative along (1, …, 1)."""
+
+    def update(g: Array) -> Array:
+        return KINDS[kind].step(p, constants, state, g)[1]
+
+    both: tuple[Array, Array] = jax.jvp(update, (gradient,), (jnp.ones_like(gradient),))
+    return both[1]
+
+
+@compiled("kind")
+def drive(
+    kind: str, constants: Constants, p: Parameters, state: Array, gradients: Array, times: Array
+) -> Array:
+    """The states at `times`, (n_times, n_components, n_state), under given gradients.
+
+    The times are data, not part of the program: one program takes any numbers of steps. A time that
+    repeats the one before it repeats the state.
+
+    Args:
+        kind: the optimizer kind.
+        constants: its constants.
+        p: its parameters.
+        state: h[0], (n_components, n_state).
+        gradients: (n_components,), or (n_steps, n_components) with a row for each step.
+        times: (n_times,), integers that do not decrease.
+    """
+
+    def next_state(k: Array, state: Array) -> Array:
+        gradient = gradients if gradients.ndim == 1 else gradients[k]
+        return KINDS[kind].step(p, constants, state, gradient)[0]
+
+    def until(carry: tuple[Array, Array], time: Array) -> tuple[tuple[Array, Array], Array]:
+        state, last = carry
+        state = jax.lax.fori_loop(last, time, next_state, state)
+        return (state, time), state
+
+    return jax.lax.scan(until, (state, jnp.zeros((), times.dtype)), times)[1]
 
 
 def _scan(

@@ -58,6 +58,21 @@ class TorchOptimizer:
             next_state, update = self.native_step(put(state), put(gradient))
         return to_numpy(next_state), to_numpy(update)
 
+    def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
+        h, g = self.placement.put(state), self.placement.put(gradients)
+        rows = g if g.ndim == 2 else g.expand(times[-1], -1)
+        with torch.no_grad():
+            states = KINDS[self.kind].drive(self.parameters, self.constants, h, rows, times)
+        return states.cpu().numpy()
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        g = self.placement.put(gradient).requires_grad_()
+        with torch.enable_grad():
+            _, update = self.native_step(self.placement.put(state), g)
+            # Components are independent: the gradient of the sum is each one's own derivative.
+            (D,) = torch.autograd.grad(update.sum(), g)
+        return to_numpy(D)
+
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         def step_of_component(h: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
             next_state, update = self.native_step(h[None], g[None])

@@ -7,11 +7,25 @@ at a late value, where its effect (bias correction, warm-up) has ended. The sche
 with the counters running.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.dynamics.linearization import checked_linearization, checked_step
-from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
+from loptbench.mechanisms.dynamics.driving import drive, drive_by_steps
+from loptbench.mechanisms.dynamics.linearization import (
+    checked_gain,
+    checked_linearization,
+    checked_step,
+)
+from loptbench.protocol import (
+    Array,
+    Drives,
+    Gains,
+    LinearizableOptimizer,
+    Linearization,
+    Optimizer,
+)
 from loptbench.results.schema.mechanisms import FrozenVariable, NotApplicable
 
 Float = NDArray[np.float64]
@@ -71,8 +85,8 @@ class FrozenStateOptimizer:
         return np.asarray(new_state)[:, self.free], update
 
 
-class LinearizableFrozenStateOptimizer(FrozenStateOptimizer):
-    """A frozen-state optimizer whose inner optimizer differentiates itself."""
+class LinearizableFrozen(FrozenStateOptimizer):
+    """A frozen-state optimizer whose inner optimizer has a `linearize`."""
 
     inner: LinearizableOptimizer
 
@@ -80,6 +94,49 @@ class LinearizableFrozenStateOptimizer(FrozenStateOptimizer):
         """The rows and columns of the inner Jacobians that belong to the free variables."""
         A, B, C, D = checked_linearization(self.inner, self.full_state(state), gradient)
         return Linearization(A[:, self.free][:, :, self.free], B[:, self.free], C[:, self.free], D)
+
+
+class GainingFrozen(FrozenStateOptimizer):
+    """A frozen-state optimizer whose inner optimizer has a `gain`."""
+
+    inner: Gains
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """D of the inner optimizer: the update depends on the gradient in the same way."""
+        return checked_gain(self.inner, self.full_state(state), gradient)
+
+
+class DrivingFrozen(FrozenStateOptimizer):
+    """A frozen-state optimizer of constants only, whose inner optimizer has a `drive`."""
+
+    def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
+        """The free variables driven by the inner optimizer, which keeps its constants itself.
+
+        If a constant turns out to move after all, the free variables are driven step by step.
+        """
+        states = drive(self.inner, self.full_state(state), gradients, times)
+        if np.all(states[:, :, self.indices] == self.values):
+            return states[:, :, self.free]
+        return drive_by_steps(self, state, gradients, times)
+
+
+def _frozen_state_optimizer(
+    optimizer: Optimizer, frozen: tuple[FrozenVariable, ...], n_state: int
+) -> FrozenStateOptimizer:
+    """The optimizer with variables frozen, and with those optional methods that stay right.
+
+    Its own `drive` would advance its counters, so with counters it is not used.
+    """
+    bases: list[type[FrozenStateOptimizer]] = [FrozenStateOptimizer]
+    if isinstance(optimizer, LinearizableOptimizer):
+        bases.insert(0, LinearizableFrozen)
+    if isinstance(optimizer, Gains):
+        bases.insert(0, GainingFrozen)
+    if isinstance(optimizer, Drives) and not any(variable.counts for variable in frozen):
+        bases.insert(0, DrivingFrozen)
+    combined = type("FrozenStateOptimizer", tuple(bases), {})
+    result: FrozenStateOptimizer = combined(optimizer, frozen, n_state)
+    return result
 
 
 def freeze_counters(
@@ -140,12 +197,7 @@ def freeze_counters(
             not_applicable=f"{_counter_names(increments)} counts steps, and the update goes on "
             "changing with it"
         )
-    kind = (
-        LinearizableFrozenStateOptimizer
-        if isinstance(optimizer, LinearizableOptimizer)
-        else FrozenStateOptimizer
-    )
-    return kind(optimizer, frozen, len(values)), frozen
+    return _frozen_state_optimizer(optimizer, frozen, len(values)), frozen
 
 
 def _counts(increments: Float) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from loptbench.errors import ContractError
 from loptbench.mechanisms.dynamics.arrays import plain_array
-from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
+from loptbench.protocol import Array, Gains, LinearizableOptimizer, Linearization, Optimizer
 
 Float = NDArray[np.float64]
 
@@ -71,6 +71,8 @@ def checked_step(optimizer: Optimizer, state: Array, gradient: Array) -> tuple[F
         ContractError: the optimizer did not return a pair, or one part has the wrong shape or
             dtype, or is no array.
     """
+    if not gradient.size:  # an optimizer need not know what to do without components
+        return np.array(state), np.zeros(0)
     with np.errstate(all="ignore"):
         parts = optimizer.step(state, gradient)
     _require_parts("step", parts, "the new state", "the update")
@@ -133,8 +135,10 @@ def checked_linearization(
     """
     n, n_state = state.shape
     block_size = max(1, MAX_BLOCK_ELEMENTS // max(1, n_state**2))
+    if not n:
+        return _no_components(n_state)
     blocks = []
-    for start in range(0, max(n, 1), block_size):
+    for start in range(0, n, block_size):
         block = slice(start, start + block_size)
         with np.errstate(all="ignore"):
             # Copies, because the optimizer may write into its arguments.
@@ -153,6 +157,13 @@ def checked_linearization(
                 f"linearize must return {name} in the shape {shape}, but it has {matrix.shape}"
             )
     return linear
+
+
+def _no_components(n_state: int) -> Linearization:
+    """The Jacobians of no component."""
+    return Linearization(
+        np.zeros((0, n_state, n_state)), np.zeros((0, n_state)), np.zeros((0, n_state)), np.zeros(0)
+    )
 
 
 def approximate_linearization(optimizer: Optimizer, state: Array, gradient: Array) -> Linearization:
@@ -262,8 +273,17 @@ def gain(
 ) -> tuple[Float, Float]:
     """D = ∂U/∂g alone, and an estimate of its error; each (n_components,).
 
+    It is the optimizer's own `gain`, the D of its own `linearize`, or Ridders' derivative of its
+    step: the first that there is.
+
     Arguments as those of `linearize`.
+
+    Raises:
+        ContractError: `gain`, `linearize` or `step` returned the wrong shape.
     """
+    if isinstance(optimizer, Gains):
+        own = checked_gain(optimizer, state, gradient)
+        return own, np.zeros_like(own)
     if isinstance(optimizer, LinearizableOptimizer) and state.shape[1] <= MAX_STATE_SIZE:
         D = checked_linearization(optimizer, state, gradient).D
         return D, np.zeros_like(D)
@@ -271,6 +291,22 @@ def gain(
     return ridders_derivative(
         lambda t: checked_step(optimizer, state, gradient + t * scale)[1] / scale
     )
+
+
+def checked_gain(optimizer: Gains, state: Array, gradient: Array) -> Float:
+    """D by the optimizer's own `gain`, (n_components,), in float64.
+
+    Raises:
+        ContractError: it has another shape or dtype than the protocol asks for, or is no array.
+    """
+    if not gradient.size:
+        return np.zeros(0)
+    with np.errstate(all="ignore"):
+        # Copies, because the optimizer may write into its arguments.
+        D = plain_array("what gain returns", optimizer.gain(state.copy(), gradient.copy()))
+    if D.shape != gradient.shape:
+        raise ContractError(f"gain must return the shape {gradient.shape}, but it has {D.shape}")
+    return np.asarray(D, np.float64)
 
 
 def ridders_derivative(function: LineFunction) -> tuple[Float, Float]:

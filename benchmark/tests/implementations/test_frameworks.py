@@ -190,3 +190,16 @@ def test_jax_releases_compiled_programs(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(n_programs) <= 4
     np.testing.assert_array_equal(losses[0], losses[8])
     np.testing.assert_array_equal(losses[1], losses[9])
+
+
+def test_jax_compiles_one_drive_for_many_lengths() -> None:
+    pytest.importorskip("jax")
+    rollout = importlib.import_module("loptbench.implementations.jax.rollout")
+    optimizer = get_implementation("jax").optimizer(random_gru(3, 0), "float64", "cpu")
+    state, gradient = optimizer.initial_state(120), np.linspace(-1, 1, 120)
+    optimizer.drive(state, gradient, [0, 9])
+    n_programs = rollout.drive._cache_size()
+    long = optimizer.drive(state, gradient, [40, 400])
+    short = optimizer.drive(state[:117], gradient[:117], [7, 40])
+    assert rollout.drive._cache_size() == n_programs
+    np.testing.assert_array_equal(short[1], long[0, :117])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loptbench.implementations.reference.optimizers.base import Array, sqrt_with_slope
+from loptbench.implementations.reference.optimizers.base import Array, DrivesByStep, sqrt_with_slope
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
 
@@ -26,7 +26,7 @@ class _Response(NamedTuple):
     by_beta2: Array
 
 
-class Adam:
+class Adam(DrivesByStep):
     """Adam with the state h = (m, v, t)."""
 
     def __init__(self, spec: OptimizerSpec) -> None:
@@ -78,7 +78,7 @@ class Adam:
         """The derivatives of `step`, by the chain rule.
 
         A = diag(beta1, beta2, 1),  B = (1 − beta1, 2 (1 − beta2) g, 0)
-        C = alpha (∂R/∂m', ∂R/∂v', ∂R/∂t') A,  D = alpha (∂R/∂m', ∂R/∂v', ∂R/∂t') B
+        C = alpha (∂R/∂m', ∂R/∂v', ∂R/∂t') A
         """
         r = self._response(*self._moments(state, gradient))
         n = gradient.size
@@ -88,7 +88,13 @@ class Adam:
             [np.full(n, 1 - self.beta1), 2 * (1 - self.beta2) * gradient, np.zeros(n)], axis=1
         )
         slopes = self.alpha * np.stack([r.by_m, r.by_v, r.by_t], axis=1)
-        return Linearization(A, B, slopes * diagonal, np.sum(slopes * B, axis=1))
+        return Linearization(A, B, slopes * diagonal, self.gain(state, gradient))
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """D = alpha ((1 − beta1) ∂R/∂m' + 2 (1 − beta2) g ∂R/∂v')."""
+        r = self._response(*self._moments(state, gradient))
+        by_g = (1 - self.beta1) * r.by_m + 2 * (1 - self.beta2) * gradient * r.by_v
+        return self.alpha * by_g
 
     def pullback(
         self, state: Array, gradient: Array, state_bar: Array, update_bar: Array

@@ -8,12 +8,12 @@ m_i' = betas_i · m_i + ĝ
 
 import numpy as np
 
-from loptbench.implementations.reference.optimizers.base import Array
+from loptbench.implementations.reference.optimizers.base import Array, DrivesByStep
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
 
 
-class Composed:
+class Composed(DrivesByStep):
     """m' = betas · m + clip(g);  Δ = −alpha · ρ · mean(m');  ρ' = 1 + decay · (ρ − 1)."""
 
     def __init__(self, spec: OptimizerSpec) -> None:
@@ -42,7 +42,7 @@ class Composed:
         """The derivatives of `step`; i is 1 where the gradient is not clipped, else 0.
 
         A = diag(betas, decay),  B = (i, …, i, 0)
-        C = (−alpha ρ betas / K, −alpha mean(m')),  D = −alpha ρ i
+        C = (−alpha ρ betas / K, −alpha mean(m'))
         """
         n, k = gradient.size, self.betas.size
         rho, inside = state[:, -1], (np.abs(gradient) < self.clip).astype(np.float64)
@@ -52,7 +52,11 @@ class Composed:
         by_m = -self.alpha * rho[:, None] * self.betas / k
         by_rho = -self.alpha * new[:, :-1].mean(axis=1, keepdims=True)
         C = np.concatenate([by_m, by_rho], axis=1)
-        return Linearization(A, B, C, -self.alpha * rho * inside)
+        return Linearization(A, B, C, self.gain(state, gradient))
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """D = −alpha ρ where the gradient is not clipped, else 0."""
+        return -self.alpha * state[:, -1] * (np.abs(gradient) < self.clip)
 
     def pullback(
         self, state: Array, gradient: Array, state_bar: Array, update_bar: Array

@@ -8,10 +8,13 @@ h' = z ∘ h + (1 − z) ∘ c
 Δ  = output_scale · (w · h' + b)
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 from scipy.special import expit as sigmoid
 
-from loptbench.implementations.reference.optimizers.base import Array
+from loptbench.implementations.reference.optimizers.base import Array, gradient_rows
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
 
@@ -42,14 +45,50 @@ class GRU:
         new = z * state + (1 - z) * c
         return new, self.output_scale * (new @ self.p["w"] + self.p["b"])
 
+    def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
+        """The states at `times`, computed in place, one column per component.
+
+        The weights, input weights and biases are one matrix M = [W | input_scale · a | b], which
+        multiplies [h; g; 1]. A sigmoid is a tanh, which NumPy computes faster:
+
+            2 (1 − z) = 1 + tanh(−½ M_z [h; g; 1]),  2 r = 1 + tanh(½ M_r [h; g; 1])
+            c = tanh(M_c [r ∘ h; g; 1]),  h' = h + (1 − z) ∘ (c − h)
+        """
+        rows = gradient_rows(gradients, times[-1])
+        (n, n_units), p = state.shape, self.p
+        M_z, M_r, M_c = (
+            np.column_stack([p[f"W_{k}"], self.input_scale * p[f"a_{k}"], p[f"b_{k}"]])
+            for k in "zrc"
+        )
+        M_gates = np.concatenate([-0.5 * M_z, 0.5 * M_r])
+        M_c[:, :n_units] *= 0.5  # it multiplies 2 r ∘ h
+        states = np.empty((len(times), n, n_units))
+        inputs, reset_inputs = np.ones((2, n_units + 2, n))  # [h; g; 1] and [2 r ∘ h; g; 1]
+        h, doubled_reset = inputs[:n_units], reset_inputs[:n_units]
+        h[:] = state.T
+        gates, c = np.empty((2 * n_units, n)), np.empty((n_units, n))
+        doubled_1_z, doubled_r = gates[:n_units], gates[n_units:]
+        with np.errstate(all="ignore"):  # a component may diverge
+            for i, (last, time) in enumerate(pairwise([0, *times])):
+                for k in range(last, time):
+                    inputs[n_units] = reset_inputs[n_units] = rows[k]
+                    np.tanh(np.matmul(M_gates, inputs, out=gates), out=gates)
+                    gates += 1
+                    np.multiply(doubled_r, h, out=doubled_reset)
+                    np.tanh(np.matmul(M_c, reset_inputs, out=c), out=c)
+                    c -= h
+                    c *= doubled_1_z
+                    c *= 0.5
+                    h += c
+                states[i] = h.T
+        return states
+
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         """The derivatives of `step`, by the chain rule.
 
-        ∂r/∂h = diag(r(1 − r)) W_r                    ∂r/∂s = r(1 − r) a_r
+        ∂r/∂h = diag(r(1 − r)) W_r
         ∂c/∂h = diag(1 − c²) W_c (diag(r) + diag(h) ∂r/∂h)
-        ∂c/∂s = (1 − c²) (a_c + W_c (h ∘ ∂r/∂s))
         A = diag(z) + diag((h − c) z(1 − z)) W_z + diag(1 − z) ∂c/∂h
-        B = input_scale · ((h − c) z(1 − z) a_z + (1 − z) ∂c/∂s)
         C = output_scale · wᵀA,  D = output_scale · wᵀB
         """
         p, h = self.p, state
@@ -58,12 +97,28 @@ class GRU:
         eye = np.eye(h.shape[1])
         rh_by_h = r[:, :, None] * eye + (h * slope_r)[:, :, None] * p["W_r"]
         c_by_h = slope_c[:, :, None] * (p["W_c"] @ rh_by_h)
-        c_by_s = slope_c * (p["a_c"] + (h * slope_r * p["a_r"]) @ p["W_c"].T)
         A = z[:, :, None] * eye + slope_z[:, :, None] * p["W_z"] + (1 - z)[:, :, None] * c_by_h
-        B = self.input_scale * (slope_z * p["a_z"] + (1 - z) * c_by_s)
+        B = self._state_by_gradient(h, z, r, c)
         C = self.output_scale * np.einsum("j,ijl->il", p["w"], A)
-        D = self.output_scale * B @ p["w"]
-        return Linearization(A, B, C, D)
+        return Linearization(A, B, C, self.output_scale * B @ p["w"])
+
+    def _state_by_gradient(self, h: Array, z: Array, r: Array, c: Array) -> Array:
+        """B = ∂h'/∂g, (n_components, n_state), from the gates.
+
+        ∂r/∂s = r(1 − r) a_r
+        ∂c/∂s = (1 − c²) (a_c + W_c (h ∘ ∂r/∂s))
+        B = input_scale · ((h − c) z(1 − z) a_z + (1 − z) ∂c/∂s)
+        """
+        p = self.p
+        r_by_s = r * (1 - r) * p["a_r"]
+        c_by_s = (1 - c**2) * (p["a_c"] + (h * r_by_s) @ p["W_c"].T)
+        B = self.input_scale * ((h - c) * z * (1 - z) * p["a_z"] + (1 - z) * c_by_s)
+        return np.asarray(B)
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """D = output_scale · wᵀB."""
+        B = self._state_by_gradient(state, *self._gates(state, gradient))
+        return np.asarray(self.output_scale * B @ self.p["w"])
 
     def pullback(
         self, state: Array, gradient: Array, state_bar: Array, update_bar: Array

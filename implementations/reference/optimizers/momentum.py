@@ -6,12 +6,12 @@ h' = beta · h + g
 
 import numpy as np
 
-from loptbench.implementations.reference.optimizers.base import Array, StartsAtZero
+from loptbench.implementations.reference.optimizers.base import Array, DrivesByStep, StartsAtZero
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
 
 
-class Momentum(StartsAtZero):
+class Momentum(StartsAtZero, DrivesByStep):
     """h' = beta · h + g;  Δ = −alpha · h'."""
 
     def __init__(self, spec: OptimizerSpec) -> None:
@@ -30,8 +30,12 @@ class Momentum(StartsAtZero):
             self.beta * ones[:, :, None],
             ones,
             -self.alpha * self.beta * ones,
-            -self.alpha * ones[:, 0],
+            self.gain(state, gradient),
         )
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """D = −alpha."""
+        return np.full(gradient.size, -self.alpha)
 
     def pullback(
         self, state: Array, gradient: Array, state_bar: Array, update_bar: Array

@@ -6,12 +6,17 @@ v' = gamma · v + (1 − gamma) · g²
 
 import numpy as np
 
-from loptbench.implementations.reference.optimizers.base import Array, StartsAtZero, sqrt_with_slope
+from loptbench.implementations.reference.optimizers.base import (
+    Array,
+    DrivesByStep,
+    StartsAtZero,
+    sqrt_with_slope,
+)
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
 
 
-class RMSProp(StartsAtZero):
+class RMSProp(StartsAtZero, DrivesByStep):
     """v' = gamma · v + (1 − gamma) · g²;  Δ = −alpha · g / (√v' + epsilon)."""
 
     def __init__(self, spec: OptimizerSpec) -> None:
@@ -29,17 +34,29 @@ class RMSProp(StartsAtZero):
         return v[:, None], -self.alpha * gradient / (sqrt_with_slope(v)[0] + self.epsilon)
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
-        """The derivatives of `step`, by the chain rule, with d = √v' + epsilon.
+        """The derivatives of `step`, by the chain rule.
 
-        A = gamma, B = 2 (1 − gamma) g,
-        ∂Δ/∂v' = alpha · g / d² · d√v'/dv',  C = gamma ∂Δ/∂v',  D = −alpha / d + B ∂Δ/∂v'
+        A = gamma, B = 2 (1 − gamma) g, C = gamma ∂Δ/∂v'
+        """
+        _, by_v = self._slopes(state, gradient)
+        A = np.full((gradient.size, 1, 1), self.gamma)
+        B = 2 * (1 - self.gamma) * gradient
+        D = self.gain(state, gradient)
+        return Linearization(A, B[:, None], self.gamma * by_v[:, None], D)
+
+    def _slopes(self, state: Array, gradient: Array) -> tuple[Array, Array]:
+        """∂Δ/∂g at a constant v', and ∂Δ/∂v', with d = √v' + epsilon.
+
+        ∂Δ/∂g = −alpha / d,  ∂Δ/∂v' = alpha · g / d² · d√v'/dv'
         """
         root, slope = sqrt_with_slope(self._squares(state, gradient))
         d = root + self.epsilon
-        by_v = self.alpha * gradient / d**2 * slope
-        B = 2 * (1 - self.gamma) * gradient
-        A = np.full((gradient.size, 1, 1), self.gamma)
-        return Linearization(A, B[:, None], self.gamma * by_v[:, None], -self.alpha / d + B * by_v)
+        return -self.alpha / d, self.alpha * gradient / d**2 * slope
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """D = ∂Δ/∂g + 2 (1 − gamma) g ∂Δ/∂v'."""
+        by_g, by_v = self._slopes(state, gradient)
+        return by_g + 2 * (1 - self.gamma) * gradient * by_v
 
     def pullback(
         self, state: Array, gradient: Array, state_bar: Array, update_bar: Array

@@ -5,12 +5,12 @@
 
 import numpy as np
 
-from loptbench.implementations.reference.optimizers.base import Array
+from loptbench.implementations.reference.optimizers.base import Array, DrivesByStep
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
 
 
-class SGD:
+class SGD(DrivesByStep):
     """Δ = −alpha · g; no state."""
 
     def __init__(self, spec: OptimizerSpec) -> None:
@@ -28,7 +28,11 @@ class SGD:
         """D = −alpha; A, B, C are empty."""
         n = gradient.size
         empty = np.zeros((n, 0))
-        return Linearization(np.zeros((n, 0, 0)), empty, empty, np.full(n, -self.alpha))
+        return Linearization(np.zeros((n, 0, 0)), empty, empty, self.gain(state, gradient))
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """D = −alpha."""
+        return np.full(gradient.size, -self.alpha)
 
     def pullback(
         self, state: Array, gradient: Array, state_bar: Array, update_bar: Array

@@ -12,6 +12,7 @@ from torch import Tensor
 from loptbench.implementations.torch.optimizers.base import (
     Constants,
     Parameters,
+    drive_by,
     per_component,
     safe_sqrt,
     zero_state,
@@ -32,3 +33,6 @@ def step(
     mean, square = m / (1 - beta1**t), v / (1 - beta2**t)
     update = -alpha * mean / (safe_sqrt(square) + constants["epsilon"])
     return torch.stack([m, v, t], dim=-1), update
+
+
+drive = drive_by(step)

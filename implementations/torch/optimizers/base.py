@@ -4,7 +4,8 @@ States are (..., n_components, n_state) and gradients (..., n_components). The h
 the hand-designed kinds are (...). Leading axes, if there are any, are independent optimizers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -26,6 +27,36 @@ class Kind(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """h_{k+1} and Δ_k, from h_k and g_k."""
         ...
+
+    @property
+    def drive(self) -> "Drive":
+        """The states at chosen times of a run whose gradients are given."""
+        ...
+
+
+Step = Callable[[Parameters, Constants, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""`Kind.step`."""
+
+Drive = Callable[[Parameters, Constants, Tensor, Tensor, Sequence[int]], Tensor]
+"""`Kind.drive`: from the parameters and constants, the state h[0], (n_components, n_state), the
+gradient of each step, (n_steps, n_components), and times, the states at those times,
+(len(times), n_components, n_state)."""
+
+
+def drive_by(step: Step) -> Drive:
+    """The `drive` of a kind that takes one step after another."""
+
+    def drive(
+        p: Parameters, constants: Constants, state: Tensor, gradients: Tensor, times: Sequence[int]
+    ) -> Tensor:
+        states = []
+        for last, time in pairwise([0, *times]):
+            for gradient in gradients[last:time].unbind():
+                state, _ = step(p, constants, state, gradient)
+            states.append(state)
+        return torch.stack(states)
+
+    return drive
 
 
 def zero_state(n_state: int) -> Callable[[Parameters, int], Tensor]:

@@ -9,7 +9,12 @@ m_i' = betas_i · m_i + ĝ
 import torch
 from torch import Tensor
 
-from loptbench.implementations.torch.optimizers.base import Constants, Parameters, per_component
+from loptbench.implementations.torch.optimizers.base import (
+    Constants,
+    Parameters,
+    drive_by,
+    per_component,
+)
 
 
 def initial_state(p: Parameters, n_components: int) -> Tensor:
@@ -27,3 +32,6 @@ def step(p: Parameters, _: Constants, state: Tensor, gradient: Tensor) -> tuple[
     m = p["betas"].unsqueeze(-2) * m + clipped.unsqueeze(-1)
     new_rho = 1 + decay * (rho - 1)
     return torch.cat([m, new_rho.unsqueeze(-1)], dim=-1), -alpha * rho * m.mean(dim=-1)
+
+
+drive = drive_by(step)

@@ -1,4 +1,4 @@
-"""The learned optimizer: its step, and a tape that runs many steps and their backward pass.
+"""The learned optimizer: its step, many steps, and a tape with their backward pass.
 
 s  = input_scale · g
 z  = sigmoid(W_z h + a_z s + b_z)
@@ -7,16 +7,18 @@ c  = tanh(W_c (r ∘ h) + a_c s + b_c)
 h' = z ∘ h + (1 − z) ∘ c
 Δ  = output_scale · (w · h' + b)
 
-`step` is these equations. `Tape` computes the same in place, in buffers that are allocated once.
-Its arrays are (n_sets, n_rows, n_components), one column per component. The rows are the units, and
-below them the gradient and a one, [h; g; 1], so that weights, input weights and biases are one
-matrix M = [W | input_scale · a | b], and so are their adjoints. A set is one optimizer's weights
-with its own components.
+`step` is these equations. `drive` and `Tape` compute the same in place, in buffers that are
+allocated once, with one column per component. The rows are the units, and below them the gradient
+and a one, [h; g; 1], so that weights, input weights and biases are one matrix
+M = [W | input_scale · a | b], and so are their adjoints. The arrays of a tape are (n_sets, n_rows,
+n_components): a set is one optimizer's weights with its own components.
 
 `x_bar` is the adjoint of x: the derivative of the meta-objective by x.
 """
 
 import threading
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -47,6 +49,49 @@ def step(
     c = torch.tanh((r * h) @ p["W_c"].T + p["a_c"] * s + p["b_c"])
     h = z * h + (1 - z) * c
     return h, constants["output_scale"] * (h @ p["w"] + p["b"])
+
+
+def _matrices(p: Parameters, constants: Constants) -> tuple[Tensor, Tensor]:
+    """[M_z; M_r], (..., 2 · n_units, n_units + 2), and M_c, (..., n_units, n_units + 2)."""
+    M_z, M_r, M_c = (
+        torch.cat(
+            [
+                p[f"W_{k}"],
+                constants["input_scale"] * p[f"a_{k}"].unsqueeze(-1),
+                p[f"b_{k}"].unsqueeze(-1),
+            ],
+            dim=-1,
+        )
+        for k in "zrc"
+    )
+    return torch.cat([M_z, M_r], dim=-2), M_c
+
+
+def drive(
+    p: Parameters, constants: Constants, state: Tensor, gradients: Tensor, times: Sequence[int]
+) -> Tensor:
+    """The states at `times`, (len(times), n_components, n_units); see `base.Drive`."""
+    n, n_units = state.shape
+    M_zr, M_c = _matrices(p, constants)
+    states = state.new_empty(len(times), n, n_units)
+    inputs, reset_inputs = state.new_ones(2, n_units + 2, n)  # [h; g; 1] and [r ∘ h; g; 1]
+    h, g = inputs[:n_units], inputs[n_units]
+    rh, reset_g = reset_inputs[:n_units], reset_inputs[n_units]
+    h.copy_(state.T)
+    zr, c = state.new_empty(2 * n_units, n), state.new_empty(n_units, n)
+    z, r = zr[:n_units], zr[n_units:]
+    for i, (last, time) in enumerate(pairwise([0, *times])):
+        for gradient in gradients[last:time].unbind():
+            # (z; r) = sigmoid(M_zr [h; g; 1]);  c = tanh(M_c [r ∘ h; g; 1])
+            # h' = z ∘ h + (1 − z) ∘ c
+            g.copy_(gradient)
+            reset_g.copy_(gradient)
+            torch.mm(M_zr, inputs, out=zr).sigmoid_()
+            torch.mul(r, h, out=rh)
+            torch.mm(M_c, reset_inputs, out=c).tanh_()
+            torch.lerp(c, h, z, out=h)
+        states[i] = h.T
+    return states
 
 
 def _buffers(
@@ -90,18 +135,7 @@ class Tape:
         self.w = self.output_scale * p["w"].unsqueeze(2)
         self.b = self.output_scale * p["b"].view(n_sets, 1, 1)
         # M = [W | input_scale · a | b] multiplies [h; g; 1], or [r ∘ h; g; 1] for the candidate.
-        M_z, M_r, self.M_c = (
-            torch.cat(
-                [
-                    p[f"W_{k}"],
-                    self.input_scale * p[f"a_{k}"].unsqueeze(2),
-                    p[f"b_{k}"].unsqueeze(2),
-                ],
-                dim=2,
-            )
-            for k in "zrc"
-        )
-        self.M_zr = torch.cat([M_z, M_r], dim=1)
+        self.M_zr, self.M_c = _matrices(p, constants)
         h, zr, c = _buffers(n_sets, n_steps, n, n_units, state.dtype, state.device)
         h[:, 0, :n_units] = state.mT
         reset = h.new_ones(n_sets, n_units + 2, n)

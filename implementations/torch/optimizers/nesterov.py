@@ -9,6 +9,7 @@ from torch import Tensor
 from loptbench.implementations.torch.optimizers.base import (
     Constants,
     Parameters,
+    drive_by,
     per_component,
     zero_state,
 )
@@ -21,3 +22,6 @@ def step(p: Parameters, _: Constants, state: Tensor, gradient: Tensor) -> tuple[
     alpha, beta = per_component(p, "alpha", "beta")
     h = beta * state[..., 0] + gradient
     return h.unsqueeze(-1), -alpha * (gradient + beta * h)
+
+
+drive = drive_by(step)

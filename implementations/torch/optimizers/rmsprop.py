@@ -9,6 +9,7 @@ from torch import Tensor
 from loptbench.implementations.torch.optimizers.base import (
     Constants,
     Parameters,
+    drive_by,
     per_component,
     safe_sqrt,
     zero_state,
@@ -24,3 +25,6 @@ def step(
     alpha, gamma = per_component(p, "alpha", "gamma")
     v = gamma * state[..., 0] + (1 - gamma) * gradient**2
     return v.unsqueeze(-1), -alpha * gradient / (safe_sqrt(v) + constants["epsilon"])
+
+
+drive = drive_by(step)

@@ -8,6 +8,7 @@ from torch import Tensor
 from loptbench.implementations.torch.optimizers.base import (
     Constants,
     Parameters,
+    drive_by,
     per_component,
     zero_state,
 )
@@ -19,3 +20,6 @@ def step(p: Parameters, _: Constants, state: Tensor, gradient: Tensor) -> tuple[
     """The (empty) next state and the update."""
     (alpha,) = per_component(p, "alpha")
     return state, -alpha * gradient
+
+
+drive = drive_by(step)

@@ -15,29 +15,38 @@ from loptbench.errors import ContractError
 from loptbench.global_state import unchanged
 from loptbench.mechanisms.dynamics.arrays import plain_array
 from loptbench.mechanisms.dynamics.contract.components import require_independent_components
-from loptbench.mechanisms.dynamics.contract.derivatives import require_correct_linearize
+from loptbench.mechanisms.dynamics.contract.derivatives import (
+    require_correct_gain,
+    require_correct_linearize,
+)
+from loptbench.mechanisms.dynamics.contract.drives import require_correct_drive
 from loptbench.mechanisms.dynamics.contract.plain import as_plain
 from loptbench.mechanisms.dynamics.contract.precision import require_float64
-from loptbench.mechanisms.dynamics.contract.purity import Recording, require_pure
+from loptbench.mechanisms.dynamics.contract.purity import (
+    RELATIVE_ROUNDING,
+    Recording,
+    require_pure,
+)
 from loptbench.mechanisms.dynamics.contract.samples import N_RUNS, sample_states
 from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE
-from loptbench.protocol import LinearizableOptimizer, Optimizer
+from loptbench.protocol import Drives, Gains, LinearizableOptimizer, Optimizer
 
 __all__ = ["checked", "require_optimizer"]
 
 DERIVATIVE_NUMBERS = 2**10
-"""`linearize` is compared with `step` at 16 samples; at fewer, but 8, if the numbers in all their
-states would be more than this."""
+"""`linearize` and `gain` are compared with `step` at 20 samples; at fewer, but 8, if the numbers in
+all their states would be more than this."""
 
 
 def require_optimizer(optimizer: Optimizer) -> None:
     """Check that an object is an optimizer that the probes can measure.
 
     Args:
-        optimizer: any object that offers `initial_state` and `step`, and perhaps `linearize`.
+        optimizer: any object that offers `initial_state` and `step`, and perhaps `linearize`,
+            `drive` and `gain`.
 
     Raises:
-        ContractError: `initial_state`, `step` or `linearize` does not keep to the protocol.
+        ContractError: one of these methods does not keep to the protocol.
     """
     plain = as_plain(optimizer)
     with np.errstate(all="ignore"):
@@ -51,11 +60,19 @@ def require_optimizer(optimizer: Optimizer) -> None:
             if is_floating:
                 require_float64(plain, samples)
             require_independent_components(plain, samples)
-        differentiates = isinstance(plain, LinearizableOptimizer)
-        if differentiates and is_floating and n_state <= MAX_STATE_SIZE:
+        if not is_floating:
+            return
+        n = int(np.clip(DERIVATIVE_NUMBERS // max(1, n_state), 8, N_RUNS))
+        few = samples.some(n).partly_at_zero()
+        if isinstance(plain, LinearizableOptimizer) and n_state <= MAX_STATE_SIZE:
             with unchanged("linearize"):
-                n = DERIVATIVE_NUMBERS // max(1, n_state)
-                require_correct_linearize(plain, samples.some(int(np.clip(n, 8, 16))))
+                require_correct_linearize(plain, few)
+        if isinstance(plain, Gains):
+            with unchanged("gain"):
+                require_correct_gain(plain, few)
+        if isinstance(plain, Drives):
+            with unchanged("drive"):
+                require_correct_drive(plain)
 
 
 def _require_initial_state(optimizer: Optimizer) -> tuple[int, bool]:
@@ -68,8 +85,8 @@ def _require_initial_state(optimizer: Optimizer) -> tuple[int, bool]:
             )
         if n == 1:
             first = state.copy()
-        if state.shape[1] != first.shape[1] or not np.array_equal(
-            state, np.repeat(first, n, axis=0), equal_nan=True
+        if state.shape[1] != first.shape[1] or not np.allclose(
+            state, first, rtol=RELATIVE_ROUNDING, atol=RELATIVE_ROUNDING, equal_nan=True
         ):
             raise ContractError("initial_state must be the same for every component")
     if not np.all(np.isfinite(first)):
@@ -85,7 +102,7 @@ def checked(optimizer: Optimizer) -> Iterator[Optimizer]:
     shows only after hundreds of steps.
 
     Args:
-        optimizer: any object that offers `initial_state` and `step`, and perhaps `linearize`.
+        optimizer: any object that offers `initial_state` and `step`, and perhaps more.
 
     Yields: the same optimizer; what it returns is converted to NumPy arrays.
 

@@ -1,4 +1,6 @@
-"""Whether `linearize` is the derivative of `step`."""
+"""Whether `linearize` and `gain` are derivatives of `step`."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,12 +8,13 @@ from numpy.typing import NDArray
 from loptbench.errors import ContractError
 from loptbench.mechanisms.dynamics.contract.samples import Samples
 from loptbench.mechanisms.dynamics.linearization import (
+    checked_gain,
     checked_linearization,
     checked_step,
     natural_scale,
     ridders_derivative,
 )
-from loptbench.protocol import LinearizableOptimizer
+from loptbench.protocol import Gains, LinearizableOptimizer, Optimizer
 
 Float = NDArray[np.float64]
 
@@ -47,8 +50,7 @@ def require_correct_linearize(optimizer: LinearizableOptimizer, samples: Samples
     Raises:
         ContractError: they differ; the message names the entry.
     """
-    state, gradient = samples
-    linear = checked_linearization(optimizer, state, gradient)
+    linear = checked_linearization(optimizer, samples.state, samples.gradient)
     jacobian = np.concatenate(
         [
             np.concatenate([linear.A, linear.B[:, :, None]], axis=2),
@@ -58,11 +60,15 @@ def require_correct_linearize(optimizer: LinearizableOptimizer, samples: Samples
     )
     scales = _scales(optimizer, samples)
     rng = np.random.default_rng(0)
-    directions = [np.where(np.arange(scales.shape[1]) == state.shape[1], scales, 0.0)]
+    directions = [_along_gradient(scales)]
     for _ in range(2):
         weights = rng.uniform(SMALLEST_WEIGHT, 1, scales.shape)
         directions.append(scales * weights * rng.choice([-1.0, 1.0], scales.shape))
-    wrong = _wrong_slopes(optimizer, samples, jacobian, np.stack(directions, axis=1))
+    stacked = np.stack(directions, axis=1)
+    with np.errstate(all="ignore"):
+        own = np.einsum("ijl,idl->idj", jacobian, stacked)
+        terms = np.einsum("ijl,idl->idj", np.abs(jacobian), np.abs(stacked))
+    wrong = _wrong_slopes(own, terms, lambda t: _slopes(optimizer, samples, t * stacked))
     if wrong.any():
         i, _, j = map(int, np.argwhere(wrong)[0])
         raise ContractError(
@@ -70,23 +76,50 @@ def require_correct_linearize(optimizer: LinearizableOptimizer, samples: Samples
         )
 
 
-def _scales(optimizer: LinearizableOptimizer, samples: Samples) -> Float:
+def require_correct_gain(optimizer: Gains, samples: Samples) -> None:
+    """Compare `gain` with slopes of the update.
+
+    Raises:
+        ContractError: they differ.
+    """
+    D = checked_gain(optimizer, samples.state, samples.gradient)
+    direction = _along_gradient(_scales(optimizer, samples))[:, None]
+    own = D * samples.gradient_scale
+
+    def slopes(length: float) -> tuple[Float, Float]:
+        slope, error = _slopes(optimizer, samples, length * direction)
+        return slope[:, 0, -1], error[:, 0, -1]
+
+    wrong = _wrong_slopes(own, np.abs(own), slopes)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        slope = slopes(1.0)[0][i] / samples.gradient_scale[i]
+        raise ContractError(
+            f"gain is not the derivative of step: at a gradient of {samples.gradient[i]:.6g} the "
+            f"update changes at a rate of {slope:.8g}, and gain says {D[i]:.8g}"
+        )
+
+
+def _along_gradient(scales: Float) -> Float:
+    """The direction of the gradient alone, from the scales of all numbers, (n, n_state + 1)."""
+    return np.where(np.arange(scales.shape[1]) == scales.shape[1] - 1, scales, 0.0)
+
+
+def _scales(optimizer: Optimizer, samples: Samples) -> Float:
     """The scale on which each number is varied, (n, n_state + 1).
 
     It is the number's own magnitude. A state variable of zero is varied by what a step adds to it:
     a mean square of zero is far from 1 where gradients are small.
     """
-    state, gradient = samples
+    state = samples.state
     with np.errstate(all="ignore"):
-        change = checked_step(optimizer, state.copy(), gradient.copy())[0] - state
+        change = checked_step(optimizer, state.copy(), samples.gradient.copy())[0] - state
     change = np.where(np.isfinite(change), change, 0.0)
     of_state = natural_scale(np.where(state == 0, change, state))
-    return np.concatenate([of_state, natural_scale(gradient)[:, None]], axis=1)
+    return np.concatenate([of_state, samples.gradient_scale[:, None]], axis=1)
 
 
-def _slopes(
-    optimizer: LinearizableOptimizer, samples: Samples, directions: Float
-) -> tuple[Float, Float]:
+def _slopes(optimizer: Optimizer, samples: Samples, directions: Float) -> tuple[Float, Float]:
     """Slopes of all results along the directions, and their errors, by Ridders' method.
 
     Args:
@@ -114,33 +147,30 @@ def _slopes(
 
 
 def _wrong_slopes(
-    optimizer: LinearizableOptimizer, samples: Samples, jacobian: Float, directions: Float
+    own: Float, terms: Float, slopes: Callable[[float], tuple[Float, Float]]
 ) -> NDArray[np.bool_]:
-    """Which slopes differ from jacobian · direction, (n, n_directions, n_state + 1).
+    """Which of an optimizer's own slopes differ from those of its step; all of one shape.
 
     Args:
-        optimizer: the optimizer.
-        samples: n states and gradients.
-        jacobian: [A B; C D] at the samples, (n, n_state + 1, n_state + 1).
-        directions: (n, n_directions, n_state + 1).
+        own: its own slopes.
+        terms: the sums of the magnitudes of their terms.
+        slopes: the slopes of its step along a displacement of a length, and their errors.
     """
+
+    def differs(length: float) -> tuple[NDArray[np.bool_], Float]:
+        slope, error = (x / length for x in slopes(length))
+        scale = np.fmax(terms, np.abs(slope))
+        right = np.abs(own - slope) <= MAX_SLOPE_ERROR * scale + error
+        return np.asarray((error <= MAX_USED_ERROR * scale) & ~right), slope
+
     with np.errstate(all="ignore"):
-        own_slope = np.einsum("ijl,idl->idj", jacobian, directions)
-        terms = np.einsum("ijl,idl->idj", np.abs(jacobian), np.abs(directions))
-
-        def differs(length: float) -> tuple[NDArray[np.bool_], Float]:
-            slope, error = (x / length for x in _slopes(optimizer, samples, length * directions))
-            scale = np.fmax(terms, np.abs(slope))
-            right = np.abs(own_slope - slope) <= MAX_SLOPE_ERROR * scale + error
-            return np.asarray((error <= MAX_USED_ERROR * scale) & ~right), slope
-
         wrong, _ = differs(LENGTHS[0])
         if wrong.any():  # the error of a finite difference is an estimate: measure it again
             measured = [differs(length) for length in LENGTHS]
+            all_slopes = np.stack([slope for _, slope in measured])
+            spread = np.ptp(all_slopes, axis=0)
             wrong = np.all([each for each, _ in measured], axis=0)
-            slopes = np.stack([slope for _, slope in measured])
-            spread = np.ptp(slopes, axis=0)
-            wrong &= ~(np.abs(own_slope - slopes.mean(axis=0)) <= MAX_SPREADS * spread)
+            wrong &= ~(np.abs(own - all_slopes.mean(axis=0)) <= MAX_SPREADS * spread)
         return wrong
 
 

@@ -1,10 +1,24 @@
 """An optimizer whose results are plain NumPy arrays, whatever it returns itself."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from loptbench.mechanisms.dynamics.arrays import plain_array
-from loptbench.mechanisms.dynamics.linearization import checked_linearization, checked_step
-from loptbench.protocol import Array, LinearizableOptimizer, Linearization, Optimizer
+from loptbench.mechanisms.dynamics.driving import drive
+from loptbench.mechanisms.dynamics.linearization import (
+    checked_gain,
+    checked_linearization,
+    checked_step,
+)
+from loptbench.protocol import (
+    Array,
+    Drives,
+    Gains,
+    LinearizableOptimizer,
+    Linearization,
+    Optimizer,
+)
 
 
 class PlainOptimizer:
@@ -27,18 +41,33 @@ class PlainOptimizer:
         return checked_step(self.inner, state, gradient)
 
 
-class PlainLinearizableOptimizer(PlainOptimizer):
-    """The same for an optimizer that differentiates itself."""
-
+class _Linearizing(PlainOptimizer):
     inner: LinearizableOptimizer
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
-        """A, B, C, D; see `checked_linearization`."""
         return checked_linearization(self.inner, state, gradient)
 
 
+class _Gaining(PlainOptimizer):
+    inner: Gains
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        return checked_gain(self.inner, state, gradient)
+
+
+class _Driving(PlainOptimizer):
+    def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
+        return drive(self.inner, state, gradients, times)
+
+
 def as_plain(optimizer: Optimizer) -> Optimizer:
-    """The optimizer with plain results."""
-    if isinstance(optimizer, LinearizableOptimizer):
-        return PlainLinearizableOptimizer(optimizer)
-    return PlainOptimizer(optimizer)
+    """The optimizer with plain results, and those optional methods that it offers."""
+    offered: dict[type, type[PlainOptimizer]] = {
+        LinearizableOptimizer: _Linearizing,
+        Gains: _Gaining,
+        Drives: _Driving,
+    }
+    bases = [plain for protocol, plain in offered.items() if isinstance(optimizer, protocol)]
+    combined = type("PlainOptimizer", (*bases, PlainOptimizer), {})
+    result: PlainOptimizer = combined(optimizer)
+    return result

@@ -62,7 +62,7 @@ def require_float64(optimizer: Optimizer, samples: Samples) -> None:
     few = samples.some(N_RUNS)
     rng = np.random.default_rng(1)
     state = few.state * (1 + JITTER * rng.uniform(-1, 1, few.state.shape))
-    few = Samples(state, few.gradient)
+    few = few._replace(state=state)
     try:
         checked_step(optimizer, few.state.copy(), few.gradient.copy())
     except ContractError:

@@ -56,12 +56,13 @@ class Recording(NamedTuple):
         Raises:
             ContractError: they differ; `reason` is the message.
         """
-        state, gradient = self.samples
+        state, gradient = self.samples.state, self.samples.gradient
         repeated = checked_step(self.optimizer, state.copy(), gradient.copy())
         for a, b in zip((self.new_state, self.update), repeated, strict=True):
             if not np.allclose(a, b, rtol=RELATIVE_ROUNDING, atol=0, equal_nan=True):
                 raise ContractError(reason)
-        if not np.array_equal(self.initial_state, np.asarray(self.optimizer.initial_state(1))):
+        initial_state = np.asarray(self.optimizer.initial_state(1))
+        if not np.array_equal(self.initial_state, initial_state):
             raise ContractError("initial_state returned something else than the first time")
 
 

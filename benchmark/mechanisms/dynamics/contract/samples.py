@@ -11,7 +11,7 @@ from loptbench.protocol import Array, Optimizer
 
 Float = NDArray[np.float64]
 
-N_RUNS = 16
+N_RUNS = 20
 N_RUN_STEPS = 40
 """Components and steps of the run whose states are sampled. Most checks take as many components,
 because a framework may compile once for each number of components."""
@@ -19,7 +19,10 @@ because a framework may compile once for each number of components."""
 MIN_LOG10_GRADIENT, MAX_LOG10_GRADIENT = -3.0, 3.0
 """Range of the gradients' magnitudes, as powers of ten."""
 
-MAX_BATCHES = 12
+SCALE_AT_ZERO = 1e-3
+"""Scale on which a gradient of zero is varied: that of the smallest gradients."""
+
+MAX_BATCHES = 10
 MAX_SAMPLED_NUMBERS = 2**15
 """Number of samples as a multiple of `N_RUNS`, and of the numbers in all their states together."""
 
@@ -30,19 +33,29 @@ class Samples(NamedTuple):
     Attributes:
         state: (n, n_state), all finite.
         gradient: (n,); spread evenly over the logarithm, of both signs.
+        gradient_scale: the scale on which to vary each gradient, (n,).
     """
 
     state: Array
     gradient: Float
+    gradient_scale: Float
 
     def some(self, n: int) -> "Samples":
         """At most `n` of the samples, evenly spaced."""
         indices = np.linspace(0, len(self.gradient) - 1, min(n, len(self.gradient))).astype(int)
-        return Samples(self.state[indices], self.gradient[indices])
+        return self.reordered(indices)
 
     def reordered(self, order: NDArray[np.int64] | slice) -> "Samples":
         """The samples with these indices."""
-        return Samples(self.state[order], self.gradient[order])
+        return Samples(*(part[order] for part in self))
+
+    def partly_at_zero(self) -> "Samples":
+        """The samples, every fourth one without a gradient: most probes measure there."""
+        zero = np.arange(len(self.gradient)) % 4 == 1
+        return self._replace(
+            gradient=np.where(zero, 0.0, self.gradient),
+            gradient_scale=np.where(zero, SCALE_AT_ZERO, self.gradient_scale),
+        )
 
 
 def sample_states(optimizer: Optimizer) -> Samples:
@@ -77,7 +90,7 @@ def sample_states(optimizer: Optimizer) -> Samples:
     chosen[0] = 0  # the initial state, with the smallest gradient
     sizes = np.logspace(MIN_LOG10_GRADIENT, MAX_LOG10_GRADIENT, len(chosen))
     signs = np.where(np.arange(len(chosen)) % 2, -1.0, 1.0)
-    return Samples(met[chosen], sizes * signs)
+    return Samples(met[chosen], sizes * signs, sizes)
 
 
 def _random_gradients(rng: np.random.Generator) -> Float:

@@ -1,44 +1,13 @@
-"""What an implementation must offer, and nothing else.
-
-An implementation computes component-wise optimizers and the tasks they run on, in a framework of
-its choice. With this module and `loptbench.optimizers`, which has the equations, you can write one.
-
-NumPy arrays go in and come out; inside, an implementation may do as it likes. Every call is pure:
-it depends on its arguments only, changes none of them, and remembers nothing for the next call.
-
-An implementation offers level 1, and as many of the others as it can:
-
-    1  step            `optimizer(...)` with `initial_state` and `step`;
-                       `problems(...)` with `loss_and_gradient`
-    2  unroll          `unroll(...)`: a whole run, natively; else the harness loops over level 1
-    3  linearize       the optimizer also has `linearize(...)`
-    4  meta-gradient   `meta_gradient(...)`
-    5  meta-training   `outer_init(...)` and `outer_step(...)`
-
-A level is offered by having its methods. A level left out is reported as *not offered*, never as a
-failure. `unroll_losses`, `sweep` and `outer_steps` are optional fast paths beside the levels.
-`loptbench check NAME` checks all that an implementation offers.
-
-Sizes used throughout:
-
-    n_components   scalars that are optimized at once: n_problems · n_parameters in a run
-    n_state        state variables per component (0 for sgd, 1 for momentum, the units of a gru)
-    n_problems     problems in a batch, each with n_parameters parameters
-    n_steps        inner steps of a run, numbered k = 0, 1, …, n_steps − 1
-"""
+"""The methods of an implementation, its problems, and the levels that it can offer."""
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol.optimizer import LinearizableOptimizer, Optimizer
+from loptbench.protocol.values import Array, MetaGradient, OuterState, Sweep, Trajectory
 from loptbench.tasks.base import ProblemBatch
-
-Array = NDArray[Any]
-"""An array of float32 or float64: the dtype that the optimizer or the problems were made for."""
 
 
 class Level(enum.IntEnum):
@@ -54,129 +23,6 @@ class Level(enum.IntEnum):
     def label(self) -> str:
         """The level's name in messages and reports, such as `meta-gradient`."""
         return self.name.lower().replace("_", "-")
-
-
-class Linearization(NamedTuple):
-    """The state-space matrices of every component, at its own state and gradient.
-
-    For small δh and δg:  F(h + δh, g + δg) ≈ F(h, g) + A δh + B δg,
-                          U(h + δh, g + δg) ≈ U(h, g) + C δh + D δg.
-
-    Attributes:
-        A: ∂F/∂h, (n_components, n_state, n_state); A[i, j, l] = ∂F_j/∂h_l of component i.
-        B: ∂F/∂g, (n_components, n_state).
-        C: ∂U/∂h, (n_components, n_state).
-        D: ∂U/∂g, (n_components,).
-    """
-
-    A: Array
-    B: Array
-    C: Array
-    D: Array
-
-
-class Trajectory(NamedTuple):
-    """An inner run of a batch, at every step.
-
-    Component p · n_parameters + i is parameter i of problem p.
-
-    Attributes:
-        loss: f(x_k), *before* the update of step k, (n_steps, n_problems).
-        parameters: x_0 … x_{n_steps}, (n_steps + 1, n_problems, n_parameters).
-        gradient: ∇f(x_k), (n_steps, n_problems, n_parameters).
-        state: h_0 … h_{n_steps}, (n_steps + 1, n_components, n_state).
-        update: Δ_k = x_{k+1} − x_k, (n_steps, n_problems, n_parameters).
-    """
-
-    loss: Array
-    parameters: Array
-    gradient: Array
-    state: Array
-    update: Array
-
-
-class MetaGradient(NamedTuple):
-    """The meta-objective of a batch, and its gradient.
-
-    Attributes:
-        objective: (1/n_steps) Σ_k f(x_k) / f(x_0) of every problem, (n_problems,).
-        gradient: the derivative of the *mean of `objective` over problems* with respect to every
-            parameter of the optimizer, through the whole run, the second derivatives of the loss
-            included; names and shapes are those of the spec's parameters.
-    """
-
-    objective: Array
-    gradient: Mapping[str, Array]
-
-
-class Sweep(NamedTuple):
-    """The state of many runs on the same problems, each with its own hyperparameters (a draw).
-
-    Attributes:
-        parameters: x, (n_draws, n_problems, n_parameters).
-        state: h, (n_draws, n_problems · n_parameters, n_state).
-        step: the number of steps that each draw has taken, (n_draws,), integers.
-    """
-
-    parameters: Array
-    state: Array
-    step: NDArray[np.int64]
-
-
-class OuterState(NamedTuple):
-    """Everything that meta-training carries from one outer step to the next.
-
-    Attributes:
-        parameters: the optimizer's parameters, by name.
-        memory: the state of the outer optimizer, by names of the implementation's choice. It is
-            written to disk and read back: resuming must equal not stopping, to the bit.
-    """
-
-    parameters: Mapping[str, Array]
-    memory: Mapping[str, NDArray[Any]]
-
-    def canonical(self) -> "OuterState":
-        """The same state with sorted names and every array in C order.
-
-        The harness passes every outer state in this form. A file changes order and memory layout,
-        and with them the last bit of a sum; a resumed run must not differ by that.
-        """
-        return OuterState(
-            {name: np.array(array, order="C") for name, array in sorted(self.parameters.items())},
-            {name: np.array(array, order="C") for name, array in sorted(self.memory.items())},
-        )
-
-
-class Optimizer(Protocol):
-    """Level 1. A component-wise optimizer, made for one dtype and one device."""
-
-    def initial_state(self, n_components: int) -> Array:
-        """h_0, (n_components, n_state), a new array; called once per run."""
-        ...
-
-    def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
-        """One step of every component; called once per inner step.
-
-        Components are independent: permuting them permutes the result. A gradient of NaN gives an
-        update of NaN, in its own component only.
-
-        Args:
-            state: h_k, (n_components, n_state).
-            gradient: g_k, (n_components,).
-
-        Returns: the next state h_{k+1}, (n_components, n_state), and the update Δ_k, which is
-            *added* to the parameters, (n_components,); both new arrays in the optimizer's dtype.
-        """
-        ...
-
-
-@runtime_checkable
-class LinearizableOptimizer(Optimizer, Protocol):
-    """Level 3. An optimizer that differentiates its own step."""
-
-    def linearize(self, state: Array, gradient: Array) -> Linearization:
-        """A, B, C, D at states, (n_components, n_state), and gradients, (n_components,)."""
-        ...
 
 
 class Problems(Protocol):
