@@ -83,8 +83,12 @@ class OfProblems(Protocol):
         """The statistic of resamples of the problems, (n_resamples,).
 
         Args:
-            counts: how often each resample holds each problem, (n_resamples, n_problems).
+            counts: how often each resample holds each problem, (n_resamples, n_problems). All
+                resamples hold equally many, which need not be n_problems.
         """
+
+    def leaving_one_out(self) -> Float:
+        """The statistic without each problem in turn, (n_problems,), of at least two problems."""
 
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """Its 95 % interval over problems.
@@ -125,6 +129,11 @@ class Sample:
     def of_resamples(self, counts: Float) -> Float:
         """See `OfProblems`."""
         return np.asarray((counts @ self.numerator) / (counts @ self.denominator))
+
+    def leaving_one_out(self) -> Float:
+        """See `OfProblems`."""
+        a, b = self.numerator, self.denominator
+        return np.asarray((a.sum() - a) / (b.sum() - b))
 
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """The studentized interval.
