@@ -139,8 +139,11 @@ class Sample:
         """The studentized interval.
 
         The standard error of the ratio is, to first order, that of the mean of
-        z = (numerator − ratio · denominator) / mean denominator.
+        z = (numerator − ratio · denominator) / mean denominator. Its ends are NaN if a number is
+        infinite.
         """
+        if not (np.isfinite(self.numerator).all() and np.isfinite(self.denominator).all()):
+            return Interval(self.value, np.nan, np.nan)
         rng = np.random.default_rng(seed)
         errors = _resampled_errors(self.numerator, self.denominator, n_resamples, rng)
         return _interval(self.value, errors)
