@@ -108,7 +108,7 @@ def measure_adaptation(
         known = None if isinstance(point, NotApplicable) else point.state
         states = np.asarray(adapted.state, np.float64)
         exact = find_exact_fixed_points(optimizer, states, curve.all, known)
-        settled = find_settled_states(optimizer, h0[0], adapted.later, curve.all, n_steps, exact)
+        settled = find_settled_states(optimizer, h0[0], adapted, exact)
     at_points = _rates(
         optimizer, exact.points.state, curve.all, statistics.typical, reason or NO_FIXED_POINT
     )

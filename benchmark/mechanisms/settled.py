@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.dynamics.branches import extend_to_neighbours
+from loptbench.mechanisms.dynamics.adapted import AdaptedStates
 from loptbench.mechanisms.dynamics.driving import drive
 from loptbench.mechanisms.dynamics.exact import ExactFixedPoints, different
 from loptbench.mechanisms.dynamics.fixed_points import (
     MAX_RESIDUAL,
+    NEIGHBOURHOOD,
     RELAXATION_STEPS,
     SAME_POINT_TOLERANCE,
     FixedPoints,
@@ -47,9 +48,7 @@ class SettledStates(NamedTuple):
 def find_settled_states(
     optimizer: Optimizer,
     h0: Float,
-    later: Float,
-    gradient: Float,
-    n_steps: int,
+    adapted: AdaptedStates,
     exact: ExactFixedPoints,
 ) -> SettledStates:
     """Let the states that have not come to rest after 2 T steps go on to 2,250.
@@ -57,53 +56,38 @@ def find_settled_states(
     Args:
         optimizer: any optimizer in float64, with its counters frozen.
         h0: its initial state, (n_state,).
-        later: the adapted states h_2T(g), (n, n_state).
-        gradient: g, from the most negative up, (n,).
-        n_steps: T.
+        adapted: its adapted states.
         exact: the exact fixed points.
     """
-    known = exact.points
+    known, gradient, later = exact.points, adapted.gradient, adapted.later
     points = known.subset(np.arange(len(gradient)))
     points.last[:] = later
     with np.errstate(invalid="ignore"):
         at_rest = state_distance(later, known.state) <= SAME_POINT_TOLERANCE * state_scale(later)
     points.converged[:] = known.converged & at_rest
     moving = np.flatnonzero(~at_rest & np.all(np.isfinite(later), axis=1))
-    for candidates in (known, _of_neighbours(optimizer, gradient, known)):
-        if moving.size:
-            remaining = max(2, MAX_STEPS - 2 * n_steps)
-            first = min(RELAXATION_STEPS[0], remaining // 2)
-            settled = settle(
-                optimizer,
-                later[moving],
-                gradient[moving],
-                candidates.subset(moving),
-                (first, remaining - first),
-            )
-            points.replace(moving, settled)
-            moving = moving[~settled.converged]
+    if moving.size:
+        remaining = max(2, MAX_STEPS - 2 * adapted.n_steps)
+        first = min(RELAXATION_STEPS[0], remaining // 2)
+        stages = (first, remaining - first)
+        start = later[moving]
+        settled = settle(optimizer, start, gradient[moving], known.subset(moving), stages)
+        points.replace(moving, settled)
     points.state[~points.converged] = np.nan
-    from_h0 = _near_start(optimizer, h0, gradient, n_steps, known)
+    from_h0 = _from_start(optimizer, h0, adapted, known)
     return SettledStates(points, exact.several | different(points, from_h0))
 
 
-def _of_neighbours(optimizer: Optimizer, gradient: Float, points: FixedPoints) -> FixedPoints:
-    """Fixed points next to those that are known, on each arm separately."""
-    extended = points.subset(np.arange(gradient.size))
-    for arm in (np.flatnonzero(gradient < 0), np.flatnonzero(gradient > 0)):
-        extended.replace(arm, extend_to_neighbours(optimizer, gradient[arm], points.subset(arm)))
-    return extended
-
-
-def _near_start(
-    optimizer: Optimizer, h0: Float, gradient: Float, n_steps: int, known: FixedPoints
+def _from_start(
+    optimizer: Optimizer, h0: Float, adapted: AdaptedStates, known: FixedPoints
 ) -> FixedPoints:
-    """The fixed points that Newton's iteration finds from where h0 leads in T steps."""
+    """The known fixed points; others where h0 leads to a state far from h_T(g) in T steps."""
+    gradient = adapted.gradient
     start = np.tile(h0.astype(np.float64), (gradient.size, 1))
-    end = drive(optimizer, start, gradient, [n_steps])[0]
+    end = drive(optimizer, start, gradient, [adapted.n_steps])[0]
     points = known.subset(np.arange(gradient.size))
     with np.errstate(invalid="ignore"):
-        near = state_distance(end, known.state) <= SAME_POINT_TOLERANCE * state_scale(end)
+        near = state_distance(end, adapted.state) <= NEIGHBOURHOOD * state_scale(end)
     elsewhere = np.flatnonzero(~near & np.all(np.isfinite(end), axis=1))
     state, residual = newton(optimizer, end[elsewhere], gradient[elsewhere])
     points.replace(

@@ -34,6 +34,9 @@ Bool = NDArray[np.bool_]
 FULL_SPECTRUM_SIZE = 24
 """The largest state all of whose eigenvalues are computed; of a larger one, the largest two."""
 
+EIGENVALUE_TOLERANCE = 1e-10
+"""Relative accuracy of the largest eigenvalues of a large state."""
+
 UNCERTAIN_RADIUS = 1e-6
 """A spectral radius that is this near to 1 does not decide on stability: a disturbance does."""
 
@@ -144,7 +147,9 @@ def spectral_radii(matrices: Float) -> Float:
             continue
         if n_state > FULL_SPECTRUM_SIZE:
             try:
-                eigenvalues = eigs(matrix, k=2, which="LM", v0=start, return_eigenvectors=False)
+                eigenvalues = eigs(
+                    matrix, 2, ncv=20, tol=EIGENVALUE_TOLERANCE, v0=start, return_eigenvectors=False
+                )
             except ArpackError:  # it does not converge
                 eigenvalues = np.linalg.eigvals(matrix)
         else:

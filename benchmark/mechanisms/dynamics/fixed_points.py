@@ -46,6 +46,9 @@ MIN_SPEED = 1e-9
 
 MAX_NEWTON_STEPS = 50
 
+MIN_IMPROVEMENT = 0.9
+"""A step of Newton's iteration that leaves more than this fraction of the residual is the last."""
+
 MAX_RESIDUAL = 1e-12
 """Largest max |F(h, g) − h|, relative to max(1, |h|), of a fixed point."""
 
@@ -204,7 +207,7 @@ def condition_numbers(optimizer: Optimizer, state: Float, gradient: Float) -> Fl
 def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, Float]:
     """Newton's iteration on F(h, g) − h = 0 from every initial state.
 
-    Each component keeps its best point, and stops once a step does not improve it.
+    Each component keeps its best point, and stops once a step hardly improves it.
 
     Args:
         optimizer: any optimizer in float64.
@@ -229,9 +232,10 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
             moved = h - solve_systems(A - np.eye(n_state), velocity)[:, :, 0]
             residual = _residual(optimizer, moved, g)
             improved = residual < best_residual[block]
+            goes_on = (residual > 0) & (residual < MIN_IMPROVEMENT * best_residual[block])
             best[block[improved]] = moved[improved]
             best_residual[block[improved]] = residual[improved]
-            improving[first : first + block_size] = improved & (residual > 0)
+            improving[first : first + block_size] = goes_on
         active = active[improving]
     return best, best_residual
 
