@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from loptbench.claims.catalogue import Reading
 from loptbench.claims.outcomes import ReadingOutcome, horizons_differ, outcome_of, possible
 from loptbench.claims.statistics import Answer, Estimate, Later
+from loptbench.claims.statistics.estimate import FEWEST_PROBLEMS
 from loptbench.results.schema.verdicts import Outcome
 from loptbench.statistics.bootstrap import (
     FEWEST_SEEDS,
@@ -76,10 +77,11 @@ def mean_later(estimates: Sequence[Estimate]) -> Later | None:
 
 
 def shared_samples(estimates: Sequence[Estimate]) -> list[OfProblems] | None:
-    """The samples of all estimates if they have equally many problems; else None."""
+    """The samples of all estimates, of equally many problems, at least two; else None."""
     samples = [estimate.sample for estimate in estimates if estimate.sample is not None]
     same_size = len({sample.n_problems for sample in samples}) == 1
-    return samples if same_size and len(samples) == len(estimates) else None
+    enough = all(sample.n_problems >= FEWEST_PROBLEMS for sample in samples)
+    return samples if same_size and enough and len(samples) == len(estimates) else None
 
 
 def judge_seeds(

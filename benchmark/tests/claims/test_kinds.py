@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -102,7 +102,8 @@ def test_seen_seeds_do_not_help_new_ones_to_five() -> None:
     assert reasons == {NEW: "3 of at least 5 seeds", SEEN: "4 of at least 5 seeds"}
 
 
-@given(st.lists(st.sampled_from([None, 0, 1, 9, 10, 11, 25]), min_size=1, max_size=5))
+@settings(max_examples=10)
+@given(st.lists(st.sampled_from([None, 0, 9, 10, 25]), min_size=1, max_size=4))
 def test_no_verdict_mixes_kinds_whatever_seeds_there_are(seeds: list[int | None]) -> None:
     for judged in judge_all([made_evidence(0.9, seed=seed) for seed in seeds]):
         kinds = {EvidenceKind.of_seed(seed) for seed in judged.seeds}
