@@ -101,35 +101,48 @@ def above_underflow(scale: Float, dtype: str) -> Float:
     return np.maximum(scale, float(np.finfo(dtype).tiny) / float(np.finfo(dtype).eps))
 
 
-class _Perturbed:
-    """The oracle's optimizer and problems, with errors of PERTURBATION times the rounding scale.
+class PerturbedOptimizer:
+    """The oracle's optimizer, with random errors of PERTURBATION times the rounding scale.
 
-    The errors enter where rounding does: at the start, in each gradient, and in each step. Those of
-    the gradient matter for optimizers that divide by its size.
+    The errors enter where rounding does: at the start, and in each step.
     """
 
-    def __init__(self, optimizer: OracleOptimizer, problems: OracleProblems, seed: int) -> None:
-        self.optimizer, self.problems = optimizer, problems
+    def __init__(self, optimizer: OracleOptimizer, seed: int) -> None:
+        self.optimizer = optimizer
         self.rng = np.random.Generator(np.random.Philox(key=np.array([2, seed], dtype=np.uint64)))
 
     def perturb(self, values: Float, scale: Float) -> Float:
+        """The values with errors of random sign."""
         signs: Float = self.rng.choice([-1.0, 1.0], values.shape)
         return values + PERTURBATION * scale * signs
 
-    def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
-        loss, gradient = self.problems.loss_and_gradient(parameters, step)
-        loss_scale, gradient_scale = self.problems.rounding_scale(parameters, step)
-        return self.perturb(loss, loss_scale), self.perturb(gradient, gradient_scale)
-
     def initial_state(self, n_components: int) -> Float:
+        """The initial state with errors."""
         state = self.optimizer.initial_state(n_components)
         scale, _ = self.optimizer.rounding_scale(state, np.zeros(n_components))
         return self.perturb(state, scale)
 
     def step(self, state: Float, gradient: Float) -> tuple[Float, Float]:
+        """One step with errors in the new state and in the update."""
         new, update = self.optimizer.step(state, gradient)
         state_scale, update_scale = self.optimizer.rounding_scale(state, gradient)
         return self.perturb(new, state_scale), self.perturb(update, update_scale)
+
+
+class _Perturbed(PerturbedOptimizer):
+    """The same, and the oracle's problems with such errors in loss and gradient.
+
+    Those of the gradient matter for optimizers that divide by its size.
+    """
+
+    def __init__(self, optimizer: OracleOptimizer, problems: OracleProblems, seed: int) -> None:
+        super().__init__(optimizer, seed)
+        self.problems = problems
+
+    def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
+        loss, gradient = self.problems.loss_and_gradient(parameters, step)
+        loss_scale, gradient_scale = self.problems.rounding_scale(parameters, step)
+        return self.perturb(loss, loss_scale), self.perturb(gradient, gradient_scale)
 
 
 def error_amplification(

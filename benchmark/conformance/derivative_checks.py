@@ -19,7 +19,7 @@ from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.discovery import oracle
 from loptbench.mechanisms.dynamics.linearization import central_differences
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Level, Linearization, MetaGradient
+from loptbench.protocol import Gains, Level, Linearization, MetaGradient
 from loptbench.rollout.trajectory import meta_objective
 from loptbench.tasks.base import ProblemBatch
 
@@ -76,6 +76,30 @@ def linearization_by_differences(subject: Subject) -> list[Comparison]:
             deviation = f"{name} is {largest:.1e} from the central differences of step itself"
         limit = np.full_like(comparison.error, CENTRAL_DIFFERENCE_BOUND)
         comparisons.append(dataclasses.replace(comparison, bound=limit, deviation=deviation))
+    return comparisons
+
+
+def gain(subject: Subject) -> list[Comparison]:
+    """D, where it is offered alone, is that of the oracle's linearization."""
+    optimizer = subject.optimizer()
+    if not isinstance(optimizer.raw, Gains):
+        raise CheckSkippedError("D alone is not offered: no method gain on the optimizer")
+    reference = oracle().optimizer(subject.spec, "float64", subject.device)
+    comparisons = []
+    for n in (1, 24, 70):
+        state, gradient = random_inputs(subject, n)
+        for h, g in ((state, gradient), (state, 0 * gradient), (0 * state, gradient)):
+            expected = reference.linearize(to_float64(h), to_float64(g)).D
+            comparisons.append(
+                compare_arrays(
+                    "D", "gain", optimizer.gain(h, g), expected, subject.dtype, subject.device
+                )
+            )
+    require_pure(
+        "gain",
+        lambda: (optimizer.gain(state, gradient),),
+        lambda: optimizer.gain(0 * state, 2 * gradient),
+    )
     return comparisons
 
 

@@ -125,6 +125,21 @@ class SubjectOptimizer:
             require_array(f"linearize's {name}", matrix, shape, self.dtype)
         return Linearization(*matrices)
 
+    def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
+        """See `loptbench.protocol`; the result is validated."""
+        with Unchanged("drive", state, gradients, times):
+            states = self.raw.drive(state, gradients, times)
+        require_array("drive's states", states, (len(times), *state.shape), self.dtype)
+        if np.shares_memory(states, state) and states.size:
+            raise ContractError("drive's states must be a new array, but they are the start's")
+        return np.asarray(states)
+
+    def gain(self, state: Array, gradient: Array) -> Array:
+        """See `loptbench.protocol`; the result is validated."""
+        with Unchanged("gain", state, gradient):
+            D = self.raw.gain(state, gradient)
+        return require_array("gain's D", D, gradient.shape, self.dtype)
+
 
 @dataclasses.dataclass(frozen=True)
 class SubjectProblems:

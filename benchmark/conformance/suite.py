@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from loptbench.agreement.comparison import Comparison
-from loptbench.conformance import derivative_checks, outer_checks, run_checks, step_checks
+from loptbench.conformance import (
+    derivative_checks,
+    drive_checks,
+    outer_checks,
+    run_checks,
+    step_checks,
+)
 from loptbench.conformance.cases import cases
 from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
@@ -63,6 +69,7 @@ CHECKS: tuple[Check, ...] = (
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
     Check("unroll-losses", Level.UNROLL, run_checks.unroll_losses, needs_level=False),
     Check("sweep", Level.UNROLL, run_checks.sweep, needs_level=False),
+    Check("drive", Level.UNROLL, drive_checks.drive, Scope.OPTIMIZER, needs_level=False),
     Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
     Check("linearize", Level.LINEARIZE, derivative_checks.linearization, Scope.OPTIMIZER),
     Check(
@@ -71,6 +78,7 @@ CHECKS: tuple[Check, ...] = (
         derivative_checks.linearization_by_differences,
         Scope.OPTIMIZER,
     ),
+    Check("gain", Level.LINEARIZE, derivative_checks.gain, Scope.OPTIMIZER, needs_level=False),
     Check("meta-gradient", Level.META_GRADIENT, derivative_checks.meta_gradient),
     Check(
         "meta-gradient-differences",

@@ -39,6 +39,9 @@ from loptbench.tasks import ProblemBatch
 
 _loss_and_gradient = compiled("task", "shapes")(loss_and_gradient)
 
+MIN_TIMES = 4
+"""Numbers of times of a drive up to this one share a program."""
+
 
 @dataclasses.dataclass(frozen=True)
 class JaxOptimizer:
@@ -68,6 +71,7 @@ class JaxOptimizer:
     @in_full_precision
     def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
         n, n_times = len(state), len(times)
+        padded_times = size_class(max(n_times, MIN_TIMES))
         size = size_class(n, per_octave=8)
         if gradients.ndim == 2:
             gradients = padded(gradients, size_class(len(gradients)), size)
@@ -80,7 +84,7 @@ class JaxOptimizer:
             self.placement.put(padded(state, size)),
             self.placement.put(gradients),
             # The last time repeated: no steps are taken for it.
-            jnp.asarray(np.pad(times, (0, size_class(n_times) - n_times), "edge")),
+            jnp.asarray(np.pad(times, (0, padded_times - n_times), "edge")),
         )
         return np.asarray(states)[:n_times, :n].copy()
 

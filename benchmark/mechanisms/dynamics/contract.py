@@ -4,6 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import ContractError
+from loptbench.mechanisms.dynamics.fast_path_contract import (
+    require_correct_drive,
+    require_correct_gain,
+)
 from loptbench.mechanisms.dynamics.linearization import (
     MAX_STATE_SIZE,
     checked_linearization,
@@ -32,10 +36,11 @@ def require_optimizer(optimizer: Optimizer) -> None:
     """Check that an object is an optimizer that the probes can measure.
 
     Args:
-        optimizer: any object that offers `initial_state` and `step`, and perhaps `linearize`.
+        optimizer: any object that offers `initial_state` and `step`, and perhaps `linearize`,
+            `drive` and `gain`.
 
     Raises:
-        ContractError: `initial_state`, `step` or `linearize` does not keep to the protocol.
+        ContractError: one of these methods does not keep to the protocol.
     """
     initial_state = optimizer.initial_state(2)
     _require_array("initial_state must return", initial_state)
@@ -63,6 +68,9 @@ def require_optimizer(optimizer: Optimizer) -> None:
             )
     if isinstance(optimizer, LinearizableOptimizer) and state.shape[1] <= MAX_STATE_SIZE:
         _require_correct_linearize(optimizer)
+    if np.issubdtype(state.dtype, np.floating):
+        require_correct_drive(optimizer)
+        require_correct_gain(optimizer)
 
 
 def _require_array(requirement: str, value: object) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loptbench.implementations.reference.implementation import Implementation as Reference
+from loptbench.implementations.reference.optimizers import GRU
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, OuterState, Sweep
 from loptbench.rollout.trajectory import run_by_run, unroll_by_steps
@@ -16,6 +17,17 @@ class Small(Reference):
 
     optimizers: tuple[str, ...] = ("gru", "sgd", "momentum")
     tasks = ("quadratic",)
+
+
+class WithGRU(Small):
+    """The reference with another GRU."""
+
+    gru: type[GRU] = GRU
+
+    def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
+        if spec.kind == "gru":
+            return self.gru(spec)
+        return super().optimizer(spec, dtype, device)
 
 
 class Sweeping(Reference):

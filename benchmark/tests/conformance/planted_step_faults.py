@@ -11,17 +11,7 @@ from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Linearization
 from loptbench.tasks.base import ProblemBatch
 from loptbench.tests.conformance.planted_base import Small as Reference
-
-
-class _WithGRU(Reference):
-    """The reference with another GRU."""
-
-    gru: type[GRU] = GRU
-
-    def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
-        if spec.kind == "gru":
-            return self.gru(spec)
-        return super().optimizer(spec, dtype, device)
+from loptbench.tests.conformance.planted_base import WithGRU
 
 
 class _AfterProductGRU(GRU):
@@ -31,7 +21,7 @@ class _AfterProductGRU(GRU):
         return z, r, np.tanh(r * (h @ p["W_c"].T) + p["a_c"] * s + p["b_c"])
 
 
-class AfterProductReset(_WithGRU):
+class AfterProductReset(WithGRU):
     """The reset gate acts after the matrix product, as in `torch.nn.GRUCell` and cuDNN."""
 
     gru = _AfterProductGRU
@@ -44,7 +34,7 @@ class _SwappedGRU(GRU):
         return new, self.output_scale * (new @ self.p["w"] + self.p["b"])
 
 
-class SwappedUpdateGate(_WithGRU):
+class SwappedUpdateGate(WithGRU):
     """The update gate keeps the part of the state that it should replace."""
 
     gru = _SwappedGRU
@@ -58,7 +48,7 @@ class _RenamedGRU(GRU):
             self.p[z], self.p[r] = self.p[r], self.p[z]
 
 
-class SwappedGates(_WithGRU):
+class SwappedGates(WithGRU):
     """Update and reset gate have each other's weights."""
 
     gru = _RenamedGRU
@@ -70,7 +60,7 @@ class _TransposedGRU(GRU):
         self.p["W_c"] = self.p["W_c"].T
 
 
-class TransposedMatrix(_WithGRU):
+class TransposedMatrix(WithGRU):
     """One matrix is transposed."""
 
     gru = _TransposedGRU
@@ -82,7 +72,7 @@ class _UnscaledGRU(GRU):
         self.input_scale = 1.0
 
 
-class ForgottenInputScale(_WithGRU):
+class ForgottenInputScale(WithGRU):
     """The input scale is left out."""
 
     gru = _UnscaledGRU
@@ -94,7 +84,7 @@ class _Float32GRU(GRU):
         return new.astype(np.float32).astype(np.float64), update
 
 
-class Float32Inside(_WithGRU):
+class Float32Inside(WithGRU):
     """A cast to float32 inside a float64 path."""
 
     gru = _Float32GRU
@@ -107,7 +97,7 @@ class _OffGRU(GRU):
         self.p["b"] = self.p["b"] + 10 * bound("update", "float64") * size
 
 
-class OneWeightOff(_WithGRU):
+class OneWeightOff(WithGRU):
     """One weight is off by ten bounds."""
 
     gru = _OffGRU
@@ -122,7 +112,7 @@ class _CountingGRU(GRU):
         return new, update * (1 + 1e-15 * self.calls)
 
 
-class HiddenCounter(_WithGRU):
+class HiddenCounter(WithGRU):
     """A step depends on the number of calls, by less than every bound."""
 
     gru = _CountingGRU
@@ -133,7 +123,7 @@ class _CouplingGRU(GRU):
         return super().step(state, gradient * (1 + 1e-6 * np.sign(gradient[0])))
 
 
-class CoupledComponents(_WithGRU):
+class CoupledComponents(WithGRU):
     """Components see the gradient of the first."""
 
     gru = _CouplingGRU
@@ -146,7 +136,7 @@ class _InPlaceGRU(GRU):
         return new, update
 
 
-class WritesIntoItsInput(_WithGRU):
+class WritesIntoItsInput(WithGRU):
     """A step overwrites its argument `gradient`."""
 
     gru = _InPlaceGRU
@@ -158,7 +148,7 @@ class _TransposedJacobianGRU(GRU):
         return Linearization(np.swapaxes(A, 1, 2).copy(), B, C, D)
 
 
-class TransposedJacobian(_WithGRU):
+class TransposedJacobian(WithGRU):
     """A is ∂F_l/∂h_j where it should be ∂F_j/∂h_l."""
 
     gru = _TransposedJacobianGRU
@@ -170,7 +160,7 @@ class _PrematureGRU(GRU):
         return Linearization(A, B, self.output_scale * np.tile(self.p["w"], (len(B), 1)), D)
 
 
-class ReadoutOfOldState(_WithGRU):
+class ReadoutOfOldState(WithGRU):
     """C is the readout itself, as if the update were read from the state before the step."""
 
     gru = _PrematureGRU
@@ -181,7 +171,7 @@ class _ZeroInitialGRU(GRU):
         return np.zeros((n_components, self.p["h0"].size))
 
 
-class ForgottenInitialState(_WithGRU):
+class ForgottenInitialState(WithGRU):
     """Runs start from zero, not from the learned h0."""
 
     gru = _ZeroInitialGRU
@@ -197,7 +187,7 @@ class _NumericGRU(GRU):
             return e / (1 + e), r, c
 
 
-class UnstableSigmoid(_WithGRU):
+class UnstableSigmoid(WithGRU):
     """A sigmoid that is NaN for large gradients."""
 
     gru = _NumericGRU
@@ -261,7 +251,7 @@ class _WrongShapeGRU(GRU):
         return new, update[:, None]
 
 
-class WrongShape(_WithGRU):
+class WrongShape(WithGRU):
     """The update is a column."""
 
     gru = _WrongShapeGRU
@@ -273,7 +263,7 @@ class _WrongDtypeGRU(GRU):
         return new, update.astype(np.float32)
 
 
-class WrongDtype(_WithGRU):
+class WrongDtype(WithGRU):
     """The update is float32 although the dtype is float64."""
 
     gru = _WrongDtypeGRU
@@ -289,7 +279,7 @@ class _RaisingGRU(GRU):
         return super().step(state, gradient)
 
 
-class RaisesMidway(_WithGRU):
+class RaisesMidway(WithGRU):
     """An exception in the middle of a run."""
 
     gru = _RaisingGRU
@@ -301,7 +291,7 @@ class _NaNGRU(GRU):
         return new, np.where(np.abs(gradient) > 1e3, np.nan, update)
 
 
-class NaNForLargeGradients(_WithGRU):
+class NaNForLargeGradients(WithGRU):
     """The update is NaN for gradients above 1000."""
 
     gru = _NaNGRU
@@ -314,7 +304,7 @@ class _TiledGRU(GRU):
         return new, update
 
 
-class OneTileOnly(_WithGRU):
+class OneTileOnly(WithGRU):
     """Components beyond the first 1,024 are not computed."""
 
     gru = _TiledGRU
@@ -328,7 +318,7 @@ class _LostAxisGRU(GRU):
         return linear._replace(B=linear.B[:, 0])
 
 
-class LostAxis(_WithGRU):
+class LostAxis(WithGRU):
     """With one unit, an axis of B is squeezed away."""
 
     gru = _LostAxisGRU
@@ -353,7 +343,7 @@ class _SilentGRU(GRU):
         return super().step(state, np.nan_to_num(gradient))
 
 
-class HidesNaN(_WithGRU):
+class HidesNaN(WithGRU):
     """A gradient of NaN is treated as zero, so a diverged run continues."""
 
     gru = _SilentGRU
@@ -368,7 +358,7 @@ class _BufferedGRU(GRU):
         return new, buffer
 
 
-class ReusedBuffer(_WithGRU):
+class ReusedBuffer(WithGRU):
     """Every step writes its update into the same array."""
 
     gru = _BufferedGRU
