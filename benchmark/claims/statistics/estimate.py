@@ -8,7 +8,7 @@ import numpy as np
 
 from loptbench.claims.evidence import Evidence
 from loptbench.results.schema.mechanisms import NotApplicable
-from loptbench.statistics.bootstrap import Interval, OfProblems, over_problems
+from loptbench.statistics.bootstrap import N_RESAMPLES, Interval, OfProblems, over_problems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +43,15 @@ class Estimate:
         """The value of a summary over problems."""
         return cls(sample.value, sample, later)
 
-    @property
-    def interval(self) -> Interval:
-        """Its 95 % interval over problems; the number itself if it does not depend on them."""
+    def interval(self, n_resamples: int = N_RESAMPLES) -> Interval:
+        """Its 95 % interval over problems; the number itself if it does not depend on them.
+
+        Args:
+            n_resamples: the number of resamples of the bootstrap.
+        """
         if self.sample is None or not np.isfinite(self.value):
             return Interval(self.value, self.value, self.value)
-        return over_problems(self.sample)
+        return over_problems(self.sample, n_resamples)
 
 
 Answer = Estimate | NotApplicable
