@@ -57,6 +57,7 @@ UNCHANGED = 0.05
 """A rate that changes by at most this fraction in another T steps counts as arrived."""
 
 NOT_FINITE = "the state grows without bound"
+NOT_AT_REST = "the state does not come to rest within 2,250 steps"
 NO_FIXED_POINT = "no fixed point was found"
 
 
@@ -106,13 +107,13 @@ def measure_adaptation(
         exact, settled = _no_fixed_points(adapted)
     else:
         known = None if isinstance(point, NotApplicable) else point.state
-        states = np.asarray(adapted.state, np.float64)
-        exact = find_exact_fixed_points(optimizer, states, curve.all, known)
+        exact = find_exact_fixed_points(optimizer, adapted.state, adapted.later, curve.all, known)
         settled = find_settled_states(optimizer, h0[0], adapted, exact)
     at_points = _rates(
         optimizer, exact.points.state, curve.all, statistics.typical, reason or NO_FIXED_POINT
     )
-    return _result(curve, adapted, rates, exact, at_points, settled)
+    at_rest = _rates(optimizer, settled.points.state, curve.all, statistics.typical, NOT_AT_REST)
+    return _result(curve, adapted, rates, exact, at_points, settled, at_rest)
 
 
 class _Curve:
@@ -213,6 +214,7 @@ def _result(
     exact: ExactFixedPoints,
     at_points: _Rates,
     settled: SettledStates,
+    at_rest: _Rates,
 ) -> AdaptationResult:
     grid, statistics, gradients = curve.grid, curve.statistics, curve.gradients
     at = {
@@ -231,10 +233,10 @@ def _result(
     usable = np.all(np.isfinite(states), axis=1)
     axes = PrincipalAxes.of(states[usable], N_CURVE_COMPONENTS)
     adapted_curve = _on_axes(axes, states)
-    points, at_rest = exact.points, settled.points.converged[grid]
-    rate_at_rest = np.where(at_rest, at_points.reference[grid], np.nan)
+    points, rests = exact.points, settled.points.converged[grid]
+    rate_at_rest = at_rest.reference[grid]
     rest_states = settled.points.state[grid]
-    rest_axes = PrincipalAxes.of(rest_states[at_rest], N_CURVE_COMPONENTS)
+    rest_axes = PrincipalAxes.of(rest_states[rests], N_CURVE_COMPONENTS)
     rest_curve = _on_axes(rest_axes, rest_states)
     met = statistics.gradients.size > 0
     return AdaptationResult(
@@ -277,12 +279,12 @@ def _result(
         coverage=_coverage(gradients, [rates.reasons[i] for i in grid], at_points, grid, met),
         gradients=gradients,
         rate_reference=rate_at_rest,
-        rate_local=np.where(at_rest, at_points.local[grid], np.nan),
+        rate_local=at_rest.local[grid],
         elasticity=elasticity(gradients, rate_at_rest),
         rank_correlation=rank_correlation(gradients, rate_at_rest),
-        residual=float(settled.points.residual[grid][at_rest].max(initial=0.0)),
-        settled=at_rest,
-        stable=exact.stable[grid] & at_rest,
+        residual=float(settled.points.residual[grid][rests].max(initial=0.0)),
+        settled=rests,
+        stable=exact.stable[grid] & rests,
         several_fixed_points=settled.several[grid],
         branch_ends=exact.branch_ends,
         curve=rest_curve,

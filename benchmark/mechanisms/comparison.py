@@ -137,17 +137,17 @@ def _compare_adaptation(actual: AdaptationResult, expected: AdaptationResult) ->
     condition = np.where(both, np.nan_to_num(expected.exact.condition, nan=1.0), 1.0)
     memory = np.maximum(STEPS_REMEMBERED, condition)
     comparisons = []
-    for label, states, factor, usable in (
-        ("adapted", "adapted", memory, ~expected.adapted.cycling),
-        ("exact", "exact", condition, both),
+    for labels, states, factor, usable in (
+        (("adapted state", "adapted rate"), "adapted", memory, ~expected.adapted.cycling),
+        (("fixed point", "rate at the fixed point"), "exact", condition, both),
     ):
         pair = getattr(actual, states), getattr(expected, states)
-        comparisons += _compare_states(label, *pair, factor, usable)
+        comparisons += _compare_states(labels, *pair, factor, usable)
     return comparisons
 
 
 def _compare_states(
-    label: str,
+    labels: tuple[str, str],
     actual: StatesResult,
     expected: StatesResult,
     condition: Float,
@@ -156,7 +156,7 @@ def _compare_states(
     """States and rates, where they are to be compared.
 
     Args:
-        label: adapted or exact.
+        labels: what the states and the rates are called.
         actual: those of the implementation.
         expected: those of the oracle.
         condition: how far an error of one step moves the state, (n_gradients,).
@@ -166,15 +166,16 @@ def _compare_states(
     highest = np.nanmax(np.abs(expected.rate_reference), initial=0.0)
     highest_local = np.nanmax(np.abs(expected.rate_local), initial=highest)
     comparisons = []
-    for name, field, scale in (
-        ("adapted state", "state", (condition * size)[:, None]),
-        ("adapted rate", "rate_reference", condition * highest),
-        ("adapted rate, local", "rate_local", condition * highest_local),
+    state, rate = labels
+    for label, name, field, scale in (
+        (state, "adapted state", "state", (condition * size)[:, None]),
+        (rate, "adapted rate", "rate_reference", condition * highest),
+        (f"{rate}, local", "adapted rate, local", "rate_local", condition * highest_local),
     ):
         comparisons.append(
             compare_arrays(
                 name,
-                f"{name}, {label}",
+                label,
                 getattr(actual, field)[usable],
                 getattr(expected, field)[usable],
                 "float64",

@@ -75,7 +75,7 @@ def measure_states_met(optimizer: Optimizer, run: Trajectory, typical: float) ->
         typical: a typical gradient.
     """
     shape = run.gradient.shape
-    states = run.state[:-1].reshape(-1, run.state.shape[2])
+    states = np.concatenate(run.state[:-1])
     gradients, updates = run.gradient.reshape(-1), run.update.reshape(-1)
     gain, contribution = np.empty(len(states)), np.empty(len(states))
     for first in range(0, len(states), BLOCK_SIZE):

@@ -64,19 +64,22 @@ def of_problems(run: Trajectory, chosen: NDArray[np.int64]) -> Trajectory:
         chosen: the places of the problems in the batch.
     """
     _, n_problems, n_parameters = run.gradient.shape
-    by_problem = run.state.reshape(len(run.state), n_problems, n_parameters, -1)
+    n_state = run.state.shape[2]
+    by_problem = run.state.reshape(len(run.state), n_problems, n_parameters, n_state)
     return Trajectory(
         run.loss[:, chosen],
         run.parameters[:, chosen],
         run.gradient[:, chosen],
-        by_problem[:, chosen].reshape(len(run.state), -1, run.state.shape[2]),
+        by_problem[:, chosen].reshape(len(run.state), len(chosen) * n_parameters, n_state),
         run.update[:, chosen],
     )
 
 
 def finite_problems(run: Trajectory) -> NDArray[np.bool_]:
     """Whether states, updates and parameters of each problem are finite numbers, (n_problems,)."""
-    n_problems = run.loss.shape[1]
-    parts = (run.state.astype(np.float64), run.update, run.parameters)
-    by_problem = (part.reshape(len(part), n_problems, -1) for part in parts)
-    return np.all([np.all(np.isfinite(part), axis=(0, 2)) for part in by_problem], axis=0)
+    _, n_problems, n_parameters = run.gradient.shape
+    state = np.all(np.isfinite(run.state.astype(np.float64)), axis=(0, 2))
+    finite = state.reshape(n_problems, n_parameters).all(axis=1)
+    for part in (run.update, run.parameters):
+        finite &= np.all(np.isfinite(part), axis=(0, 2))
+    return finite

@@ -1,8 +1,9 @@
 """Exact fixed points under constant gradients, whatever their stability: F(h*(g), g) = h*(g).
 
-Newton's iteration begins at the adapted state. The branch of h*, continued from one gradient to the
-next, gives a second answer. Where both exist and differ, the one that is nearer to the adapted
-state counts.
+Newton's iteration begins at the adapted state after T steps; where it fails, at that after 2 T
+steps, and last at the fixed point of the nearest gradient that has one. The branch of h*, continued
+from one gradient to the next, gives a second answer. Where both exist and differ, the one that is
+nearer to the adapted state counts.
 """
 
 from typing import NamedTuple
@@ -25,14 +26,19 @@ from loptbench.mechanisms.dynamics.fixed_points import (
 from loptbench.mechanisms.dynamics.linearization import (
     MAX_BLOCK_ELEMENTS,
     approximate_linearization,
+    checked_step,
 )
 from loptbench.protocol import Optimizer
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+Int = NDArray[np.int64]
 
 FULL_SPECTRUM_SIZE = 24
 """The largest state all of whose eigenvalues are computed; of a larger one, the largest two."""
+
+MAX_SPEED_LEFT = 1e-6
+"""Largest speed at a fixed point, as a fraction of that where Newton's iteration began."""
 
 EIGENVALUE_TOLERANCE = 1e-10
 """Relative accuracy of the largest eigenvalues of a large state."""
@@ -62,23 +68,23 @@ class ExactFixedPoints(NamedTuple):
 
 
 def find_exact_fixed_points(
-    optimizer: Optimizer, adapted: Float, gradient: Float, point: Float | None
+    optimizer: Optimizer, adapted: Float, later: Float, gradient: Float, point: Float | None
 ) -> ExactFixedPoints:
     """The fixed point that belongs to each adapted state.
 
     Args:
         optimizer: any optimizer in float64, with its counters frozen.
-        adapted: the adapted states, (n, n_state).
+        adapted: the adapted states after T steps, (n, n_state).
+        later: those after 2 T steps.
         gradient: their gradients, from the most negative up, (n,).
         point: the convergence point, (n_state,), from which the branch is continued; or None.
     """
     n = len(gradient)
-    finite = np.flatnonzero(np.all(np.isfinite(adapted), axis=1))
-    state, residual = np.full_like(adapted, np.nan), np.full(n, np.inf)
-    state[finite], residual[finite] = newton(optimizer, adapted[finite], gradient[finite])
-    converged = residual <= MAX_RESIDUAL
-    state[~converged] = np.nan
-    points = FixedPoints(state, residual, converged, adapted.copy())
+    nowhere = np.full_like(adapted, np.nan)
+    points = FixedPoints(nowhere, np.full(n, np.inf), np.zeros(n, bool), adapted.copy())
+    for start in (adapted, later):
+        todo = np.flatnonzero(~points.converged & np.all(np.isfinite(start), axis=1))
+        _add(optimizer, points, todo, start[todo], gradient[todo])
     several, branch_ends = np.zeros(n, bool), np.full(2, np.inf)
     if point is not None:
         branch = points.subset(np.arange(n))
@@ -93,8 +99,37 @@ def find_exact_fixed_points(
             state_distance(points.state, adapted) <= state_distance(branch.state, adapted)
         )
         points.replace(np.flatnonzero(nearer), branch.subset(np.flatnonzero(nearer)))
+    known, todo = np.flatnonzero(points.converged), np.flatnonzero(~points.converged)
+    if known.size and todo.size:
+        nearest = known[np.abs(known - todo[:, None]).argmin(axis=1)]
+        _add(optimizer, points, todo, points.state[nearest], gradient[todo])
     radius, is_stable, condition = _stability(optimizer, points, gradient)
     return ExactFixedPoints(points, several, radius, is_stable, condition, branch_ends)
+
+
+def _add(
+    optimizer: Optimizer, points: FixedPoints, places: Int, start: Float, gradient: Float
+) -> None:
+    """Add the fixed points to which Newton's iteration leads, in place.
+
+    The speed must have fallen as well, from that of the start: on a state that grows for ever, like
+    a sum, the residual relative to the state falls while the speed does not.
+
+    Args:
+        optimizer: the optimizer.
+        points: what is known.
+        places: their places, (n_places,).
+        start: where the iteration begins, (n_places, n_state).
+        gradient: (n_places,).
+    """
+    state, residual = newton(optimizer, start, gradient)
+    with np.errstate(all="ignore"):
+        first_speed = state_distance(checked_step(optimizer, start, gradient)[0], start)
+        largest = np.maximum(MAX_RESIDUAL * state_scale(start), MAX_SPEED_LEFT * first_speed)
+        good = (residual <= MAX_RESIDUAL) & (residual * state_scale(state) <= largest)
+    places = places[good]
+    points.state[places], points.residual[places] = state[good], residual[good]
+    points.converged[places] = True
 
 
 def different(points: FixedPoints, alternative: FixedPoints) -> Bool:
