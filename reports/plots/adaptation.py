@@ -189,7 +189,7 @@ def _signs() -> list[Any]:
     lines.append(
         Line2D([], [], color=INK, alpha=LATER_ALPHA, linewidth=1.4, label="after 2 T steps")
     )
-    marks = {
+    marks: dict[str, dict[str, Any]] = {
         "rate at q50, q99": {"marker": "D", "markersize": 5},
         "stable fixed point": {"marker": "o", "markersize": 3.6},
         "unstable fixed point": {"marker": "o", "markersize": 3.6, "markerfacecolor": PAPER},
