@@ -13,6 +13,10 @@ class StoreError(LoptbenchError):
     """A results folder is no store, cannot be written, or holds an invalid record."""
 
 
+class ClaimsError(LoptbenchError):
+    """A file of claims is missing, damaged, or claims what cannot be judged."""
+
+
 class UnknownNameError(LoptbenchError):
     """No task, implementation, optimizer kind or split has this name."""
 

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from loptbench.comparison.stores import StoreComparison
 
 
-def report(store: Store | Path | str, path: Path | str = "loptbench-report.html") -> Path:
+def report(
+    store: Store | Path | str,
+    path: Path | str = "loptbench-report.html",
+    claims: int | str | Path | None = None,
+) -> Path:
     """Write the HTML report of the results in a store.
 
         report("loptbench-results", "report.html")
@@ -19,12 +23,15 @@ def report(store: Store | Path | str, path: Path | str = "loptbench-report.html"
     Args:
         store: a store, or its folder.
         path: the file to write.
+        claims: the claims whose verdicts are shown: edition 1 or 2, or a file of claims; edition 2
+            if None. Verdicts that the store does not hold are drawn anew from its records.
 
     Returns:
         The absolute path of the file.
 
     Raises:
         StoreError: the folder is not a store.
+        ClaimsError: the claims cannot be read, or one of them cannot be judged.
         NotInstalledError: the extra `report` is not installed.
         LoptbenchError: the file cannot be written.
     """
@@ -35,7 +42,7 @@ def report(store: Store | Path | str, path: Path | str = "loptbench-report.html"
         raise NotInstalledError(
             f"the report needs {error.name!r}, not installed: pip install 'loptbench[report]'"
         ) from error
-    return _write(render(store), Path(path))
+    return _write(render(store, claims), Path(path))
 
 
 def report_comparison(comparison: "StoreComparison", path: Path | str) -> Path:

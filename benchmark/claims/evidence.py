@@ -1,17 +1,32 @@
 """The evidence on each learned optimizer: the rows of a store's frames that are about it."""
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.results.frames import Contents, frame_of
+from loptbench.results.schema.verdicts import EvidenceKind
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FRAMES = ("evaluations", "problems", "mechanisms", "tuning")
+OF_PROBES = (
+    "mechanisms",
+    "modes",
+    "impulse_responses",
+    "update_functions",
+    "schedules",
+    "adaptation",
+)
+"""The frames of what the probes measure."""
+
+FRAMES = ("evaluations", "problems", "tuning", *OF_PROBES)
+
+Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,44 +38,70 @@ class Evidence:
         task: its task.
         preset: the preset of its meta-training; seeds of the same preset are replicates.
         trained_by: the implementation that meta-trained it.
-        evaluations: the rows of that frame on the baselines of the task.
-        problems: the rows of that frame on the checkpoint and on the baselines.
-        mechanisms: the rows of that frame on the checkpoint.
-        tuning: the rows of that frame on the baselines.
+        seed: the seed of its meta-training; None if it is unknown.
+        frames: by name, `evaluations` and `tuning` of the task's baselines, `problems` of the
+            checkpoint and of the baselines, and the frames `OF_PROBES` of the checkpoint.
     """
 
     checkpoint: str
     task: str
     preset: str
     trained_by: str
-    evaluations: "DataFrame"
-    problems: "DataFrame"
-    mechanisms: "DataFrame"
-    tuning: "DataFrame"
+    seed: int | None
+    frames: "Mapping[str, DataFrame]"
 
-    def of_problems(self, quantity: str, baseline: str = "") -> NDArray[np.float64]:
+    @property
+    def kind(self) -> EvidenceKind:
+        """Whether it is exploratory or confirmatory."""
+        return EvidenceKind.of_seed(self.seed)
+
+    def of_problems(self, quantity: str, baseline: str = "") -> Floats:
         """A quantity of each problem, (n_problems,); no problems if it was not measured.
 
         Args:
             quantity: the quantity, as in the frame `problems`.
             baseline: the tuned baseline; the checkpoint if empty.
         """
-        rows = self.problems
         role, name = ("tuned", baseline) if baseline else ("checkpoint", self.checkpoint)
-        chosen = rows[
-            (rows["quantity"] == quantity) & (rows["role"] == role) & (rows["optimizer"] == name)
-        ]
-        return np.asarray(chosen["value"], np.float64)
+        return self._by_quantity.get((quantity, role, name), np.zeros(0))
 
-    def of_probe(self, probe: str, quantity: str) -> tuple[NDArray[np.float64], str]:
+    @functools.cached_property
+    def _by_quantity(self) -> dict[tuple[str, str, str], Floats]:
+        groups = self.frames["problems"].groupby(["quantity", "role", "optimizer"], sort=False)
+        return {name: rows["value"].to_numpy(np.float64) for name, rows in groups}
+
+    def of_probe(self, probe: str, quantity: str, horizon: str = "") -> tuple[Floats, str]:
         """A quantity that a probe measures, and the reason if it has no value.
+
+        Args:
+            probe: the probe.
+            quantity: the quantity, as in the frame `mechanisms`.
+            horizon: after how many steps; empty for a quantity with a single number of steps.
 
         Returns: the values, (1,), or (2,) for a quantity with one value for each sign of the
             gradient; then the reason, empty if all values are finite.
         """
-        rows = self.mechanisms
-        chosen = rows[(rows["probe"] == probe) & (rows["quantity"] == quantity)]
-        return np.asarray(chosen["value"], np.float64), chosen["reason"].max()
+        values, reasons = self._of_probes[probe, quantity, horizon]
+        return np.array(values, np.float64), max(reasons)
+
+    @functools.cached_property
+    def _of_probes(self) -> dict[tuple[str, str, str], tuple[list[float], list[str]]]:
+        numbers: dict[tuple[str, str, str], tuple[list[float], list[str]]] = {}
+        columns = ["probe", "quantity", "horizon", "value", "reason"]
+        for *name, value, reason in self.frames["mechanisms"][columns].itertuples(index=False):
+            values, reasons = numbers.setdefault((name[0], name[1], name[2]), ([], []))
+            values.append(value)
+            reasons.append(reason)
+        return numbers
+
+    def rates(self, states: str) -> Floats:
+        """The learning rate at each step, (n_steps,); no steps if it was not measured.
+
+        Args:
+            states: autonomous or met, as in the frame `schedules`.
+        """
+        rows = self.frames["schedules"]
+        return rows[rows["states"] == states]["rate"].to_numpy(np.float64)
 
 
 def evidence_of(contents: Contents) -> list[Evidence]:
@@ -69,13 +110,13 @@ def evidence_of(contents: Contents) -> list[Evidence]:
     If that implementation did not measure it, another one's measurements are the evidence. A
     checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing.
     """
+    import pandas as pd
+
     tables = {name: frame_of(contents, name) for name in FRAMES}
     by_record = {
         name: dict(list(table.groupby("record", sort=False))) for name, table in tables.items()
     }
-    evaluations, mechanisms, problems = (
-        tables[name] for name in ("evaluations", "mechanisms", "problems")
-    )
+    evaluations, mechanisms = tables["evaluations"], tables["mechanisms"]
     is_learned = evaluations["role"] == "checkpoint"
     place = ["implementation", "task"]
     baseline_records = evaluations[~is_learned].set_index(place)["record"].to_dict()
@@ -87,14 +128,21 @@ def evidence_of(contents: Contents) -> list[Evidence]:
         probes = probe_records.get((row.implementation, row.task, row.optimizer))
         is_own = row.implementation == row.trained_by
         if baselines and probes and (is_own or (row.optimizer, row.task) not in evidence):
+            frames = {
+                "evaluations": by_record["evaluations"][baselines],
+                "tuning": by_record["tuning"].get(baselines, tables["tuning"][:0]),
+                "problems": tables["problems"][
+                    tables["problems"]["record"].isin([row.record, baselines, probes])
+                ],
+            }
+            for name in OF_PROBES:
+                frames[name] = by_record[name].get(probes, tables[name][:0])
             evidence[row.optimizer, row.task] = Evidence(
-                row.optimizer,
-                row.task,
-                row.preset,
-                row.trained_by,
-                by_record["evaluations"][baselines],
-                problems[problems["record"].isin([row.record, baselines, probes])],
-                by_record["mechanisms"][probes],
-                by_record["tuning"].get(baselines, tables["tuning"][:0]),
+                checkpoint=row.optimizer,
+                task=row.task,
+                preset=row.preset,
+                trained_by=row.trained_by,
+                seed=None if pd.isna(row.meta_seed) else int(row.meta_seed),
+                frames=frames,
             )
     return list(evidence.values())

@@ -2,26 +2,55 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from loptbench.cli.options import mnist_option
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 EPILOG = """
 \b
 h is the state of one component, g its gradient; h' = F(h, g), Δ = U(h, g), and A, B, C, D are
-their derivatives ∂F/∂h, ∂F/∂g, ∂U/∂h, ∂U/∂g. The quantities:
+their derivatives ∂F/∂h, ∂F/∂g, ∂U/∂h, ∂U/∂g; T is the number of steps of a run. The quantities:
   convergence point   h* = F(h*, 0), the fixed point without a gradient
   drift               the update at h*, which should be zero
+  states at h*        fraction of the states of runs that come within 1 % of h* without gradients
   momentum index      fraction of the response to a gradient that follows its own step
   effective rate      −∂U/∂g at h*: the learning rate of the first step
   asymptotic rate     the learning rate of all steps together
   R² of linear        fraction of the updates' variance that the linear system at h* explains
   half-saturation     the gradient at which U is half of its linear extrapolation
-  rate                −∂U/∂g along the trajectory of the state without a gradient
-  elasticity          d ln(rate) / d ln|g| at the fixed point under a constant gradient g:
-                      0 if the rate does not depend on g, −1 for RMSProp
+  saturation loss     fraction of the linear updates of runs that saturation takes away
+  schedule            −∂U/∂g along the trajectory of the state without a gradient, and at the
+                      states of runs
+  adapted state       the state after T steps of a constant gradient g, from h*
+  adaptation ratio    −∂U/∂g at g = 0 in the adapted state of a large gradient (q99, which 1 % of
+                      those of runs exceed) over that of a typical one (q50): below 1 the rate
+                      falls as gradients grow
+  fixed point         a state that a constant gradient g leaves as it is, stable or not
+  elasticity          d ln(rate) / d ln|g| along the adapted states: 0 if the rate does not depend
+                      on g, −1 for RMSProp
+  coverage            the share of what a probe set out to measure that it did measure
 """
+
+
+def _gradients(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> "NDArray[np.float64] | None":
+    """The gradients in a text such as "-3,1", sorted; None if the option is not given."""
+    from loptbench.errors import LoptbenchError
+    from loptbench.study.analyze import gradient_grid
+
+    if text is None:
+        return None
+    try:
+        return gradient_grid(text.split(",") if text.strip() else [])
+    except LoptbenchError as error:
+        raise click.BadParameter(str(error), context, option) from error
 
 
 @click.command(epilog=EPILOG)
@@ -32,6 +61,14 @@ their derivatives ∂F/∂h, ∂F/∂g, ∂U/∂h, ∂U/∂g. The quantities:
 )
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the problems."
+)
+@click.option(
+    "--gradients",
+    metavar="G,G,…",
+    callback=_gradients,
+    default=None,
+    help="Constant gradients under which adaptation is measured, such as -3,-1,-0.1,0.1,1,3.  "
+    "[default: 200 over the range that is met]",
 )
 @click.option(
     "--save-runs",
@@ -46,6 +83,7 @@ def analyze(
     implementation: str,
     task: str | None,
     seed: int,
+    gradients: "NDArray[np.float64] | None",
     save_runs: Path | None,
     as_json: bool,
 ) -> None:
@@ -62,7 +100,9 @@ def analyze(
 
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
-    analysis, run, batch = measure(what, task, implementation=implementation, seed=seed)
+    analysis, run, batch = measure(
+        what, task, implementation=implementation, seed=seed, gradients=gradients
+    )
     if save_runs is not None:
         about = {
             "what": what,

@@ -53,3 +53,10 @@ def jobs_option(command: F) -> F:
         help="Run trials in so many processes; each may take three GB.",
     )
     return option(command)
+
+
+def claims_option(help_text: str) -> Callable[[F], F]:
+    """Add `--claims`: an edition of the claims, or a file of them; None if it is not given."""
+    return click.option(
+        "--claims", metavar="1|2|FILE", default=None, help=f"{help_text} [default: 2]"
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loptbench.cli.options import jobs_option, mnist_option
+from loptbench.cli.options import claims_option, jobs_option, mnist_option
 
 if TYPE_CHECKING:
     from loptbench.study.run import Study
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     default=None,
     help="Write the HTML report here afterwards.",
 )
+@claims_option("The claims to judge: an edition, or a file of claims.")
 @jobs_option
 def run(
     store: Path,
@@ -63,9 +64,11 @@ def run(
     tuned_path: Path | None,
     seed: int,
     report_path: Path | None,
+    claims: str | None,
     jobs: int,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
+    from loptbench.claims.catalogue import LATEST
     from loptbench.study.run import run as run_study
 
     study = run_study(
@@ -76,12 +79,19 @@ def run(
         tuned=tuned_path,
         seed=seed,
         jobs=jobs,
+        claims=claims or LATEST,
     )
-    summarize(study, report_path)
+    summarize(study, report_path, claims)
 
 
-def summarize(study: "Study", report_path: Path | None) -> None:
-    """Print how a study ended and write its report; exit with 1 if something failed."""
+def summarize(study: "Study", report_path: Path | None, claims: str | None = None) -> None:
+    """Print how a study ended and write its report; exit with 1 if something failed.
+
+    Args:
+        study: the study.
+        report_path: where to write the report; None for none.
+        claims: the edition or file of the claims; that of the study if None.
+    """
     from loptbench.discovery import Availability
     from loptbench.results.store import TrialStatus
 
@@ -100,24 +110,27 @@ def summarize(study: "Study", report_path: Path | None) -> None:
     else:
         from loptbench.reports.write import report
 
-        click.echo(report(study.store, report_path))
+        click.echo(report(study.store, report_path, claims))
     if study.n_failed:
         sys.exit(1)
 
 
 def _summarize_claims(study: "Study") -> None:
-    """Print the verdicts over all seeds: claims by tasks, a table for each preset."""
+    """Print the verdicts over all seeds: claims by tasks, a table for each kind and preset."""
     from loptbench.cli.tables import print_table
     from loptbench.results.schema.verdicts import Scope
 
     verdicts = study.store.frame("verdicts")
     verdicts = verdicts[verdicts.scope == str(Scope.ALL_SEEDS)]
-    for preset, own in verdicts.groupby("preset", sort=False):
+    verdicts = verdicts.sort_values("kind", kind="stable")  # confirmatory, then exploratory
+    for (kind, preset), own in verdicts.groupby(["kind", "preset"], sort=False):
         cells = [
-            f"{verdict.outcome}, {verdict.n_reproduced}/{verdict.n_seeds}: {verdict.value:.3g}"
+            f"{verdict.words}, {verdict.n_reproduced}/{verdict.n_seeds}: {verdict.value:.3g}"
             for verdict in own.itertuples()
         ]
         table = own.assign(cell=cells).pivot(index="title", columns="task", values="cell")
         table = table.reindex(index=own.title.unique(), columns=own.task.unique()).fillna("")
-        click.echo(f"{preset}: the verdict, seeds for the claim of all seeds, the mean statistic")
+        click.echo(
+            f"{kind}, {preset}: the verdict, seeds for the claim of all seeds, the mean statistic"
+        )
         print_table(table.reset_index(names="claim"))

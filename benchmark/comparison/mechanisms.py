@@ -12,35 +12,45 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WORDS = {
-    ("convergence_point", "spectral_radius"): "spectral radius",
-    ("convergence_point", "other_starts_at_this_point"): "share of other starts there",
-    ("momentum", "index"): "momentum index",
-    ("momentum", "effective_rate"): "effective rate",
-    ("momentum", "asymptotic_rate"): "asymptotic rate",
-    ("momentum", "r2_near_convergence"): "r2 near convergence",
-    ("momentum", "r2_whole_run"): "r2 whole run",
-    ("clipping", "half_saturation"): "half-saturation at h*",
-    ("clipping", "reach"): "reach",
-    ("clipping", "engagement"): "engagement",
-    ("clipping", "largest_gradient"): "largest gradient",
-    ("schedule", "peak_step"): "peak step",
-    ("schedule", "peak_over_first"): "peak over first",
-    ("schedule", "last_over_peak"): "last over peak",
-    ("schedule", "lowest_over_highest"): "lowest over highest",
-    ("adaptation", "elasticity"): "elasticity",
-    ("adaptation", "rank_correlation"): "rank correlation",
+    ("convergence_point", "spectral_radius", ""): "spectral radius",
+    ("convergence_point", "other_starts_at_this_point", ""): "share of other starts there",
+    ("convergence_point", "share_at_point", "10T"): "share of starts near it, 10 T steps",
+    ("momentum", "index", ""): "momentum index",
+    ("momentum", "effective_rate", ""): "effective rate",
+    ("momentum", "asymptotic_rate", ""): "asymptotic rate",
+    ("momentum", "r2_last", ""): "r2 last T of 5 T steps",
+    ("momentum", "r2_near_convergence", ""): "r2 near convergence",
+    ("momentum", "r2_whole_run", ""): "r2 whole run",
+    ("clipping", "half_saturation", ""): "half-saturation at h*",
+    ("clipping", "half_saturation_at_h0", ""): "half-saturation at h0",
+    ("clipping", "reach", ""): "reach",
+    ("clipping", "reach_at_h0", ""): "reach at h0",
+    ("clipping", "engagement", ""): "engagement",
+    ("clipping", "saturation_loss", "T"): "saturation loss",
+    ("clipping", "largest_gradient", ""): "largest gradient",
+    ("schedule", "peak_step", ""): "peak step",
+    ("schedule", "peak_over_first", ""): "peak over first",
+    ("schedule", "last_over_peak", ""): "last over peak",
+    ("schedule", "lowest_over_highest", ""): "lowest over highest",
+    ("adaptation", "ratio", "T"): "adaptation ratio",
+    ("adaptation", "ratio", "2T"): "adaptation ratio, 2 T steps",
+    ("adaptation", "ratio", "exact"): "adaptation ratio, fixed points",
+    ("adaptation", "elasticity", ""): "elasticity",
+    ("adaptation", "rank_correlation", ""): "rank correlation",
 }
-"""The numbers that are compared, by probe and quantity. Others are errors or lie in the figures."""
+"""The numbers compared, by probe, quantity and horizon; others are errors or in figures."""
 
 ARM_WORDS = {"": "", "negative": ", g < 0", "positive": ", g > 0"}
 
-QUANTITY = ["probe", "quantity", "arm", "label"]
+NUMBER = ["probe", "quantity", "horizon"]
+QUANTITY = [*NUMBER, "arm", "label"]
 
 
 def mechanism_numbers(a: StoreView, b: StoreView) -> "DataFrame":
     """The numbers that either store has of what both measured, the largest differences first.
 
-    Returns: a row for each number, with the columns of `paired`, `probe`, `quantity`, `arm`, and
+    Returns: a row for each number, with the columns of `paired`, `probe`, `quantity`,
+        `horizon`, `arm`, and
 
             label               the optimizer in words
             words               what the number is
@@ -52,9 +62,9 @@ def mechanism_numbers(a: StoreView, b: StoreView) -> "DataFrame":
     rows = [_compared(view.frame("mechanisms")) for view in (a, b)]
     table = paired(a, b, "mechanisms", rows, QUANTITY)
     values = table[["value_a", "value_b"]]
-    quantities = table[["probe", "quantity", "arm"]].itertuples(index=False)
+    quantities = table[[*NUMBER, "arm"]].itertuples(index=False)
     table = table.assign(
-        words=[WORDS[probe, quantity] + ARM_WORDS[arm] for probe, quantity, arm in quantities],
+        words=[WORDS[tuple(number)] + ARM_WORDS[arm] for *number, arm in quantities],
         difference=table["value_b"] - table["value_a"],
         differs=differ(table["value_a"], table["value_b"]),
     )[values.notna().any(axis=1)]
@@ -67,7 +77,7 @@ def mechanism_numbers(a: StoreView, b: StoreView) -> "DataFrame":
 def _compared(numbers: "DataFrame") -> "DataFrame":
     """The numbers that are compared; of the starts at the convergence point, their share."""
     n_starts = numbers[numbers["quantity"] == "other_starts"].set_index("record")["value"]
-    quantities = zip(numbers["probe"], numbers["quantity"], strict=True)
+    quantities = numbers[NUMBER].itertuples(index=False, name=None)
     chosen = numbers[np.array([quantity in WORDS for quantity in quantities], bool)]
     share = chosen["value"] / chosen["record"].map(n_starts).replace(0.0, np.nan)
     value = chosen["value"].mask(chosen["quantity"] == "other_starts_at_this_point", share)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WORST_FIRST = ("failed", "diverged", NOT_RUN)
 SCOPES = [str(scope) for scope in (Scope.ALL_SEEDS, Scope.ONE_FRAMEWORK, Scope.CHECKPOINT)]
 TRIAL = [*IDENTITY, "label"]
-VERDICT = ["claim", "task", "scope", "checkpoint", "preset", "implementations"]
+VERDICT = ["edition", "kind", "claim", "task", "scope", "checkpoint", "preset", "implementations"]
 """What a verdict is on."""
 
 

@@ -1,57 +1,68 @@
-"""Learning-rate adaptation: the state to which a constant gradient leads, and the rate there.
+"""Learning-rate adaptation: the rate in the states to which constant gradients lead.
 
-Under a constant gradient g the state settles at h*(g). Over g of both signs these points form a
-curve, the S-curve of the paper. Along it
+    η_ref(g)   = −D(h, 0)     the rate at which the state answers a small gradient
+    η_local(g) = −D(h, g)     the slope at the gradient itself
 
-    η_ref(g)   = −D(h*(g), 0)     the rate of the adapted state for a small gradient
-    η_local(g) = −D(h*(g), g)     the slope at the gradient itself
-    elasticity = d log η_ref / d log |g|, by least squares on each arm: −1 for RMSProp
-
-η_ref separates adaptation, which is in the state, from clipping, which is not.
+Both are measured in adapted states, h = h_T(g), after T steps of the gradient g, and at exact fixed
+points, h = h*(g). η_ref separates adaptation, which is in the state, from clipping, which is not.
+The adaptation ratio of an arm is η_ref(q99) / η_ref(q50): the rate after large gradients over that
+after typical ones, as they are met on real runs. Below 1 the rate falls where gradients are large.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.clipping import ARM_SIGNS
-from loptbench.mechanisms.dynamics.branches import extend_to_neighbours, trace_branch
-from loptbench.mechanisms.dynamics.fixed_points import (
-    RELAXATION_STEPS,
-    SAME_POINT_TOLERANCE,
-    FixedPoints,
-    condition_numbers,
-    settle,
-    stable,
+from loptbench.mechanisms.convergence import no_derivatives
+from loptbench.mechanisms.curve_readings import (
+    RatesAtQuantiles,
+    elasticity,
+    rank_correlation,
+    read_curve,
 )
-from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE
+from loptbench.mechanisms.dynamics.adapted import (
+    AdaptedStates,
+    average_over_cycles,
+    find_adapted_states,
+)
+from loptbench.mechanisms.dynamics.driving import drive
+from loptbench.mechanisms.dynamics.exact import ExactFixedPoints, find_exact_fixed_points
+from loptbench.mechanisms.dynamics.fixed_points import FixedPoints
 from loptbench.mechanisms.dynamics.response import NO_RESPONSE, usable_gain, usable_slope
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
-from loptbench.mechanisms.principal_components import principal_components
-from loptbench.protocol import Optimizer
+from loptbench.mechanisms.principal_components import PrincipalAxes
+from loptbench.mechanisms.settled import SettledStates, find_settled_states
+from loptbench.protocol import Array, Optimizer
 from loptbench.results.schema.mechanisms import (
     AdaptationResult,
+    AdaptedStatesResult,
     ConvergencePointResult,
+    Coverage,
+    ExactFixedPointsResult,
     NotApplicable,
 )
 
 Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+Int = NDArray[np.int64]
 
 N_PER_ARM = 100
-"""Gradients of each sign along the S-curve."""
-
-MIN_POINTS_PER_ARM = 10
-"""Fewest points of an arm for an elasticity or a rank correlation."""
-
-RATE_TIE_DIGITS = 6
-"""Rates whose logarithms agree to this many decimals are ties: the order of rounding errors has no
-meaning."""
+"""Gradients of each sign along the curve."""
 
 N_CURVE_COMPONENTS = 3
-"""Principal components in which the S-curve is shown."""
+"""Principal components in which the curve is shown."""
+
+UNCHANGED = 0.05
+"""A rate that changes by at most this fraction in another T steps counts as arrived."""
+
+NOT_FINITE = "the state grows without bound"
+NOT_AT_REST = "the state does not come to rest within 2,250 steps"
+NO_FIXED_POINT = "no fixed point was found"
 
 
 def gradient_grid(statistics: GradientStatistics) -> Float:
-    """The gradients of the S-curve, (200,), from the most negative up.
+    """The gradients of the curve, (200,), from the most negative up.
 
     Each arm goes from the 1 % quantile of the gradients of real runs to the largest.
     """
@@ -63,213 +74,260 @@ def measure_adaptation(
     optimizer: Optimizer,
     point: ConvergencePointResult | NotApplicable,
     statistics: GradientStatistics,
+    n_steps: int = 201,
+    gradients: Float | None = None,
+    no_fixed_points: str = "",
 ) -> AdaptationResult | NotApplicable:
-    """Measure adaptation along the S-curve.
+    """Measure adaptation along the curve.
 
     Args:
-        optimizer: any optimizer in float64, with its counters frozen.
-        point: its convergence point; without one the state starts from h0.
+        optimizer: any optimizer in float64; with its counters frozen, if they can be.
+        point: its convergence point; without one the state starts from where it is after T steps
+            without a gradient.
         statistics: the gradients that it meets on real runs.
+        n_steps: T, the number of steps of real runs.
+        gradients: the gradients of the curve; from the statistics if None.
+        no_fixed_points: why there are no exact fixed points, where that is known.
 
     Returns: the measurement, or why there is none.
     """
     h0 = np.asarray(optimizer.initial_state(1))
-    if not np.issubdtype(h0.dtype, np.floating):
-        return NotApplicable(not_applicable=f"the state is {h0.dtype}: it has no derivatives")
-    if h0.shape[1] > MAX_STATE_SIZE:
-        return NotApplicable(
-            not_applicable=f"the state has {h0.shape[1]:,} variables, over {MAX_STATE_SIZE:,}"
-        )
-    gradients = gradient_grid(statistics)
-    points, alternatives, branch_ends = _s_curve(optimizer, h0, point, gradients)
-    if not points.converged.any():
-        return NotApplicable(
-            not_applicable="under no constant gradient does the state settle within "
-            f"{sum(RELAXATION_STEPS):,} steps"
-        )
-    several = np.zeros(gradients.size, bool)
-    for alternative in alternatives:
-        several |= _different(points, alternative)
-    rate_reference, rate_local, condition = np.full((3, gradients.size), np.nan)
-    is_stable = np.zeros(gradients.size, bool)
-    settled = np.flatnonzero(points.converged)
-    state, g = points.state[settled], gradients[settled]
-    D, reasons = usable_gain(optimizer, state, np.abs(g))
-    usable = [reason in ("", NO_RESPONSE) for reason in reasons]
-    rate_reference[settled] = np.where(usable, -D, np.nan)
-    rate_local[settled] = -usable_slope(optimizer, state, g)
-    is_stable[settled] = stable(optimizer, state, g)
-    condition[settled] = condition_numbers(optimizer, state, g)
-    curve, variance, order = _curve(points.state)
-    is_settled = np.all(np.isfinite(points.state), axis=1)
+    start: Array = (
+        drive(optimizer, h0, np.zeros(1), [n_steps])[0, 0]
+        if isinstance(point, NotApplicable)
+        else point.state
+    )
+    curve = _Curve(statistics, gradient_grid(statistics) if gradients is None else gradients)
+    adapted = find_adapted_states(optimizer, start, curve.all, n_steps)
+    rates = _adapted_rates(optimizer, adapted, statistics.typical)
+    if not np.any(np.isfinite(rates.reference)):
+        return NotApplicable(not_applicable=f"after {n_steps} steps: {rates.reasons[0]}")
+    reason = no_fixed_points or no_derivatives(h0)
+    if reason:
+        exact, settled = _no_fixed_points(adapted)
+    else:
+        known = None if isinstance(point, NotApplicable) else point.state
+        exact = find_exact_fixed_points(optimizer, adapted.state, adapted.later, curve.all, known)
+        settled = find_settled_states(optimizer, h0[0], adapted, exact)
+    at_points = _rates(
+        optimizer, exact.points.state, curve.all, statistics.typical, reason or NO_FIXED_POINT
+    )
+    at_rest = _rates(optimizer, settled.points.state, curve.all, statistics.typical, NOT_AT_REST)
+    return _result(curve, adapted, rates, exact, at_points, settled, at_rest)
+
+
+class _Curve:
+    """The gradients of the curve, with those that ratios need.
+
+    Attributes:
+        statistics: the gradients that are met.
+        all: all gradients, in order, each once, (n,).
+        grid: the places of the curve's own in `all`.
+    """
+
+    def __init__(self, statistics: GradientStatistics, gradients: Float) -> None:
+        self.statistics = statistics
+        pair = np.array([-1.0, 1.0])
+        self.quantiles = {
+            name: getattr(statistics, name) * pair for name in ("typical", "large", "largest")
+        }
+        self.all = np.unique(np.concatenate([gradients, [0.0], *self.quantiles.values()]))
+        self.grid = np.searchsorted(self.all, np.sort(gradients))
+
+    @property
+    def gradients(self) -> Float:
+        """The curve's own gradients, (n_gradients,)."""
+        return np.asarray(self.all[self.grid])
+
+    def at_quantiles(self, rate: Float) -> RatesAtQuantiles:
+        """The rates that ratios are made of; NaN where no gradients are met."""
+        at = {name: rate[np.searchsorted(self.all, g)] for name, g in self.quantiles.items()}
+        if not self.statistics.gradients.size:
+            at = dict.fromkeys(at, np.full(2, np.nan))
+        return RatesAtQuantiles(zero=float(rate[np.searchsorted(self.all, 0.0)]), **at)
+
+
+class _Rates(NamedTuple):
+    """Rates at states, (n,) each; NaN with a reason where there is none."""
+
+    reference: Float
+    local: Float
+    reasons: list[str]
+    later: Float = np.zeros(0)
+
+
+def _rates(
+    optimizer: Optimizer, state: Array, gradient: Float, typical: float, without: str
+) -> _Rates:
+    """The rates at states; where a state is not finite, `without` is the reason."""
+    n = len(gradient)
+    reference, local, reasons = np.full(n, np.nan), np.full(n, np.nan), [without] * n
+    finite = np.flatnonzero(np.all(np.isfinite(state), axis=1))
+    if finite.size:
+        h, g = state[finite], gradient[finite]
+        scale = np.where(g == 0, typical, np.abs(g))
+        D, why = usable_gain(optimizer, h, scale)
+        for i, place in enumerate(finite):
+            reasons[place] = "" if why[i] == NO_RESPONSE else why[i]
+        usable = np.array([reasons[place] == "" for place in finite])
+        reference[finite] = np.where(usable, 0.0 - D, np.nan)
+        moved = finite[g != 0]
+        local[moved] = 0.0 - usable_slope(optimizer, state[moved], gradient[moved])
+        local[finite[g == 0]] = reference[finite[g == 0]]
+    return _Rates(reference, local, reasons)
+
+
+def _adapted_rates(optimizer: Optimizer, adapted: AdaptedStates, typical: float) -> _Rates:
+    """The rates in adapted states; means over the cycle where a state cycles."""
+    rates = _rates(optimizer, adapted.state, adapted.gradient, typical, NOT_FINITE)
+    later = _rates(optimizer, adapted.later, adapted.gradient, typical, NOT_FINITE).reference
+    cycling = adapted.cycling
+    if cycling.any():
+
+        def reference(h: Array, g: Float) -> Float:
+            return _rates(optimizer, h, np.zeros(len(g)), float(np.abs(g[0])), "").reference
+
+        def local(h: Array, g: Float) -> Float:
+            return _rates(optimizer, h, g, typical, "").local
+
+        state = adapted.state[cycling]
+        rates.reference[cycling] = average_over_cycles(optimizer, adapted, state, reference)
+        rates.local[cycling] = average_over_cycles(optimizer, adapted, state, local)
+        later[cycling] = average_over_cycles(optimizer, adapted, adapted.later[cycling], reference)
+    return rates._replace(later=later)
+
+
+def _no_fixed_points(adapted: AdaptedStates) -> tuple[ExactFixedPoints, SettledStates]:
+    """Fixed points and states at rest where none can be looked for."""
+    n = len(adapted.gradient)
+    never, unknown = np.zeros(n, bool), np.full(n, np.nan)
+    nowhere = np.full(adapted.state.shape, np.nan)
+    points = FixedPoints(nowhere, np.full(n, np.inf), never, nowhere)
+    exact = ExactFixedPoints(points, never, unknown, never, unknown, np.full(2, np.inf))
+    return exact, SettledStates(points, never)
+
+
+def _result(
+    curve: _Curve,
+    adapted: AdaptedStates,
+    rates: _Rates,
+    exact: ExactFixedPoints,
+    at_points: _Rates,
+    settled: SettledStates,
+    at_rest: _Rates,
+) -> AdaptationResult:
+    grid, statistics, gradients = curve.grid, curve.statistics, curve.gradients
+    at = {
+        "T": curve.at_quantiles(rates.reference),
+        "2T": curve.at_quantiles(rates.later),
+        "exact": curve.at_quantiles(at_points.reference),
+    }
+    of_grid = {
+        "T": rates.reference[grid],
+        "2T": rates.later[grid],
+        "exact": at_points.reference[grid],
+    }
+    with np.errstate(all="ignore"):
+        change = np.abs(of_grid["2T"] / of_grid["T"] - 1)
+    states = np.asarray(adapted.state[grid], np.float64)
+    usable = np.all(np.isfinite(states), axis=1)
+    axes = PrincipalAxes.of(states[usable], N_CURVE_COMPONENTS)
+    adapted_curve = _on_axes(axes, states)
+    points, rests = exact.points, settled.points.converged[grid]
+    rate_at_rest = at_rest.reference[grid]
+    rest_states = settled.points.state[grid]
+    rest_axes = PrincipalAxes.of(rest_states[rests], N_CURVE_COMPONENTS)
+    rest_curve = _on_axes(rest_axes, rest_states)
+    met = statistics.gradients.size > 0
     return AdaptationResult(
+        typical_gradient=statistics.typical if met else np.nan,
+        large_gradient=statistics.large if met else np.nan,
+        largest_gradient=statistics.largest if met else np.nan,
+        adapted=AdaptedStatesResult(
+            gradients=gradients,
+            rate_reference=of_grid["T"],
+            rate_local=rates.local[grid],
+            coverage=float(np.mean(np.isfinite(of_grid["T"]))),
+            reason=tuple(rates.reasons[i] for i in grid),
+            curve=adapted_curve,
+            state=states,
+            rate_reference_later=of_grid["2T"],
+            remaining_change=change,
+            speed=adapted.speed[grid],
+            cycling=adapted.cycling[grid],
+            share_unchanged=float(np.mean(change <= UNCHANGED)),
+            variance=axes.share,
+            order=_order(adapted_curve),
+        ),
+        exact=ExactFixedPointsResult(
+            gradients=gradients,
+            rate_reference=of_grid["exact"],
+            rate_local=at_points.local[grid],
+            coverage=float(np.mean(np.isfinite(of_grid["exact"]))),
+            reason=tuple(at_points.reasons[i] for i in grid),
+            curve=_on_axes(axes, points.state[grid]),
+            state=points.state[grid],
+            residual=np.where(points.converged, points.residual, np.nan)[grid],
+            spectral_radius=exact.spectral_radius[grid],
+            stable=exact.stable[grid],
+            several=settled.several[grid],
+            ratio=at["exact"].ratio,
+            condition=exact.condition[grid],
+        ),
+        ratio={name: at[name].ratio for name in ("T", "2T")},
+        readings={name: read_curve(gradients, of_grid[name], at[name], statistics) for name in at},
+        coverage=_coverage(gradients, [rates.reasons[i] for i in grid], at_points, grid, met),
         gradients=gradients,
-        rate_reference=rate_reference,
-        rate_local=rate_local,
-        elasticity=elasticity(gradients, rate_reference),
-        rank_correlation=rank_correlation(gradients, rate_reference),
-        residual=float(points.residual[is_settled].max(initial=0.0)),
-        settled=is_settled,
-        stable=is_stable,
-        several_fixed_points=several,
-        branch_ends=branch_ends,
-        curve=curve,
-        variance=variance,
-        order=order,
-        state=points.state,
-        condition=condition,
+        rate_reference=rate_at_rest,
+        rate_local=at_rest.local[grid],
+        elasticity=elasticity(gradients, rate_at_rest),
+        rank_correlation=rank_correlation(gradients, rate_at_rest),
+        residual=float(settled.points.residual[grid][rests].max(initial=0.0)),
+        settled=rests,
+        stable=exact.stable[grid] & rests,
+        several_fixed_points=settled.several[grid],
+        branch_ends=exact.branch_ends,
+        curve=rest_curve,
+        variance=rest_axes.share,
+        order=_order(rest_curve),
     )
 
 
-def elasticity(gradients: Float, rate: Float) -> Float:
-    """d log η / d log |g| of the negative and of the positive arm, (2,), by least squares.
-
-    Args:
-        gradients: g, (n,).
-        rate: η, (n,); rates that are not positive do not count.
-
-    Returns: NaN for an arm with fewer than 10 points.
-
-    >>> g = np.concatenate([-np.arange(1.0, 20.0), np.arange(1.0, 5.0)])
-    >>> elasticity(g, 1 / np.abs(g)).round(9).tolist()
-    [-1.0, nan]
-    """
-    slopes = []
-    for magnitude, positive_rate in _arms(gradients, rate):
-        enough = magnitude.size >= MIN_POINTS_PER_ARM
-        slopes.append(
-            np.polyfit(np.log(magnitude), np.log(positive_rate), 1)[0] if enough else np.nan
-        )
-    return np.array(slopes)
+def _on_axes(axes: PrincipalAxes, states: Float) -> Float:
+    """Coordinates along the axes, (n, 3); NaN for states that are not finite, and missing axes."""
+    coordinates = np.full((len(states), N_CURVE_COMPONENTS), np.nan)
+    finite = np.all(np.isfinite(states), axis=1)
+    coordinates[finite, : len(axes.axes)] = axes.coordinates(states[finite])
+    return coordinates
 
 
-def rank_correlation(gradients: Float, rate: Float) -> Float:
-    """Spearman's rank correlation of η and |g|, of the negative and of the positive arm, (2,).
-
-    Rates that agree to six digits are ties. If all rates are ties, the correlation is 0.
-
-    Args:
-        gradients: g, (n,).
-        rate: η, (n,); rates that are not positive do not count.
-
-    Returns: NaN for an arm with fewer than 10 points.
-
-    >>> g = np.concatenate([-np.arange(1.0, 20.0), np.arange(1.0, 20.0)])
-    >>> rank_correlation(g, np.where(g < 0, 1 / np.abs(g), 0.1)).round(9).tolist()
-    [-1.0, 0.0]
-    """
+def _order(curve: Float) -> float:
+    """|rank correlation| of the first component and g: 1 for a curve that never turns back."""
     from scipy.stats import spearmanr
 
-    correlations = []
-    for magnitude, positive_rate in _arms(gradients, rate):
-        if magnitude.size < MIN_POINTS_PER_ARM:
-            correlations.append(np.nan)
-        elif np.ptp(positive_rate) > 10.0**-RATE_TIE_DIGITS * positive_rate.max():
-            log_rate = np.round(np.log(positive_rate), RATE_TIE_DIGITS)
-            correlations.append(spearmanr(magnitude, log_rate).statistic)
-        else:
-            correlations.append(0.0)
-    return np.array(correlations)
+    first = curve[:, 0]
+    places = np.flatnonzero(np.isfinite(first))
+    if places.size < 2 or np.ptp(first[places]) == 0:
+        return np.nan
+    return abs(float(spearmanr(first[places], places).statistic))
 
 
-def _arms(gradients: Float, rate: Float) -> list[tuple[Float, Float]]:
-    """|g| and η of each arm, where η is a positive number."""
-    arms = []
-    for sign in ARM_SIGNS:
-        with np.errstate(invalid="ignore"):
-            usable = (gradients * sign > 0) & np.isfinite(rate) & (rate > 0)
-        arms.append((np.abs(gradients[usable]), rate[usable]))
-    return arms
-
-
-def _curve(state: Float) -> tuple[Float, Float, float]:
-    """The S-curve in principal components, their shares of the variance, and its order.
-
-    The order is the magnitude of the rank correlation of the first component and g: 1 for a curve
-    that never turns back.
-    """
-    from scipy.stats import spearmanr
-
-    settled = np.all(np.isfinite(state), axis=1)
-    curve = np.full((len(state), N_CURVE_COMPONENTS), np.nan)
-    points, variance = principal_components(state[settled])
-    curve[settled, : points.shape[1]] = points
-    order = np.nan
-    if points.size and np.ptp(points[:, 0]) > 0:
-        order = abs(float(spearmanr(points[:, 0], np.arange(len(points))).statistic))
-    return curve, variance, order
-
-
-def _s_curve(
-    optimizer: Optimizer,
-    h0: Float,
-    point: ConvergencePointResult | NotApplicable,
-    gradients: Float,
-) -> tuple[FixedPoints, list[FixedPoints], Float]:
-    """The fixed points under constant gradients, their alternatives, and the ends of the branch.
-
-    Args:
-        optimizer: any optimizer in float64, with its counters frozen.
-        h0: its initial state, (1, n_state).
-        point: its convergence point; without one the state starts from h0.
-        gradients: of both signs, from the most negative up.
-
-    Returns: the points where the state settles from h*; as alternatives, the points where it
-        settles from h0 and the points of the branch that continues h*; and the gradients at which
-        that branch ends, by arm, (2,).
-    """
-    start = h0[0].astype(np.float64) if isinstance(point, NotApplicable) else point.state
-    points = settle(optimizer, np.tile(start, (gradients.size, 1)), gradients)
-    alternatives: list[FixedPoints] = []
-    branch_ends = np.array([np.inf, np.inf])
-    if isinstance(point, ConvergencePointResult):
-        branch, branch_ends = _branch(optimizer, start, gradients, points)
-        alternatives = [_settle_from_start(optimizer, h0, gradients), branch]
-    # Some states may be approaching a fixed point that Newton's iteration missed.
-    for candidates in (*alternatives, _neighbours(optimizer, gradients, points)):
-        moving = ~points.converged & np.all(np.isfinite(points.last), axis=1)
-        todo = np.flatnonzero(candidates.converged & moving)
-        if todo.size:
-            points.replace(
-                todo,
-                settle(optimizer, points.last[todo], gradients[todo], candidates.subset(todo)),
-            )
-    return points, alternatives, branch_ends
-
-
-def _settle_from_start(optimizer: Optimizer, h0: Float, gradients: Float) -> FixedPoints:
-    """Where the state settles from h0 within the first stage of relaxation."""
-    start = np.tile(h0.astype(np.float64), (gradients.size, 1))
-    return settle(optimizer, start, gradients, relaxation_steps=RELAXATION_STEPS[:1])
-
-
-def _neighbours(optimizer: Optimizer, gradients: Float, points: FixedPoints) -> FixedPoints:
-    """Fixed points next to those where the state settles, on each arm separately."""
-    extended = points.subset(np.arange(gradients.size))
-    for arm in np.split(np.arange(gradients.size), 2):
-        extended.replace(arm, extend_to_neighbours(optimizer, gradients[arm], points.subset(arm)))
-    return extended
-
-
-def _different(points: FixedPoints, alternative: FixedPoints) -> NDArray[np.bool_]:
-    """Where both have converged, and to different points."""
-    with np.errstate(invalid="ignore"):
-        distance = np.abs(alternative.state - points.state).max(axis=1, initial=0.0)
-    scale = np.maximum(1.0, np.abs(points.state).max(axis=1, initial=0.0))
-    apart = distance > SAME_POINT_TOLERANCE * scale
-    return np.asarray(points.converged & alternative.converged & apart)
-
-
-def _branch(
-    optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints
-) -> tuple[FixedPoints, Float]:
-    """The branch of fixed points that continues h*, and the gradients at which its arms end."""
-    branch = points.subset(np.arange(gradients.size))
-    ends = np.array([np.inf, np.inf])
-    outwards = np.arange(N_PER_ARM)[::-1], np.arange(N_PER_ARM, 2 * N_PER_ARM)
-    for arm, indices in enumerate(outwards):
-        traced = trace_branch(optimizer, start, gradients[indices], points.subset(indices))
-        branch.replace(indices, traced)
-        if not traced.converged.all():
-            ends[arm] = gradients[indices][traced.converged.argmin()]
-    return branch, ends
+def _coverage(
+    gradients: Float, reasons: list[str], at_points: _Rates, grid: Int, met: bool
+) -> Coverage:
+    """Of the gradients, at adapted states; what is missing there and at exact fixed points."""
+    missing = [] if met else ["no gradients were met: the curve's range is a default"]
+    for where, why in (
+        ("in the adapted state", reasons),
+        ("at an exact fixed point", [at_points.reasons[i] for i in grid]),
+    ):
+        for reason in dict.fromkeys(why):
+            absent = np.array([other == reason for other in why])
+            if reason:
+                low, high = gradients[absent].min(), gradients[absent].max()
+                missing.append(
+                    f"{where}, at {absent.sum()} of {len(why)} gradients, from {low:.3g} to "
+                    f"{high:.3g}: {reason}"
+                )
+    share = float(np.mean([not reason for reason in reasons]))
+    return Coverage(share=share, missing="; ".join(missing))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.clipping import measure_clipping
-from loptbench.mechanisms.convergence import find_convergence_point
+from loptbench.mechanisms.convergence import DEFAULT_STEPS, find_convergence_point
 from loptbench.mechanisms.dynamics.contract import require_optimizer
 from loptbench.mechanisms.dynamics.counters import (
     FrozenStateOptimizer,
@@ -17,7 +17,8 @@ from loptbench.mechanisms.dynamics.counters import (
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.mechanisms.momentum import measure_momentum
 from loptbench.mechanisms.schedule import measure_schedule
-from loptbench.protocol import Implementation, Optimizer, Trajectory
+from loptbench.mechanisms.states_met import StatesMet, measure_states_met
+from loptbench.protocol import Array, Implementation, Optimizer, Trajectory
 from loptbench.results.schema.mechanisms import (
     ConvergencePointResult,
     FrozenVariable,
@@ -25,6 +26,13 @@ from loptbench.results.schema.mechanisms import (
     NotApplicable,
 )
 from loptbench.rollout.evaluation import problems_at_once
+from loptbench.rollout.later import (
+    LaterRuns,
+    continue_runs,
+    finite_problems,
+    n_continued,
+    of_problems,
+)
 from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.tasks import get_task
 from loptbench.tasks.base import ProblemBatch
@@ -36,9 +44,6 @@ MAX_PROBLEMS = 64
 
 MAX_STARTS = 128
 """Number of states from real runs from which the convergence point is searched again."""
-
-DEFAULT_SCHEDULE_STEPS = 201
-"""Length of the schedule without real runs."""
 
 
 class Measurement(NamedTuple):
@@ -61,6 +66,7 @@ def measure(
     seed: int,
     oracle: Implementation,
     n_problems: int | None = None,
+    gradients: Float | None = None,
 ) -> Measurement:
     """Run an optimizer on problems of a task, and measure it with every probe.
 
@@ -71,6 +77,8 @@ def measure(
         seed: the seed of the problems.
         oracle: the implementation of the problems, usually the reference.
         n_problems: the number of problems; if None 64, or as many as fit into memory.
+        gradients: the constant gradients of the adaptation probe, none of them zero; 200 over the
+            range that the optimizer meets if None.
 
     Raises:
         ContractError: the optimizer does not keep to the protocol.
@@ -91,7 +99,31 @@ def measure(
         batch = definition.sample("evaluate", seed, range(size))
         problems = oracle.problems(batch, "float64", "cpu")
         run = unroll_by_steps(optimizer, problems, batch.initial_parameters, definition.n_steps)
-        return Measurement(analyze(optimizer, run), run, batch)
+        later = later_runs(optimizer, oracle, batch, run)
+        return Measurement(analyze(optimizer, run, later=later, gradients=gradients), run, batch)
+
+
+def later_runs(
+    optimizer: Optimizer, implementation: Implementation, batch: ProblemBatch, run: Trajectory
+) -> LaterRuns | None:
+    """The continuation of real runs, on their first problems that have not diverged.
+
+    Args:
+        optimizer: any optimizer in float64.
+        implementation: the implementation of the problems.
+        batch: the problems of the runs.
+        run: the runs.
+
+    Returns: the continuation; None if all runs have diverged.
+    """
+    n_steps, _, n_parameters = run.gradient.shape
+    finite = np.flatnonzero(finite_problems(run))
+    n = n_continued(finite.size, n_parameters, run.state.shape[2], n_steps) if finite.size else 0
+    if not n:
+        return None
+    chosen = finite[:n]
+    problems = implementation.problems(batch.part(chosen.tolist()), "float64", "cpu")
+    return continue_runs(optimizer, problems, of_problems(run, chosen))
 
 
 def analysis_size(n_state: int, task: str) -> int:
@@ -111,6 +143,8 @@ def analyze(
     run: Trajectory | None = None,
     n_steps: int | None = None,
     statistics: GradientStatistics | None = None,
+    later: LaterRuns | None = None,
+    gradients: Float | None = None,
 ) -> MechanismsResult:
     """Measure an optimizer with every probe.
 
@@ -118,8 +152,10 @@ def analyze(
         optimizer: any object that offers `initial_state` and `step`, and `linearize` if it can, in
             float64.
         run: its runs on a task, for the probes that need runs.
-        n_steps: the length of its schedule; that of the runs if None, or 201 steps.
+        n_steps: T; the number of steps of the runs if None, or 201.
         statistics: the gradients that it meets; those of `run` if None.
+        later: the continuation of the runs.
+        gradients: the constant gradients of the adaptation probe; see `measure`.
 
     Returns: the result of each probe, or why there is none.
 
@@ -128,44 +164,97 @@ def analyze(
     """
     require_optimizer(optimizer)
     statistics = statistics or GradientStatistics.from_run(run)
-    n_steps = n_steps or (len(run.loss) if run is not None else DEFAULT_SCHEDULE_STEPS)
-    if run is not None and not _is_finite(run):
-        run = None  # it diverged: only its first gradients are used
-    typical_update = None if run is None else _root_mean_square(run.update)
-    schedule = measure_schedule(optimizer, statistics, n_steps)
+    n_steps = n_steps or (len(run.loss) if run is not None else DEFAULT_STEPS)
+    runs = _Runs.of(run, later)
+    typical_update = None if runs.run is None else _root_mean_square(runs.run.update)
+    met = _states_met(optimizer, runs, statistics.typical)
+    schedule = measure_schedule(optimizer, statistics, n_steps, met.get("T"))
     frozen: tuple[FrozenVariable, ...] = ()
-    frozen_optimizer = optimizer
+    frozen_optimizer, not_frozen = optimizer, ""
     if _has_derivatives(optimizer):
         freezing = freeze_counters(optimizer, statistics.largest)
         if isinstance(freezing, NotApplicable):
-            return MechanismsResult(
-                convergence_point=freezing,
-                momentum=freezing,
-                clipping=measure_clipping(optimizer, None, statistics, run),
-                schedule=schedule,
-                adaptation=freezing,
-            )
-        frozen_optimizer, frozen = freezing
-    frozen_run = None if run is None else _without_frozen(run, frozen_optimizer)
-    starts = None
-    if frozen_run is not None and _has_derivatives(optimizer):
-        starts = _starts(frozen_run)
-    point = find_convergence_point(frozen_optimizer, starts, statistics, frozen, typical_update)
+            not_frozen = freezing.reason
+        else:
+            frozen_optimizer, frozen = freezing
+    frozen_runs = runs.without_frozen(frozen_optimizer)
+    starts = None if frozen_runs.run is None else _starts(frozen_runs.run)
+    point: ConvergencePointResult | NotApplicable = (
+        NotApplicable(not_applicable=not_frozen)
+        if not_frozen
+        else find_convergence_point(
+            frozen_optimizer, starts, statistics, frozen, typical_update, n_steps
+        )
+    )
     convergence_state = None
     if isinstance(point, ConvergencePointResult):
         convergence_state = full_state(frozen_optimizer, point.state[None])[0]
     return MechanismsResult(
         convergence_point=point,
-        momentum=measure_momentum(point, frozen_run),
-        clipping=measure_clipping(optimizer, convergence_state, statistics, run),
+        momentum=measure_momentum(point, frozen_runs.run, frozen_runs.last, runs.missing),
+        clipping=measure_clipping(optimizer, convergence_state, statistics, runs.run, met),
         schedule=schedule,
-        adaptation=measure_adaptation(frozen_optimizer, point, statistics),
+        adaptation=measure_adaptation(
+            frozen_optimizer, point, statistics, n_steps, gradients, not_frozen
+        ),
     )
 
 
-def _is_finite(run: Trajectory) -> bool:
-    parts = (run.state.astype(np.float64), run.update, run.parameters)
-    return all(bool(np.all(np.isfinite(part))) for part in parts)
+class _Runs(NamedTuple):
+    """The runs that have not diverged, and what is missing.
+
+    Attributes:
+        run: the first T steps; None if all have diverged, or if there are none.
+        last: the last T of 5 T steps; None if there are none.
+        missing: why some are missing; empty if none are.
+        second: the second T steps.
+    """
+
+    run: Trajectory | None
+    last: Trajectory | None
+    missing: str
+    second: Trajectory | None = None
+
+    @classmethod
+    def of(cls, run: Trajectory | None, later: LaterRuns | None) -> "_Runs":
+        """Those of all runs and their continuation that are finite numbers."""
+        if run is None:
+            return cls(None, None, "")
+        finite = finite_problems(run)
+        n_diverged = int(np.sum(~finite))
+        missing = [f"{n_diverged} of {finite.size} runs diverged"] if n_diverged else []
+        kept = of_problems(run, np.flatnonzero(finite)) if finite.any() else None
+        last = None
+        if later is not None:
+            lasting = finite_problems(later.second) & finite_problems(later.last)
+            last = of_problems(later.last, np.flatnonzero(lasting)) if lasting.any() else None
+            if not lasting.all():
+                missing.append(f"{np.sum(~lasting)} of {lasting.size} diverged before 5 T steps")
+        second = later.second if later is not None and finite_problems(later.second).all() else None
+        return cls(kept, last, "; ".join(missing), second)
+
+    def without_frozen(self, optimizer: Optimizer) -> "_Runs":
+        """The runs in terms of the state variables that are not frozen in an optimizer."""
+        run, last = (
+            part and part._replace(state=_free(part.state, optimizer))
+            for part in (self.run, self.last)
+        )
+        return _Runs(run, last, self.missing)
+
+
+def _free(state: Array, optimizer: Optimizer) -> Array:
+    """The state variables that are not frozen in an optimizer, the last axis."""
+    return state[..., optimizer.free] if isinstance(optimizer, FrozenStateOptimizer) else state
+
+
+def _states_met(optimizer: Optimizer, runs: _Runs, typical: float) -> dict[str, StatesMet]:
+    """The response at the states of real runs, over T and, where they go on, over 2 T steps."""
+    if runs.run is None:
+        return {}
+    met = measure_states_met(optimizer, runs.run, typical)
+    if runs.second is None:
+        return {"T": met}
+    return {"T": met, "2T": met.then(measure_states_met(optimizer, runs.second, typical))}
 
 
 def _root_mean_square(values: Float) -> float:
@@ -175,12 +264,6 @@ def _root_mean_square(values: Float) -> float:
 
 def _has_derivatives(optimizer: Optimizer) -> bool:
     return np.issubdtype(np.asarray(optimizer.initial_state(1)).dtype, np.floating)
-
-
-def _without_frozen(run: Trajectory, optimizer: Optimizer) -> Trajectory:
-    """The run in terms of the state variables that are not frozen in an optimizer."""
-    free = optimizer.free if isinstance(optimizer, FrozenStateOptimizer) else slice(None)
-    return run._replace(state=run.state[:, :, free])
 
 
 def _starts(run: Trajectory) -> Float:

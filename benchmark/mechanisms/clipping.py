@@ -7,8 +7,8 @@
 The arms g < 0 and g > 0 are measured separately, because a network is not odd.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from loptbench.mechanisms.dynamics.linearization import checked_step
 from loptbench.mechanisms.dynamics.response import RELATIVE_ROUNDING, usable_gain
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
+from loptbench.mechanisms.states_met import StatesMet
 from loptbench.protocol import Optimizer, Trajectory
 from loptbench.results.schema.mechanisms import (
     ClippingResult,
+    Coverage,
     Density,
     NotApplicable,
     NoUpdateFunction,
+    SaturationResult,
     UpdateFunctionResult,
 )
 
@@ -61,14 +64,16 @@ def measure_clipping(
     convergence_state: Float | None,
     statistics: GradientStatistics,
     run: Trajectory | None = None,
+    met: Mapping[str, StatesMet] | None = None,
 ) -> ClippingResult | NotApplicable:
-    """Measure clipping at h0, at h*, and at 16 states of real runs.
+    """Measure clipping at h0, at h*, at 16 states of real runs, and its use on real runs.
 
     Args:
         optimizer: any optimizer in float64.
         convergence_state: its convergence point h*, (n_state,); None if there is none.
         statistics: the gradients that it meets on real runs.
         run: real runs; None if there are none.
+        met: the response at all their states, over T and over 2 T steps.
 
     Returns: the measurement, or why there is none at any state.
     """
@@ -109,13 +114,9 @@ def measure_clipping(
         )
         for k, i in enumerate(usable)
     )
-    reach = engagement = by_problem = None
-    at_convergence = update_function(results, "h*")
-    if at_convergence is not None and statistics.gradients.size:
-        # The smaller of both arms; 0 if one arm has no half-saturation.
-        reach = float(statistics.largest / at_convergence.half_saturation.max())
-        by_problem = engagement_by_problem(statistics.gradients, at_convergence.half_saturation)
-        engagement = float(np.mean(by_problem))
+    met = met or {}
+    at_convergence = _use(results, "h*", statistics)
+    at_start = _use(results, "h0", statistics)
     return ClippingResult(
         states=results,
         not_applicable_at=not_applicable_at,
@@ -123,10 +124,75 @@ def measure_clipping(
         largest_gradient=statistics.largest,
         typical_gradient=statistics.typical,
         density=gradient_density(statistics),
-        reach=reach,
-        engagement=engagement,
-        engagement_by_problem=by_problem,
+        reach=at_convergence.reach,
+        engagement=at_convergence.engagement,
+        engagement_by_problem=at_convergence.by_problem,
+        reach_at_h0=at_start.reach,
+        engagement_at_h0=at_start.engagement,
+        engagement_at_h0_by_problem=at_start.by_problem,
+        saturation_loss={name: saturation_loss(saturation(part)) for name, part in met.items()},
+        saturation=saturation(met["T"]) if "T" in met else None,
+        coverage=_coverage(len(usable) / len(places), not_applicable_at, met.get("T")),
     )
+
+
+class _Use(NamedTuple):
+    """How far the gradients of real runs go into the saturating part of an update function.
+
+    Attributes:
+        reach: the largest gradient over half-saturation, the smaller of both arms; 0 if one arm has
+            no half-saturation.
+        engagement: the share of the gradients beyond half-saturation, mean over problems.
+        by_problem: the same of each problem, (n_problems,).
+    """
+
+    reach: float | None = None
+    engagement: float | None = None
+    by_problem: Float | None = None
+
+
+def _use(
+    functions: Iterable[UpdateFunctionResult], where: str, statistics: GradientStatistics
+) -> _Use:
+    function = update_function(functions, where)
+    if function is None or not statistics.gradients.size:
+        return _Use()
+    by_problem = engagement_by_problem(statistics.gradients, function.half_saturation)
+    reach = float(statistics.largest / function.half_saturation.max())
+    return _Use(reach, float(np.mean(by_problem)), by_problem)
+
+
+def saturation(met: StatesMet) -> SaturationResult:
+    """Σ|u(g)| and Σ|D(h, 0) g| of each problem, over steps and components with a gain."""
+    usable = np.isfinite(met.gain) & np.isfinite(met.contribution)
+    actual = np.where(usable, np.abs(met.contribution), 0.0)
+    linear = np.where(usable, np.abs(met.gain * met.gradient), 0.0)
+    return SaturationResult(actual=actual.sum(axis=(0, 2)), linear=linear.sum(axis=(0, 2)))
+
+
+def saturation_loss(sums: SaturationResult) -> float:
+    """1 − Σ|u(g)| / Σ|D(h, 0) g|; NaN where no gradient was met.
+
+    >>> saturation_loss(SaturationResult(actual=np.array([3.0]), linear=np.array([4.0])))
+    0.25
+    """
+    linear = float(np.sum(sums.linear))
+    return 1 - float(np.sum(sums.actual)) / linear if linear > 0 else np.nan
+
+
+def _coverage(
+    share_of_places: float, absent: tuple[NoUpdateFunction, ...], met: StatesMet | None
+) -> Coverage:
+    """Of h0, h* and the 16 states, and of all states of real runs; the smaller share."""
+    missing = [f"at {absent[0].where} {absent[0].reason}"] if absent else []
+    if len(absent) > 1:
+        missing[0] += f", and at {len(absent) - 1} more places"
+    if met is None:
+        missing.append("there are no real runs")
+    elif met.missing:
+        missing.append(met.missing)
+    share = min(share_of_places, 0.0 if met is None else met.coverage)
+    return Coverage(share=share, missing="; ".join(missing))
 
 
 def update_function(

@@ -14,9 +14,13 @@ from loptbench.results.schema.mechanisms import (
     MomentumResult,
     NotApplicable,
     ScheduleResult,
+    StatesResult,
 )
 
 Float = NDArray[np.float64]
+
+STEPS_REMEMBERED = 100.0
+"""Steps whose errors an adapted state has gathered, as the bound on the rate by step has it."""
 
 PROBES = ("convergence_point", "momentum", "clipping", "schedule", "adaptation")
 
@@ -124,23 +128,59 @@ def _compare_schedules(actual: ScheduleResult, expected: ScheduleResult) -> list
 
 
 def _compare_adaptation(actual: AdaptationResult, expected: AdaptationResult) -> list[Comparison]:
-    condition = np.nan_to_num(expected.condition, nan=1.0)
-    largest_rate = np.nanmax(np.abs(expected.rate_reference), initial=0.0)
-    state_size = np.abs(np.nan_to_num(expected.state)).max(axis=1, initial=0.0)
-    state_scale = condition * np.maximum(1.0, state_size)
-    largest_local = np.nanmax(np.abs(expected.rate_local), initial=largest_rate)
-    return [
-        _compare_quantity("adapted state", actual.state, expected.state, state_scale[:, None]),
-        _compare_quantity(
-            "adapted rate",
-            actual.rate_reference,
-            expected.rate_reference,
-            condition * largest_rate,
-        ),
-        _compare_quantity(
-            "adapted rate, local",
-            actual.rate_local,
-            expected.rate_local,
-            condition * largest_local,
-        ),
-    ]
+    """Compare exact fixed points where both have one, and adapted states.
+
+    The error of an adapted state is that of each of the steps behind it, as far as it is
+    remembered: up to a hundred, or ‖(I − A)⁻¹‖ where a fixed point is near.
+    """
+    both = np.isfinite(actual.exact.residual) & np.isfinite(expected.exact.residual)
+    condition = np.where(both, np.nan_to_num(expected.exact.condition, nan=1.0), 1.0)
+    memory = np.maximum(STEPS_REMEMBERED, condition)
+    comparisons = []
+    for labels, states, factor, usable in (
+        (("adapted state", "adapted rate"), "adapted", memory, ~expected.adapted.cycling),
+        (("fixed point", "rate at the fixed point"), "exact", condition, both),
+    ):
+        pair = getattr(actual, states), getattr(expected, states)
+        comparisons += _compare_states(labels, *pair, factor, usable)
+    return comparisons
+
+
+def _compare_states(
+    labels: tuple[str, str],
+    actual: StatesResult,
+    expected: StatesResult,
+    condition: Float,
+    usable: NDArray[np.bool_],
+) -> list[Comparison]:
+    """States and rates, where they are to be compared.
+
+    Args:
+        labels: what the states and the rates are called.
+        actual: those of the implementation.
+        expected: those of the oracle.
+        condition: how far an error of one step moves the state, (n_gradients,).
+        usable: which of them to compare, (n_gradients,).
+    """
+    size = np.maximum(1.0, np.abs(np.nan_to_num(expected.state)).max(axis=1, initial=0.0))
+    highest = np.nanmax(np.abs(expected.rate_reference), initial=0.0)
+    highest_local = np.nanmax(np.abs(expected.rate_local), initial=highest)
+    comparisons = []
+    state, rate = labels
+    for label, name, field, scale in (
+        (state, "adapted state", "state", (condition * size)[:, None]),
+        (rate, "adapted rate", "rate_reference", condition * highest),
+        (f"{rate}, local", "adapted rate, local", "rate_local", condition * highest_local),
+    ):
+        comparisons.append(
+            compare_arrays(
+                name,
+                label,
+                getattr(actual, field)[usable],
+                getattr(expected, field)[usable],
+                "float64",
+                "cpu",
+                scale[usable],
+            )
+        )
+    return comparisons

@@ -6,11 +6,11 @@ F(h*, 0) = h*
 import numpy as np
 from numpy.typing import NDArray
 
+from loptbench.mechanisms.arrivals import Arrivals, find_arrivals
 from loptbench.mechanisms.dynamics.fixed_points import (
     MAX_RESIDUAL,
     MAX_STABLE_EIGENVALUE,
     RELAXATION_STEPS,
-    SAME_POINT_TOLERANCE,
     settle,
 )
 from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE, checked_step, linearize
@@ -19,6 +19,7 @@ from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.protocol import Linearization, Optimizer
 from loptbench.results.schema.mechanisms import (
     ConvergencePointResult,
+    Coverage,
     FrozenVariable,
     NotApplicable,
 )
@@ -27,6 +28,9 @@ Float = NDArray[np.float64]
 
 N_STATE_ENTRIES_SHOWN = 4
 
+DEFAULT_STEPS = 201
+"""T where there are no real runs."""
+
 
 def find_convergence_point(
     optimizer: Optimizer,
@@ -34,6 +38,7 @@ def find_convergence_point(
     statistics: GradientStatistics | None = None,
     frozen: tuple[FrozenVariable, ...] = (),
     typical_update: float | None = None,
+    n_steps: int = DEFAULT_STEPS,
 ) -> ConvergencePointResult | NotApplicable:
     """The fixed point that the autonomous system h ← F(h, 0) reaches from h0.
 
@@ -43,6 +48,7 @@ def find_convergence_point(
         statistics: the gradients that it meets on real runs.
         frozen: the state variables that are frozen in this optimizer, for the record.
         typical_update: root mean square of the updates of real runs; None without runs.
+        n_steps: T, the number of steps of real runs.
 
     Returns: the point, or why there is none.
     """
@@ -73,15 +79,22 @@ def find_convergence_point(
         no_rate = "the update is not differentiable by the state"
     if no_rate and no_rate != NO_RESPONSE:
         C, D = np.full_like(C, np.nan), np.full_like(D, np.nan)
+    is_stable = radius < MAX_STABLE_EIGENVALUE
+    starts = np.zeros((0, h.shape[1])) if starts is None else np.asarray(starts, np.float64)
+    arrivals = find_arrivals(optimizer, starts, h0[0], h[0], is_stable, n_steps)
     return ConvergencePointResult(
         residual=float(points.residual[0]),
         spectral_radius=radius,
-        stable=radius < MAX_STABLE_EIGENVALUE,
+        stable=is_stable,
         drift=_drift(update, typical_update),
         update=update,
         state=h[0],
-        other_starts=0 if starts is None else len(starts),
-        other_starts_at_this_point=_count_settling(optimizer, starts, h),
+        other_starts=len(starts),
+        other_starts_at_this_point=arrivals.n_exact,
+        share_at_point=arrivals.at_point,
+        share_nearer=arrivals.nearer,
+        other_places=arrivals.n_other_places,
+        coverage=_coverage(arrivals, len(starts)),
         linearization_error=max(estimate.state_error, estimate.update_error),
         held=frozen,
         A=A,
@@ -112,15 +125,12 @@ def no_derivatives(initial_state: Float) -> str:
     return ""
 
 
-def _count_settling(optimizer: Optimizer, starts: Float | None, h: Float) -> int:
-    """How many of the other initial states settle at h, (1, n_state)."""
-    if starts is None or not len(starts):
-        return 0
-    points = settle(optimizer, np.asarray(starts, np.float64), np.zeros(len(starts)))
-    with np.errstate(invalid="ignore"):
-        distance = np.abs(points.state - h).max(axis=1, initial=0.0)
-    scale = max(1.0, float(np.abs(h).max(initial=0.0)))
-    return int(np.sum(distance <= SAME_POINT_TOLERANCE * scale))
+def _coverage(arrivals: Arrivals, n_starts: int) -> Coverage:
+    if not n_starts:
+        return Coverage(share=0.0, missing="there are no states of real runs to start from")
+    n_lost = n_starts - arrivals.n_finite
+    lost = f"from {n_lost} of {n_starts} states the state grows without bound" if n_lost else ""
+    return Coverage(share=arrivals.n_finite / n_starts, missing=lost)
 
 
 def _drift(update: float, typical_update: float | None) -> float:

@@ -1,6 +1,7 @@
 """The gradients of real runs, and their statistics, which set the scales of the probes."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ Float = NDArray[np.float64]
 
 MAX_RELATIVE_LOSS = 1e6
 """Largest loss, relative to the first, of a run that counts as bounded."""
+
+LARGE_QUANTILE = 0.99
+"""Quantile of |g| that counts as a large gradient."""
 
 SMALLEST_QUANTILE = 0.01
 """Quantile of |g| that counts as the smallest gradient."""
@@ -32,6 +36,12 @@ class GradientStatistics:
     typical: float
     smallest: float
     largest: float
+
+    @functools.cached_property
+    def large(self) -> float:
+        """The 99 % quantile of |g|; the largest if no gradients are met."""
+        magnitudes = np.abs(self.gradients[self.gradients != 0])
+        return float(np.quantile(magnitudes, LARGE_QUANTILE)) if magnitudes.size else self.largest
 
     @classmethod
     def from_run(cls, run: Trajectory | None) -> "GradientStatistics":

@@ -15,6 +15,7 @@ from loptbench.mechanisms.dynamics.response import NO_RESPONSE
 from loptbench.protocol import Linearization, Trajectory
 from loptbench.results.schema.mechanisms import (
     ConvergencePointResult,
+    Coverage,
     ExplainedResult,
     ModeResult,
     MomentumResult,
@@ -34,13 +35,18 @@ MAX_EIGENVALUE_CONDITION = 1e6
 
 
 def measure_momentum(
-    point: ConvergencePointResult | NotApplicable, run: Trajectory | None = None
+    point: ConvergencePointResult | NotApplicable,
+    run: Trajectory | None = None,
+    last: Trajectory | None = None,
+    missing: str = "",
 ) -> MomentumResult | NotApplicable:
     """Measure momentum at a convergence point.
 
     Args:
         point: the convergence point.
         run: real runs, to see how well the linear system predicts their updates.
+        last: the last T of 5 T steps of them.
+        missing: why some runs are missing.
 
     Returns: the measurement, or why there is none.
     """
@@ -64,6 +70,7 @@ def measure_momentum(
     if run is not None:
         near = explained_updates(point, run, run.loss.shape[0] // 2)
         whole = explained_updates(point, run, 0)
+    near_the_end = None if last is None else explained_updates(point, last, 0)
     return MomentumResult(
         index=1 - first / total,
         effective_rate=0.0 - first,
@@ -74,7 +81,34 @@ def measure_momentum(
         modes=modes(linear),
         near=near,
         whole=whole,
+        r2_last=r_squared(near_the_end),
+        distance_last=_relative_distance(point, run, last),
+        last=near_the_end,
+        coverage=_coverage(run, last, missing),
     )
+
+
+def _relative_distance(
+    point: ConvergencePointResult, run: Trajectory | None, last: Trajectory | None
+) -> float:
+    """The median ‖h − h*‖ over the last steps, relative to that over the first T; or NaN."""
+    if run is None or last is None:
+        return np.nan
+    first, later = (
+        float(np.median(np.linalg.norm(part.state - point.state, axis=2))) for part in (run, last)
+    )
+    return later / first if first > 0 else np.nan
+
+
+def _coverage(run: Trajectory | None, last: Trajectory | None, missing: str) -> Coverage:
+    """Of the problems of real runs, those that go on to 5 T steps."""
+    if run is None or last is None:
+        return Coverage(share=0.0, missing=missing or "there are no real runs")
+    n_problems, n_last = run.loss.shape[1], last.loss.shape[1]
+    if n_last < n_problems:
+        shortened = f"{n_last} of {n_problems} runs go on to 5 T steps"
+        missing = f"{missing}; {shortened}" if missing else shortened
+    return Coverage(share=n_last / n_problems, missing=missing)
 
 
 def impulse_response(linear: Linearization, n_lags: int) -> Float:

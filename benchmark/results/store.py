@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "MARKER", "Record", "Store", "TrialStatus"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version 1 held untyped results, and the optimizer's role as part of its name."""
 
 MARKER = "loptbench-store.json"
@@ -101,7 +101,7 @@ class Store:
         if version < FORMAT_VERSION:
             raise StoreError(
                 f"{folder} has store format version {version}; this loptbench reads "
-                f"{FORMAT_VERSION}, in which results have types and optimizers have roles. Its "
+                f"{FORMAT_VERSION}, in which the probes are those of the second edition. Its "
                 "records were computed by other code and cannot be used: call "
                 f"'loptbench run --store {folder}-{FORMAT_VERSION}' to compute them again, or read "
                 "them with the loptbench that wrote them"

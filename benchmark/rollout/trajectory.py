@@ -53,10 +53,24 @@ def unroll_by_steps(
         initial_parameters: x_0, (n_problems, n_parameters), in that dtype.
         n_steps: number of inner steps.
     """
-    x = initial_parameters
-    state = optimizer.initial_state(x.size)
+    state = optimizer.initial_state(initial_parameters.size)
+    return loop(optimizer, problems, initial_parameters, state, range(n_steps))
+
+
+def loop(
+    optimizer: Optimizer, problems: Problems, x: Array, state: Array, steps: range
+) -> Trajectory:
+    """The steps with these numbers, from parameters and states that are given.
+
+    Args:
+        optimizer: the optimizer.
+        problems: the problems, in the same dtype.
+        x: the parameters before the first of the steps, (n_problems, n_parameters).
+        state: the states before it, (n_components, n_state).
+        steps: the numbers of the steps.
+    """
     losses, xs, gradients, states, updates = [], [x], [], [state], []
-    for k in range(n_steps):
+    for k in steps:
         loss, gradient = problems.loss_and_gradient(x, k)
         state, flat_update = optimizer.step(state, gradient.reshape(-1))
         update = flat_update.reshape(x.shape)

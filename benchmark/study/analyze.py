@@ -1,9 +1,11 @@
 """Measure the mechanisms of an optimizer that a user names."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loptbench.discovery import oracle
 from loptbench.errors import LoptbenchError
@@ -23,12 +25,16 @@ def analyze(
     implementation: str = "reference",
     seed: int = 0,
     n_problems: int | None = None,
+    gradients: Iterable[float] | None = None,
 ) -> MechanismsResult:
     """Measure the mechanisms of an optimizer.
 
     >>> analysis = analyze("momentum:alpha=0.1,beta=0.9", n_problems=2)
     >>> round(analysis.momentum.index, 6)
     0.9
+    >>> analysis = analyze("sgd:alpha=0.5", n_problems=2, gradients=[3, -1])
+    >>> analysis.adaptation.adapted.gradients.tolist()
+    [-1.0, 3.0]
 
     Args:
         optimizer: a checkpoint's name or file, a baseline such as `sgd:alpha=0.1`,
@@ -38,12 +44,20 @@ def analyze(
         implementation: the implementation that computes a checkpoint or a baseline.
         seed: the seed of the problems.
         n_problems: the number of problems; if None 64, or as many as fit into memory.
+        gradients: the constant gradients under which adaptation is measured, in any order; 200
+            over the range that the optimizer meets if None.
 
     Raises:
-        LoptbenchError: the optimizer is unknown, breaks the protocol, or fails.
+        LoptbenchError: the optimizer is unknown, breaks the protocol, or fails; or a gradient is
+            zero, not finite, or given twice.
     """
     return measure(
-        optimizer, task, implementation=implementation, seed=seed, n_problems=n_problems
+        optimizer,
+        task,
+        implementation=implementation,
+        seed=seed,
+        n_problems=n_problems,
+        gradients=gradients,
     ).analysis
 
 
@@ -54,15 +68,17 @@ def measure(
     implementation: str = "reference",
     seed: int = 0,
     n_problems: int | None = None,
+    gradients: Iterable[float] | None = None,
 ) -> Measurement:
     """`analyze`, with the rollouts that the analysis was made on; same arguments and errors."""
+    grid = None if gradients is None else gradient_grid(gradients)
     resolved = resolve(optimizer)
     name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
     get_task(name)
     realized = realize(resolved, implementation)
     try:
         with redirect_stdout(sys.stderr):  # whatever the optimizer prints
-            return measure_optimizer(realized, name, seed, oracle(), n_problems)
+            return measure_optimizer(realized, name, seed, oracle(), n_problems, grid)
     except LoptbenchError:
         raise
     except (Exception, SystemExit) as error:
@@ -71,6 +87,36 @@ def measure(
             f"{label} failed while it was run: {type(error).__name__}: {error}; see "
             "loptbench.protocol.Optimizer for what it must offer"
         ) from error
+
+
+def gradient_grid(gradients: Iterable[float | str]) -> NDArray[np.float64]:
+    """The gradients of the adaptation probe, from the most negative up.
+
+    Raises:
+        LoptbenchError: there is none, or one is not a number, zero, not finite, or given twice.
+
+    >>> gradient_grid([0.1, -3, 1]).tolist()
+    [-3.0, 0.1, 1.0]
+    """
+    values = []
+    for gradient in gradients:
+        try:
+            values.append(float(gradient))
+        except (TypeError, ValueError) as error:
+            raise LoptbenchError(f"the gradient {gradient!r} is not a number; {WANTED}") from error
+    if not values:
+        raise LoptbenchError(f"no gradient is given; {WANTED}")
+    for value in values:
+        if value == 0 or not np.isfinite(value):
+            kind = "zero" if value == 0 else "not finite"
+            raise LoptbenchError(f"the gradient {value:g} is {kind}; {WANTED}")
+        if values.count(value) > 1:
+            raise LoptbenchError(f"the gradient {value:g} is given twice; {WANTED}")
+    return np.sort(values)
+
+
+WANTED = "give one or more different finite numbers other than 0, such as -3,-1,-0.1,0.1,1,3"
+"""What the gradients of the adaptation probe must be."""
 
 
 def count_diverged(run: Trajectory) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from loptbench.discovery import DiscoveredImplementation, oracle
-from loptbench.mechanisms.analysis import analysis_size, analyze
+from loptbench.mechanisms.analysis import analysis_size, analyze, later_runs
 from loptbench.mechanisms.comparison import compare_analyses
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.optimizers import OptimizerSpec, momentum, sgd
@@ -125,7 +125,9 @@ def _analyze(
     optimizer = implementation.optimizer(spec, "float64", "cpu")
     trajectory = run(implementation, spec, batch, task.n_steps)
     statistics = statistics or GradientStatistics.from_run(trajectory)
-    return AnalysisWithStatistics(analyze(optimizer, trajectory, statistics=statistics), statistics)
+    later = later_runs(optimizer, implementation, batch, trajectory)
+    analysis = analyze(optimizer, trajectory, statistics=statistics, later=later)
+    return AnalysisWithStatistics(analysis, statistics)
 
 
 def _measure(

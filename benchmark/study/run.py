@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from loptbench.claims.catalogue import LATEST, load_edition
 from loptbench.claims.judging import judge
 from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
 from loptbench.errors import LoptbenchError
@@ -56,6 +57,7 @@ def run(
     tuned: Path | None = None,
     seed: int = 0,
     jobs: int = JOBS,
+    claims: int | str | Path = LATEST,
 ) -> Study:
     """Run the benchmark: agreement, evaluation, mechanisms, verdicts.
 
@@ -71,10 +73,12 @@ def run(
         tuned: a file that `tune` wrote; the shipped baselines if None.
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
+        claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
 
     Raises:
         LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
     """
+    load_edition(claims)  # a damaged file is found before anything is measured
     chosen_tasks = [get_task(name).name for name in tasks or TASKS]
     chosen = select_checkpoints(checkpoints or names())
     # User checkpoints are cross-checked in every implementation, but only some of the zoo.
@@ -88,6 +92,7 @@ def run(
         cross_checked,
         seed,
         jobs,
+        claims,
     )
 
 
@@ -100,6 +105,7 @@ def measure(
     cross_checked: Collection[str],
     seed: int,
     jobs: int,
+    claims: int | str | Path = LATEST,
 ) -> Study:
     """Plan the trials of a study, execute those without a record, and judge.
 
@@ -112,12 +118,13 @@ def measure(
         cross_checked: the names of the checkpoints that every implementation measures.
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
+        claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
     """
     trials = plan(implementations, checkpoints, tuned, seed, tasks, cross_checked)
     results = Store.create(Path(store))
     with progress("loptbench", len(trials)) as report:
         records = run_trials(trials, results, implementations, report, jobs)
-    verdicts = judge(results)
+    verdicts = judge(results, claims)
     results.put_verdicts(verdicts, records)
     return Study(results, implementations, records, verdicts)
 

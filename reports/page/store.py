@@ -1,6 +1,7 @@
 """The report of a store."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loptbench.errors import StoreError
@@ -22,9 +23,8 @@ from loptbench.reports.sections.subjects import subject_sections
 from loptbench.reports.sections.verdicts import (
     RULE,
     highlights,
-    known_verdicts,
     summary,
-    verdict_matrix,
+    verdict_matrices,
     warnings,
 )
 from loptbench.results.store import Store
@@ -36,15 +36,20 @@ MAX_UNFOLDED = 20
 """Maximum number of failures that are listed unfolded."""
 
 
-def render(store: Store) -> str:
-    """The report of a store, as a string of HTML; the same records give the same bytes."""
-    return html(page(store))
+def render(store: Store, claims: int | str | Path | None = None) -> str:
+    """The report of a store, as a string of HTML; the same records give the same bytes.
+
+    Args:
+        store: the store.
+        claims: the claims whose verdicts are shown; see `Report`.
+    """
+    return html(page(store, claims))
 
 
-def page(store: Store) -> Page:
-    """The report of a store."""
-    report = Report(store)
-    verdicts = known_verdicts(report.frame("verdicts"))
+def page(store: Store, claims: int | str | Path | None = None) -> Page:
+    """The report of a store; the arguments are those of `render`."""
+    report = Report(store, claims)
+    verdicts = report.verdicts
     verdict_warnings = _verdict_warnings(report, len(report.frame("verdicts")) - len(verdicts))
     makers: list[tuple[str, bool, Callable[[], list[Section]]]] = [
         ("Attention", False, lambda: _failures(report)),
@@ -80,7 +85,7 @@ def _guarded(title: str, make: Callable[[], list[Section]]) -> list[Section]:
 def _verdict_warnings(report: Report, n_dropped: int) -> list[Part]:
     """Warnings about the verdicts of the store."""
     try:
-        has_verdicts = bool(report.contents.verdicts)
+        has_verdicts = bool(report.contents.verdicts) and report.are_stored
         are_current = not has_verdicts or report.store.verdicts_are_of(report.contents.records)
     except StoreError:
         are_current = True  # the damaged file is listed among the failures
@@ -166,7 +171,8 @@ def _matrices(
     """The verdict matrix and the agreement matrix."""
     parts: list[Part] = [*verdict_warnings]
     if not verdicts.empty:
-        parts += [*highlights(verdicts), verdict_matrix(verdicts)]
+        parts += highlights(verdicts, report.claims)
+        parts += verdict_matrices(verdicts, report.claims)
         parts.append(Folded("How a verdict is reached", [Prose(RULE)]))
         parts.append(glossary(report.frame("checkpoints")))
     elif not verdict_warnings:

@@ -8,8 +8,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from loptbench.claims.catalogue import Claim
-from loptbench.claims.statistics import STATISTICS
+from loptbench.claims.catalogue import Claim, Reading
 from loptbench.reports.page.elements import Figure, Panel, Table
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import Canvas, legend
@@ -44,7 +43,7 @@ def seed_plot(
     shown = [styles.implementation(name, frameworks) for name in frameworks]
     for claim in claims:
         own = verdicts[(verdicts.claim == claim.name) & np.isfinite(verdicts.value)]
-        tasks = [task for task in claim.tasks if (own.task == task).any()]
+        tasks = [task for task in claim.places if (own.task == task).any()]
         if tasks:
             canvas = Canvas(claim.title, 0.85 + 0.32 * len(tasks))
             _strip(canvas, claim, own, tasks, shown)
@@ -57,10 +56,10 @@ def seed_plot(
         "Every seed beside what is claimed",
         "For each claim and task, the statistic of each seed as a point, and the mean over seeds "
         f"with its 95 % interval as a bar; the range that the claim asks for is shaded. {words}.",
-        "Each point is one meta-training seed; those of another preset are faint. The bar counts "
-        "the errors of seeds and of problems, so it can be wider than the points lie apart. A "
-        "point far beyond the others stands at the edge; the table has its number. The paper "
-        "shows no such figure.",
+        "Each point is one meta-training seed. Faint are those of another preset, and exploratory "
+        "ones beside confirmatory ones. The bar counts the errors of seeds and of problems, so it "
+        "can be wider than the points lie apart. A point far beyond the others stands at the edge; "
+        "the table has its number. The paper shows no such figure.",
         panels,
         legend(shown, f"{name}-legend", _signs()),
         tables,
@@ -77,10 +76,14 @@ def _strip(
 ) -> None:
     """The panel of one claim: a row for each task."""
     seeds = verdicts[verdicts.scope == Scope.CHECKPOINT]
-    means = verdicts[verdicts.scope == Scope.ALL_SEEDS].sort_values("n_seeds", ascending=False)
+    means = verdicts[verdicts.scope == Scope.ALL_SEEDS]
+    # Confirmatory verdicts come before exploratory ones, by the alphabet.
+    means = means.sort_values(["kind", "n_seeds"], ascending=[True, False])
     means = means.drop_duplicates("task")
-    low, high = _range(claim, [*seeds.value, *means.low.dropna(), *means.high.dropna()])
-    usual = seeds.task.map(means.set_index("task").preset).fillna(seeds.seed_preset)
+    low, high = _range(claim.primary, [*seeds.value, *means.low.dropna(), *means.high.dropna()])
+    shown_mean = means.set_index("task")
+    usual = seeds.task.map(shown_mean.preset).fillna(seeds.seed_preset)
+    usual_kind = seeds.task.map(shown_mean.kind).fillna(seeds.kind)
     options: dict[str, Any] = {
         "x": "value",
         "y": "task",
@@ -95,7 +98,7 @@ def _strip(
         "ax": canvas.axes,
     }
     seeds = seeds.assign(value=seeds.value.clip(low, high))
-    is_usual = seeds.seed_preset == usual
+    is_usual = (seeds.seed_preset == usual) & (seeds.kind == usual_kind)
     sns.stripplot(seeds[is_usual], **options)
     if (~is_usual).any():
         sns.stripplot(seeds[~is_usual], **{**options, "alpha": 0.35})
@@ -104,8 +107,8 @@ def _strip(
         ends = np.clip([mean.low, mean.value, mean.high], low, high)
         canvas.axes.plot(ends, [height] * 3, color=INK, marker="|", markersize=5, linewidth=1.8)
     canvas.axes.axvspan(
-        low if claim.at_least is None else max(low, claim.at_least),
-        high if claim.at_most is None else min(high, claim.at_most),
+        low if claim.primary.at_least is None else max(low, claim.primary.at_least),
+        high if claim.primary.at_most is None else min(high, claim.primary.at_most),
         color=LINE,
         alpha=0.6,
         linewidth=0,
@@ -114,13 +117,13 @@ def _strip(
     margin = 0.04 * (high - low)
     canvas.axes.set_xlim(low - margin, high + margin)
     canvas.axes.set_ylim(len(tasks) - 0.4, -0.6)
-    canvas.labels(STATISTICS[claim.statistic].words, "")
+    canvas.labels(claim.primary.measured.words, "")
 
 
-def _range(claim: Claim, values: Sequence[float]) -> tuple[float, float]:
+def _range(reading: Reading, values: Sequence[float]) -> tuple[float, float]:
     """The range of a panel: most of the values and the thresholds, without far outliers."""
     finite = np.array([value for value in values if np.isfinite(value)])
-    thresholds = [end for end in (claim.at_least, claim.at_most) if end is not None]
+    thresholds = [end for end in (reading.at_least, reading.at_most) if end is not None]
     middle = np.quantile(finite, [0.15, 0.85])
     reach = 2 * (middle[1] - middle[0]) + 0.1 * max(np.abs([*thresholds, *middle]))
     inner = [*middle, *thresholds]

@@ -58,6 +58,12 @@ ARMS = (
     Style("g > 0", "#dd5f4b", "#f08a78", "s"),
 )
 """The two signs of the gradient."""
+OUTCOMES = (
+    Style("reproduced", "#1a7f5a", "#4cc38a", "o"),
+    Style("not reproduced", "#b5541c", "#f0883e", "X"),
+    Style("inconclusive", "#656d76", "#9aa4af", "D"),
+)
+"""The outcomes of verdicts."""
 
 
 def optimizer(name: str) -> Style:
@@ -100,7 +106,7 @@ def optimizers(names: Iterable[str]) -> list[Style]:
 
 def _pairs() -> dict[str, str]:
     """Every colour of a series on white, and its colour on a dark page."""
-    styles = (*OPTIMIZERS, *IMPLEMENTATIONS, *FURTHER_IMPLEMENTATIONS, *ARMS)
+    styles = (*OPTIMIZERS, *IMPLEMENTATIONS, *FURTHER_IMPLEMENTATIONS, *ARMS, *OUTCOMES)
     return {style.light: style.dark for style in styles}
 
 

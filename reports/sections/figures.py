@@ -11,9 +11,11 @@ from loptbench.reports.plots.evaluations import loss_curves
 from loptbench.reports.plots.momentum import MOMENTUM
 from loptbench.reports.plots.schedule import SCHEDULE
 from loptbench.reports.plots.seeds import seed_plot
+from loptbench.reports.plots.specifications import specification_curve
 from loptbench.reports.plots.training import meta_training as training_curves
+from loptbench.reports.sections.readings import readings_table, standing_readings
 from loptbench.reports.sections.report import Report
-from loptbench.reports.sections.verdicts import in_words, known_verdicts
+from loptbench.reports.sections.verdicts import in_words
 
 PROBES = {figure.probe: figure for figure in (MOMENTUM, CLIPPING, SCHEDULE, ADAPTATION)}
 
@@ -41,7 +43,7 @@ def seeds(
     report: Report, subject: str, claims: Sequence[Claim], tables: Sequence[Table]
 ) -> list[Part]:
     """The statistic of every seed beside what is claimed."""
-    verdicts = known_verdicts(report.frame("verdicts"))
+    verdicts = report.verdicts
     own = verdicts[verdicts.claim.isin([claim.name for claim in claims])]
     checkpoints = report.frame("checkpoints").drop_duplicates("optimizer").set_index("optimizer")
     own = own.assign(
@@ -49,6 +51,18 @@ def seeds(
         seed_preset=own.checkpoint.map(checkpoints.preset).fillna(""),
     )
     return _present([seed_plot(subject, claims, own, in_words(own), tables, report.command)])
+
+
+def readings(report: Report, subject: str, claims: Sequence[Claim]) -> list[Part]:
+    """What every reading of these claims says, beside the primary one."""
+    own = standing_readings(report)
+    own = own[own.claim.isin([claim.name for claim in claims])]
+    tables = [
+        readings_table(claim, rows)
+        for claim in claims
+        if len(rows := own[own.claim == claim.name]) and rows.reading.nunique() > 1
+    ]
+    return _present([specification_curve(subject, own, tables, report.command)])
 
 
 def errors(report: Report) -> list[Part]:

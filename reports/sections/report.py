@@ -1,11 +1,17 @@
 """The data of a store's report, which its sections read."""
 
+import dataclasses
 import functools
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loptbench.claims.catalogue import LATEST, SHIPPED, Claim, load_edition
+from loptbench.claims.evidence import evidence_of
+from loptbench.claims.verdicts import judge_all
 from loptbench.protocol import Level
 from loptbench.reports.sections.agreement import FAILED, NOT_RUN
+from loptbench.reports.sections.verdicts import known_verdicts
 from loptbench.results.frames import FRAMES, Contents, frame_of
 from loptbench.results.schema.plan import ImplementationState
 from loptbench.results.store import Store
@@ -27,14 +33,41 @@ class Report:
         damaged: a sentence for each file that cannot be read, or whose content is not valid.
         name: the name of the store's folder.
         command: the command that makes the report again.
+        edition: the claims that its verdicts are on.
+        are_stored: whether its verdicts are those of the store, not drawn anew.
+
+    Args:
+        store: the store.
+        claims: the edition of the claims, or a file of claims, whose verdicts are shown; edition 2
+            if None. Verdicts that the store does not hold are drawn anew from its records.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, claims: int | str | Path | None = None) -> None:
         self.store = store
+        self.edition = load_edition(LATEST if claims is None else claims)
         self.contents = Contents.of(store)
         self.damaged = list(self.contents.problems)
         self.name = store.folder.resolve().name
         self.command = f"loptbench report {shlex.quote(self.name)}"
+        if claims is not None:
+            self.command += f" --claims {shlex.quote(str(claims))}"
+        editions = {verdict.edition for verdict in self.contents.verdicts}
+        has_none = not editions and claims is None
+        has_these = editions == {self.edition.name} and self.edition.name in SHIPPED
+        self.are_stored = has_none or has_these
+        if not self.are_stored:
+            verdicts = judge_all(evidence_of(self.contents), self.edition)
+            self.contents = dataclasses.replace(self.contents, verdicts=verdicts)
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims that the verdicts are on."""
+        return self.edition.claims
+
+    @functools.cached_property
+    def verdicts(self) -> "pd.DataFrame":
+        """The frame `verdicts`, as far as it is on these claims, confirmatory verdicts first."""
+        return known_verdicts(self.frame("verdicts"), self.claims)
 
     @functools.cached_property
     def implementations(self) -> list[ImplementationState]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from loptbench.claims.catalogue import claims
+from loptbench.claims.catalogue import SHIPPED, claims
 from loptbench.comparison.stores import StoreComparison
 from loptbench.reports.page.elements import Folded, Part, Prose, Section, Table
 from loptbench.reports.page.numbers import interval_text
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MISSING_CELL = {"text": "–", "status": "empty", "note": ""}
 SIDES = (("a", "A"), ("b", "B"))
-VERDICT = ["claim", "task", "subject"]
+VERDICT = ["edition", "claim", "task", "kind", "subject"]
 """The columns that say what a verdict is on."""
 
 
@@ -35,10 +35,15 @@ def marked(is_marked: "Series", status: str) -> list[str]:
 
 def verdict_notes(verdicts: "DataFrame") -> dict[str, list[str]]:
     """Small print on verdicts: the claims in words, and the scopes."""
-    known = {claim.name: f"{claim.title}: {claim.threshold}" for claim in claims()}
+    known = {
+        (edition, claim.name): f"{claim.title}: {claim.threshold}"
+        for edition in SHIPPED
+        for claim in claims(edition)
+    }
     unknown = "unknown to this loptbench"
+    names = verdicts[["edition", "claim"]].itertuples(index=False, name=None)
     return {
-        "claim": [known.get(name, unknown) for name in verdicts["claim"]],
+        "claim": [known.get(name, unknown) for name in names],
         "subject": list(verdicts["scope"]),
     }
 

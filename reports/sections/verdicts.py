@@ -1,55 +1,108 @@
 """The verdicts over seeds: the matrix of the first screen, and the sentences beside it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from loptbench.claims.catalogue import claims
+from loptbench.claims.catalogue import Claim
 from loptbench.reports.page.elements import Bullets, Item, Part, Prose, Table
 from loptbench.reports.page.numbers import MISSING
 from loptbench.reports.sections.agreement import tasks_in_order
-from loptbench.results.schema.verdicts import Outcome, Scope
+from loptbench.results.schema.verdicts import (
+    DEPENDS_ON_READING,
+    EvidenceKind,
+    Outcome,
+    Scope,
+    threshold_in_words,
+)
 from loptbench.tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHORT = {Outcome.REPRODUCED: "yes", Outcome.NOT_REPRODUCED: "no", Outcome.INCONCLUSIVE: "open"}
+KINDS = {
+    EvidenceKind.CONFIRMATORY: "Confirmatory: on optimizers that are newer than the claims.",
+    EvidenceKind.EXPLORATORY: "Exploratory: on optimizers that had been seen when the claims were "
+    "written.",
+}
 RULE = (
     "Each claim is a statistic with a threshold that was set before it was measured. Over all "
     "seeds of meta-training, a claim is reproduced if the 95 % bootstrap interval of the mean, "
     "over seeds and problems, lies within the claimed range and at least four of five seeds "
     "agree. It is not reproduced if the interval lies outside, or if the interval straddles the "
     "threshold while at least four of five seeds speak against the claim. In all other cases, and "
-    "with fewer than five seeds, it is inconclusive."
+    "with fewer than five seeds, it is inconclusive. So it is where T steps and 2 T steps put the "
+    "statistic on different sides of its threshold. The verdict is that of the primary statistic. "
+    "Beside it stand other statistics that the same sentence could mean: robustness is the share "
+    "of them that agree, and a verdict that fewer than two thirds share depends on the reading. "
+    "Verdicts on seeds from 10 on are confirmatory. Optimizers with lower seeds had been seen when "
+    "the claims were written, so verdicts on them are exploratory."
 )
 
 
-def known_verdicts(verdicts: "pd.DataFrame") -> "pd.DataFrame":
-    """The verdicts on claims and tasks that this version of loptbench knows."""
-    return verdicts[
-        verdicts.claim.isin([claim.name for claim in claims()])
-        & verdicts.task.isin(list(TASKS))
+def known_verdicts(verdicts: "pd.DataFrame", claims: Sequence[Claim]) -> "pd.DataFrame":
+    """The verdicts on what these claims are about, confirmatory ones first."""
+    import pandas as pd
+
+    places = pd.MultiIndex.from_tuples([(c.name, place) for c in claims for place in c.places])
+    known = verdicts[
+        pd.MultiIndex.from_frame(verdicts[["claim", "task"]]).isin(places)
         & verdicts.outcome.isin(list(Outcome))
         & verdicts.scope.isin(list(Scope))
+        & verdicts.kind.isin(list(EvidenceKind))
     ]
+    order = {str(kind): i for i, kind in enumerate(EvidenceKind)}
+    return known.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
+
+
+def headline(verdicts: "pd.DataFrame") -> "pd.DataFrame":
+    """The verdicts that come first: the confirmatory ones; the exploratory ones if there are none.
+
+    Those on single checkpoints do not count.
+    """
+    overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
+    for kind in EvidenceKind:
+        if (overall.kind == kind).any():
+            return verdicts[verdicts.kind == kind]
+    return verdicts
 
 
 def standing(verdicts: "pd.DataFrame") -> "pd.DataFrame":
-    """One verdict over all seeds for each claim and task: that of the preset with most seeds."""
+    """One verdict over all seeds for each kind, claim and task: of the preset with most seeds."""
     overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
     return overall.sort_values("n_seeds", ascending=False, kind="stable").drop_duplicates(
-        ["claim", "task"]
+        ["kind", "claim", "task"]
     )
 
 
-def verdict_matrix(verdicts: "pd.DataFrame") -> Table:
-    """Claims by tasks: the verdict over all seeds in each cell, and how many of them agree."""
+def verdict_matrices(verdicts: "pd.DataFrame", claims: Sequence[Claim]) -> list[Table]:
+    """The matrix of each kind of verdicts, the confirmatory one first."""
+    kinds = [kind for kind in EvidenceKind if (verdicts.kind == kind).any()]
+    return [
+        verdict_matrix(
+            verdicts[verdicts.kind == kind], claims, "verdict-matrix" + (f"-{kind}" if i else "")
+        )
+        for i, kind in enumerate(kinds)
+    ]
+
+
+def verdict_matrix(
+    verdicts: "pd.DataFrame", claims: Sequence[Claim], anchor: str = "verdict-matrix"
+) -> Table:
+    """Claims by tasks: the verdict over all seeds in each cell, and how many of them agree.
+
+    Args:
+        verdicts: the frame `verdicts`, of one kind.
+        claims: the claims.
+        anchor: the name of the table.
+    """
     import pandas as pd
 
     tasks = tasks_in_order(verdicts.task)
-    present = [claim for claim in claims() if claim.name in set(verdicts.claim)]
+    present = [claim for claim in claims if claim.name in set(verdicts.claim)]
     cells = {
         (claim.title, task): _cell(
-            verdicts[(verdicts.claim == claim.name) & (verdicts.task == task)], task in claim.tasks
+            verdicts[(verdicts.claim == claim.name) & (verdicts.task == task)], task in claim.places
         )
         for claim in present
         for task in tasks
@@ -64,12 +117,13 @@ def verdict_matrix(verdicts: "pd.DataFrame") -> Table:
     text.insert(0, "claim", [claim.title for claim in present])
     note.insert(0, "claim", [claim.threshold for claim in present])
     return Table(
-        "verdict-matrix",
-        "Claims of the paper by tasks, over meta-training seeds: yes, reproduced; no, not "
-        "reproduced; open, the seeds do not decide. Then the number of seeds on which the claim is "
-        "reproduced, of all. Small print: the mean over seeds, to compare with the threshold under "
-        "the claim, and the seeds by the framework that meta-trained them. A dash: the paper does "
-        "not claim this of the task.",
+        anchor,
+        f"{KINDS[EvidenceKind(verdicts.kind.iloc[0])]} Claims of the paper by tasks, over "
+        "meta-training seeds: yes, reproduced; no, not reproduced; open, the seeds do not decide. "
+        "Then the number of seeds on which the claim is reproduced, of all. Small print: the mean "
+        "over seeds, to compare with the threshold under the claim, the share of the alternative "
+        "readings that agree, and the seeds by the framework that meta-trained them. A dash: the "
+        "paper does not claim this of the task.",
         text,
         status=status,
         note=note,
@@ -99,7 +153,10 @@ def _cell(verdicts: "pd.DataFrame", is_claimed: bool) -> tuple[str, str, str]:
     ]
     mean = f"mean {first.value:.3g}; " if first.value == first.value else ""
     text = f"{SHORT[Outcome(first.outcome)]} {first.n_reproduced}/{first.n_seeds}"
-    return text, first.outcome, mean + ", ".join(parts)
+    text += f", {DEPENDS_ON_READING}" if first.depends_on_reading else ""
+    robust = first.robustness == first.robustness
+    share = f"{first.robustness:.0%} of other readings agree; " if robust else ""
+    return text, first.outcome, mean + share + ", ".join(parts)
 
 
 def frameworks(implementations: str) -> str:
@@ -113,20 +170,24 @@ def frameworks(implementations: str) -> str:
 
 def summary(verdicts: "pd.DataFrame") -> str:
     """How many claims on tasks have each outcome; empty if there is no verdict over seeds."""
-    stands = standing(verdicts)
+    stands = standing(headline(verdicts))
+    if stands.empty:
+        return ""
     counts = stands.outcome.value_counts()
     words = ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in Outcome)
-    n_claims = stands.claim.nunique()
-    return f"of {n_claims} claims, {len(stands)} times on a task, {words}" if n_claims else ""
+    depends = int(stands.depends_on_reading.sum())
+    words += f"; {depends} of these verdicts depend on the reading" if depends else ""
+    return (
+        f"of {stands.claim.nunique()} claims, {len(stands)} times on a task, {words} "
+        f"({stands.kind.iloc[0]})"
+    )
 
 
 def in_words(verdicts: "pd.DataFrame") -> str:
     """Each verdict over all seeds in a few words: threshold, outcome, seeds and interval."""
-    known = {claim.name: claim for claim in claims()}
     sentences = []
     for row in verdicts[verdicts.scope == Scope.ALL_SEEDS].itertuples():
-        claim = known[row.claim]
-        sentence = f"{claim.title}, {row.task} ({claim.threshold}): {row.outcome}, "
+        sentence = f"{row.title}, {row.task} ({_threshold(row)}): {row.words}, {row.kind}, "
         sentence += f"{row.n_reproduced} of {row.n_seeds} seeds"
         sentence += f", mean {row.value:.3g}" if row.value == row.value else ""
         sentence += f" [{row.low:.3g}, {row.high:.3g}]" if row.low == row.low else ""
@@ -134,9 +195,14 @@ def in_words(verdicts: "pd.DataFrame") -> str:
     return "; ".join(sentences)
 
 
+def _threshold(row: Any) -> str:
+    ends = (None if end != end else end for end in (row.at_least, row.at_most))
+    return threshold_in_words(*ends)
+
+
 def preset_disagreements(verdicts: "pd.DataFrame") -> str:
     """The verdicts in which another preset disagrees; empty if there are none."""
-    titles = {claim.name: claim.title for claim in claims()}
+    verdicts = headline(verdicts)
     overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
     stands = standing(verdicts)[["claim", "task", "outcome"]]
     both = overall.merge(stands, on=["claim", "task"], suffixes=("", "_standing"))
@@ -144,30 +210,37 @@ def preset_disagreements(verdicts: "pd.DataFrame") -> str:
         (both.outcome != both.outcome_standing) & (both.outcome != Outcome.INCONCLUSIVE)
     ]
     return "; ".join(
-        f"{titles[row.claim]} ({row.task}) is {row.outcome} with the preset {row.preset}"
+        f"{row.title} ({row.task}) is {row.outcome} with the preset {row.preset}"
         for row in differing.itertuples()
     )
 
 
-def claims_with_outcome(verdicts: "pd.DataFrame", outcome: Outcome) -> str:
+def claims_with_outcome(verdicts: "pd.DataFrame", claims: Sequence[Claim], outcome: Outcome) -> str:
     """The claims with this outcome, and their tasks; empty if there are none."""
-    known = {claim.name: claim for claim in claims()}
-    stands = standing(verdicts).sort_index()
+    stands = standing(headline(verdicts)).sort_index()
+    return _names(stands[stands.outcome == outcome], claims)
+
+
+def _names(stands: "pd.DataFrame", claims: Sequence[Claim]) -> str:
+    """The claims of some verdicts, and their tasks."""
+    known = {claim.name: claim for claim in claims}
     names = []
-    for name, tasks in stands[stands.outcome == outcome].groupby("claim", sort=False).task:
-        everywhere = len(tasks) == len(known[name].tasks) == len(TASKS)
+    for name, tasks in stands.groupby("claim", sort=False).task:
+        everywhere = len(tasks) == len(known[name].places) == len(TASKS)
         where = "every task" if everywhere else ", ".join(tasks)
         names.append(f"{known[name].title} ({where})")
     return "; ".join(names)
 
 
-def highlights(verdicts: "pd.DataFrame") -> list[Part]:
-    """The names of the claims that are not reproduced, and of those that are open."""
+def highlights(verdicts: "pd.DataFrame", claims: Sequence[Claim]) -> list[Part]:
+    """The names of the claims that are not reproduced, that are open, or that depend on reading."""
+    stands = standing(headline(verdicts)).sort_index()
     sentences = {
-        "Not reproduced": claims_with_outcome(verdicts, Outcome.NOT_REPRODUCED),
+        "Not reproduced": claims_with_outcome(verdicts, claims, Outcome.NOT_REPRODUCED),
         "Open, because the seeds do not decide": claims_with_outcome(
-            verdicts, Outcome.INCONCLUSIVE
+            verdicts, claims, Outcome.INCONCLUSIVE
         ),
+        "Depends on the reading": _names(stands[stands.depends_on_reading], claims),
         "Different with the fewer seeds of another preset": preset_disagreements(verdicts),
     }
     items = [Item(f"{heading}: {names}.") for heading, names in sentences.items() if names]

@@ -22,27 +22,6 @@ MAX_PREDICTION_ERROR = 0.1
 """Largest distance between a point of a branch and its prediction, relative to the branch."""
 
 
-def extend_to_neighbours(
-    optimizer: Optimizer, gradients: Float, points: FixedPoints
-) -> FixedPoints:
-    """Fixed points for the gradients that have none, by Newton's iteration from the nearest one.
-
-    Args:
-        optimizer: any optimizer in float64.
-        gradients: of one sign, in order, (n,).
-        points: where the state settles under each.
-    """
-    extended = points.subset(np.arange(len(gradients)))
-    converged, todo = np.flatnonzero(points.converged), np.flatnonzero(~points.converged)
-    if converged.size and todo.size:
-        nearest = converged[np.abs(converged - todo[:, None]).argmin(axis=1)]
-        state, residual = newton(optimizer, points.state[nearest], gradients[todo])
-        extended.replace(
-            todo, FixedPoints(state, residual, residual <= MAX_RESIDUAL, points.last[todo])
-        )
-    return extended
-
-
 def trace_branch(
     optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints
 ) -> FixedPoints:

@@ -104,7 +104,7 @@ def _differ(actual: Float, expected: Float, tolerance: float) -> NDArray[np.bool
     with np.errstate(invalid="ignore", over="ignore"):
         near = np.abs(actual - expected) <= allowed
     equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-    return ~(near | equal)
+    return np.asarray(~(near | equal))
 
 
 def require_correct_gain(optimizer: Optimizer) -> None:

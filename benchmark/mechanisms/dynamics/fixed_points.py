@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loptbench.mechanisms.dynamics.driving import drive
 from loptbench.mechanisms.dynamics.linearization import (
     MAX_BLOCK_ELEMENTS,
     approximate_linearization,
@@ -44,6 +45,9 @@ MIN_SPEED = 1e-9
 """Relative change per step below which a state counts as at rest."""
 
 MAX_NEWTON_STEPS = 50
+
+MIN_IMPROVEMENT = 0.9
+"""A step of Newton's iteration that leaves more than this fraction of the residual is the last."""
 
 MAX_RESIDUAL = 1e-12
 """Largest max |F(h, g) − h|, relative to max(1, |h|), of a fixed point."""
@@ -158,14 +162,11 @@ def stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool:
         return np.ones(len(state), bool)
     rng = np.random.default_rng(0)
     scale = np.where(np.abs(state) < MIN_STATE_MAGNITUDE, 1.0, np.abs(state))
-    h = state + DISTURBANCE * scale * rng.choice([-1.0, 1.0], state.shape)
-    largest = np.zeros((2, len(state)))
-    for half in range(2):
-        for _ in range(N_DISTURBED_STEPS):
-            h = _step(optimizer, h, gradient)
-            with np.errstate(invalid="ignore"):
-                distance = np.abs((h - state) / scale).max(axis=1)
-                largest[half] = np.maximum(largest[half], distance)
+    disturbed = state + DISTURBANCE * scale * rng.choice([-1.0, 1.0], state.shape)
+    path = drive(optimizer, disturbed, gradient, range(1, 2 * N_DISTURBED_STEPS + 1))
+    with np.errstate(invalid="ignore"):
+        distance = np.abs((path - state) / scale).max(axis=2)
+        largest = distance.reshape(2, N_DISTURBED_STEPS, len(state)).max(axis=1)
     decays = (largest[1] < MAX_DECAY_RATIO * largest[0]) | (largest[1] < MIN_SPEED)
     undecided = np.flatnonzero(~decays)
     decays[undecided] = linearly_stable(optimizer, state[undecided], gradient[undecided])
@@ -206,7 +207,7 @@ def condition_numbers(optimizer: Optimizer, state: Float, gradient: Float) -> Fl
 def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, Float]:
     """Newton's iteration on F(h, g) − h = 0 from every initial state.
 
-    Each component keeps its best point, and stops once a step does not improve it.
+    Each component keeps its best point, and stops once a step hardly improves it.
 
     Args:
         optimizer: any optimizer in float64.
@@ -231,9 +232,10 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
             moved = h - solve_systems(A - np.eye(n_state), velocity)[:, :, 0]
             residual = _residual(optimizer, moved, g)
             improved = residual < best_residual[block]
+            goes_on = (residual > 0) & (residual < MIN_IMPROVEMENT * best_residual[block])
             best[block[improved]] = moved[improved]
             best_residual[block[improved]] = residual[improved]
-            improving[first : first + block_size] = improved & (residual > 0)
+            improving[first : first + block_size] = goes_on
         active = active[improving]
     return best, best_residual
 
@@ -273,20 +275,10 @@ def _residual(optimizer: Optimizer, h: Float, gradient: Float) -> Float:
 
 
 def _relax(optimizer: Optimizer, h: Float, gradient: Float, n_steps: int) -> Float:
-    """64 snapshots of the states, evenly spaced, (64, n, n_state); a state at rest stops early."""
-    h = h.copy()
-    moving = np.arange(len(h))
-    snapshots: list[Float] = []
-    for k in range(1, n_steps + 1):
-        if moving.size:
-            moved = _step(optimizer, h[moving], gradient[moving])
-            with np.errstate(invalid="ignore", over="ignore"):
-                speed = state_distance(moved, h[moving]) / state_scale(moved)
-            h[moving] = moved
-            moving = moving[np.isfinite(speed) & (speed > MIN_SPEED)]
-        if k * N_SNAPSHOTS // n_steps > len(snapshots):
-            snapshots.append(h.copy())
-    return np.stack(snapshots)
+    """64 snapshots of the states, evenly spaced over at least 64 steps, (64, n, n_state)."""
+    n_steps = max(n_steps, N_SNAPSHOTS)
+    times = -(-np.arange(1, N_SNAPSHOTS + 1) * n_steps // N_SNAPSHOTS)
+    return drive(optimizer, h, gradient, times.tolist())
 
 
 def _approaches(

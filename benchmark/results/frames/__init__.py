@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loptbench.errors import StoreError
-from loptbench.results.frames import checkpoints, checks, evaluation, mechanisms, trials
+from loptbench.results.frames import (
+    adaptation,
+    checkpoints,
+    checks,
+    clipping,
+    evaluation,
+    mechanisms,
+    momentum,
+    schedule,
+    trials,
+    verdicts,
+)
 from loptbench.results.frames.columns import Block, Column, Frame
 from loptbench.results.frames.contents import Contents, Readable
 from loptbench.results.frames.evaluation import best_baselines
@@ -35,16 +46,17 @@ FRAMES: dict[str, Frame] = {
     "comparisons": checks.COMPARISONS,
     "check_steps": checks.CHECK_STEPS,
     "mechanisms": mechanisms.MECHANISMS,
-    "modes": mechanisms.MODES,
-    "impulse_responses": mechanisms.IMPULSE_RESPONSES,
-    "update_functions": mechanisms.UPDATE_FUNCTIONS,
-    "gradient_density": mechanisms.GRADIENT_DENSITY,
-    "schedules": mechanisms.SCHEDULES,
-    "adaptation": mechanisms.ADAPTATION,
+    "modes": momentum.MODES,
+    "impulse_responses": momentum.IMPULSE_RESPONSES,
+    "update_functions": clipping.UPDATE_FUNCTIONS,
+    "gradient_density": clipping.GRADIENT_DENSITY,
+    "schedules": schedule.SCHEDULES,
+    "adaptation": adaptation.ADAPTATION,
     "meta_training": evaluation.META_TRAINING,
     "checkpoints": checkpoints.CHECKPOINTS,
     "tuning": evaluation.TUNING,
-    "verdicts": trials.VERDICTS,
+    "verdicts": verdicts.VERDICTS,
+    "specifications": verdicts.SPECIFICATIONS,
     "timings": trials.TIMINGS,
     "provenance": trials.PROVENANCE,
 }

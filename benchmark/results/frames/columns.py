@@ -67,6 +67,10 @@ TRAINING = {
     "preset": Column("the preset of the meta-training; empty unless the optimizer is learned"),
     "trained_by": Column("the implementation that meta-trained it; empty unless it is learned"),
     "meta_seed": count("the seed of the meta-training; NA unless the optimizer is learned"),
+    "kind": Column(
+        "exploratory, if its seed is below 10 or unknown; else confirmatory; empty unless the "
+        "optimizer is learned"
+    ),
 }
 """Further columns of learned optimizers."""
 

@@ -115,11 +115,12 @@ class Contents:
         """The columns `TRAINING` of an optimizer."""
         about = self.meta_training.get((task, name)) if role is Role.CHECKPOINT else None
         if about is None:
-            return {"preset": "", "trained_by": "", "meta_seed": None}
+            return {"preset": "", "trained_by": "", "meta_seed": None, "kind": ""}
         return {
             "preset": about.preset,
             "trained_by": about.implementation,
             "meta_seed": about.seed,
+            "kind": str(about.kind),
         }
 
 

@@ -1,4 +1,4 @@
-"""Frames of the trials: how they ended, how long they took, where they come from; verdicts."""
+"""Frames of the trials: how they ended, how long they took, where they come from."""
 
 import json
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from loptbench.results.frames.columns import (
     OPTIMIZER,
     RECORD,
+    TRAINING,
     Block,
     Column,
     Frame,
@@ -22,14 +23,15 @@ NOT_RUN = "not run"
 
 def _trials(contents: Contents) -> Iterator[Block]:
     for key, record in contents.trials():
-        yield _trial(key, record, contents.plan is not None)
+        yield _trial(contents, key, record, contents.plan is not None)
     for record in contents.unplanned:
-        yield _trial(record.key, record, False)
+        yield _trial(contents, record.key, record, False)
 
 
-def _trial(key: TrialKey, record: Record | None, planned: bool) -> Block:
+def _trial(contents: Contents, key: TrialKey, record: Record | None, planned: bool) -> Block:
     return {
         **optimizer_columns(key),
+        "kind": contents.optimizer_columns(key)["kind"],
         "trial": str(key.trial),
         "seed": key.seed,
         "device": key.device,
@@ -45,6 +47,7 @@ TRIALS = Frame(
     "one trial, with or without a record",
     {
         **OPTIMIZER,
+        "kind": TRAINING["kind"],
         "trial": Column("the kind of trial: evaluation, mechanisms or conformance"),
         "seed": count("the seed of the problems"),
         "device": Column("the device of the computation"),
@@ -118,40 +121,4 @@ PROVENANCE = Frame(
         "value": Column("its value: text, or JSON"),
     },
     _provenance,
-)
-
-
-def _verdicts(contents: Contents) -> Iterator[Block]:
-    for verdict in contents.verdicts:
-        fields = {name: getattr(verdict, name) for name in VERDICTS.columns}
-        yield fields | {
-            "scope": str(verdict.scope),
-            "outcome": str(verdict.outcome),
-            "implementations": " ".join(verdict.implementations),
-        }
-
-
-VERDICTS = Frame(
-    "the verdict on one claim, for one checkpoint or for several seeds",
-    {
-        "task": Column("the task"),
-        "claim": Column("the claim's name"),
-        "title": Column("the claim's title"),
-        "statistic": Column("the name of the statistic that the claim is about"),
-        "scope": Column("checkpoint, all seeds, or one framework's seeds"),
-        "checkpoint": Column("the checkpoint; empty for a verdict on seeds"),
-        "preset": Column("the preset of the seeds; empty for a verdict on one checkpoint"),
-        "implementations": Column("the implementations that meta-trained the seeds, by spaces"),
-        "outcome": Column("reproduced, not reproduced or inconclusive"),
-        "reason": Column("why, where the number does not say it"),
-        "value": number("the statistic, or its mean over seeds"),
-        "low": number("the lower end of its 95 % interval"),
-        "high": number("the upper end of its 95 % interval"),
-        "at_least": number("the claim's lower threshold; NaN if it has none"),
-        "at_most": number("the claim's upper threshold; NaN if it has none"),
-        "n_seeds": count("the number of checkpoints"),
-        "n_reproduced": count("the number of checkpoints on which the claim is reproduced"),
-        "n_against": count("the number of checkpoints on which it is not reproduced"),
-    },
-    _verdicts,
 )

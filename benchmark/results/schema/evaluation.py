@@ -15,6 +15,7 @@ from loptbench.results.schema.base import (
     optional,
 )
 from loptbench.results.schema.keys import plain_json
+from loptbench.results.schema.verdicts import EvidenceKind
 
 OWN_SETTINGS = "own settings"
 """The preset name of a checkpoint that was meta-trained without a preset."""
@@ -137,6 +138,11 @@ class MetaTraining(Result):
         """The seed of the meta-training; None if unknown."""
         seed = self.configuration.get("seed")
         return seed if isinstance(seed, int) else None
+
+    @property
+    def kind(self) -> EvidenceKind:
+        """Whether what is measured on it is exploratory or confirmatory."""
+        return EvidenceKind.of_seed(self.seed)
 
 
 class LearnedResult(Result):

@@ -47,6 +47,13 @@ class FrozenVariable(Result):
     counts: bool = field("whether it counts steps; else it is constant")
 
 
+class Coverage(Result):
+    """How much of what a probe set out to measure it did measure."""
+
+    share: Number = field("the share that was measured")
+    missing: str = field("what is missing, and where; empty if nothing is", default="")
+
+
 class ConvergencePointResult(Result):
     """The fixed point h* of the state without a gradient: F(h*, 0) = h*."""
 
@@ -56,8 +63,18 @@ class ConvergencePointResult(Result):
     drift: Number = field("U(h*, 0) / root mean square of the updates of real runs; or null")
     update: Number = field("U(h*, 0), the update without a gradient; null if not finite", "update")
     state: Array1 = field("h*, without frozen variables, (n_state,)", "state")
-    other_starts: int = field("other states from which the iteration was started", ge=0)
-    other_starts_at_this_point: int = field("how many of them lead to h*", ge=0)
+    other_starts: int = field("states of real runs from which the iteration was started", ge=0)
+    other_starts_at_this_point: int = field(
+        "how many of them come to h* itself, to a millionth, within 20 T steps", ge=0
+    )
+    share_at_point: dict[str, Number] = field(
+        "share of the starts that end within 1 % of ‖h0 − h*‖ of h*, after 10 T and 20 T steps"
+    )
+    share_nearer: dict[str, Number] = field(
+        "share of the starts that end within 1 % of their own first distance of h*, likewise"
+    )
+    other_places: int = field("distinct places at which the others end after 10 T steps", ge=0)
+    coverage: Coverage = field("of the starts")
     linearization_error: NumberOrInfinite = field("estimated absolute error of A, B, C, D")
     held: tuple[FrozenVariable, ...] = field("state variables that are frozen")
     A: Array2 = field("∂F/∂h at h*, (n_state, n_state)")
@@ -95,8 +112,12 @@ class MomentumResult(Result):
     r2_whole_run: Number = field("R² of the linear system, whole real runs")
     impulse_response: Array1 = field("κ[0] … κ[200], (n_lags,)", RATE)
     modes: tuple[ModeResult, ...] = field("the modes, largest contribution first")
+    r2_last: Number = field("R² of the linear system, last T of 5 T steps of real runs")
+    distance_last: Number = field("median ‖h − h*‖ on those steps, relative to that on the first T")
     near: ExplainedResult | None = optional("errors in the second half of real runs")
     whole: ExplainedResult | None = optional("errors in whole real runs")
+    last: ExplainedResult | None = optional("errors in the last T of 5 T steps of real runs")
+    coverage: Coverage = field("of the rollouts on which the linear system is tried")
 
 
 class UpdateFunctionResult(Result):
@@ -140,6 +161,13 @@ class Density(Result):
     share: Array2 = field("share of all gradients, by arm and bin, (2, n_bins); the sum is 1")
 
 
+class SaturationResult(Result):
+    """How far the updates of real runs are from linear in the gradient, at their own states."""
+
+    actual: Array1 = field("Σ|u(g)| over steps and components, (n_problems,)", "update")
+    linear: Array1 = field("Σ|D(h, 0) g| over the same, (n_problems,)", "update")
+
+
 class ClippingResult(Result):
     """How the update saturates as the gradient grows."""
 
@@ -156,23 +184,125 @@ class ClippingResult(Result):
         "share of the gradients met beyond half-saturation at h*, mean over problems"
     )
     engagement_by_problem: Array1 | None = optional("the same of each problem, (n_problems,)")
+    reach_at_h0: OptionalNumber = optional(
+        "largest gradient met / half-saturation at h0, the smaller of both arms"
+    )
+    engagement_at_h0: OptionalNumber = optional(
+        "share of the gradients met beyond half-saturation at h0, mean over problems"
+    )
+    engagement_at_h0_by_problem: Array1 | None = optional("the same of each problem, (n_problems,)")
+    saturation_loss: dict[str, Number] = field(
+        "1 − Σ|u(g)| / Σ|D(h, 0) g| over the first T and 2 T steps of real runs"
+    )
+    saturation: SaturationResult | None = optional("its sums by problem, over T steps")
+    coverage: Coverage = field("of the states, and of the steps and components of real runs")
 
 
-class ScheduleResult(Result):
-    """The learning rate η[t] = −D(h[t], 0) along h[t+1] = F(h[t], 0) from h0."""
+class ScheduleSummary(Result):
+    """The shape of a learning rate over time."""
 
-    rate: Array1 = field("η[0] … η[n_steps − 1], (n_steps,)", RATE)
     peak_step: int = field("first step at which η is highest", "steps", ge=0)
     peak_over_first: Number = field("highest η / first; null if the first is not positive")
     last_over_peak: Number = field("last η / highest; null if that is not positive")
     lowest_over_highest: Number = field("lowest η / highest; 1 if η never changes")
+
+
+class MetScheduleResult(ScheduleSummary):
+    """The learning rate −D(h[t], 0) at the states of real runs; the shape is the median's."""
+
+    rate: Array1 = field("median over components, (n_steps,)", RATE)
+    low: Array1 = field("lower quartile, (n_steps,)", RATE)
+    high: Array1 = field("upper quartile, (n_steps,)", RATE)
+
+
+class ScheduleResult(ScheduleSummary):
+    """The learning rate η[t] = −D(h[t], 0) along h[t+1] = F(h[t], 0) from h0, over T steps."""
+
+    rate: Array1 = field("η[0] … η[n_steps − 1], (n_steps,)", RATE)
     trajectory: Array2 = field("h[t] in principal components, (n_steps, at most 3)", "state")
     variance: Array1 = field("share of the variance of each component, (at most 3,)")
+    longer: ScheduleSummary | None = optional("the same numbers over 2 T steps")
+    met: MetScheduleResult | None = optional("the schedule at the states of real runs")
+    coverage: Coverage = field("of the steps, and of the states of real runs")
+
+
+class StatesResult(Result):
+    """Rates at the states that belong to constant gradients."""
+
+    gradients: Array1 = field("g, from the most negative up, (n_gradients,)", "gradient")
+    rate_reference: Array1 = field("−D(h, 0), (n_gradients,); null where there is none", RATE)
+    rate_local: Array1 = field("−D(h, g), (n_gradients,); null where there is none", RATE)
+    coverage: Number = field("share of the gradients with a rate_reference")
+    reason: tuple[str, ...] = field("why there is no rate, (n_gradients,); empty where there is")
+    curve: Array2 = field(
+        "h in the adapted states' principal components, (n_gradients, 3)", "state"
+    )
+    state: Array2 = field(
+        "h, (n_gradients, n_state); not stored", "state", default=np.zeros((0, 0)), exclude=True
+    )
+
+
+class AdaptedStatesResult(StatesResult):
+    """The states h_T(g): from h*, after T steps of the constant gradient g."""
+
+    rate_reference_later: Array1 = field("−D(h_2T(g), 0), (n_gradients,)", RATE)
+    remaining_change: Array1 = field(
+        "δ = |η_ref(h_2T) / η_ref(h_T) − 1|, (n_gradients,); null where there is none"
+    )
+    speed: Array1 = field("max |F(h_T, g) − h_T|, (n_gradients,)", "state")
+    cycling: BoolArray1 = field(
+        "whether the state moves in a cycle, (n_gradients,); rates are then means over the cycle"
+    )
+    share_unchanged: Number = field("share of the gradients with δ of at most 5 %")
+    variance: Array1 = field("share of the variance of each component, (at most 3,)")
+    order: Number = field("|rank correlation| of the first component and g")
+
+
+class ExactFixedPointsResult(StatesResult):
+    """The fixed points h*(g): F(h*(g), g) = h*(g)."""
+
+    residual: Array1 = field("max |F(h*, g) − h*| / max(1, |h*|), (n_gradients,)")
+    spectral_radius: Array1 = field("largest |eigenvalue| of ∂F/∂h there, (n_gradients,)")
+    stable: BoolArray1 = field("whether it is below 1, (n_gradients,)")
+    several: BoolArray1 = field("whether another fixed point is known, (n_gradients,)")
+    condition: Array1 = field(
+        "‖(I − A)⁻¹‖∞ there, (n_gradients,); not stored", default=np.zeros(0), exclude=True
+    )
+    ratio: Pair = field("η_ref(q99) / η_ref(q50), by arm, (2,)")
+
+
+class AdaptationReadings(Result):
+    """Other summaries of the rate along the curve, by arm, (2,) each."""
+
+    ratio_to_zero: Pair = field("η_ref(q99) / η_ref(0)")
+    ratio_to_peak: Pair = field("η_ref(q99) / highest η_ref of the arm")
+    ratio_of_largest: Pair = field("η_ref(largest gradient met) / η_ref(q50)")
+    rank_met: Pair = field("Spearman's, of η_ref and |g|, over gradients as they are met")
+    rank_log: Pair = field("Spearman's, of η_ref and |g|, over gradients even in log |g|")
+    elasticity: Pair = field("d ln η_ref / d ln|g|, over gradients even in log |g|")
+    peak_gradient: Pair = field("|g| of the highest η_ref", "gradient")
 
 
 class AdaptationResult(Result):
-    """The learning rate at the states h*(g) to which constant gradients g lead."""
+    """The learning rate in the states to which constant gradients g lead.
 
+    `adapted` and `exact` are what claims of edition 2 rest on. The arrays beside them are those of
+    edition 1: fixed points at which the state comes to rest within 2,250 steps, and nothing where
+    it does not.
+    """
+
+    typical_gradient: Number = field("q50, the median |g| met on real runs", "gradient")
+    large_gradient: Number = field("q99, the 99 % quantile of |g| met on real runs", "gradient")
+    largest_gradient: Number = field("the largest |g| met on real runs", "gradient")
+    adapted: AdaptedStatesResult = field("after T steps")
+    exact: ExactFixedPointsResult = field("at fixed points")
+    ratio: dict[str, Pair] = field(
+        "adaptation ratio η_ref(q99) / η_ref(q50) of adapted states, by arm, after T and 2 T steps"
+    )
+    readings: dict[str, AdaptationReadings] = field(
+        "other summaries, of adapted states after T and 2T steps, and of exact fixed points"
+    )
+    coverage: Coverage = field("of the gradients, at adapted states and at fixed points")
     gradients: Array1 = field("g, from the most negative up, (n_gradients,)", "gradient")
     rate_reference: Array1 = field("−D(h*(g), 0), (n_gradients,); null where there is none", RATE)
     rate_local: Array1 = field("−D(h*(g), g), (n_gradients,); null where there is none", RATE)
@@ -188,12 +318,6 @@ class AdaptationResult(Result):
     curve: Array2 = field("h*(g) in principal components, (n_gradients, 3)", "state")
     variance: Array1 = field("share of the variance of each component, (at most 3,)")
     order: Number = field("|rank correlation| of the first component and g")
-    state: Array2 = field(
-        "h*(g), (n_gradients, n_state); not stored", "state", default=np.zeros((0, 0)), exclude=True
-    )
-    condition: Array1 = field(
-        "‖(I − A)⁻¹‖∞ at h*(g), (n_gradients,); not stored", default=np.zeros(0), exclude=True
-    )
 
 
 def _kind(value: Any) -> str:

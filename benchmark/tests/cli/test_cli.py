@@ -75,6 +75,11 @@ TUNE = ("--implementation", "reference", "--output", "t.json")
         (["check", f"{BROKEN}:StepOnly", "--only", "outer-steps"], "nothing was checked"),
         (["check", "reference", "--dtype", "float32"], "nothing was checked"),
         (["analyze", "none.safetensors"], "none.safetensors does not exist"),
+        (["analyze", CHECKPOINT, "--gradients", "1,x"], "the gradient 'x' is not a number"),
+        (["analyze", CHECKPOINT, "--gradients", ""], "no gradient is given"),
+        (["analyze", CHECKPOINT, "--gradients", "1,0"], "the gradient 0 is zero"),
+        (["analyze", CHECKPOINT, "--gradients", "nan"], "the gradient nan is not finite"),
+        (["analyze", CHECKPOINT, "--gradients", "1,1.0"], "the gradient 1 is given twice"),
         (["analyze", "."], "is a folder, not a file"),
         (["analyze", "momentum:alpha=0.1"], "momentum takes alpha, beta"),
         (["analyze", "momentum:alpha=x,beta=1"], "is not of the form alpha=0.1,beta=0.1"),
@@ -166,6 +171,18 @@ def test_analyze_as_json(command: Command) -> None:
     assert len(analysis["momentum"]["modes"]) == 64
     code, again, _ = command("analyze", str(shipped_path(CHECKPOINT)), "--json")
     assert json.loads(again) == analysis
+
+
+def test_analyze_with_gradients_of_ones_own(command: Command) -> None:
+    code, out, _ = command(
+        "analyze", "momentum:alpha=0.1,beta=0.5", "--gradients", "-3, 2,-0.5", "--json"
+    )
+    assert code == 0
+    adaptation = json.loads(out)["adaptation"]
+    for states in ("adapted", "exact"):
+        assert adaptation[states]["gradients"] == [-3.0, -0.5, 2.0]
+        assert adaptation[states]["rate_reference"] == pytest.approx([0.1] * 3)
+        assert adaptation[states]["coverage"] == 1.0
 
 
 def test_analyze_saves_the_runs(command: Command) -> None:

@@ -270,9 +270,10 @@ def assert_same_conclusions(
         np.testing.assert_allclose(schedules[1].variance, schedules[0].variance, atol=1e-9)
     if isinstance(original.adaptation, AdaptationResult):
         assert isinstance(transformed.adaptation, AdaptationResult)
-        scale = np.nanmax(np.abs(original.adaptation.rate_reference), initial=0.0) * factor
+        before, after = original.adaptation.adapted, transformed.adaptation.adapted
+        scale = np.nanmax(np.abs(before.rate_reference), initial=0.0) * factor
         for field in ("rate_reference", "rate_local"):
-            a, b = getattr(original.adaptation, field), getattr(transformed.adaptation, field)
+            a, b = getattr(before, field), getattr(after, field)
             np.testing.assert_allclose(b, factor * a, rtol=1e-6, atol=1e-9 * scale)
 
 

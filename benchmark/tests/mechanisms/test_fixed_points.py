@@ -98,7 +98,7 @@ def test_another_point_that_h0_leads_to_is_reported() -> None:
         Pushed(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.07, 0.1)
     )
     assert isinstance(result, AdaptationResult)
-    np.testing.assert_allclose(result.state[:, 1], -1, rtol=1e-9)
+    np.testing.assert_allclose(result.exact.state[:, 1], -1, rtol=1e-9)
     np.testing.assert_array_equal(result.several_fixed_points, result.gradients > 0)
 
 
@@ -112,7 +112,7 @@ def test_a_fold_ends_the_branch_and_the_other_one_is_reported() -> None:
     below = result.gradients[result.gradients < 0]
     first_lost = below[below < -fold].max()
     np.testing.assert_array_equal(result.branch_ends, [first_lost, np.inf])
-    h, g = result.state[:, 0], result.gradients
+    h, g = result.exact.state[:, 0], result.gradients
     np.testing.assert_allclose(h - h**3 + g, 0, atol=1e-11)
     np.testing.assert_array_equal(h > 0, g > -fold)
     assert np.all(result.stable)
@@ -149,12 +149,12 @@ def test_another_fixed_point_of_the_same_gradient_is_reported() -> None:
         Latch(), point, GradientStatistics(np.zeros((0, 0)), 0.1, 0.1, 0.99)
     )
     assert isinstance(result, AdaptationResult)
-    q = result.state[:, 2]
+    q = result.exact.state[:, 2]
     assert np.all(np.isinf(result.branch_ends))
     np.testing.assert_array_equal(result.several_fixed_points, q > 0)
     assert 10 < result.several_fixed_points.sum() < 80
     assert np.all(result.gradients[result.several_fixed_points] > 0.5)
-    np.testing.assert_allclose(result.state[:, 0], result.gradients, atol=1e-9)
+    np.testing.assert_allclose(result.exact.state[:, 0], result.gradients, atol=1e-9)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.99])

@@ -44,9 +44,13 @@ def test_an_integer_state_is_said_and_what_can_be_measured_is() -> None:
             return h + 1, -0.1 * 0.9 ** h[:, 0] * g
 
     result = analysis_json(Counting())
-    for probe in ("convergence_point", "momentum", "adaptation"):
+    for probe in ("convergence_point", "momentum"):
         assert "int64" in result[probe]["not_applicable"]
     np.testing.assert_allclose(result["schedule"]["rate"], 0.1 * 0.9 ** np.arange(30), rtol=1e-9)
+    adapted, exact = (result["adaptation"][states] for states in ("adapted", "exact"))
+    np.testing.assert_allclose(adapted["rate_reference"], 0.1 * 0.9**60, rtol=1e-9)
+    assert exact["coverage"] == 0
+    assert all("int64" in reason for reason in exact["reason"])
     assert result["clipping"]["states"][0]["half_saturation"] == [None, None]
 
 
@@ -113,7 +117,7 @@ def test_beyond_some_gradient_not_a_number() -> None:
     np.testing.assert_allclose(rate[np.isfinite(rate)], 0.1, rtol=1e-9)
 
 
-def test_ten_thousand_state_variables_are_refused_where_jacobians_are_needed() -> None:
+def test_ten_thousand_state_variables_are_measured_where_no_jacobian_is_needed() -> None:
     class Wide:
         def initial_state(self, n: int) -> Float:
             return np.zeros((n, 10_000))
@@ -124,7 +128,10 @@ def test_ten_thousand_state_variables_are_refused_where_jacobians_are_needed() -
 
     result = analyze(Wide()).model_dump(mode="json")
     assert "10,000 variables" in result["convergence_point"]["not_applicable"]
-    assert "10,000 variables" in result["adaptation"]["not_applicable"]
+    adapted, exact = (result["adaptation"][states] for states in ("adapted", "exact"))
+    np.testing.assert_allclose(adapted["rate_reference"], 0.1, rtol=1e-9)
+    assert set(exact["rate_reference"]) == {None}
+    assert all("10,000 variables" in reason for reason in exact["reason"])
     np.testing.assert_allclose(result["schedule"]["rate"], 0.1, rtol=1e-9)
 
 
@@ -246,7 +253,7 @@ def test_a_warm_up_that_ends() -> None:
     assert result["convergence_point"]["spectral_radius"] == 0
 
 
-def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> None:
+def test_a_sum_that_never_forgets_never_comes_to_rest_and_has_adapted_states() -> None:
     """Adagrad (Duchi et al. 2011)."""
 
     def step(h: Float, g: Float) -> Any:
@@ -256,7 +263,13 @@ def test_a_sum_that_never_forgets_has_no_answer_under_a_constant_gradient() -> N
     result = analysis_json(from_functions(step, (0.0,)))
     assert result["convergence_point"]["spectral_radius"] == pytest.approx(1)
     assert "never ends" in result["momentum"]["not_applicable"]
-    assert "does the state settle" in result["adaptation"]["not_applicable"]
+    adaptation = result["adaptation"]
+    assert not any(adaptation["settled"])
+    assert adaptation["exact"]["coverage"] == 0
+    g = np.array(adaptation["gradients"])
+    n = len(result["schedule"]["rate"]) if "rate" in result["schedule"] else 30
+    expected = 0.1 / (np.sqrt(n * g**2) + 1e-8)
+    np.testing.assert_allclose(adaptation["adapted"]["rate_reference"], expected, rtol=1e-7)
 
 
 def test_a_rate_that_only_gradients_below_epsilon_get_is_none() -> None:

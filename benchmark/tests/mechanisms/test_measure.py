@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from loptbench.discovery import oracle
-from loptbench.mechanisms.adaptation import elasticity, rank_correlation
-from loptbench.mechanisms.analysis import analysis_size, analyze, measure
+from loptbench.mechanisms.analysis import analysis_size, analyze, later_runs, measure
 from loptbench.mechanisms.clipping import engagement_by_problem
+from loptbench.mechanisms.curve_readings import elasticity, rank_correlation
 from loptbench.optimizers import OptimizerSpec, baseline, momentum, random_gru, sgd
 from loptbench.results.schema.mechanisms import (
     AdaptationResult,
@@ -31,7 +31,8 @@ def test_measure_is_analyze_on_runs_of_the_task() -> None:
     run = unroll_by_steps(optimizer, problems, batch.initial_parameters, task.n_steps)
     np.testing.assert_array_equal(measurement.run.loss, run.loss)
     assert measurement.batch.n_problems == 4
-    assert measurement.analysis == analyze(optimizer, run)
+    later = later_runs(optimizer, oracle(), batch, run)
+    assert measurement.analysis == analyze(optimizer, run, later=later)
 
 
 def test_large_states_are_measured_on_fewer_problems() -> None:
@@ -61,9 +62,10 @@ def test_what_only_the_comparison_needs_is_not_stored() -> None:
     analysis = analyze(optimizer)
     assert isinstance(analysis.adaptation, AdaptationResult)
     assert isinstance(analysis.convergence_point, ConvergencePointResult)
-    assert analysis.adaptation.state.shape == (200, 1)
+    assert analysis.adaptation.adapted.state.shape == (200, 1)
     stored = analysis.model_dump(mode="json")
-    assert not {"state", "condition"} & set(stored["adaptation"])
+    for states in ("adapted", "exact"):
+        assert not {"state", "condition"} & set(stored["adaptation"][states])
     assert "no_rate" not in stored["convergence_point"]
     assert stored["convergence_point"]["drift"] is None
 

@@ -257,6 +257,7 @@ def test_conclusions_are_compared() -> None:
         "momentum index",
         "eigenvalue, distance from its match",
         "adapted state",
+        "fixed point",
     ]
     missing = deviating(analysis, analyze(Wanderer()))
     assert missing[:2] == ["convergence_point", "momentum"]

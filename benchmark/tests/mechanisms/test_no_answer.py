@@ -19,6 +19,7 @@ from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.mechanisms.momentum import measure_momentum
 from loptbench.protocol import Array, Linearization
 from loptbench.results.schema.mechanisms import (
+    AdaptationResult,
     ConvergencePointResult,
     FrozenVariable,
     MomentumResult,
@@ -131,7 +132,11 @@ def test_what_turns_for_ever_neither_reaches_the_point_nor_settles(radius: float
     assert isinstance(point, ConvergencePointResult)
     assert not point.stable
     assert point.other_starts_at_this_point == 0
-    assert isinstance(measure_adaptation(turning, point, STATISTICS), NotApplicable)
+    result = measure_adaptation(turning, point, STATISTICS)
+    assert isinstance(result, AdaptationResult)
+    assert not np.any(result.settled)
+    assert np.all(result.adapted.cycling)
+    assert not np.any(result.exact.stable)
 
 
 def test_modes_that_cannot_be_told_apart_have_no_contributions() -> None:

@@ -20,21 +20,18 @@ from loptbench.results.schema.evaluation import (
     MetaTraining,
 )
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
-from loptbench.results.schema.mechanisms import (
-    AdaptationResult,
-    ClippingResult,
-    ConvergencePointResult,
-    Density,
-    MechanismsResult,
-    MomentumResult,
-    NotApplicable,
-    ScheduleResult,
-    UpdateFunctionResult,
-)
+from loptbench.results.schema.mechanisms import MechanismsResult, NotApplicable
 from loptbench.results.schema.plan import ImplementationState, Plan
 from loptbench.results.schema.records import Provenance, TrialResult
 from loptbench.results.schema.verdicts import Outcome, Scope, Verdict
 from loptbench.results.store import Record, Store, TrialStatus
+from loptbench.tests.reports.made_mechanisms import (
+    adaptation,
+    clipping,
+    convergence_point,
+    momentum,
+    schedule,
+)
 from loptbench.tests.reports.pages import Page
 
 CHECKPOINT = OptimizerId(role=Role.CHECKPOINT, name="quadratic-quick-jax-0")
@@ -161,91 +158,18 @@ def conformance(status: str = "passed", ratio: float | None = 0.25, **key: Any) 
     return changed(trial, status=TrialStatus.FAILED if status == "failed" else TrialStatus.OK)
 
 
-GRADIENTS = np.array([-2.0, -1.0, 1.0, 2.0])
-
-
-def update_function(where: str, half_saturation: list[float]) -> UpdateFunctionResult:
-    """An update function at a state with one component."""
-    return UpdateFunctionResult(
-        where=where,
-        state=np.array([0.5]),
-        gain=-0.1,
-        half_saturation=np.array(half_saturation),
-        half_saturation_is_known=np.array([True, True]),
-        saturation_at_largest_gradient=np.array([0.5, 0.5]),
-        update=np.array([[0.1, 0.2], [-0.1, -0.2]]),
-    )
-
-
 def mechanisms(index: float = 0.875, **probes: Any) -> Record:
     """A mechanisms trial; `probes` replaces results, or gives the reason why there is none."""
     measured: dict[str, Any] = {
-        "convergence_point": ConvergencePointResult(
-            residual=0.0,
-            spectral_radius=0.9,
-            stable=True,
-            drift=0.0,
-            update=0.0,
-            state=np.array([0.5]),
-            other_starts=4,
-            other_starts_at_this_point=4,
-            linearization_error=0.0,
-            held=(),
-            A=np.array([[0.9]]),
-            B=np.array([1.0]),
-            C=np.array([-0.1]),
-            D=-2.0,
-        ),
-        "momentum": MomentumResult(
-            index=index,
-            effective_rate=2.0,
-            asymptotic_rate=16.0,
-            r2_near_convergence=0.75,
-            r2_whole_run=0.5,
-            impulse_response=np.array([-2.0, -1.0, -0.5]),
-            modes=(),
-        ),
-        "clipping": ClippingResult(
-            states=(update_function("h0", [9.0, 9.0]), update_function("h*", [0.5, 0.75])),
-            not_applicable_at=(),
-            gradients=np.array([1.0, 2.0]),
-            largest_gradient=2.0,
-            typical_gradient=1.0,
-            density=Density(edges=np.array([0.0, 0.3]), share=np.array([[0.5], [0.5]])),
-        ),
+        "convergence_point": convergence_point(),
+        "momentum": momentum(index),
+        "clipping": clipping(),
         "schedule": schedule(3),
-        "adaptation": AdaptationResult(
-            gradients=GRADIENTS,
-            rate_reference=np.array([1.0, 2.0, 2.0, 1.0]),
-            rate_local=np.array([1.0, 2.0, 2.0, np.nan]),
-            elasticity=np.array([-0.5, -0.25]),
-            rank_correlation=np.array([-1.0, -1.0]),
-            residual=0.0,
-            settled=np.array([True, True, True, True]),
-            stable=np.array([True, True, True, True]),
-            several_fixed_points=np.array([False, False, False, False]),
-            branch_ends=np.array([np.inf, np.inf]),
-            curve=np.zeros((4, 3)),
-            variance=np.array([1.0]),
-            order=1.0,
-        ),
+        "adaptation": adaptation(),
     }
     for name, probe in probes.items():
         measured[name] = NotApplicable(not_applicable=probe) if isinstance(probe, str) else probe
     return record(TrialKind.MECHANISMS, CHECKPOINT, MechanismsResult(**measured))
-
-
-def schedule(peak_step: int) -> ScheduleResult:
-    """A schedule with this peak."""
-    return ScheduleResult(
-        rate=np.array([1.0, 2.0, 1.5]),
-        peak_step=peak_step,
-        peak_over_first=2.0,
-        last_over_peak=0.75,
-        lowest_over_highest=0.5,
-        trajectory=np.zeros((3, 1)),
-        variance=np.array([1.0]),
-    )
 
 
 def verdict(outcome: str = "reproduced", **values: Any) -> Verdict:

@@ -22,12 +22,12 @@ from loptbench.results.schema.mechanisms import UpdateFunctionResult
 from loptbench.results.schema.plan import ImplementationState, Plan
 from loptbench.results.store import MARKER, Record, Store
 from loptbench.study.plan import plan
+from loptbench.tests.reports.made_mechanisms import update_function
 from loptbench.tests.reports.made_records import (
     conformance,
     evaluation,
     everything,
     mechanisms,
-    update_function,
     verdict,
 )
 from loptbench.tuning.tuned_file import load_tuned
@@ -156,9 +156,9 @@ def test_an_unwritable_store(unwritable: Path) -> None:
 
 
 def test_a_newer_store(store: Store) -> None:
-    (store.folder / MARKER).write_text('{"format_version": 3}')
+    (store.folder / MARKER).write_text('{"format_version": 4}')
     for opened in (Store.open, Store.create):
-        with pytest.raises(StoreError, match="store format version 3; this loptbench reads 2"):
+        with pytest.raises(StoreError, match="store format version 4; this loptbench reads 3"):
             opened(store.folder)
 
 
@@ -166,12 +166,12 @@ def test_an_older_store_is_refused_with_what_to_do_and_left_alone(store: Store) 
     marker = store.folder / MARKER
     marker.write_text('{"format_version": 1}')
     for opened in (Store.open, Store.create):
-        with pytest.raises(StoreError, match=f"call 'loptbench run --store {store.folder}-2'"):
+        with pytest.raises(StoreError, match=f"call 'loptbench run --store {store.folder}-3'"):
             opened(store.folder)
     assert marker.read_text() == '{"format_version": 1}'
 
 
-@pytest.mark.parametrize("content", ['{"format_version": "2"}', "[]", "{}", "{"])
+@pytest.mark.parametrize("content", ['{"format_version": "3"}', "[]", "{}", "{"])
 def test_a_damaged_marker(store: Store, content: str) -> None:
     (store.folder / MARKER).write_text(content)
     with pytest.raises(StoreError, match=f"{MARKER} is damaged: "):
