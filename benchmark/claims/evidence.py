@@ -81,11 +81,18 @@ class Evidence:
         Returns: the values, (1,), or (2,) for a quantity with one value for each sign of the
             gradient; then the reason, empty if all values are finite.
         """
-        rows = self.frames["mechanisms"]
-        chosen = rows[
-            (rows["probe"] == probe) & (rows["quantity"] == quantity) & (rows["horizon"] == horizon)
-        ]
-        return chosen["value"].to_numpy(np.float64), chosen["reason"].max()
+        values, reasons = self._of_probes[probe, quantity, horizon]
+        return np.array(values, np.float64), max(reasons)
+
+    @functools.cached_property
+    def _of_probes(self) -> dict[tuple[str, str, str], tuple[list[float], list[str]]]:
+        numbers: dict[tuple[str, str, str], tuple[list[float], list[str]]] = {}
+        columns = ["probe", "quantity", "horizon", "value", "reason"]
+        for *name, value, reason in self.frames["mechanisms"][columns].itertuples(index=False):
+            values, reasons = numbers.setdefault((name[0], name[1], name[2]), ([], []))
+            values.append(value)
+            reasons.append(reason)
+        return numbers
 
     def rates(self, states: str) -> Floats:
         """The learning rate at each step, (n_steps,); no steps if it was not measured.

@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 from loptbench.claims.catalogue import Reading
 from loptbench.claims.outcomes import ReadingOutcome, horizons_differ, outcome_of, possible
 from loptbench.claims.statistics import Answer, Estimate, Later
+from loptbench.claims.statistics.estimate import FEWEST_PROBLEMS
 from loptbench.results.schema.verdicts import Outcome
-from loptbench.statistics.bootstrap import FEWEST_SEEDS, Interval, OfProblems, over_seeds
+from loptbench.statistics.bootstrap import (
+    FEWEST_SEEDS,
+    N_RESAMPLES,
+    Interval,
+    OfProblems,
+    over_seeds,
+)
 
 MIN_AGREEING_SEEDS_FRACTION = 0.8
 """Minimum fraction of seeds that must agree with the verdict over all of them."""
@@ -41,8 +48,13 @@ class Numbers:
     interval: Callable[[], Interval]
 
 
-def numbers_of(answers: Sequence[Answer]) -> Numbers:
-    """The numbers of seeds on one task."""
+def numbers_of(answers: Sequence[Answer], n_resamples: int = N_RESAMPLES) -> Numbers:
+    """The numbers of seeds on one task.
+
+    Args:
+        answers: the answers of a reading's statistic, of each seed.
+        n_resamples: the number of resamples of the bootstrap.
+    """
     estimates = [answer for answer in answers if isinstance(answer, Estimate)]
     values = np.array([estimate.value for estimate in estimates])
     finite = int(np.sum(np.isfinite(values)))
@@ -51,7 +63,7 @@ def numbers_of(answers: Sequence[Answer]) -> Numbers:
         mean,
         finite,
         mean_later(estimates),
-        lambda: over_seeds(values, shared_samples(estimates)),
+        lambda: over_seeds(values, shared_samples(estimates), n_resamples),
     )
 
 
@@ -65,10 +77,11 @@ def mean_later(estimates: Sequence[Estimate]) -> Later | None:
 
 
 def shared_samples(estimates: Sequence[Estimate]) -> list[OfProblems] | None:
-    """The samples of all estimates if they have equally many problems; else None."""
+    """The samples of all estimates, of equally many problems, at least two; else None."""
     samples = [estimate.sample for estimate in estimates if estimate.sample is not None]
     same_size = len({sample.n_problems for sample in samples}) == 1
-    return samples if same_size and len(samples) == len(estimates) else None
+    enough = all(sample.n_problems >= FEWEST_PROBLEMS for sample in samples)
+    return samples if same_size and enough and len(samples) == len(estimates) else None
 
 
 def judge_seeds(

@@ -14,10 +14,15 @@ from typing import Any
 
 from loptbench.claims.catalogue import LATEST, Claim, Edition, load_edition
 from loptbench.claims.evidence import Evidence
-from loptbench.claims.outcomes import ReadingOutcome, agrees, judge_reading, robustness
+from loptbench.claims.outcomes import (
+    ReadingOutcome,
+    agrees,
+    judge_reading,
+    resamples_of,
+    robustness,
+)
 from loptbench.claims.pairs import judge_pair, numbers_of_pairs, pairs_of
 from loptbench.claims.seeds import Numbers, judge_seeds, numbers_of
-from loptbench.claims.statistics import Answer
 from loptbench.results.schema.verdicts import (
     EvidenceKind,
     Outcome,
@@ -49,6 +54,21 @@ class Judged:
         return self.answers[0]
 
 
+@dataclasses.dataclass(frozen=True)
+class JudgedCheckpoint:
+    """What the claims say of one checkpoint.
+
+    Attributes:
+        evidence: what is known of it.
+        premise: whether it optimizes.
+        by_claim: what each claim says that is about its task alone, by the claim's name.
+    """
+
+    evidence: Evidence
+    premise: Outcome
+    by_claim: dict[str, Judged]
+
+
 def judge(evidence: Evidence, edition: Edition | None = None) -> dict[str, Judged]:
     """The verdicts on one checkpoint, by claim.
 
@@ -56,29 +76,34 @@ def judge(evidence: Evidence, edition: Edition | None = None) -> dict[str, Judge
         evidence: what is known of the checkpoint.
         edition: the claims; those of edition 2 if None.
     """
-    edition = edition or load_edition(LATEST)
-    premise = _premise(evidence, edition)
+    return _judge_checkpoint(evidence, edition or load_edition(LATEST)).by_claim
+
+
+def _judge_checkpoint(evidence: Evidence, edition: Edition) -> JudgedCheckpoint:
+    premise = _judge_claim(evidence, edition, edition.premise(evidence.task), Outcome.REPRODUCED)
+    outcome = premise.outcomes[0].outcome
     judged = {}
     for claim in edition.claims:
-        if evidence.task in claim.tasks and not claim.is_across_tasks:
-            is_premise = claim is edition.premise(evidence.task)
-            answers = [reading.measured.estimate(evidence) for reading in claim.readings]
-            outcomes = tuple(
-                judge_reading(reading, answer, Outcome.REPRODUCED if is_premise else premise)
-                for reading, answer in zip(claim.readings, answers, strict=True)
-            )
-            subject = {"checkpoint": evidence.checkpoint, "seeds": (evidence.seed,)}
-            verdict = _verdict(
-                edition, claim, evidence.task, evidence.kind, Scope.CHECKPOINT, outcomes, **subject
-            )
-            judged[claim.name] = Judged(claim, answers, outcomes, verdict)
-    return judged
+        if claim is premise.claim:
+            judged[claim.name] = premise
+        elif evidence.task in claim.tasks and not claim.is_across_tasks:
+            judged[claim.name] = _judge_claim(evidence, edition, claim, outcome)
+    return JudgedCheckpoint(evidence, outcome, judged)
 
 
-def _premise(evidence: Evidence, edition: Edition) -> Outcome:
-    """Whether the optimizer optimizes."""
-    reading = edition.premise(evidence.task).primary
-    return judge_reading(reading, reading.measured.estimate(evidence), Outcome.REPRODUCED).outcome
+def _judge_claim(evidence: Evidence, edition: Edition, claim: Claim, premise: Outcome) -> Judged:
+    answers = [reading.measured.estimate(evidence) for reading in claim.readings]
+    outcomes = tuple(
+        judge_reading(reading, answer, premise, n_resamples)
+        for reading, answer, n_resamples in zip(
+            claim.readings, answers, resamples_of(claim), strict=True
+        )
+    )
+    subject = {"checkpoint": evidence.checkpoint, "seeds": (evidence.seed,)}
+    verdict = _verdict(
+        edition, claim, evidence.task, evidence.kind, Scope.CHECKPOINT, outcomes, **subject
+    )
+    return Judged(claim, answers, outcomes, verdict)
 
 
 def judge_all(evidence: Iterable[Evidence], edition: Edition | None = None) -> list[Verdict]:
@@ -92,23 +117,21 @@ def judge_all(evidence: Iterable[Evidence], edition: Edition | None = None) -> l
         edition: the claims; those of edition 2 if None.
     """
     edition = edition or load_edition(LATEST)
-    items = list(evidence)
-    by_checkpoint = [(item, judge(item, edition)) for item in items]
-    verdicts = [own.verdict for _, judged in by_checkpoint for own in judged.values()]
+    checkpoints = [_judge_checkpoint(item, edition) for item in evidence]
+    verdicts = [own.verdict for checkpoint in checkpoints for own in checkpoint.by_claim.values()]
     over_seeds: list[Verdict] = []
     for claim in edition.claims:
-        if claim.is_across_tasks:
-            members = _judge_pairs(claim, items, edition)
-            verdicts += [judged.verdict for _, judged in members]
-            over_seeds += _over_seeds(edition, claim, claim.places[0], members)
-        else:
-            for task in claim.tasks:
+        for place in claim.places:
+            if claim.is_across_tasks:
+                members = _judge_pairs(claim, checkpoints, edition)
+                verdicts += [judged.verdict for _, judged in members]
+            else:
                 members = [
-                    (item, judged[claim.name])
-                    for item, judged in by_checkpoint
-                    if item.task == task
+                    (checkpoint.evidence, checkpoint.by_claim[claim.name])
+                    for checkpoint in checkpoints
+                    if checkpoint.evidence.task == place
                 ]
-                over_seeds += _over_seeds(edition, claim, task, members)
+            over_seeds += _over_seeds(edition, claim, place, members)
     return verdicts + over_seeds
 
 
@@ -116,33 +139,25 @@ Member = tuple[Evidence, Judged]
 """A checkpoint, or the first one of a pair, and what the readings say of it."""
 
 
-def _judge_pairs(claim: Claim, items: Sequence[Evidence], edition: Edition) -> list[Member]:
+def _judge_pairs(
+    claim: Claim, checkpoints: Sequence[JudgedCheckpoint], edition: Edition
+) -> list[Member]:
+    premises = {id(checkpoint.evidence): checkpoint.premise for checkpoint in checkpoints}
     members = []
-    for pair in pairs_of(items, claim.tasks):
-        answers: list[tuple[Answer, Answer]] = []
-        for reading in claim.readings:
-            first, second = (reading.measured.estimate(item) for item in pair)
-            answers.append((first, second))
-        premises = [_premise(item, edition) for item in pair]
+    for pair in pairs_of([checkpoint.evidence for checkpoint in checkpoints], claim.tasks):
+        answers = [
+            (reading.measured.estimate(pair.first), reading.measured.estimate(pair.second))
+            for reading in claim.readings
+        ]
         outcomes = tuple(
-            judge_pair(reading, own, premises)
+            judge_pair(reading, own, [premises[id(item)] for item in pair])
             for reading, own in zip(claim.readings, answers, strict=True)
         )
-        first_item = pair.first
-        subject = {
-            "checkpoint": " and ".join(item.checkpoint for item in pair),
-            "seeds": (first_item.seed,),
-        }
-        verdict = _verdict(
-            edition,
-            claim,
-            claim.places[0],
-            first_item.kind,
-            Scope.CHECKPOINT,
-            outcomes,
-            **subject,
-        )
-        members.append((first_item, Judged(claim, answers, outcomes, verdict)))
+        name = " and ".join(item.checkpoint for item in pair)
+        subject = {"checkpoint": name, "seeds": (pair.first.seed,)}
+        place, kind = claim.places[0], pair.first.kind
+        verdict = _verdict(edition, claim, place, kind, Scope.CHECKPOINT, outcomes, **subject)
+        members.append((pair.first, Judged(claim, answers, outcomes, verdict)))
     return members
 
 
@@ -187,7 +202,7 @@ def _numbers(claim: Claim, i: int, judged: Sequence[Judged]) -> Numbers:
     return (
         numbers_of_pairs(claim.readings[i], answers)
         if claim.is_across_tasks
-        else numbers_of(answers)
+        else numbers_of(answers, resamples_of(claim)[i])
     )
 
 

@@ -106,7 +106,7 @@ def _summarize(verified: list[Verification]) -> None:
 
 def _line(verification: Verification) -> str:
     """One line on a learned optimizer, printed as soon as it is verified."""
-    ratio, low, high = verification.ratio.ratio, verification.ratio.low, verification.ratio.high
+    ratio, low, high = verification.ratio.value, verification.ratio.low, verification.ratio.high
     interval = f"[{low:.3f}, {high:.3f}]" if math.isfinite(low + high) else "no interval"
     ratio_text = f"{ratio:.3f}" if math.isfinite(ratio) else "not finite"
     outcome = "better" if verification.better else ""

@@ -35,8 +35,8 @@ WORDS = {
     ("adaptation", "ratio", "T"): "adaptation ratio",
     ("adaptation", "ratio", "2T"): "adaptation ratio, 2 T steps",
     ("adaptation", "ratio", "exact"): "adaptation ratio, fixed points",
-    ("adaptation", "elasticity", ""): "elasticity, settled states",
-    ("adaptation", "rank_correlation", ""): "rank correlation, settled states",
+    ("adaptation", "elasticity", ""): "elasticity",
+    ("adaptation", "rank_correlation", ""): "rank correlation",
 }
 """The numbers compared, by probe, quantity and horizon; others are errors or in figures."""
 

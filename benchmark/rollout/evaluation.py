@@ -7,9 +7,15 @@ from numpy.typing import NDArray
 
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import UnrollsLosses
-from loptbench.results.schema.evaluation import Evaluation, Ratio
+from loptbench.results.schema.evaluation import Estimate, Evaluation, Ratios
+from loptbench.rollout.held_out import PAPER
 from loptbench.rollout.trajectory import meta_objective, run_for_losses
-from loptbench.statistics.bootstrap import Sample, over_problems
+from loptbench.statistics.bootstrap import OfProblems, Sample, over_problems
+from loptbench.statistics.ratios import (
+    MedianRatio,
+    ProbabilityOfImprovement,
+    RatioOfTrimmedMeans,
+)
 from loptbench.tasks import ProblemBatch
 
 Float = NDArray[np.float64]
@@ -18,8 +24,9 @@ Float = NDArray[np.float64]
 def summarize(loss: Float) -> Evaluation:
     """The evaluation of runs.
 
-    Curves are of the loss relative to each problem's first, as the meta-objective is. A run that
-    diverges has an infinite meta-objective, and is never left out of a mean.
+    Curves are of the loss relative to each problem's first, as the meta-objective is, over the
+    first 128 problems, as in the paper's figure. A run that diverges has an infinite
+    meta-objective, and is never left out of a mean.
 
     Args:
         loss: (n_steps, n_problems).
@@ -28,7 +35,8 @@ def summarize(loss: Float) -> Evaluation:
     with np.errstate(over="ignore", invalid="ignore"):
         measured = meta_objective(loss)
         objective = np.where(np.isfinite(measured), measured, np.inf).astype(np.float64)
-        relative = loss / loss[0]
+        shown = loss[:, :PAPER]
+        relative = shown / shown[0]
         return Evaluation(
             n_problems=n_problems,
             n_diverged=int(np.sum(~np.all(np.isfinite(loss), axis=0))),
@@ -38,6 +46,7 @@ def summarize(loss: Float) -> Evaluation:
             objective_median=float(np.median(objective)),
             final_loss_mean=float(np.mean(loss[-1])),
             final_loss_median=float(np.median(loss[-1])),
+            n_curve_problems=shown.shape[1],
             curve_mean=np.mean(relative, axis=1),
             curve_standard_error=_standard_error(relative),
         )
@@ -86,15 +95,31 @@ def evaluate(
     return summarize(np.concatenate(losses, axis=1).astype(np.float64))
 
 
-def paired_ratio(learned: Evaluation, baseline: Evaluation) -> Ratio:
-    """The ratio of mean meta-objectives, with a paired 95 % interval over problems.
+def paired_ratios(learned: Evaluation, baseline: Evaluation) -> Ratios:
+    """A learned optimizer against a baseline on the problems that both were evaluated on.
 
-    The learned optimizer is better if the interval lies below 1. The interval is that of
-    `loptbench.statistics.bootstrap.over_problems`, and NaN where a run diverged.
+    The learned optimizer is better if the interval of the ratio lies below 1.
+    `loptbench.statistics` has the definitions and the intervals.
+
+    Args:
+        learned: the learned optimizer.
+        baseline: the baseline, on the same problems or on more of the same stream.
     """
-    numerator, denominator = learned.objective, baseline.objective
-    ratio = float(np.mean(numerator) / np.mean(denominator))
-    if not (np.all(np.isfinite(numerator)) and np.all(np.isfinite(denominator))):
-        return Ratio(ratio=ratio if np.isfinite(ratio) else np.nan, low=np.nan, high=np.nan)
-    interval = over_problems(Sample(numerator, denominator)).within(0.0, np.inf)
-    return Ratio(ratio=ratio, low=interval.low, high=interval.high)
+    n_problems = min(learned.n_problems, baseline.n_problems)
+    a, b = learned.objective[:n_problems], baseline.objective[:n_problems]
+    return Ratios(
+        n_problems=n_problems,
+        of_means=_estimate(Sample(a, b)),
+        of_trimmed_means=_estimate(RatioOfTrimmedMeans(a, b)),
+        median=_estimate(MedianRatio(a, b)),
+        probability_of_improvement=_estimate(ProbabilityOfImprovement(a, b)),
+    )
+
+
+def _estimate(statistic: OfProblems) -> Estimate:
+    """A ratio and its interval; NaN where they are not finite."""
+    with np.errstate(all="ignore"):
+        interval = over_problems(statistic).within(0.0, np.inf)
+    numbers = np.array([interval.value, interval.low, interval.high])
+    value, low, high = np.where(np.isfinite(numbers), numbers, np.nan).tolist()
+    return Estimate(value=value, low=low, high=high)

@@ -83,8 +83,12 @@ class OfProblems(Protocol):
         """The statistic of resamples of the problems, (n_resamples,).
 
         Args:
-            counts: how often each resample holds each problem, (n_resamples, n_problems).
+            counts: how often each resample holds each problem, (n_resamples, n_problems). All
+                resamples hold equally many, which need not be n_problems.
         """
+
+    def leaving_one_out(self) -> Float:
+        """The statistic without each problem in turn, (n_problems,), of at least two problems."""
 
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """Its 95 % interval over problems.
@@ -126,12 +130,20 @@ class Sample:
         """See `OfProblems`."""
         return np.asarray((counts @ self.numerator) / (counts @ self.denominator))
 
+    def leaving_one_out(self) -> Float:
+        """See `OfProblems`."""
+        a, b = self.numerator, self.denominator
+        return np.asarray((a.sum() - a) / (b.sum() - b))
+
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """The studentized interval.
 
         The standard error of the ratio is, to first order, that of the mean of
-        z = (numerator − ratio · denominator) / mean denominator.
+        z = (numerator − ratio · denominator) / mean denominator. Its ends are NaN if a number is
+        infinite.
         """
+        if not (np.isfinite(self.numerator).all() and np.isfinite(self.denominator).all()):
+            return Interval(self.value, np.nan, np.nan)
         rng = np.random.default_rng(seed)
         errors = _resampled_errors(self.numerator, self.denominator, n_resamples, rng)
         return _interval(self.value, errors)

@@ -21,10 +21,10 @@ import functools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import stats
 
 from loptbench.errors import LoptbenchError
-from loptbench.statistics.bootstrap import CONFIDENCE, N_RESAMPLES, Interval, resamples
+from loptbench.statistics.bootstrap import CONFIDENCE, N_RESAMPLES, Interval, OfProblems, resamples
 
 Float = NDArray[np.float64]
 
@@ -108,9 +108,15 @@ class RatioOfTrimmedMeans(_Paired):
         with np.errstate(invalid="ignore", divide="ignore"):
             return a.trimmed_means(counts) / b.trimmed_means(counts)
 
+    def leaving_one_out(self) -> Float:
+        """See `OfProblems`."""
+        a, b = self._sides
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return a.trimmed_means_without() / b.trimmed_means_without()
+
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """The percentile interval."""
-        return _percentile_interval(self, n_resamples, seed)
+        return percentile_interval(self, n_resamples, seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +138,10 @@ class MedianRatio(_Paired):
     def of_resamples(self, counts: Float) -> Float:
         """See `OfProblems`."""
         return self._ratios.medians(counts)
+
+    def leaving_one_out(self) -> Float:
+        """See `OfProblems`."""
+        return self._ratios.medians_without()
 
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """The interval between two order statistics, from the binomial distribution; no resamples.
@@ -160,19 +170,22 @@ class ProbabilityOfImprovement(_Paired):
 
     def of_resamples(self, counts: Float) -> Float:
         """See `OfProblems`."""
-        return np.asarray(counts @ self._wins / self.n_problems)
+        return np.asarray(counts @ self._wins / counts[0].sum())
+
+    def leaving_one_out(self) -> Float:
+        """See `OfProblems`."""
+        return np.asarray((self._wins.sum() - self._wins) / (self.n_problems - 1))
 
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
-        """Wilson's score interval (1927); no resamples.
+        """The exact interval of Clopper and Pearson (1934), of the binomial; no resamples.
 
-        It holds also where a wins on all problems, of which all resamples say 1. Ties only make it
-        cover more often: they lower the variance of a win.
+        It covers in at least 95 % of cases. It holds also where a wins on all problems, of which
+        all resamples say 1. Ties only make it cover more often: they lower the variance of a win.
         """
-        p, n = self.value, self.n_problems
-        z = special.ndtri((1 + CONFIDENCE) / 2)
-        centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-        return Interval(p, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+        n, n_wins, tail = self.n_problems, self._wins.sum(), (1 - CONFIDENCE) / 2
+        low = stats.beta.ppf(tail, n_wins, n - n_wins + 1) if n_wins > 0 else 0.0
+        high = stats.beta.ppf(1 - tail, n_wins + 1, n - n_wins) if n_wins < n else 1.0
+        return Interval(self.value, float(low), float(high))
 
 
 class _Sorted:
@@ -184,15 +197,15 @@ class _Sorted:
 
     def medians(self, counts: Float) -> Float:
         """The median of each resample, (n_resamples,)."""
-        n = len(self.values)
+        n = int(counts[0].sum())
         # How many numbers of the resample are at most this one.
         ranks = np.cumsum(counts[:, self.order], axis=1)
         lower, upper = (self.values[np.argmax(ranks > k, axis=1)] for k in ((n - 1) // 2, n // 2))
         return np.where(lower == upper, lower, 0.5 * (lower + upper))
 
     def trimmed_means(self, counts: Float) -> Float:
-        """The mean of each resample without its ⌊n/4⌋ lowest and highest numbers."""
-        n = len(self.values)
+        """The mean of each resample of n without its ⌊n/4⌋ lowest and highest numbers."""
+        n = int(counts[0].sum())
         cut = int(CUT * n)
         ranks = np.cumsum(counts[:, self.order], axis=1)
         kept = np.diff(np.clip(ranks, cut, n - cut), axis=1, prepend=cut)
@@ -201,17 +214,46 @@ class _Sorted:
         means[kept[:, infinite].any(axis=1)] = np.inf
         return np.asarray(means)
 
+    def medians_without(self) -> Float:
+        """The median of all numbers but one, by the number left out, (n,)."""
+        n = len(self.values)
+        rank = np.arange(n)
+        # Without the number of this rank, number k is the next one from there on.
+        lower, upper = (self.values[k + (rank <= k)] for k in ((n - 2) // 2, (n - 1) // 2))
+        return self._by_number(np.where(lower == upper, lower, 0.5 * (lower + upper)))
 
-def _percentile_interval(statistic: RatioOfTrimmedMeans, n_resamples: int, seed: int) -> Interval:
-    """The quantiles of the statistic of resamples; NaN where resamples have none."""
-    rng = np.random.default_rng(seed)
-    values = np.concatenate(
-        [
-            statistic.of_resamples(counts)
-            for counts in resamples(statistic.n_problems, n_resamples, rng)
-        ]
-    )
+    def trimmed_means_without(self) -> Float:
+        """The trimmed mean of all numbers but one, by the number left out, (n,)."""
+        n = len(self.values)
+        cut, rank = int(CUT * (n - 1)), np.arange(n)
+        first, last = cut, n - 1 - cut  # the kept ones and one more, of which one is left out
+        left_out = self.values[np.clip(rank, first, last)]
+        with np.errstate(invalid="ignore"):
+            means = (self.values[first : last + 1].sum() - left_out) / (last - first)
+        return self._by_number(means)
+
+    def _by_number(self, by_rank: Float) -> Float:
+        by_number = np.empty_like(by_rank)
+        by_number[self.order] = by_rank
+        return by_number
+
+
+def percentile_interval(
+    statistic: OfProblems, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> Interval:
+    """The quantiles of the statistic of resamples; NaN where a resample has none.
+
+    >>> percentile_interval(MedianRatio(np.array([1.0, 3.0]), np.array([2.0, 2.0])), 99)
+    Interval(value=1.0, low=0.5, high=1.5)
+    """
+    values = resampled(statistic, n_resamples, seed)
     tail = (1 - CONFIDENCE) / 2
     # Without interpolation: between two infinite numbers there is none.
     low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
     return Interval(statistic.value, float(low), float(high))
+
+
+def resampled(statistic: OfProblems, n_resamples: int, seed: int) -> Float:
+    """The statistic of resamples, (n_resamples,)."""
+    blocks = resamples(statistic.n_problems, n_resamples, np.random.default_rng(seed))
+    return np.concatenate([statistic.of_resamples(counts) for counts in blocks])

@@ -9,12 +9,11 @@ from loptbench.optimizers import OptimizerSpec
 from loptbench.results.schema.evaluation import Evaluation
 from loptbench.rollout.evaluation import evaluate as evaluate_spec
 from loptbench.rollout.evaluation import summarize
+from loptbench.rollout.held_out import PAPER
 from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.resolve import AnyOptimizer, resolve
 from loptbench.tasks import Task, get_task
-
-N_PROBLEMS = 128
 
 
 def evaluate(
@@ -22,7 +21,7 @@ def evaluate(
     task: str | Task | None = None,
     *,
     implementation: str = "reference",
-    n_problems: int = N_PROBLEMS,
+    n_problems: int = PAPER,
     n_steps: int | None = None,
     seed: int = 0,
     dtype: str = "float64",

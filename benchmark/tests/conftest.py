@@ -23,10 +23,12 @@ from loptbench.results.frames import Contents
 from loptbench.results.schema.keys import TrialKind
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store
-from loptbench.study import evaluation as evaluation_trials
+from loptbench.rollout import held_out
+from loptbench.rollout.held_out import HeldOut
 from loptbench.study.execution import run_trials
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
+from loptbench.tasks import TASKS
 from loptbench.tests.fixture_types import Command, Make
 from loptbench.tests.reports.made_records import put_plan
 from loptbench.tuning.tuned_file import load_tuned
@@ -154,7 +156,7 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("full") / "store"
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation_trials, "N_EVALUATION", 6)
+        patch.setattr(held_out, "HELD_OUT", dict.fromkeys(TASKS, HeldOut(6, "float64")))
         patch.setattr(analysis, "MAX_PROBLEMS", 2)
         planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
         trials = [trial for trial in planned if not _on_networks(trial)]

@@ -8,17 +8,15 @@ import numpy as np
 
 from loptbench.discovery import get_implementation
 from loptbench.results.frames import best_baselines
-from loptbench.results.schema.evaluation import Evaluation, Ratio
-from loptbench.rollout.evaluation import evaluate, paired_ratio
+from loptbench.results.schema.evaluation import Estimate, Evaluation
+from loptbench.rollout.evaluation import evaluate, paired_ratios
+from loptbench.rollout.held_out import PAPER
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import get_task
 from loptbench.training.loop import validation_batch
 from loptbench.training.settings import MetaTraining, recorded_configuration
 from loptbench.tuning.tuned_file import Tuned
 from loptbench.zoo.catalogue import Member, shipped
-
-N_PROBLEMS = 128
-"""Held-out problems."""
 
 VALIDATION_TOLERANCE = 0.01
 """Relative tolerance of a validation against the recorded one. Runs of trained optimizers amplify
@@ -49,7 +47,7 @@ class Verification:
     objective: float
     n_diverged: int
     baseline: str
-    ratio: Ratio
+    ratio: Estimate
 
     @property
     def as_recorded(self) -> bool:
@@ -63,7 +61,7 @@ class Verification:
 
 
 def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterator[Verification]:
-    """Evaluate checkpoints on their validation problems and on held-out ones, seed 0, in float32.
+    """Evaluate checkpoints on their validation problems and on 128 held-out ones, in float32.
 
     Args:
         members: the checkpoints.
@@ -94,7 +92,7 @@ def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterat
             float(np.mean(evaluation.objective)),
             evaluation.n_diverged,
             best,
-            paired_ratio(evaluation, baselines[key][best]),
+            paired_ratios(evaluation, baselines[key][best]).of_means,
         )
 
 
@@ -110,7 +108,7 @@ def _best_baseline(implementation: str, task: str, baselines: Mapping[str, Evalu
 
 def _held_out(implementation: Any, spec: Any, task_name: str) -> Evaluation:
     task = get_task(task_name)
-    batch = task.sample("evaluate", 0, range(N_PROBLEMS))
+    batch = task.sample("evaluate", 0, range(PAPER))
     return evaluate(implementation, spec, batch, task.n_steps, "float32")
 
 

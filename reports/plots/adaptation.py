@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from loptbench.reports.page.elements import Table
 from loptbench.reports.plots.canvas import Canvas, numbers
@@ -14,6 +15,8 @@ from loptbench.results.frames.adaptation import ADAPTED, EXACT
 if TYPE_CHECKING:
     import pandas as pd
 
+N_TICKS = 5
+"""Labels of an axis of gradients."""
 MAX_CURVE_POINTS = 100
 """Adapted states of an S-curve that are drawn."""
 MAX_FIXED_POINTS = 14
@@ -22,6 +25,8 @@ MAX_LINEAR_RANGE = 20.0
 """Highest rate over lowest up to which one optimizer's rates have a linear axis from 0."""
 MAX_CHANGE = 0.05
 """Rates that change by more than this share in another T steps are marked."""
+RATE_MARGIN = 100.0
+"""Rates more than this many times those of learned optimizers leave the panel."""
 LATER_ALPHA = 0.4
 """Opacity of the curve after 2 T steps."""
 QUANTILES = {"q50": "typical_gradient", "q99": "large_gradient"}
@@ -61,6 +66,7 @@ def _rate_axes(canvas: Canvas, group: Group) -> None:
     size = size[size > 0]
     if size.size:
         canvas.axes.set_xlim(size.min() / 2, size.max() * 2)
+        canvas.axes.xaxis.set_major_locator(LogLocator(numticks=N_TICKS))
     for label, gradient in _quantiles(group).items():
         canvas.axes.axvline(gradient, color=INK, linestyle=":", linewidth=0.8)
         canvas.axes.annotate(
@@ -80,11 +86,18 @@ def _rates(canvas: Canvas, group: Group, sign: float) -> None:
     data = _states(group.frames["adaptation"], ADAPTED, sign)
     canvas.curves(data[data.rate_reference > 0], "size", "rate_reference", group.shown, group.bold)
     _rate_axes(canvas, group)
+    # RMSProp after tiny gradients has a rate of millions, beside which all others look flat.
+    learned = _states(group.learned("adaptation"), ADAPTED).rate_reference
+    learned = learned[learned > 0]
+    if learned.size:
+        canvas.axes.set_ylim(learned.min() / RATE_MARGIN, learned.max() * RATE_MARGIN)
     canvas.labels(f"|g|, {ARMS[sign > 0].name}", "η_ref(g) after T steps")
 
 
 def _horizons(canvas: Canvas, group: Group) -> None:
     """One learned optimizer: both arms, after T and after 2 T steps, and its exact fixed points."""
+    if _first(group).empty:
+        return
     quantiles = _quantiles(group)
     for arm, sign in zip(ARMS, (-1.0, 1.0), strict=True):
         adapted = _states(_first(group), ADAPTED, sign)
@@ -158,6 +171,8 @@ def _some(states: "pd.DataFrame", n_most: int) -> "pd.DataFrame":
 
 
 def _s_curve(canvas: Canvas, group: Group) -> None:
+    if _first(group).empty:
+        return
     for arm, sign in zip(ARMS, (-1.0, 1.0), strict=True):
         adapted = _states(_first(group), ADAPTED, sign).dropna(subset=["pc1", "pc2"])
         adapted = _some(adapted, MAX_CURVE_POINTS // 2)
@@ -174,7 +189,7 @@ def _signs() -> list[Any]:
     lines.append(
         Line2D([], [], color=INK, alpha=LATER_ALPHA, linewidth=1.4, label="after 2 T steps")
     )
-    marks = {
+    marks: dict[str, dict[str, Any]] = {
         "rate at q50, q99": {"marker": "D", "markersize": 5},
         "stable fixed point": {"marker": "o", "markersize": 3.6},
         "unstable fixed point": {"marker": "o", "markersize": 3.6, "markerfacecolor": PAPER},
@@ -246,8 +261,9 @@ ADAPTATION = ProbeFigure(
     "optimizer the same after T and 2 T steps, with its exact fixed points; and its states in "
     "their first two principal components, by the gradient's sign.",
     "η_ref(g) = −D(h_T(g), 0). The claim is about the rate at q99 over that at q50, the two "
-    "diamonds of an arm: below 1 is adaptation. A slope of −1 is RMSProp's. Crosses mark gradients "
-    f"under which the rate changes by more than {MAX_CHANGE:.0%} in another T steps; plus signs "
+    "diamonds of an arm: below 1 is adaptation. A slope of −1 is RMSProp's. Rates more than a "
+    "hundred times those of learned optimizers leave the panel. Crosses mark gradients under which "
+    f"the rate changes by more than {MAX_CHANGE:.0%} in another T steps; plus signs "
     "those under which the state cycles. Circles are exact fixed points, hollow where unstable; a "
     "gradient without one has an adapted state all the same. Compare the paper's figure on "
     "learning-rate adaptation.",

@@ -80,7 +80,7 @@ def loss_curves(
         "Loss curves: " + ("learned against tuned baselines" if learned else "tuned baselines"),
         "A sketch of the task, and loss over first loss against inner step on a log scale. "
         f"Mean meta-objectives: {objectives}.",
-        f"Mean over {own.n_problems.max()} held-out problems; bands are one standard error of the "
+        f"Mean over {data.n_problems.max()} held-out problems; bands are one standard error of the "
         "mean. Baselines are tuned on other problems of the task. A curve leaves the panel at the "
         f"top, or ends, where a run of its optimizer diverged. "
         f"{thick_words(bold)}Compare the paper's first figure.{left_out}"

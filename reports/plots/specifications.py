@@ -74,7 +74,8 @@ def specification_curve(
 
     Args:
         anchor: the section's.
-        readings: rows of the frame `specifications`, of one verdict for each kind, claim and task.
+        readings: rows of the frame `specifications`, of one verdict for each kind, claim and task,
+            with the verdict's `robustness`.
         tables: the numbers.
         command: the command that makes the figure again.
     """
@@ -115,12 +116,18 @@ def specification_curve(
 
 
 def _agreement(rows: "pd.DataFrame") -> str:
-    """How many alternatives agree with the primary reading, in words."""
-    others = rows[~rows.is_primary.astype(bool)]
-    n_agree = int(others.agrees.astype(bool).sum())
+    """The verdict, and how many alternatives agree, in words."""
     outcome = rows.outcome[rows.is_primary.astype(bool)]
     verdict = f"{outcome.iloc[0]}, " if len(outcome) else ""
-    return f"{verdict}{n_agree} of {len(others)} other readings agree"
+    return f"{verdict}{_count(rows)}"
+
+
+def _count(rows: "pd.DataFrame") -> str:
+    """How many alternatives agree with the primary reading, if that one decides something."""
+    others = rows[~rows.is_primary.astype(bool)]
+    if rows.robustness.isna().all():
+        return "nothing decided"
+    return f"{int(others.agrees.astype(bool).sum())} of {len(others)} agree"
 
 
 def _panel(title: str, readings: "pd.DataFrame") -> Canvas:
@@ -153,8 +160,9 @@ def _panel(title: str, readings: "pd.DataFrame") -> Canvas:
             linespacing=1.1,
         )
         for column, task in enumerate(tasks):
-            axes.plot([column] * 2, [bottom - ROW, bottom], color=INK, linewidth=0.7)
-            _marks(canvas, rows[rows.task == task], column, bottom - 0.62 * ROW)
+            ends = bottom - 0.85 * ROW, bottom - 0.05 * ROW
+            axes.plot([column] * 2, ends, color=INK, linewidth=0.7)
+            _marks(canvas, rows[rows.task == task], column, bottom - 0.55 * ROW)
         top = bottom
     middle = len(tasks) / 2 - 0.5
     axes.text(
@@ -190,13 +198,11 @@ def _header(canvas: Canvas, tasks: Sequence[str], readings: "pd.DataFrame") -> N
     """The names of the tasks, and how many readings agree with the primary one."""
     for column, task in enumerate(tasks):
         rows = _foremost(readings[readings.task == task])
-        others = rows[~rows.is_primary.astype(bool)]
-        n_agree = int(others.agrees.astype(bool).sum())
         name = task.replace(" ", "\n", 1) if len(tasks) > 1 else task
         canvas.axes.text(
             column,
             HEADER - 0.04,
-            f"{name}\n{n_agree} of {len(others)} agree",
+            f"{name}\n{_count(rows)}",
             ha="center",
             va="bottom",
             fontsize=FONT_SIZE,

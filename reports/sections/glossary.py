@@ -31,12 +31,19 @@ TERMS = (
     "Momentum index: the share of the response to a gradient that comes after its first step, at "
     "h*. κ[t] is the response t steps later. 0 is gradient descent; heavy ball has its own β.",
     "Saturation: the update over that of a linear optimizer for the same gradient. Half-saturation "
-    "is the gradient at which this ratio has fallen to one half.",
-    "Schedule: the effective learning rate −D along the trajectory of the state without a "
-    "gradient.",
-    "S-curve: the fixed points of the state under constant gradients g. Elasticity: the slope of "
-    "the logarithm of the learning rate there against that of |g|. 0 is no adaptation, −1 is "
-    "RMSProp's. The worse of the two arms, g < 0 and g > 0, counts.",
+    "is the gradient at which this ratio has fallen to one half. Saturation loss is the share of "
+    "the linear updates of real runs, at their own states, that saturation takes away.",
+    "Schedule: the effective learning rate −D, along the trajectory of the state without a "
+    "gradient, and at the states of real runs.",
+    "T is the number of steps of a run. Adapted state: the state after T steps of a constant "
+    "gradient g, from h*. Over all g these states form the S-curve. Fixed point: a state that a "
+    "constant gradient leaves as it is, stable or not.",
+    "Adaptation ratio: the learning rate for small gradients in the adapted state of a large "
+    "gradient (q99, which one gradient in a hundred exceeds) over that of a typical one (q50, the "
+    "median). Below 1 the rate falls where gradients are large. The worse of the two arms, g < 0 "
+    "and g > 0, counts.",
+    "Reading: one of the statistics that the same sentence of the paper could mean. The verdict "
+    "rests on the primary one; robustness is the share of the others that agree.",
 )
 
 

@@ -20,15 +20,40 @@ def against_best(report: Report) -> "pd.DataFrame":
     """Each learned optimizer beside the best tuned baseline of its task and implementation.
 
     Returns: rows of the frame `evaluations` with the columns `best`, `objective_mean_of_best`,
-        `final_loss_mean_of_best`, and `ratio`, `low`, `high` of the frame `ratios`.
+        `final_loss_mean_of_best`, and those of `ratios_to`.
     """
     evaluations = report.frame("evaluations")
     best = best_baselines(evaluations)[[*PLACE, "optimizer", *MEANS]]
     best = best.rename(columns={"optimizer": "best", **{name: f"{name}_of_best" for name in MEANS}})
     learned = evaluations[evaluations.role == "checkpoint"].merge(best, on=PLACE)
-    ratios = report.frame("ratios").rename(columns={"baseline": "best"})
-    keys = [*PLACE, "optimizer", "best"]
-    return learned.merge(ratios[[*keys, "ratio", "low", "high"]], on=keys)
+    ratios = ratios_to(report).rename(columns={"baseline": "best"})
+    return learned.merge(ratios, on=[*PLACE, "optimizer", "best"])
+
+
+OTHER_STATISTICS = {
+    "ratio_of_trimmed_means": "ratio of trimmed means",
+    "median_ratio": "median ratio",
+    "probability_of_improvement": "better on",
+}
+"""The statistics beside the ratio of means, and their headings."""
+
+
+def ratios_to(report: Report) -> "pd.DataFrame":
+    """Each learned optimizer against each baseline, in one row.
+
+    Returns: the columns `PLACE`, `optimizer`, `baseline`; `ratio`, `low`, `high` of the means; and
+        each of `OTHER_STATISTICS`, with its interval as `…_low` and `…_high`.
+    """
+    frame = report.frame("ratios")
+    keys = [*PLACE, "optimizer", "baseline"]
+    means = frame[frame.statistic == "ratio_of_means"].rename(columns={"value": "ratio"})
+    table = means[[*keys, "ratio", "low", "high"]]
+    for name in OTHER_STATISTICS:
+        own = frame[frame.statistic == name].rename(
+            columns={"value": name, "low": f"{name}_low", "high": f"{name}_high"}
+        )
+        table = table.merge(own[[*keys, name, f"{name}_low", f"{name}_high"]], on=keys)
+    return table
 
 
 def better_counts(report: Report) -> list[str]:
@@ -65,15 +90,24 @@ def _best_table(report: Report, task: str) -> list[Part]:
     outcome = np.select([rows.high < 1, rows.low > 1], ["better", "worse"], "open").tolist()
     styles = {"better": "passed", "open": "inconclusive", "worse": ""}
     columns = ["optimizer", "implementation", "n_problems", "best", "objective_mean"]
-    columns += ["objective_mean_of_best", "ratio", "low", "high", "outcome"]
+    columns += ["objective_mean_of_best", "ratio", "low", "high", "outcome", *OTHER_STATISTICS]
+    intervals = {
+        name: [
+            interval_text(low, high) if low == low and high == high else ""
+            for low, high in zip(rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+        ]
+        for name in OTHER_STATISTICS
+    }
     return [
         Table(
             f"best-{task}",
             "Each learned optimizer beside the best tuned baseline: mean meta-objective (mean loss "
             "of the run over its first loss) on held-out problems, and the ratio of the two with "
             "its paired 95 % bootstrap interval over problems. Below 1 the learned optimizer is "
-            "better. It was meta-trained for this mean, not for the loss at the end of a run, "
-            "which the last columns show.",
+            "better. Beside it, without a quarter of the problems at either end of each mean, the "
+            "median over problems of their ratio, and the share of problems on which the learned "
+            "one is better, with their intervals in a note. It was meta-trained for this mean, not "
+            "for the loss at the end of a run, which the last columns show.",
             rows.assign(outcome=outcome)[[*columns, "final_loss_mean", "final_loss_mean_of_best"]],
             headings={
                 "optimizer": "learned optimizer",
@@ -85,11 +119,13 @@ def _best_table(report: Report, task: str) -> list[Part]:
                 "low": "95 % from",
                 "high": "95 % to",
                 "outcome": "the learned one is",
+                **OTHER_STATISTICS,
                 "final_loss_mean": "final loss, learned",
                 "final_loss_mean_of_best": "final loss, baseline",
             },
             about=about("evaluations"),
             status={"outcome": [styles[name] for name in outcome]},
+            note=intervals,
         )
     ]
 
@@ -99,9 +135,7 @@ def _numbers(report: Report, task: str) -> list[Part]:
     evaluations = report.frame("evaluations")
     rows = evaluations[evaluations.task == task]
     learned = rows[rows.role == "checkpoint"].drop_duplicates("implementation")
-    ratios = report.frame("ratios")[
-        ["implementation", "optimizer", "baseline", "ratio", "low", "high"]
-    ]
+    ratios = ratios_to(report)[["implementation", "optimizer", "baseline", "ratio", "low", "high"]]
     first = ratios.merge(learned[["implementation", "optimizer"]]).rename(
         columns={"optimizer": "first", "baseline": "optimizer"}
     )

@@ -17,11 +17,12 @@ VERDICT = ["edition", "kind", "claim", "task", "scope", "preset", "implementatio
 def standing_readings(report: Report) -> "pd.DataFrame":
     """The readings of one verdict over all seeds for each kind, claim and task.
 
-    Returns: rows of the frame `specifications`, in the order of the claims.
+    Returns: rows of the frame `specifications` with the verdict's `robustness`, in the order of the
+        claims.
     """
     readings = report.frame("specifications")
     order = {claim.name: i for i, claim in enumerate(report.claims)}
-    own = readings.merge(standing(report.verdicts)[VERDICT], on=VERDICT)
+    own = readings.merge(standing(report.verdicts)[[*VERDICT, "robustness"]], on=VERDICT)
     return own.sort_values("claim", key=lambda names: names.map(order), kind="stable")
 
 
@@ -34,13 +35,12 @@ def readings_table(claim: Claim, readings: "pd.DataFrame") -> Table:
     """
     columns = ["task", "kind", "reading", "threshold", "outcome", "value", "low", "high", "agrees"]
     primary = readings.is_primary.astype(bool)
+    agrees = readings.agrees.map({True: "yes", False: "no"}).mask(primary, "the primary")
     return Table(
         f"readings-of-{claim.name}",
         f"{claim.title}: what every reading says, over seeds. The primary reading, which the "
         "verdict rests on, comes first on each task.",
-        readings[columns].assign(
-            agrees=readings.agrees.astype(bool).where(~primary, "the primary")
-        ),
+        readings.assign(agrees=agrees)[columns],
         3,
         headings={
             "outcome": "it would say",

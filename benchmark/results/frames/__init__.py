@@ -80,7 +80,7 @@ def frame_of(contents: Contents, name: str) -> "DataFrame":
         StoreError: there is no frame of this name.
 
     >>> frame_of(Contents(records=[]), "ratios").columns[-4:].tolist()
-    ['ratio', 'low', 'high', 'record']
+    ['value', 'low', 'high', 'record']
     """
     selected = _require_frame(name)
     return _assemble(selected.columns, selected.blocks(contents))

@@ -78,17 +78,42 @@ def _ratios(contents: Contents) -> Iterator[Block]:
     for record, result in contents.evaluations():
         if isinstance(result, LearnedResult):
             columns = contents.optimizer_columns(record.key)
-            for baseline, ratio in result.ratios.items():
-                yield {**columns, "baseline": baseline, **dict(ratio), "record": record.name}
+            for baseline, ratios in result.ratios.items():
+                estimates = [getattr(ratios, name) for name in STATISTICS.values()]
+                yield {
+                    **columns,
+                    "baseline": baseline,
+                    "n_problems": ratios.n_problems,
+                    "statistic": list(STATISTICS),
+                    **{end: [getattr(item, end) for item in estimates] for end in ENDS},
+                    "record": record.name,
+                }
+
+
+STATISTICS = {
+    "ratio_of_means": "of_means",
+    "ratio_of_trimmed_means": "of_trimmed_means",
+    "median_ratio": "median",
+    "probability_of_improvement": "probability_of_improvement",
+}
+"""The statistics of the frame `ratios`, and the fields of a record that hold them."""
+
+ENDS = ("value", "low", "high")
 
 
 RATIOS = Frame(
-    "a learned optimizer against one baseline, on the same problems",
+    "one statistic of a learned optimizer against one baseline, on the same problems",
     {
         **OPTIMIZER,
         **TRAINING,
         "baseline": Column("the baseline"),
-        "ratio": number("mean meta-objective over that of the baseline; below 1 is better"),
+        "n_problems": count("the number of problems"),
+        "statistic": Column(
+            "of the meta-objectives: ratio_of_means; ratio_of_trimmed_means, without a quarter of "
+            "each one's problems at either end; median_ratio, over problems; or "
+            "probability_of_improvement, the share of problems on which the learned one is lower"
+        ),
+        "value": number("the statistic; NaN if it is not finite; a ratio below 1 is better"),
         "low": number("the lower end of its paired 95 % interval over problems"),
         "high": number("the upper end of its paired 95 % interval over problems"),
         **RECORD,
@@ -102,6 +127,7 @@ def _curves(contents: Contents) -> Iterator[Block]:
         yield {
             **columns,
             "step": np.arange(len(evaluation.curve_mean)),
+            "n_problems": evaluation.n_curve_problems,
             "loss_mean": evaluation.curve_mean,
             "loss_standard_error": evaluation.curve_standard_error,
             "record": record.name,
@@ -114,7 +140,8 @@ CURVES = Frame(
         **OPTIMIZER,
         **TRAINING,
         "step": count("the inner step", "steps"),
-        "loss_mean": number("the mean loss over problems", "first losses"),
+        "n_problems": count("the number of problems: the first of the held-out ones"),
+        "loss_mean": number("the mean loss over these problems", "first losses"),
         "loss_standard_error": number("the standard error of that mean", "first losses"),
         **RECORD,
     },

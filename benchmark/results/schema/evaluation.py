@@ -38,7 +38,11 @@ class Evaluation(Result):
     objective_median: NumberOrInfinite = field("median meta-objective", RELATIVE)
     final_loss_mean: NumberOrInfinite = field("mean loss after the last step", "loss")
     final_loss_median: NumberOrInfinite = field("median loss after the last step", "loss")
-    curve_mean: Curve = field("mean over problems of the loss at each step, (n_steps,)", RELATIVE)
+    n_curve_problems: int = field("number of problems of the curves: the first ones", ge=1)
+    curve_mean: Curve = field(
+        "mean of the loss at each step over the first n_curve_problems problems, (n_steps,)",
+        RELATIVE,
+    )
     curve_standard_error: Curve = field("standard error of curve_mean, (n_steps,)", RELATIVE)
 
 
@@ -69,12 +73,32 @@ class BaselinesResult(Result):
     baselines: dict[str, BaselineEvaluation] = field("the evaluation of each baseline")
 
 
-class Ratio(Result):
-    """Mean meta-objective over that of a baseline, on the same problems."""
+class Estimate(Result):
+    """A statistic of two optimizers on the same problems, with its 95 % interval over problems."""
 
-    ratio: Number = field("ratio of mean meta-objectives; below 1, the learned one is better")
-    low: Number = field("lower end of its paired 95 % interval; null where a run diverged")
-    high: Number = field("upper end")
+    value: Number = field("the statistic; null where it is not finite")
+    low: Number = field("lower end of the interval; null where it is not finite")
+    high: Number = field("upper end of the interval; null where it is not finite")
+
+
+class Ratios(Result):
+    """A learned optimizer against a baseline on the same problems.
+
+    A run that diverged has an infinite meta-objective. The trimmed means and the median stand it if
+    it is one of few. Every ratio has its paired 95 % interval, of `loptbench.statistics`.
+    """
+
+    n_problems: int = field("number of problems", ge=1)
+    of_means: Estimate = field("ratio of mean meta-objectives; below 1, the learned one is better")
+    of_trimmed_means: Estimate = field(
+        "ratio of meta-objectives' interquartile means: without a quarter of each one's problems "
+        "at either end"
+    )
+    median: Estimate = field("median over problems of the ratio of meta-objectives")
+    probability_of_improvement: Estimate = field(
+        "share of problems on which the learned one has the lower meta-objective, ties counted "
+        "half; above a half, it is better"
+    )
 
 
 class LogLine(Result):
@@ -125,5 +149,5 @@ class LearnedResult(Result):
     """A learned optimizer against the baselines."""
 
     learned: Evaluation = field("its evaluation")
-    ratios: dict[str, Ratio] = field("its ratio to each baseline")
+    ratios: dict[str, Ratios] = field("its ratios to each baseline")
     meta_training: MetaTraining = field("how it was meta-trained")

@@ -1,6 +1,7 @@
 """Evidence from synthetic records with chosen numbers."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,9 @@ from loptbench.results.schema.evaluation import (
     MetaTraining,
 )
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
-from loptbench.results.schema.mechanisms import (
-    AdaptationResult,
-    MechanismsResult,
-    MomentumResult,
-    NotApplicable,
-)
+from loptbench.results.schema.mechanisms import MechanismsResult, NotApplicable, SaturationResult
 from loptbench.results.schema.records import Provenance, Record, TrialResult, TrialStatus
+from loptbench.tests.reports import made_mechanisms as made_mechanisms_of
 
 PROVENANCE = Provenance(
     loptbench="0",
@@ -35,7 +32,6 @@ PROVENANCE = Provenance(
     seconds=1.0,
 )
 NOT_MEASURED = NotApplicable(not_applicable="because")
-NAN_PAIR = np.full(2, np.nan)
 
 
 def made_record(
@@ -67,9 +63,13 @@ def made_contents(
     baselines: Mapping[str, BaselineEvaluation],
     mechanisms: MechanismsResult,
     preset: str = "quick",
+    seed: int | None = None,
 ) -> Contents:
     """The records of one checkpoint, measured by the implementation that meta-trained it."""
-    training = MetaTraining(implementation=trained_by, configuration={"preset": preset})
+    settings: dict[str, Any] = {"preset": preset}
+    if seed is not None:
+        settings["seed"] = seed
+    training = MetaTraining(implementation=trained_by, configuration=settings)
     checkpoint_result = LearnedResult(learned=learned, ratios={}, meta_training=training)
     where = task, trained_by
     return Contents(
@@ -106,70 +106,70 @@ def made_evaluation(objective: NDArray[np.float64]) -> BaselineEvaluation:
     )
 
 
-def made_mechanisms(
-    index: float | None = None, ranks: Sequence[float] | None = None
-) -> MechanismsResult:
-    """Mechanisms with a momentum index and rank correlations only, each if given."""
-    momentum: MomentumResult | NotApplicable = NOT_MEASURED
-    adaptation: AdaptationResult | NotApplicable = NOT_MEASURED
-    if index is not None:
-        momentum = MomentumResult(
-            index=index,
-            effective_rate=np.nan,
-            asymptotic_rate=np.nan,
-            r2_near_convergence=np.nan,
-            r2_whole_run=np.nan,
-            impulse_response=np.zeros(0),
-            modes=(),
-        )
-    if ranks is not None:
-        none, never = np.zeros(0), np.zeros(0, bool)
-        adaptation = AdaptationResult(
-            gradients=none,
-            rate_reference=none,
-            rate_local=none,
-            elasticity=np.full(2, -0.2),
-            rank_correlation=np.array(ranks),
-            residual=0.0,
-            settled=never,
-            stable=never,
-            several_fixed_points=never,
-            branch_ends=NAN_PAIR,
-            curve=np.zeros((0, 3)),
-            variance=none,
-            order=np.nan,
-        )
+def made_mechanisms(**probes: Any) -> MechanismsResult:
+    """Mechanisms with these results of probes; all others do not apply."""
     return MechanismsResult(
-        convergence_point=NOT_MEASURED,
-        momentum=momentum,
-        clipping=NOT_MEASURED,
-        schedule=NOT_MEASURED,
-        adaptation=adaptation,
+        **dict.fromkeys(MechanismsResult.model_fields, NOT_MEASURED) | {"agreement": None} | probes
     )
 
 
+def momentum(index: float | None) -> dict[str, Any]:
+    """The probe of momentum with this index; none if it is None."""
+    return {} if index is None else {"momentum": made_mechanisms_of.momentum(index)}
+
+
+def ratios(first: Sequence[float], later: Sequence[float], **changes: Any) -> dict[str, Any]:
+    """The probe of adaptation with these ratios after T and 2 T steps, by arm."""
+    by_horizon = {"T": np.array(first), "2T": np.array(later)}
+    return {"adaptation": made_mechanisms_of.adaptation(ratio=by_horizon, **changes)}
+
+
+def saturation(loss: float, later: float | None = None) -> dict[str, Any]:
+    """The probe of clipping with this saturation loss, after T and 2 T steps."""
+    by_horizon = {"T": loss, "2T": loss if later is None else later}
+    sums = SaturationResult(actual=np.full(8, 1.0 - loss), linear=np.ones(8))
+    probe = made_mechanisms_of.clipping().model_copy(
+        update={"saturation_loss": by_horizon, "saturation": sums}
+    )
+    return {"clipping": probe}
+
+
 def made_evidence(
-    index: float | None,
+    index: float | None = None,
     ratio: float = 0.5,
-    seed: int = 0,
+    seed: int | None = 0,
     trained_by: str = "jax",
     task: str = "digits",
-    ranks: Sequence[float] | None = None,
     diverged: bool = False,
+    preset: str = "quick",
+    **probes: Any,
 ) -> Evidence:
-    """Evidence with a chosen momentum index and a chosen ratio to all baselines."""
+    """Evidence with a chosen momentum index and a chosen ratio to all baselines.
+
+    Args:
+        index: the momentum index; None if momentum was not measured.
+        ratio: of the meta-objectives.
+        seed: the seed of the meta-training; None if it is unknown.
+        trained_by: the implementation that meta-trained it.
+        task: the task.
+        diverged: whether one run diverged.
+        preset: the preset of the meta-training.
+        probes: results of other probes.
+    """
     theirs = np.random.default_rng(0).gamma(9.0, size=64)
-    ours = ratio * theirs * np.random.default_rng(seed).uniform(0.95, 1.05, 64)
+    ours = ratio * theirs * np.random.default_rng(seed or 0).uniform(0.95, 1.05, 64)
     if diverged:
         ours[3] = np.inf
     baseline = made_evaluation(theirs)
     contents = made_contents(
-        f"{trained_by} {seed}",
+        f"{task} {trained_by} {seed}",
         task,
         trained_by,
         made_evaluation(ours),
         {"sgd": baseline, "adam": baseline},
-        made_mechanisms(index, ranks),
+        made_mechanisms(**momentum(index) | probes),
+        preset,
+        seed,
     )
     (evidence,) = evidence_of(contents)
     return evidence

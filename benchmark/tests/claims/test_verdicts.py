@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import pytest
 
-from loptbench.claims.catalogue import PREMISE, claims
+from loptbench.claims.catalogue import PREMISE, claims, load_edition
 from loptbench.claims.evidence import Evidence, evidence_of
-from loptbench.claims.statistics import STATISTICS, Estimate
+from loptbench.claims.statistics import Estimate
 from loptbench.claims.verdicts import judge, judge_all
 from loptbench.conformance.cases import GRU_SCALES
 from loptbench.discovery import oracle
@@ -20,6 +20,7 @@ from loptbench.rollout.evaluation import evaluate
 from loptbench.rollout.trajectory import run
 from loptbench.tasks import get_task
 from loptbench.tests.claims.made_evidence import made_contents, made_evidence
+from loptbench.tests.reports import made_mechanisms
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import representatives, shipped
 
@@ -61,11 +62,7 @@ def evidence(spec: OptimizerSpec, task: str) -> Evidence:
 
 
 def outcomes(evidence: Evidence) -> dict[str, Outcome]:
-    return {name: verdict.outcome for name, (verdict, _) in judge(evidence).items()}
-
-
-def test_every_claim_has_its_statistic() -> None:
-    assert {claim.statistic for claim in claims()} == set(STATISTICS)
+    return {name: judged.verdict.outcome for name, judged in judge(evidence).items()}
 
 
 @pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
@@ -79,9 +76,14 @@ def test_nothing_is_reproduced_on_what_is_no_optimizer(label: str, task: str, se
         "fresh": lambda: fresh_gru(32, seed, *scales),
         "shuffled": lambda: shuffled(shipped(name).optimizer.rounded_to("float64"), seed),
     }[label]()
-    judged = outcomes(evidence(spec, task))
-    assert judged[PREMISE] is not Outcome.REPRODUCED
-    assert Outcome.REPRODUCED not in judged.values()
+    measured = evidence(spec, task)
+    for edition in (1, 2):
+        judged = judge(measured, load_edition(edition))
+        assert judged[PREMISE].verdict.outcome is not Outcome.REPRODUCED
+        for claim, own in judged.items():
+            # Other readings of the premise itself are no premise.
+            readings = own.verdict.readings[: 1 if claim == PREMISE else None]
+            assert Outcome.REPRODUCED not in {reading.outcome for reading in readings}, claim
 
 
 @pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
@@ -89,23 +91,26 @@ def test_a_shipped_optimizer_is_one(task: str) -> None:
     """Only the premise must hold. Whether the other claims do is a result, not a requirement."""
     (name,) = representatives([task])
     judged = judge(evidence(shipped(name).optimizer.rounded_to("float64"), task))
-    assert judged[PREMISE][0].outcome is Outcome.REPRODUCED
-    assert set(judged) == {c.name for c in claims() if task in c.tasks}
-    for verdict, statistic in judged.values():
-        if isinstance(statistic, Estimate):
+    assert judged[PREMISE].verdict.outcome is Outcome.REPRODUCED
+    assert set(judged) == {c.name for c in claims() if task in c.tasks and not c.is_across_tasks}
+    for own in judged.values():
+        verdict, answer = own.verdict, own.answer
+        if isinstance(answer, Estimate):
             assert verdict.low is not None
             assert verdict.high is not None
-            assert verdict.low <= statistic.value <= verdict.high
+            assert verdict.low <= answer.value <= verdict.high
         else:
-            assert isinstance(statistic, NotApplicable)
-            assert statistic.reason in verdict.reason
+            assert isinstance(answer, NotApplicable)
+            assert answer.reason in verdict.reason
 
 
-def verdicts_over_seeds(evidence: list[Evidence], claim: str = "momentum") -> dict[str, Verdict]:
+def verdicts_over_seeds(
+    evidence: list[Evidence], claim: str = "momentum", edition: int = 2
+) -> dict[str, Verdict]:
     """The verdicts on seeds of one claim, by the implementations that meta-trained them."""
     return {
         " or ".join(v.implementations): v
-        for v in judge_all(evidence)
+        for v in judge_all(evidence, load_edition(edition))
         if v.claim == claim and v.scope is not Scope.CHECKPOINT
     }
 
@@ -132,9 +137,11 @@ def test_over_seeds_the_interval_and_four_of_five_must_agree() -> None:
 
 def test_the_interval_of_a_rank_correlation_is_one_of_rank_correlations() -> None:
     """The raw bootstrap interval of five seeds, one of them of opposite sign, reaches −2."""
-    ranks = (0.99, 0.9, 0.95, -0.9, 0.98)
-    seeds = [made_evidence(0.9, seed=i, ranks=(rank, rank)) for i, rank in enumerate(ranks)]
-    (verdict,) = verdicts_over_seeds(seeds, "adaptation").values()
+    seeds = []
+    for i, rank in enumerate((0.99, 0.9, 0.95, -0.9, 0.98)):
+        ranks = made_mechanisms.adaptation(rank_correlation=np.array([rank, rank]))
+        seeds.append(made_evidence(0.9, seed=i, adaptation=ranks))
+    (verdict,) = verdicts_over_seeds(seeds, "adaptation", edition=1).values()
     assert verdict.low == -1
     assert verdict.high is not None
     assert 0.5 < verdict.high <= 1
@@ -160,26 +167,31 @@ def test_frameworks_are_judged_together_and_apart() -> None:
 
 
 def test_without_the_premise_nothing_is_reproduced() -> None:
-    verdict, _ = judge(made_evidence(0.9, ratio=1.5))["momentum"]
+    verdict = judge(made_evidence(0.9, ratio=1.5))["momentum"].verdict
     assert verdict.outcome is Outcome.NOT_REPRODUCED
     assert verdict.reason == "it does no better than gradient descent"
     assert verdict.value == 0.9
     close = made_evidence(0.9, ratio=1.0)
-    assert judge(close)[PREMISE][0].outcome is Outcome.INCONCLUSIVE
-    assert judge(close)["momentum"][0].outcome is Outcome.INCONCLUSIVE
+    assert judge(close)[PREMISE].verdict.outcome is Outcome.INCONCLUSIVE
+    assert judge(close)["momentum"].verdict.outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_diverged_run_is_worse_than_any_baseline() -> None:
-    verdict, statistic = judge(made_evidence(0.9, diverged=True))["better-than-baselines"]
-    assert verdict.outcome is Outcome.NOT_REPRODUCED
-    assert isinstance(statistic, Estimate)
-    assert statistic.value == np.inf
+    judged = judge(made_evidence(0.9, diverged=True))
+    for claim in (PREMISE, "better-than-baselines"):
+        assert judged[claim].verdict.outcome is Outcome.NOT_REPRODUCED
+        assert judged[claim].answer.value == np.inf
+    # A median does not see one run of 64: it is another reading of the premise, and disagrees.
+    by_name = {reading.statistic: reading for reading in judged[PREMISE].verdict.readings}
+    assert by_name["ratio(baseline=sgd, summary=median)"].outcome is Outcome.REPRODUCED
+    assert judged[PREMISE].verdict.depends_on_reading
 
 
 def test_where_a_probe_does_not_apply_the_claim_is_open_and_says_why() -> None:
-    verdict, _ = judge(made_evidence(None))["momentum"]
+    verdict = judge(made_evidence(None))["momentum"].verdict
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reason == "not applicable: because"
+    assert verdict.robustness is None
     # The claim says that there is a convergence point, so without one it is not reproduced.
-    verdict, _ = judge(made_evidence(None))["single-convergence-point"]
+    verdict = judge(made_evidence(None))["single-convergence-point"].verdict
     assert verdict.outcome is Outcome.NOT_REPRODUCED

@@ -100,6 +100,7 @@ def evaluated(objective: Iterable[float | None] = IN_A) -> Evaluation:
             objective_median=np.median(values) if values.size else np.nan,
             final_loss_mean=0.5,
             final_loss_median=0.25,
+            n_curve_problems=max(1, values.size),
             curve_mean=np.array([1.0, 0.5, 0.25]),
             curve_standard_error=np.zeros(3),
         )

@@ -84,7 +84,7 @@ def test_an_empty_frame_gives_no_figure() -> None:
     assert loss_curves(curves().iloc[:0]) is None
     log = frame("outer_step", "validation").iloc[:0]
     assert training.meta_training(log, "quadratic", ["jax"], "loptbench report") is None
-    frames = {"schedules": frame("step", "rate", pc1=0.0, pc2=0.0).iloc[:0]}
+    frames = {"schedules": frame("step", "rate", pc1=0.0, pc2=0.0).iloc[:0].assign(states="")}
     assert SCHEDULE.draw(frames, "", "loptbench report") is None
 
 

@@ -28,7 +28,7 @@ from loptbench.reports.sections.provenance import timings
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import preset_disagreements, summary, verdict_matrix
 from loptbench.results.frames import Contents
-from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult, Ratio
+from loptbench.results.schema.evaluation import BaselinesResult, Estimate, LearnedResult
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKind
 from loptbench.results.schema.mechanisms import MomentumResult, NotApplicable
 from loptbench.results.schema.verdicts import Outcome, Scope
@@ -129,8 +129,9 @@ def test_numbers_are_those_of_the_records(store: Store) -> None:
     for result in evaluations:
         if isinstance(result, LearnedResult):
             for ratio in result.ratios.values():
-                assert f"{ratio.ratio:.4g}" in text
-                assert f"{ratio.low:.4g} to {ratio.high:.4g}" in text
+                of_means = ratio.of_means
+                assert f"{of_means.value:.4g}" in text
+                assert f"{of_means.low:.4g} to {of_means.high:.4g}" in text
         else:
             for evaluation in result.baselines.values():
                 for name in ("objective_mean", "objective_median", "final_loss_mean"):
@@ -248,8 +249,11 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
         curve[-1] = np.nan
         update = {"n_diverged": 2, "objective_mean": math.inf, "curve_mean": curve}
         learned = record.result.learned.model_copy(update=update)
-        none = Ratio(ratio=math.nan, low=math.nan, high=math.nan)
-        ratios = dict.fromkeys(record.result.ratios, none)
+        none = Estimate(value=math.nan, low=math.nan, high=math.nan)
+        ratios = {
+            name: ratio.model_copy(update={"of_means": none})
+            for name, ratio in record.result.ratios.items()
+        }
         result = record.result.model_copy(update={"learned": learned, "ratios": ratios})
         return changed(
             record, status=TrialStatus.DIVERGED, message="2 of 128 runs diverged", result=result

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from loptbench.rollout.evaluation import paired_ratio, summarize
+from loptbench.rollout.evaluation import paired_ratios, summarize
 
 
 def test_curves_are_relative_to_each_problems_first_loss() -> None:
@@ -37,7 +37,36 @@ def test_one_problem_has_no_standard_error_and_warns_of_nothing() -> None:
 def test_a_ratio_of_diverged_runs_has_no_interval() -> None:
     finite = summarize(np.array([[2.0, 4.0], [1.0, 3.0]]))
     diverged = summarize(np.array([[2.0, 4.0], [1.0, np.inf]]))
-    ratio = paired_ratio(finite, diverged)
-    assert (ratio.ratio, np.isnan(ratio.low), np.isnan(ratio.high)) == (0.0, True, True)
-    assert paired_ratio(finite, finite).ratio == 1.0
-    assert np.isnan(paired_ratio(diverged, finite).ratio)
+    ratio = paired_ratios(finite, diverged).of_means
+    assert (ratio.value, np.isnan(ratio.low), np.isnan(ratio.high)) == (0.0, True, True)
+    assert paired_ratios(finite, finite).of_means.value == 1.0
+    assert np.isnan(paired_ratios(diverged, finite).of_means.value)
+
+
+def test_a_few_diverged_runs_leave_the_other_statistics_finite() -> None:
+    losses = np.stack([np.ones(12), np.linspace(0.1, 0.9, 12)])
+    diverged = losses.copy()
+    diverged[1, :2] = np.inf
+    ratios = paired_ratios(summarize(losses), summarize(diverged))
+    assert np.isfinite([ratios.of_trimmed_means.value, ratios.median.value]).all()
+    assert ratios.median.value == 1
+    better = ratios.probability_of_improvement
+    assert better.value == pytest.approx((2 + 10 / 2) / 12)
+    assert better.low < better.value < better.high < 1
+
+
+def test_ratios_are_of_the_problems_that_both_have() -> None:
+    """A cross-check has the first of the baseline's problems."""
+    losses = np.stack([np.ones(9), np.linspace(0.1, 0.9, 9)])
+    ratios = paired_ratios(summarize(losses[:, :4]), summarize(losses))
+    assert ratios.n_problems == 4
+    assert ratios.of_means.value == ratios.median.value == 1
+
+
+def test_curves_are_of_the_papers_problems_and_objectives_of_all() -> None:
+    losses = np.stack([np.ones(200), np.arange(200.0)])
+    evaluation = summarize(losses)
+    assert (evaluation.n_problems, evaluation.n_curve_problems) == (200, 128)
+    assert evaluation.curve_mean[1] == np.arange(128).mean()
+    assert evaluation.final_loss_mean == np.arange(200).mean()
+    assert len(evaluation.objective) == 200

@@ -1,0 +1,139 @@
+"""Figures of the mechanisms, drawn from made results: what is drawn, marked and written beside."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("seaborn", reason="the report extra is not installed")
+
+import pandas as pd
+
+from loptbench.reports.page.elements import Figure
+from loptbench.reports.plots.adaptation import ADAPTATION
+from loptbench.reports.plots.clipping import CLIPPING
+from loptbench.reports.plots.mechanisms import ProbeFigure
+from loptbench.reports.plots.schedule import SCHEDULE
+from loptbench.reports.plots.styles import ARMS, PAPER
+from loptbench.results.frames import Contents, frame_of
+from loptbench.tests.reports.made_mechanisms import (
+    adaptation,
+    clipping,
+    schedule,
+    update_function,
+)
+from loptbench.tests.reports.made_records import mechanisms
+
+pytestmark = pytest.mark.harness
+
+
+def drawn(figure: ProbeFigure, **probes: Any) -> Figure:
+    """The figure of a made analysis; `probes` replaces its results."""
+    contents = Contents([mechanisms(**probes)])
+    frames: Mapping[str, pd.DataFrame] = {name: frame_of(contents, name) for name in figure.frames}
+    made = figure.draw(frames, "", "loptbench report")
+    assert made is not None
+    return made
+
+
+def panel(figure: Figure, title: str) -> str:
+    """The drawing of a panel."""
+    (svg,) = (part.svg for part in figure.panels if part.title == f"quadratic: {title}")
+    return svg
+
+
+def n_markers(svg: str, colour: str) -> int:
+    """How many markers of one fill a drawing uses."""
+    filled = re.findall(r'<use [^>]*style="fill: ([^;"]*)', svg)
+    return sum(f"{colour})" in fill or fill == colour for fill in filled)
+
+
+def test_adaptation_marks_the_gradients_between_which_it_is_judged() -> None:
+    figure = drawn(ADAPTATION)
+    for title in ("rate, g < 0", "rate, g > 0", "one learned optimizer"):
+        assert {"q50", "q99"} <= set(re.findall(r">(q\d\d)<", panel(figure, title)))
+    unknown = adaptation(typical_gradient=np.nan, large_gradient=np.nan)
+    assert "q50" not in panel(drawn(ADAPTATION, adaptation=unknown), "rate, g < 0")
+
+
+def test_unstable_fixed_points_are_hollow_and_missing_ones_are_not_drawn() -> None:
+    whole = adaptation()
+
+    def hollow(**changes: Any) -> int:
+        exact = whole.exact.model_copy(update=changes)
+        made = drawn(ADAPTATION, adaptation=whole.model_copy(update={"exact": exact}))
+        return n_markers(panel(made, "one learned optimizer"), PAPER)
+
+    none = np.zeros(4, bool)
+    gone = np.array([np.nan, 0.0, 0.0, 0.0])
+    rate = np.array([np.nan, 2.0, 2.0, 1.0])
+    assert hollow() == 0
+    assert hollow(stable=none) == 4
+    assert hollow(stable=none, residual=gone, rate_reference=rate) == 3
+
+
+def test_what_still_changes_and_what_cycles_is_marked() -> None:
+    """Crosses and plus signs are strokes without a fill, one definition for each arm."""
+    whole = adaptation()
+
+    def n_definitions(**changes: Any) -> int:
+        adapted = whole.adapted.model_copy(update=changes)
+        made = drawn(ADAPTATION, adaptation=whole.model_copy(update={"adapted": adapted}))
+        return panel(made, "one learned optimizer").count("<use ")
+
+    still = np.zeros(4)
+    unmarked = n_definitions(remaining_change=still)
+    assert n_definitions(remaining_change=still + 0.06) == unmarked + 4
+    assert n_definitions(remaining_change=still, cycling=np.ones(4, bool)) == unmarked + 4
+
+
+def test_the_legend_of_adaptation_says_what_is_what() -> None:
+    legend = drawn(ADAPTATION).legend
+    for words in (
+        *(arm.name.replace("<", "&lt;").replace(">", "&gt;") for arm in ARMS),
+        "after 2 T steps",
+        "rate at q50, q99",
+        "stable fixed point",
+        "unstable fixed point",
+        "rate still changes",
+        "cycles",
+    ):
+        assert words in legend
+
+
+def test_the_states_of_the_drawn_optimizer_are_in_a_table() -> None:
+    tables = {table.anchor: table.frame for table in drawn(ADAPTATION).tables}
+    states = tables["figure-adaptation-quadratic-states"]
+    assert states.groupby("states").size().to_dict() == {"adapted": 4, "exact": 4}
+    assert states.remaining_change.notna().sum() == 4
+
+
+def test_the_schedule_is_drawn_at_the_states_met_with_its_quartiles() -> None:
+    title = "without gradients and met"
+    assert "FillBetween" in panel(drawn(SCHEDULE), title)
+    captions = [table.caption for table in drawn(SCHEDULE).tables]
+    assert [words for words in captions if "without gradients" in words]
+    assert [words for words in captions if "at the states of runs" in words]
+    alone = drawn(SCHEDULE, schedule=schedule(1).model_copy(update={"met": None}))
+    assert not [table for table in alone.tables if "at the states of runs" in table.caption]
+
+
+def test_the_states_met_do_not_change_the_curve_without_gradients() -> None:
+    with_met, without = (
+        drawn(SCHEDULE, schedule=schedule(1).model_copy(update=changes))
+        for changes in ({}, {"met": None})
+    )
+    for title in ("without gradients", "learned ones, relative", "autonomous trajectory"):
+        assert panel(with_met, title) == panel(without, title)
+
+
+def test_saturation_is_drawn_at_each_state() -> None:
+    def n_curves(*states: str) -> int:
+        functions = tuple(update_function(where, [1.0, 1.0]) for where in states)
+        made = clipping().model_copy(update={"states": functions})
+        svg = panel(drawn(CLIPPING, clipping=made), "saturation at other states")
+        return svg.count("clip-path=")
+
+    assert n_curves("h0", "h*", "step 1 of component 0") == n_curves("h*") + 2
