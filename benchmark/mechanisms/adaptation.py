@@ -56,7 +56,8 @@ N_CURVE_COMPONENTS = 3
 UNCHANGED = 0.05
 """A rate that changes by at most this fraction in another T steps counts as arrived."""
 
-NOT_FINITE = "the state grows without bound"
+UNBOUNDED = "the state grows without bound"
+NOT_A_NUMBER = "the state is not a number after one step"
 NOT_AT_REST = "the state does not come to rest within 2,250 steps"
 NO_FIXED_POINT = "no fixed point was found"
 
@@ -179,8 +180,10 @@ def _rates(
 
 def _adapted_rates(optimizer: Optimizer, adapted: AdaptedStates, typical: float) -> _Rates:
     """The rates in adapted states; means over the cycle where a state cycles."""
-    rates = _rates(optimizer, adapted.state, adapted.gradient, typical, NOT_FINITE)
-    later = _rates(optimizer, adapted.later, adapted.gradient, typical, NOT_FINITE).reference
+    rates = _rates(optimizer, adapted.state, adapted.gradient, typical, UNBOUNDED)
+    later = _rates(optimizer, adapted.later, adapted.gradient, typical, UNBOUNDED).reference
+    for place in np.flatnonzero(adapted.not_a_number):
+        rates.reasons[place] = NOT_A_NUMBER
     cycling = adapted.cycling
     if cycling.any():
 
@@ -326,10 +329,24 @@ def _coverage(
         for reason in dict.fromkeys(why):
             absent = np.array([other == reason for other in why])
             if reason:
-                low, high = gradients[absent].min(), gradients[absent].max()
                 missing.append(
-                    f"{where}, at {absent.sum()} of {len(why)} gradients, from {low:.3g} to "
-                    f"{high:.3g}: {reason}"
+                    f"{where}, at {absent.sum()} of {len(why)} gradients, "
+                    f"{_ranges(gradients[absent])}: {reason}"
                 )
     share = float(np.mean([not reason for reason in reasons]))
     return Coverage(share=share, missing="; ".join(missing))
+
+
+def _ranges(gradients: Float) -> str:
+    """The range of gradients, by arm.
+
+    >>> _ranges(np.array([-9.0, -1.5, 1.5, 9.0]))
+    '|g| from 1.5 to 9'
+    >>> _ranges(np.array([1.5, 9.0]))
+    'g from 1.5 to 9'
+    """
+    arms = [arm for arm in (gradients[gradients < 0], gradients[gradients > 0]) if arm.size]
+    ends = [(float(arm.min()), float(arm.max())) for arm in arms]
+    if len(ends) == 2 and ends[0] == (-ends[1][1], -ends[1][0]):
+        return f"|g| from {ends[1][0]:.3g} to {ends[1][1]:.3g}"
+    return "g " + " and ".join(f"from {low:.3g} to {high:.3g}" for low, high in ends)

@@ -152,7 +152,5 @@ def _why_none(last: Float, residual: float) -> str:
     unsettled = f"without a gradient the state does not settle within {n_steps} steps"
     if residual <= MAX_RESIDUAL:
         return f"{unsettled}; there is a fixed point, but it does not come to rest there"
-    return (
-        f"no fixed point: {unsettled}; Newton's iteration from there ends at a residual of "
-        f"{residual:.1e}"
-    )
+    end = "runs away" if np.isinf(residual) else f"ends at a residual of {residual:.1e}"
+    return f"no fixed point: {unsettled}; Newton's iteration from there {end}"

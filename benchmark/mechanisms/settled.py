@@ -77,7 +77,7 @@ def find_settled_states(
         points.replace(moving, settled)
     points.state[~points.converged] = np.nan
     from_h0 = _from_start(optimizer, h0, adapted, known)
-    return SettledStates(points, exact.several | different(points, from_h0))
+    return SettledStates(points, exact.several | different(optimizer, gradient, points, from_h0))
 
 
 def _from_start(

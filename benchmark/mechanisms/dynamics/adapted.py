@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from loptbench.mechanisms.dynamics.driving import MAX_BLOCK_ELEMENTS, drive
 from loptbench.mechanisms.dynamics.fixed_points import state_distance, state_scale
+from loptbench.mechanisms.dynamics.linearization import checked_step
 from loptbench.protocol import Array, Optimizer
 
 Float = NDArray[np.float64]
@@ -44,6 +45,7 @@ class AdaptedStates(NamedTuple):
         later: h_2T(g), (n, n_state).
         speed: max |F(h_T, g) − h_T|, (n,).
         cycling: whether the state goes round in a cycle, (n,).
+        not_a_number: whether the first step already gives NaN, (n,).
         n_steps: T.
     """
 
@@ -52,6 +54,7 @@ class AdaptedStates(NamedTuple):
     later: Array
     speed: Float
     cycling: Bool
+    not_a_number: Bool
     n_steps: int
 
 
@@ -81,7 +84,11 @@ def find_adapted_states(
         halves = np.array_split(dense, 2)
         first, second = (np.ptp(half, axis=0).max(axis=1) for half in halves)
         cycling[candidates] = second >= MIN_LASTING * first
-    return AdaptedStates(gradient, state, path[-1], speed, cycling, n_steps)
+    lost = np.flatnonzero(~np.all(np.isfinite(state), axis=1))
+    first, _ = checked_step(optimizer, np.tile(start, (lost.size, 1)), gradient[lost])
+    not_a_number = np.zeros(len(gradient), bool)
+    not_a_number[lost] = np.any(np.isnan(first), axis=1)
+    return AdaptedStates(gradient, state, path[-1], speed, cycling, not_a_number, n_steps)
 
 
 def _paths(optimizer: Optimizer, state: Array, gradient: Float, n_steps: int) -> Array:

@@ -23,9 +23,13 @@ MAX_PREDICTION_ERROR = 0.1
 
 
 def trace_branch(
-    optimizer: Optimizer, start: Float, gradients: Float, points: FixedPoints
+    optimizer: Optimizer,
+    start: Float,
+    gradients: Float,
+    points: FixedPoints,
+    start_gradient: float = 0.0,
 ) -> FixedPoints:
-    """Continue a fixed point without a gradient to the branch of fixed points h*(g).
+    """Continue a fixed point, such as that without a gradient, to the branch of points h*(g).
 
     The tangent of the curve, dh*/dg = (I − A)⁻¹ B, predicts the next point, and Newton's iteration
     corrects it. Where all states settle at the points that their neighbours predict, these are the
@@ -34,9 +38,10 @@ def trace_branch(
 
     Args:
         optimizer: any optimizer in float64.
-        start: the fixed point without a gradient, (n_state,).
-        gradients: of one sign, outwards from zero, (n,).
+        start: the fixed point to begin with, (n_state,).
+        gradients: in the order of their distance from the first, (n,).
         points: where the state settles under each.
+        start_gradient: the gradient of `start`.
 
     Returns: the n points of the branch; not converged beyond its end.
     """
@@ -44,7 +49,7 @@ def trace_branch(
     # State variables may have large values: a jump is measured relative to their range.
     reach = np.maximum(1.0, np.abs(points.state[points.converged]).max(axis=0, initial=0.0))
     previous_state = np.concatenate([start[None], points.state[:-1]])
-    previous_gradient = np.concatenate([[0.0], gradients[:-1]])
+    previous_gradient = np.concatenate([[start_gradient], gradients[:-1]])
     on_branch = np.concatenate([[True], points.converged[:-1]]) & points.converged
     state, _, continued = _continue(
         optimizer,
@@ -60,7 +65,7 @@ def trace_branch(
     branch.state[n_on_branch:], branch.residual[n_on_branch:] = np.nan, np.inf
     branch.converged[n_on_branch:] = False
     for i in range(n_on_branch, n):
-        h, g = (branch.state[i - 1], gradients[i - 1]) if i else (start, 0.0)
+        h, g = (branch.state[i - 1], gradients[i - 1]) if i else (start, start_gradient)
         state, residual, continued = _continue(
             optimizer, h[None], np.array([g]), gradients[i : i + 1], reach
         )

@@ -3,7 +3,8 @@
 Newton's iteration begins at the adapted state after T steps; where it fails, at that after 2 T
 steps, and last at the fixed point of the nearest gradient that has one. The branch of h*, continued
 from one gradient to the next, gives a second answer. Where both exist and differ, the one that is
-nearer to the adapted state counts.
+nearer to the adapted state counts. Where the branch of h* is left, at a fold say, the branch that
+the state has jumped to is continued back: the hysteresis of an optimizer with two branches.
 """
 
 from typing import NamedTuple
@@ -94,7 +95,9 @@ def find_exact_fixed_points(
             branch.replace(indices, traced)
             if not traced.converged.all():
                 branch_ends[arm] = gradient[indices][traced.converged.argmin()]
-        several = different(points, branch)
+        several = different(optimizer, gradient, points, branch)
+        for arm in arms:
+            several |= _jumped_to(optimizer, points, branch, gradient, arm)
         nearer = branch.converged & ~(
             state_distance(points.state, adapted) <= state_distance(branch.state, adapted)
         )
@@ -105,6 +108,36 @@ def find_exact_fixed_points(
         _add(optimizer, points, todo, points.state[nearest], gradient[todo])
     radius, is_stable, condition = _stability(optimizer, points, gradient)
     return ExactFixedPoints(points, several, radius, is_stable, condition, branch_ends)
+
+
+def _jumped_to(
+    optimizer: Optimizer, points: FixedPoints, branch: FixedPoints, gradient: Float, arm: Int
+) -> Bool:
+    """Where the branch to which the state has jumped on an arm is another one, (n,).
+
+    Args:
+        optimizer: the optimizer.
+        points: the fixed points to which the adapted states belong.
+        branch: the branch of h*.
+        gradient: (n,).
+        arm: the places of the arm, outwards from zero.
+    """
+    n = len(gradient)
+    left = ~branch.converged | different(optimizer, gradient, points, branch)
+    jumped = arm[(left & points.converged)[arm]]
+    if not jumped.size:
+        return np.zeros(n, bool)
+    first = jumped[0]
+    back = np.arange(first - 1, -1, -1) if gradient[first] > 0 else np.arange(first + 1, n)
+    unknown = points.subset(back)
+    unknown.converged[:] = False
+    other = points.subset(np.arange(n))
+    other.converged[:] = False
+    traced = trace_branch(
+        optimizer, points.state[first], gradient[back], unknown, float(gradient[first])
+    )
+    other.replace(back, traced)
+    return different(optimizer, gradient, points, other)
 
 
 def _add(
@@ -132,12 +165,24 @@ def _add(
     points.converged[places] = True
 
 
-def different(points: FixedPoints, alternative: FixedPoints) -> Bool:
-    """Where both have converged, and to different points, (n,)."""
+def different(
+    optimizer: Optimizer, gradient: Float, points: FixedPoints, alternative: FixedPoints
+) -> Bool:
+    """Where both have converged, and to different points, (n,).
+
+    Where the approach is slow, like 1/t, a point is known to a thousandth only. The states between
+    two such places are at rest as well.
+    """
     with np.errstate(invalid="ignore"):
         distance = state_distance(alternative.state, points.state)
         apart = distance > SAME_POINT_TOLERANCE * state_scale(points.state)
-    return np.asarray(points.converged & alternative.converged & apart)
+    places = np.flatnonzero(points.converged & alternative.converged & apart)
+    between = (points.state[places] + alternative.state[places]) / 2
+    moved, _ = checked_step(optimizer, between, gradient[places])
+    at_rest = state_distance(moved, between) <= MAX_RESIDUAL * state_scale(between)
+    result = np.zeros(len(gradient), bool)
+    result[places[~at_rest]] = True
+    return result
 
 
 def _stability(

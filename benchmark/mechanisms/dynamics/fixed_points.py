@@ -49,6 +49,13 @@ MAX_NEWTON_STEPS = 50
 MIN_IMPROVEMENT = 0.9
 """A step of Newton's iteration that leaves more than this fraction of the residual is the last."""
 
+FAR = 1e-3
+SMALL_RESIDUAL = 1e-9
+MIN_SHRINKING = 0.9
+"""Newton's iteration runs away if it moves this far, relative to max(1, |h|), from where the
+residual is this small, and as far as the step before: on a state that grows like ln t, say. Near a
+point where n fixed points have met, each step is (n − 1)/n of the one before."""
+
 MAX_RESIDUAL = 1e-12
 """Largest max |F(h, g) − h|, relative to max(1, |h|), of a fixed point."""
 
@@ -207,7 +214,8 @@ def condition_numbers(optimizer: Optimizer, state: Float, gradient: Float) -> Fl
 def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, Float]:
     """Newton's iteration on F(h, g) − h = 0 from every initial state.
 
-    Each component keeps its best point, and stops once a step hardly improves it.
+    Each component keeps its best point, and stops once a step hardly improves it. Where it runs
+    away, the residual is infinite.
 
     Args:
         optimizer: any optimizer in float64.
@@ -218,6 +226,7 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
     """
     best, best_residual = start.copy(), _residual(optimizer, start, gradient)
     active = np.flatnonzero((best_residual > 0) & np.isfinite(best_residual))
+    runs_away, last_move = np.zeros(len(start), bool), np.full(len(start), np.inf)
     n_state = start.shape[1]
     block_size = max(1, MAX_BLOCK_ELEMENTS // max(1, n_state**2))
     for _ in range(MAX_NEWTON_STEPS):
@@ -233,11 +242,15 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
             residual = _residual(optimizer, moved, g)
             improved = residual < best_residual[block]
             goes_on = (residual > 0) & (residual < MIN_IMPROVEMENT * best_residual[block])
+            move = state_distance(moved, h)
+            far = (move > FAR * state_scale(moved)) & (move > MIN_SHRINKING * last_move[block])
+            runs_away[block] |= improved & far & (best_residual[block] < SMALL_RESIDUAL)
+            last_move[block] = move
             best[block[improved]] = moved[improved]
             best_residual[block[improved]] = residual[improved]
             improving[first : first + block_size] = goes_on
         active = active[improving]
-    return best, best_residual
+    return best, np.where(runs_away, np.inf, best_residual)
 
 
 def solve_systems(matrix: Float, right_side: Float) -> Float:

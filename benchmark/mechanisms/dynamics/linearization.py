@@ -30,6 +30,9 @@ FIRST_STEP = 0.25
 MIN_SCALE = 1e-8
 """Lower limit for the scale on which a number other than zero is varied."""
 
+ROUNDING_OF_ZERO = 1e-14
+"""A state variable below this fraction of the largest of its component is zero but for rounding."""
+
 MIN_KINK = 1e-3
 """Smallest jump between the left and the right slope, relative to the slope, counted as a kink."""
 
@@ -178,7 +181,9 @@ def approximate_linearization(optimizer: Optimizer, state: Array, gradient: Arra
     """
     if isinstance(optimizer, LinearizableOptimizer):
         return checked_linearization(optimizer, state, gradient)
-    scales = np.concatenate([natural_scale(state), natural_scale(gradient)[:, None]], axis=1)
+    scales = np.concatenate(
+        [state_variable_scales(state), natural_scale(gradient)[:, None]], axis=1
+    )
     return _finite_differences(optimizer, state, gradient, scales, _central_difference).linear
 
 
@@ -205,7 +210,7 @@ def linearize_by_ridders(
     Arguments as those of `linearize`.
     """
     broadcast_scale = np.broadcast_to(np.asarray(gradient_scale, np.float64), gradient.shape)
-    scales = np.concatenate([natural_scale(state), broadcast_scale[:, None]], axis=1)
+    scales = np.concatenate([state_variable_scales(state), broadcast_scale[:, None]], axis=1)
     return _finite_differences(optimizer, state, gradient, scales, ridders_derivative)
 
 
@@ -216,6 +221,16 @@ def natural_scale(x: Array) -> Float:
     array([1.e+00, 2.e+00, 1.e-08])
     """
     return np.where(x == 0, 1.0, np.maximum(np.abs(x), MIN_SCALE))
+
+
+def state_variable_scales(state: Float) -> Float:
+    """The scale on which to vary each state variable; what is zero but for rounding is zero.
+
+    >>> state_variable_scales(np.array([[0.5, 1e-17]]))
+    array([[0.5, 1. ]])
+    """
+    largest = np.abs(state).max(axis=1, initial=0.0, keepdims=True)
+    return natural_scale(np.where(np.abs(state) < ROUNDING_OF_ZERO * largest, 0.0, state))
 
 
 def _central_difference(function: LineFunction) -> tuple[Float, Float]:

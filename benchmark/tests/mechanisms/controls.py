@@ -49,12 +49,26 @@ class Control(FromRule):
         super().__init__(rule, *start)
         self.new, self.rate = new, rate
 
-    def rates(self, start: Float, gradients: Float, n_steps: int) -> Float:
-        """The rate after so many steps of each constant gradient, by the equation itself."""
+    def started_at(self, *start: float) -> "Control":
+        """The same with another initial state."""
+        return Control(self.new, self.rate, *start)
+
+    def path(self, start: Float, gradients: Float, n_steps: int) -> list[Float]:
+        """The states at every step of each constant gradient, each (n_state, n_gradients)."""
         h = np.tile(np.reshape(start, (-1, 1)), (1, len(gradients))).astype(np.float64)
+        states = [h]
         for _ in range(n_steps):
             h = np.array(self.new(h, gradients), np.float64).reshape(h.shape)
-        return self.rate(h)
+            states.append(h)
+        return states
+
+    def state(self, start: Float, gradients: Float, n_steps: int) -> Float:
+        """The states after so many steps, (n_state, n_gradients)."""
+        return self.path(start, gradients, n_steps)[-1]
+
+    def rates(self, start: Float, gradients: Float, n_steps: int) -> Float:
+        """The rates after so many steps, by the equation itself."""
+        return self.rate(self.state(start, gradients, n_steps))
 
 
 def line_attractor(alpha: float = 0.1, speed: float = 0.2, power: float = 1.0) -> Control:
@@ -132,8 +146,8 @@ class Cycle(Control):
 def flip(alpha: float = 0.1, g0: float = 2.0) -> Control:
     """A state that jumps to and fro beyond some gradient, with the period 2.
 
-        z = h − c,  z' = −z (1 + μ − z²),   c = 0.3 tanh g,  μ = ½ tanh(4 (g²/g₀² − 1))
-        η = α (1 + h²),  of which the mean over c ± √μ is α (1 + c² + μ)
+    z = h − c,  z' = −z (1 + μ − z²),   c = 0.3 tanh g,  μ = ½ tanh(4 (g²/g₀² − 1))
+    η = α (1 + h²),  of which the mean over c ± √μ is α (1 + c² + μ)
     """
 
     def new(h: Float, g: Float) -> Any:
@@ -177,6 +191,4 @@ def adaptive(
     beta: float = 0.9,
 ) -> Control:
     """A rate that depends on a moving average: v' = β v + (1 − β) measure(g), η = rate(v)."""
-    return Control(
-        lambda h, g: [beta * h[0] + (1 - beta) * measure(g)], lambda h: rate(h[0]), 0.0
-    )
+    return Control(lambda h, g: [beta * h[0] + (1 - beta) * measure(g)], lambda h: rate(h[0]), 0.0)

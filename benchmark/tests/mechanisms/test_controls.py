@@ -1,7 +1,8 @@
 """The probes on optimizers whose answers are known in closed form, in every implementation.
 
 The answers are the momentum index m, the half-saturation g½, the rate η[t] along the autonomous
-trajectory, and η_ref(g) and η_local(g) along the S-curve. The relative tolerance is 1e-9.
+trajectory, and η_ref(g) and η_local(g) in adapted states and at exact fixed points. The relative
+tolerance is 1e-9.
 """
 
 from typing import Any
@@ -92,10 +93,36 @@ def assert_linear(analysis: MechanismsResult, index: float, rate: float) -> None
     assert np.all(np.isinf([function.half_saturation for function in clipping.states]))
     assert {function.where for function in clipping.states} >= {"h0", "h*"}
     assert_close(rates(analysis), rate)
+    assert_constant(adaptation, rate)
+    assert_close(adaptation.adapted.rate_local, rate)
+    assert_close(adaptation.exact.rate_local, rate)
+
+
+def assert_constant(adaptation: AdaptationResult, rate: float) -> None:
+    """The answers of an optimizer whose rate does not depend on the state."""
+    assert_complete(adaptation)
+    for states in (adaptation.adapted, adaptation.exact):
+        assert_close(states.rate_reference, rate)
     assert_close(adaptation.rate_reference, rate)
-    assert_close(adaptation.rate_local, rate)
+    np.testing.assert_allclose(adaptation.adapted.remaining_change, 0, atol=1e-9)
+    for ratio in (*adaptation.ratio.values(), adaptation.exact.ratio):
+        np.testing.assert_allclose(ratio, 1, rtol=1e-9)
+    for readings in adaptation.readings.values():
+        np.testing.assert_allclose(readings.elasticity, 0, atol=1e-9)
+        np.testing.assert_array_equal(readings.rank_log, 0)
     np.testing.assert_allclose(adaptation.elasticity, 0, atol=1e-9)
     np.testing.assert_array_equal(adaptation.rank_correlation, 0)
+
+
+def assert_complete(adaptation: AdaptationResult) -> None:
+    """Every gradient has its adapted state and its stable fixed point."""
+    adapted, exact = adaptation.adapted, adaptation.exact
+    assert (adapted.coverage, exact.coverage) == (1, 1)
+    assert adaptation.coverage.missing == ""
+    assert not np.any(adapted.cycling)
+    assert np.all(exact.stable)
+    assert not np.any(exact.several)
+    assert np.all(exact.residual <= 1e-12)
 
 
 @FEWER_EXAMPLES
@@ -136,10 +163,10 @@ def test_composed_each_part_gives_its_own_answer(
     clipping, adaptation = clipping_and_adaptation(analysis)
     for function in clipping.states:
         assert_close(function.half_saturation, 2 * clip)
-    assert_close(adaptation.rate_reference, alpha)
+    assert_constant(adaptation, alpha)
     inside = np.abs(adaptation.gradients) < clip
-    assert_close(adaptation.rate_local, np.where(inside, alpha, 0))
-    np.testing.assert_allclose(adaptation.elasticity, 0, atol=1e-9)
+    for states in (adaptation.adapted, adaptation.exact):
+        assert_close(states.rate_local, np.where(inside, alpha, 0))
 
 
 @FEWER_EXAMPLES
@@ -156,10 +183,22 @@ def test_rmsprop(implementation: Any, alpha: float, gamma: float, epsilon: float
         half = np.sqrt(((2 * root + epsilon) ** 2 - root**2) / (1 - gamma))
         assert_close(function.half_saturation, half)
     size = np.abs(adaptation.gradients)
-    reference = alpha / (np.sqrt(gamma) * size + epsilon)
-    local = alpha / (size + epsilon) * (1 - (1 - gamma) * size / (size + epsilon))
-    assert_adaptive(adaptation, reference, local)
-    np.testing.assert_allclose(adaptation.rate_local, alpha * gamma / size, rtol=1e-4)
+    # from h* = 0:  v_T = (1 − γ^T) g²
+    for states, share in ((adaptation.adapted, 1 - gamma**N_STEPS), (adaptation.exact, 1.0)):
+        root = np.sqrt(gamma * share + 1 - gamma) * size
+        reference = alpha / (np.sqrt(gamma * share) * size + epsilon)
+        slope_of_root = (1 - gamma) * size**2 / root
+        local = alpha / (root + epsilon) * (1 - slope_of_root / (root + epsilon))
+        assert_states(states, reference, local)
+    assert_close(adaptation.exact.spectral_radius, gamma)
+    assert_inverse(adaptation, alpha / (np.sqrt(gamma) * size + epsilon))
+    rate_at = [alpha / (np.sqrt(gamma) * g + epsilon) for g in quantiles(adaptation)]
+    assert_close(adaptation.exact.ratio, rate_at[1] / rate_at[0])
+
+
+def quantiles(adaptation: AdaptationResult) -> tuple[float, float]:
+    """The typical and the large gradient."""
+    return adaptation.typical_gradient, adaptation.large_gradient
 
 
 @FEWER_EXAMPLES
@@ -190,22 +229,37 @@ def test_adam(implementation: Any, alpha: float, beta1: float, beta2: float) -> 
             below = sign * np.geomspace(1e-4, min(half, 1e4) * (1 - 1e-6), 2000)
             assert np.all(s(below) > 0.5 - 1e-9)
     size = np.abs(adaptation.gradients)
-    reference = alpha * (1 - beta1) / (np.sqrt(beta2) * size + epsilon)
-    local = alpha / (size + epsilon) * ((1 - beta1) - (1 - beta2) * size / (size + epsilon))
-    assert_adaptive(adaptation, reference, local)
+    # from h* = 0, with the counter frozen late:  m_T = (1 − β₁^T) g,  v_T = (1 − β₂^T) g²
+    for states, k in ((adaptation.adapted, N_STEPS), (adaptation.exact, np.inf)):
+        m, v = (1 - beta1 ** (k + 1)) * size, (1 - beta2 ** (k + 1)) * size**2
+        root_at_zero = np.sqrt(beta2 * (1 - beta2**k)) * size
+        reference = alpha * (1 - beta1) / (root_at_zero + epsilon)
+        root, slope_of_root = np.sqrt(v), (1 - beta2) * size / np.sqrt(v)
+        local = alpha / (root + epsilon) * (1 - beta1 - m * slope_of_root / (root + epsilon))
+        assert_states(states, reference, local)
+    assert_close(adaptation.exact.spectral_radius, max(beta1, beta2))
+    assert_inverse(adaptation, alpha * (1 - beta1) / (np.sqrt(beta2) * size + epsilon))
 
 
-def assert_adaptive(adaptation: AdaptationResult, reference: Float, local: Float) -> None:
-    """The answers of an optimizer whose rate is inverse to the gradient."""
-    assert_close(adaptation.rate_reference, reference)
+def assert_states(states: Any, reference: Float, local: Float) -> None:
+    assert_close(states.rate_reference, reference)
     scale = float(np.abs(reference).max())
-    np.testing.assert_allclose(adaptation.rate_local, local, rtol=1e-9, atol=1e-12 * scale)
-    for sign, elasticity in zip((-1, 1), adaptation.elasticity, strict=True):
-        arm = adaptation.gradients * sign > 0
-        slope = np.polyfit(np.log(np.abs(adaptation.gradients[arm])), np.log(reference[arm]), 1)[0]
+    np.testing.assert_allclose(states.rate_local, local, rtol=1e-9, atol=1e-12 * scale)
+
+
+def assert_inverse(adaptation: AdaptationResult, at_rest: Float) -> None:
+    """The answers of an optimizer whose rate is inverse to the gradient."""
+    assert_complete(adaptation)
+    assert_close(adaptation.rate_reference, at_rest)
+    g = adaptation.gradients
+    for sign, elasticity in zip((-1, 1), adaptation.readings["exact"].elasticity, strict=True):
+        arm = g * sign > 0
+        slope = np.polyfit(np.log(np.abs(g[arm])), np.log(at_rest[arm]), 1)[0]
         assert elasticity == pytest.approx(slope, rel=1e-9)
-        assert elasticity == pytest.approx(-1, abs=1e-3)
-    np.testing.assert_allclose(adaptation.rank_correlation, -1, rtol=1e-9)
+    for readings in adaptation.readings.values():
+        np.testing.assert_allclose(readings.elasticity, -1, atol=1e-3)
+        np.testing.assert_allclose(readings.rank_log, -1, rtol=1e-9)
+    assert_close(adaptation.elasticity, adaptation.readings["exact"].elasticity)
 
 
 class Rotated:
