@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -38,22 +38,19 @@ their derivatives ∂F/∂h, ∂F/∂g, ∂U/∂h, ∂U/∂g; T is the number of
 """
 
 
-class Gradients(click.ParamType):
-    """Numbers, separated by commas."""
+def _gradients(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> "NDArray[np.float64] | None":
+    """The gradients in a text such as "-3,1", sorted; None if the option is not given."""
+    from loptbench.errors import LoptbenchError
+    from loptbench.study.analyze import gradient_grid
 
-    name = "g,g,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "NDArray[np.float64]":
-        """The gradients, sorted."""
-        from loptbench.errors import LoptbenchError
-        from loptbench.study.analyze import gradient_grid
-
-        try:
-            return gradient_grid(value.split(",") if value.strip() else [])
-        except LoptbenchError as error:
-            self.fail(str(error), param, ctx)
+    if text is None:
+        return None
+    try:
+        return gradient_grid(text.split(",") if text.strip() else [])
+    except LoptbenchError as error:
+        raise click.BadParameter(str(error), context, option) from error
 
 
 @click.command(epilog=EPILOG)
@@ -67,7 +64,8 @@ class Gradients(click.ParamType):
 )
 @click.option(
     "--gradients",
-    type=Gradients(),
+    metavar="G,G,…",
+    callback=_gradients,
     default=None,
     help="Constant gradients under which adaptation is measured, such as -3,-1,-0.1,0.1,1,3.  "
     "[default: 200 over the range that is met]",

@@ -89,7 +89,7 @@ def measure(
         ) from error
 
 
-def gradient_grid(gradients: Iterable[float]) -> NDArray[np.float64]:
+def gradient_grid(gradients: Iterable[float | str]) -> NDArray[np.float64]:
     """The gradients of the adaptation probe, from the most negative up.
 
     Raises:

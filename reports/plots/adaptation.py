@@ -96,6 +96,8 @@ def _rates(canvas: Canvas, group: Group, sign: float) -> None:
 
 def _horizons(canvas: Canvas, group: Group) -> None:
     """One learned optimizer: both arms, after T and after 2 T steps, and its exact fixed points."""
+    if _first(group).empty:
+        return
     quantiles = _quantiles(group)
     for arm, sign in zip(ARMS, (-1.0, 1.0), strict=True):
         adapted = _states(_first(group), ADAPTED, sign)
@@ -169,6 +171,8 @@ def _some(states: "pd.DataFrame", n_most: int) -> "pd.DataFrame":
 
 
 def _s_curve(canvas: Canvas, group: Group) -> None:
+    if _first(group).empty:
+        return
     for arm, sign in zip(ARMS, (-1.0, 1.0), strict=True):
         adapted = _states(_first(group), ADAPTED, sign).dropna(subset=["pc1", "pc2"])
         adapted = _some(adapted, MAX_CURVE_POINTS // 2)
@@ -185,7 +189,7 @@ def _signs() -> list[Any]:
     lines.append(
         Line2D([], [], color=INK, alpha=LATER_ALPHA, linewidth=1.4, label="after 2 T steps")
     )
-    marks = {
+    marks: dict[str, dict[str, Any]] = {
         "rate at q50, q99": {"marker": "D", "markersize": 5},
         "stable fixed point": {"marker": "o", "markersize": 3.6},
         "unstable fixed point": {"marker": "o", "markersize": 3.6, "markerfacecolor": PAPER},

@@ -52,9 +52,11 @@ def _half(canvas: Canvas) -> None:
 
 def _states(canvas: Canvas, group: Group) -> None:
     """One learned optimizer: the update function at h0, at h*, and at states of real runs."""
-    _gradient_axis(canvas, _update_functions(group.frames))
     data = group.learned("update_functions")
     data = _saturations(data[data.optimizer.isin(group.bold)])
+    if data.empty:
+        return
+    _gradient_axis(canvas, _update_functions(group.frames))
     for where, own in data.groupby("where", sort=False):
         options: dict[str, Any] = {"color": OPTIMIZERS[0].light, "linewidth": OPTIMIZERS[0].width}
         if where == START:
@@ -66,9 +68,11 @@ def _states(canvas: Canvas, group: Group) -> None:
 
 
 def _density(canvas: Canvas, group: Group) -> None:
-    _gradient_axis(canvas, _update_functions(group.frames))
     data = group.learned("gradient_density")
     data = data[data.optimizer.isin(group.bold)]
+    if data.empty:
+        return
+    _gradient_axis(canvas, _update_functions(group.frames))
     for arm, own in data.groupby("arm"):
         sign = -1.0 if arm == "negative" else 1.0
         middle = sign * np.sqrt(own.gradient_low * own.gradient_high)

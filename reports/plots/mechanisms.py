@@ -90,7 +90,8 @@ class ProbeFigure:
             for group in groups:
                 canvas = Canvas(f"{group.task}: {title}")
                 draw(canvas, group)
-                canvases.append(canvas)
+                if canvas.axes.has_data():  # some panels are of learned optimizers only
+                    canvases.append(canvas)
         bold = {name for group in groups for name in group.bold}
         learned = data[self.frames[0]]
         learned = learned[learned.role == "checkpoint"]

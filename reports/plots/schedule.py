@@ -52,6 +52,8 @@ def _met(canvas: Canvas, group: Group) -> None:
     """One learned optimizer: without gradients, and the median and quartiles on real runs."""
     data = group.learned("schedules")
     data = data[data.optimizer.isin(group.bold)]
+    if data.empty:
+        return
     learned = styles.optimizer("learned")
     met, alone = data[data.states == MET], _autonomous(data)
     axes = canvas.axes

@@ -11,6 +11,7 @@ from loptbench.comparison.stores import compare
 from loptbench.results.store import Record
 from loptbench.statistics.bootstrap import Sample, over_problems
 from loptbench.tests.fixture_types import Make
+from loptbench.tests.reports.made_mechanisms import schedule
 from loptbench.tests.reports.made_records import (
     CHECKPOINT,
     IN_A,
@@ -21,7 +22,6 @@ from loptbench.tests.reports.made_records import (
     mechanisms,
     objective,
     page_of,
-    schedule,
 )
 
 

@@ -1,6 +1,7 @@
 """An analysis as text: every probe says what it measured, at which states, and what is missing."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from loptbench.tests.reports.made_records import mechanisms
 pytestmark = pytest.mark.harness
 
 
-def text(**probes: object) -> str:
+def text(**probes: Any) -> str:
     """The text of a made analysis; `probes` replaces results."""
     result = mechanisms(**probes).result
     assert isinstance(result, MechanismsResult)

@@ -1,5 +1,7 @@
 """The frames of adaptation and schedule: one row per state, of every kind of states."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from loptbench.tests.reports.made_records import mechanisms
 pytestmark = pytest.mark.harness
 
 
-def rows(states: str, **probes: object) -> pd.DataFrame:
+def rows(states: str, **probes: Any) -> pd.DataFrame:
     """The rows of one kind of states in the frame `adaptation`."""
     table = frame_of(Contents([mechanisms(**probes)]), "adaptation")
     return table[table.states == states].reset_index(drop=True)
