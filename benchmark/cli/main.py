@@ -27,6 +27,7 @@ COMMANDS = {
     "report": ("report:report", "Write the HTML report of the results in a store."),
     "reproduce": ("reproduce:reproduce", "Meta-train, tune, measure and judge, into one folder."),
     "run": ("run:run", "Run the benchmark: agreement, evaluation and mechanisms."),
+    "statistics": ("statistics:statistics", "Check the intervals and the arithmetic."),
     "tune": ("tune:tune", "Search the hyperparameters of the baselines, at random."),
     "zoo": ("zoo:zoo", "List the shipped learned optimizers, or evaluate them."),
 }

@@ -15,12 +15,16 @@ from loptbench.progress import progress
 from loptbench.protocol import Sweeps
 from loptbench.results.provenance import machine
 from loptbench.tasks import TASKS, get_task
+from loptbench.timing.analyses import analysis_time
 from loptbench.timing.baselines import REPEATS, Throughput, peak_memory, tuning_throughput
 from loptbench.timing.fixed_points import MAX_STEPS, fixed_point_speed
 from loptbench.timing.outer_steps import OuterStep, growing, outer_steps, peak_memory_of
 from loptbench.timing.start import start_times
 from loptbench.training.settings import MetaTraining, load_preset
 from loptbench.tuning.tuned_file import load_tuned
+
+ANALYZED = ("quadratic-paper-jax-0", "quadratic-quick-jax-0", "momentum:alpha=0.1,beta=0.9")
+"""What `perf analyze` times: 256 units, 64 units, and a hand-designed optimizer."""
 
 
 @click.group(invoke_without_command=True)
@@ -31,7 +35,7 @@ def perf(context: click.Context) -> None:
     Both frameworks want all cores: run nothing beside it.
     """
     if context.invoked_subcommand is None:
-        for command in (start, tune, meta_train, fixed_points):
+        for command in (start, tune, meta_train, fixed_points, analyze):
             context.invoke(command)
             click.echo()
 
@@ -281,6 +285,34 @@ def fixed_points(units: tuple[int, ...], as_json: bool) -> None:
         "times as fast": [row.ratio for row in rows],
     }
     _print(columns, {"residual": ".1e", "its residual": ".1e", "times as fast": ".1f"})
+
+
+@perf.command("analyze")
+@click.argument("what", nargs=-1)
+@click.option("--implementation", default="reference", show_default=True, help="What computes it.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=3, show_default=True, help="Timings each."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def analyze(what: tuple[str, ...], implementation: str, repeats: int, as_json: bool) -> None:
+    """Time all probes of an optimizer, after start-up, beside the bare products of its drive.
+
+    WHAT is as in `loptbench analyze`; without it, GRUs of 256 and of 64 units, and momentum.
+    """
+    rows = [analysis_time(name, implementation, repeats) for name in what or ANALYZED]
+    if as_json:
+        table = [dataclasses.asdict(row) for row in rows]
+        click.echo(json.dumps({"analyses": table, "machine": machine()}, allow_nan=False))
+        return
+    click.echo(f"all probes, computed by {implementation}, median seconds\n")
+    columns: dict[str, list[Any]] = {
+        "optimizer": [row.optimizer for row in rows],
+        "task": [row.task for row in rows],
+        "state variables": [row.n_state for row in rows],
+        "all probes (s)": [row.seconds for row in rows],
+        "products of the drive (s)": [row.products_seconds for row in rows],
+    }
+    _print(columns, {"all probes (s)": ".2f", "products of the drive (s)": ".2f"})
 
 
 @perf.command("start")

@@ -15,7 +15,6 @@ from loptbench.mechanisms.dynamics.driving import drive
 from loptbench.mechanisms.dynamics.exact import ExactFixedPoints, different
 from loptbench.mechanisms.dynamics.fixed_points import (
     MAX_RESIDUAL,
-    NEIGHBOURHOOD,
     RELAXATION_STEPS,
     SAME_POINT_TOLERANCE,
     FixedPoints,
@@ -31,6 +30,9 @@ Bool = NDArray[np.bool_]
 
 MAX_STEPS = sum(RELAXATION_STEPS)
 """Steps within which a state must come to rest."""
+
+SAME_BASIN = 0.1
+"""Relative distance after T steps above which two starts may lead to different points."""
 
 
 class SettledStates(NamedTuple):
@@ -87,7 +89,7 @@ def _from_start(
     end = drive(optimizer, start, gradient, [adapted.n_steps])[0]
     points = known.subset(np.arange(gradient.size))
     with np.errstate(invalid="ignore"):
-        near = state_distance(end, adapted.state) <= NEIGHBOURHOOD * state_scale(end)
+        near = state_distance(end, adapted.state) <= SAME_BASIN * state_scale(end)
     elsewhere = np.flatnonzero(~near & np.all(np.isfinite(end), axis=1))
     state, residual = newton(optimizer, end[elsewhere], gradient[elsewhere])
     points.replace(

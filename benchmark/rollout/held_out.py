@@ -38,7 +38,7 @@ HELD_OUT = {
 On `rosenbrock` the losses have heavy tails, and means over 128 problems are not stable; on the
 networks a problem costs a hundred times as much and problems differ less. float32 halves the time.
 It is used where it moves no mean, median, ratio or interval by more than a hundredth of the
-interval's width on any shipped optimizer: `python -m loptbench.study.arithmetic` measures that.
+interval's width on any shipped optimizer: `loptbench statistics float32` measures that.
 Baselines are always run in float64: RMSProp, for one, moves by more.
 """
 

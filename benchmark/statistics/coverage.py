@@ -7,7 +7,7 @@ number of resamples: the percentile interval, and BCa (Efron 1987).
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,8 @@ class Coverage:
         n_covered: the samples whose interval held the statistic of the population.
         n_above: the samples whose interval lay above it.
         n_below: the samples whose interval lay below it.
-        width: the median width of the intervals, over the statistic of the population.
+        value: the statistic of the population.
+        width: the median width of the intervals.
     """
 
     statistic: str
@@ -90,52 +91,61 @@ class Coverage:
     n_covered: int
     n_above: int
     n_below: int
+    value: float
     width: float
 
     @property
     def share(self) -> float:
         """The share of samples whose interval covered.
 
-        >>> Coverage("median ratio", "own", 128, 2000, 1900, 50, 50, 0.1).share
+        >>> Coverage("median ratio", "own", 128, 2000, 1900, 50, 50, 0.9, 0.1).share
         0.95
         """
         return self.n_covered / self.n_samples
 
 
 def coverage(
-    a: Float, b: Float, n_problems: int, n_samples: int, n_resamples: int, seed: int = 0
-) -> Iterator[Coverage]:
-    """The coverage of every statistic by every method.
+    a: Float,
+    b: Float,
+    statistic: str,
+    method: str,
+    n_problems: int,
+    n_samples: int,
+    n_resamples: int,
+    seed: int = 0,
+) -> Coverage:
+    """How often one kind of interval covers one statistic of the population.
 
     Args:
         a: the meta-objectives of one optimizer on all problems of the population.
         b: those of the other on the same problems.
+        statistic: the name of the statistic, of `STATISTICS`.
+        method: the name of the interval, of `METHODS`.
         n_problems: the problems of each sample, drawn with replacement.
         n_samples: the number of samples.
         n_resamples: the number of resamples of each sample.
-        seed: the seed of the samples; all methods get the same ones.
+        seed: the seed of the samples; every method gets the same ones.
 
     >>> a = np.random.default_rng(0).gamma(2.0, size=1000)
-    >>> [row.n_samples for row in coverage(a, np.ones(1000), 20, 3, 99)][:2]
-    [3, 3]
+    >>> coverage(a, np.ones(1000), "median ratio", "own", 20, 3, 99).n_samples
+    3
     """
-    for name, statistic in STATISTICS.items():
-        true = statistic(a, b).value
-        samples = []
-        for sample in range(n_samples):
-            rows = np.random.default_rng([seed, sample]).integers(0, len(a), n_problems)
-            samples.append(statistic(a[rows], b[rows]))
-        for method, interval in METHODS.items():
-            intervals = [interval(item, n_resamples, i) for i, item in enumerate(samples)]
-            low = np.array([item.low for item in intervals])
-            high = np.array([item.high for item in intervals])
-            yield Coverage(
-                name,
-                method,
-                n_problems,
-                n_samples,
-                int(np.sum((low <= true) & (true <= high))),
-                int(np.sum(low > true)),
-                int(np.sum(high < true)),
-                float(np.median(high - low) / true),
-            )
+    of, interval = STATISTICS[statistic], METHODS[method]
+    true = of(a, b).value
+    intervals = []
+    for sample in range(n_samples):
+        rows = np.random.default_rng([seed, sample]).integers(0, len(a), n_problems)
+        intervals.append(interval(of(a[rows], b[rows]), n_resamples, sample))
+    low = np.array([item.low for item in intervals])
+    high = np.array([item.high for item in intervals])
+    return Coverage(
+        statistic,
+        method,
+        n_problems,
+        n_samples,
+        int(np.sum((low <= true) & (true <= high))),
+        int(np.sum(low > true)),
+        int(np.sum(high < true)),
+        true,
+        float(np.median(high - low)),
+    )

@@ -38,8 +38,8 @@ RELATIVE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 MAX_STATE_SIZE = 1024
 """The largest state whose Jacobian is formed. With 1,024 variables it takes 8 MB per component."""
 
-MAX_BLOCK_ELEMENTS = 2**24
-"""Approximate number of Jacobian entries held in memory at a time."""
+MAX_BLOCK_ELEMENTS = 2**20
+"""Approximate number of Jacobian entries computed at a time: 8 MB, which stay in the cache."""
 
 
 class LinearizationEstimate(NamedTuple):

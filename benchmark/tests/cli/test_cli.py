@@ -13,8 +13,11 @@ import pytest
 
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import random_gru
+from loptbench.rollout import held_out
+from loptbench.rollout.held_out import HeldOut
 from loptbench.rollout.trajectory import load_trajectory
 from loptbench.storage.weights import Checkpoint, save_checkpoint
+from loptbench.tasks import TASKS
 from loptbench.tests.fixture_types import Command
 from loptbench.zoo.catalogue import shipped_path
 
@@ -215,7 +218,14 @@ def test_analyze_an_object(command: Command, folder: Path) -> None:
     assert "failed while it was run: RuntimeError: no" in err
 
 
+@pytest.fixture
+def few_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations of six problems."""
+    monkeypatch.setattr(held_out, "HELD_OUT", dict.fromkeys(TASKS, HeldOut(6, "float64")))
+
+
 @pytest.mark.harness
+@pytest.mark.usefixtures("few_problems")
 def test_run_report_and_run_again(command: Command) -> None:
     arguments = ("run", "--implementation", "reference", "--task", "quadratic")
     code, out, err = command(*arguments)
@@ -230,6 +240,7 @@ def test_run_report_and_run_again(command: Command) -> None:
 
 
 @pytest.mark.harness
+@pytest.mark.usefixtures("few_problems")
 def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Command) -> None:
     name = f"{FAULTS}:NaNForLargeGradients"
     code, out, _ = command("run", "--implementation", name, "--task", "quadratic")

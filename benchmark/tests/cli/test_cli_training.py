@@ -96,6 +96,16 @@ def test_perf_of_the_start(command: Command) -> None:
 
 
 @pytest.mark.harness
+def test_perf_of_analyses(command: Command) -> None:
+    code, out, err = command("perf", "analyze", "sgd:alpha=0.1", "--repeats", "1", "--json")
+    assert code == 0, err
+    (row,) = json.loads(out)["analyses"]
+    assert row["optimizer"] == "sgd:alpha=0.1"
+    assert row["task"] == "quadratic"
+    assert row["seconds"] > 0
+    assert row["products_seconds"] is None
+
+
 def test_perf_of_fixed_points(command: Command) -> None:
     code, out, err = command("perf", "fixed-points", "--units", "2", "--json")
     assert code == 0, err
