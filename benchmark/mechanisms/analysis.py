@@ -100,7 +100,8 @@ def measure(
         problems = oracle.problems(batch, "float64", "cpu")
         run = unroll_by_steps(optimizer, problems, batch.initial_parameters, definition.n_steps)
         later = later_runs(optimizer, oracle, batch, run)
-        return Measurement(analyze(optimizer, run, later=later, gradients=gradients), run, batch)
+        analysis = _analyze(optimizer, run, None, None, later, gradients)
+        return Measurement(analysis, run, batch)
 
 
 def later_runs(
@@ -163,6 +164,18 @@ def analyze(
         ContractError: the optimizer does not keep to the protocol.
     """
     require_optimizer(optimizer)
+    return _analyze(optimizer, run, n_steps, statistics, later, gradients)
+
+
+def _analyze(
+    optimizer: Optimizer,
+    run: Trajectory | None,
+    n_steps: int | None,
+    statistics: GradientStatistics | None,
+    later: LaterRuns | None,
+    gradients: Float | None,
+) -> MechanismsResult:
+    """`analyze`, of an optimizer that has been checked."""
     statistics = statistics or GradientStatistics.from_run(run)
     n_steps = n_steps or (len(run.loss) if run is not None else DEFAULT_STEPS)
     runs = _Runs.of(run, later)

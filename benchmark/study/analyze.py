@@ -11,6 +11,7 @@ from loptbench.discovery import oracle
 from loptbench.errors import LoptbenchError
 from loptbench.mechanisms.analysis import Measurement
 from loptbench.mechanisms.analysis import measure as measure_optimizer
+from loptbench.mechanisms.dynamics.contract import checked
 from loptbench.protocol import Trajectory
 from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.storage.weights import Checkpoint
@@ -78,7 +79,10 @@ def measure(
     realized = realize(resolved, implementation)
     try:
         with redirect_stdout(sys.stderr):  # whatever the optimizer prints
-            return measure_optimizer(realized, name, seed, oracle(), n_problems, grid)
+            if realized is not resolved:
+                return measure_optimizer(realized, name, seed, oracle(), n_problems, grid)
+            with checked(realized) as brought:
+                return measure_optimizer(brought, name, seed, oracle(), n_problems, grid)
     except LoptbenchError:
         raise
     except (Exception, SystemExit) as error:

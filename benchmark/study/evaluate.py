@@ -4,7 +4,7 @@ import numpy as np
 
 from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
-from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.mechanisms.dynamics.contract import checked
 from loptbench.optimizers import OptimizerSpec
 from loptbench.results.schema.evaluation import Evaluation
 from loptbench.rollout.evaluation import evaluate as evaluate_spec
@@ -63,9 +63,9 @@ def evaluate(
     spec = resolved.optimizer if isinstance(resolved, Checkpoint) else resolved
     if not isinstance(spec, OptimizerSpec):
         with np.errstate(all="ignore"):  # a rollout that diverges is a result, not a warning
-            require_optimizer(spec)
-            problems = oracle().problems(batch, "float64", "cpu")
-            run = unroll_by_steps(spec, problems, batch.initial_parameters, n_steps)
+            with checked(spec) as brought:
+                problems = oracle().problems(batch, "float64", "cpu")
+                run = unroll_by_steps(brought, problems, batch.initial_parameters, n_steps)
             return summarize(run.loss)
     computing = get_implementation(implementation)
     for label, name, offered in (

@@ -16,6 +16,7 @@ import loptbench.tasks
 LAYERS = (
     "errors",
     "progress",
+    "global_state",
     "tasks",
     "optimizers",
     "protocol",

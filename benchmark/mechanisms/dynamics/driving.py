@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from loptbench.errors import ContractError
+from loptbench.mechanisms.dynamics.arrays import plain_array
 from loptbench.mechanisms.dynamics.linearization import checked_step
 from loptbench.protocol import Array, Drives, Optimizer
 
@@ -78,16 +79,13 @@ def _require_times(times: list[int], gradients: Array, n_components: int) -> Non
 def _drive_block(
     optimizer: Optimizer, state: Array, gradients: Array, times: Sequence[int]
 ) -> Array:
-    if not isinstance(optimizer, Drives):
+    if not isinstance(optimizer, Drives) or not len(state):
         return drive_by_steps(optimizer, state, gradients, times)
     with np.errstate(all="ignore"):
         # Copies, because the optimizer may write into its arguments.
         states = optimizer.drive(state.copy(), gradients.copy(), list(times))
+    states = plain_array("what drive returns", states)
     shape = (len(times), *state.shape)
-    if not isinstance(states, np.ndarray):
-        raise ContractError(
-            f"drive must return the states as a NumPy array, but it is a {type(states).__name__}"
-        )
     if states.shape != shape:
         raise ContractError(
             f"drive must return the states in the shape {shape}, but it has {states.shape}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import ContractError
+from loptbench.mechanisms.dynamics.arrays import plain_array
 from loptbench.protocol import Array, Gains, LinearizableOptimizer, Linearization, Optimizer
 
 Float = NDArray[np.float64]
@@ -57,7 +58,7 @@ class LinearizationEstimate(NamedTuple):
 
 
 def checked_step(optimizer: Optimizer, state: Array, gradient: Array) -> tuple[Float, Float]:
-    """One step of the optimizer, with the shapes of its results checked.
+    """One step of the optimizer, with its results checked and converted to NumPy arrays.
 
     Args:
         optimizer: any optimizer.
@@ -67,12 +68,16 @@ def checked_step(optimizer: Optimizer, state: Array, gradient: Array) -> tuple[F
     Returns: the new state, (n_components, n_state), and the update, (n_components,).
 
     Raises:
-        ContractError: the optimizer did not return a pair, or one part has the wrong shape.
+        ContractError: the optimizer did not return a pair, or one part has the wrong shape or
+            dtype, or is no array.
     """
+    if not gradient.size:  # an optimizer need not know what to do without components
+        return np.array(state), np.zeros(0)
     with np.errstate(all="ignore"):
         parts = optimizer.step(state, gradient)
     _require_parts("step", parts, "the new state", "the update")
-    new_state, update = (np.asarray(part) for part in parts)
+    new_state = plain_array("the state that step returns", parts[0])
+    update = plain_array("the update that step returns", parts[1])
     for name, array, shape in (
         ("state", new_state, state.shape),
         ("update", update, gradient.shape),
@@ -126,18 +131,24 @@ def checked_linearization(
         gradient: (n_components,).
 
     Raises:
-        ContractError: a Jacobian has another shape than the protocol asks for.
+        ContractError: a Jacobian has another shape or dtype than the protocol asks for.
     """
     n, n_state = state.shape
     block_size = max(1, MAX_BLOCK_ELEMENTS // max(1, n_state**2))
+    if not n:
+        return _no_components(n_state)
     blocks = []
-    for start in range(0, max(n, 1), block_size):
+    for start in range(0, n, block_size):
         block = slice(start, start + block_size)
         with np.errstate(all="ignore"):
             # Copies, because the optimizer may write into its arguments.
             parts = optimizer.linearize(state[block].copy(), gradient[block].copy())
         _require_parts("linearize", parts, *"ABCD")
-        blocks.append(Linearization(*(np.asarray(matrix, np.float64) for matrix in parts)))
+        matrices = (
+            plain_array(f"{name} of linearize", matrix)
+            for name, matrix in zip("ABCD", parts, strict=True)
+        )
+        blocks.append(Linearization(*(np.asarray(matrix, np.float64) for matrix in matrices)))
     linear = Linearization(*(np.concatenate(matrices) for matrices in zip(*blocks, strict=True)))
     shapes = ((n, n_state, n_state), (n, n_state), (n, n_state), (n,))
     for name, matrix, shape in zip("ABCD", linear, shapes, strict=True):
@@ -146,6 +157,13 @@ def checked_linearization(
                 f"linearize must return {name} in the shape {shape}, but it has {matrix.shape}"
             )
     return linear
+
+
+def _no_components(n_state: int) -> Linearization:
+    """The Jacobians of no component."""
+    return Linearization(
+        np.zeros((0, n_state, n_state)), np.zeros((0, n_state)), np.zeros((0, n_state)), np.zeros(0)
+    )
 
 
 def approximate_linearization(optimizer: Optimizer, state: Array, gradient: Array) -> Linearization:
@@ -279,13 +297,13 @@ def checked_gain(optimizer: Gains, state: Array, gradient: Array) -> Float:
     """D by the optimizer's own `gain`, (n_components,), in float64.
 
     Raises:
-        ContractError: it has another shape than the protocol asks for.
+        ContractError: it has another shape or dtype than the protocol asks for, or is no array.
     """
+    if not gradient.size:
+        return np.zeros(0)
     with np.errstate(all="ignore"):
         # Copies, because the optimizer may write into its arguments.
-        D = optimizer.gain(state.copy(), gradient.copy())
-    if not isinstance(D, np.ndarray):
-        raise ContractError(f"gain must return a NumPy array, but it is a {type(D).__name__}")
+        D = plain_array("what gain returns", optimizer.gain(state.copy(), gradient.copy()))
     if D.shape != gradient.shape:
         raise ContractError(f"gain must return the shape {gradient.shape}, but it has {D.shape}")
     return np.asarray(D, np.float64)

@@ -63,8 +63,10 @@ def first_block(state: Float, gradients: Float, times: Sequence[int]) -> Float:
 
 
 def in_float32(state: Float, gradients: Float, times: Sequence[int]) -> Float:
-    states = by_steps(state.astype(np.float32), gradients.astype(np.float32), times)
-    return states.astype(np.float64)
+    def rounded(array: Float) -> Float:
+        return array.astype(np.float32).astype(np.float64)
+
+    return rounded(by_steps(rounded(state), rounded(gradients), times))
 
 
 def spoiled_by_nan(state: Float, gradients: Float, times: Sequence[int]) -> Float:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from loptbench.discovery import oracle
-from loptbench.errors import ContractError
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.optimizers import baseline, sgd
@@ -133,28 +132,6 @@ def test_ten_thousand_state_variables_are_measured_where_no_jacobian_is_needed()
     assert set(exact["rate_reference"]) == {None}
     assert all("10,000 variables" in reason for reason in exact["reason"])
     np.testing.assert_allclose(result["schedule"]["rate"], 0.1, rtol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("state", "update", "message"),
-    [
-        (lambda n: np.zeros(n), lambda g: -g, r"initial_state\(2\) must return the shape"),
-        (lambda n: np.full((n, 1), np.nan), lambda g: -g, "what is not finite"),
-        (lambda n: np.full((n, 1), "a"), lambda g: -g, "must be of floating-point numbers"),
-        (lambda n: np.zeros((n, 1)), lambda g: -g[:, None], "step must return the update in"),
-        (lambda n: np.zeros((n, 1), np.float32), lambda g: -g, "a state in float32"),
-    ],
-)
-def test_what_is_no_optimizer_is_refused(state: Any, update: Any, message: str) -> None:
-    class Wrong:
-        def initial_state(self, n: int) -> Any:
-            return state(n)
-
-        def step(self, h: Any, g: Float) -> tuple[Any, Any]:
-            return h, update(g)
-
-    with pytest.raises(ContractError, match=message):
-        analyze(Wrong())
 
 
 def test_of_a_run_that_blows_up_only_the_first_gradients_count() -> None:

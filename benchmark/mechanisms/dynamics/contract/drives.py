@@ -1,4 +1,4 @@
-"""The optional `drive` and `gain` of an optimizer must agree with its `step`."""
+"""Whether an optimizer's own `drive` does what its `step` does."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,15 @@ from numpy.typing import NDArray
 
 from loptbench.errors import ContractError
 from loptbench.mechanisms.dynamics.driving import drive, drive_by_steps
-from loptbench.mechanisms.dynamics.linearization import (
-    checked_gain,
-    checked_step,
-    ridders_derivative,
-)
-from loptbench.protocol import Drives, Gains, Optimizer
+from loptbench.mechanisms.dynamics.linearization import checked_step
+from loptbench.protocol import Drives, Optimizer
 
 Float = NDArray[np.float64]
 
 N_COMPONENTS = 200
 """Components that are driven, as many as the probes drive at once."""
 
-MAX_ELEMENTS = 2**18
+MAX_ELEMENTS = 2**13
 """Largest number of state variables that are driven; of large states fewer components are."""
 
 N_STEPS = 12
@@ -34,18 +30,11 @@ variable takes in the component. Rounding is 1e-16 of the terms, so terms may ca
 float32 inside (6e-8) is noticed."""
 
 ROUNDING = 100 * float(np.finfo(np.float64).eps)
-"""Rounding that is allowed beside, relative to the largest state variable of the component: a small
-one may be a difference of large terms."""
+"""Rounding that is allowed beside, relative to the largest state variable of the component or to 1:
+a small one may be a difference of larger terms, and gates are near 1."""
 
 MAX_RUN_ERROR = 1e-6
 """The same after several steps, in which rounding may grow."""
-
-MAX_GAIN_ERROR = 1e-5
-"""Relative tolerance of `gain` against the slope of `step`, beside ten times the error estimate of
-the slope. Where `step` is smooth, the slope is accurate to 1e-9."""
-
-GRADIENTS = np.array([0.3, -0.7])
-"""Gradients at which `gain` is compared with the slope of `step`."""
 
 
 def require_correct_drive(optimizer: Optimizer) -> None:
@@ -100,40 +89,8 @@ def _differ(actual: Float, expected: Float, tolerance: float) -> NDArray[np.bool
         tolerance: the largest relative difference, beside `ROUNDING`.
     """
     sizes = np.abs(np.where(np.isfinite(expected), expected, 0)).max(axis=0, initial=0.0)
-    allowed = tolerance * sizes + ROUNDING * sizes.max(axis=1, keepdims=True, initial=0.0)
+    allowed = tolerance * sizes + ROUNDING * sizes.max(axis=1, keepdims=True, initial=1.0)
     with np.errstate(invalid="ignore", over="ignore"):
         near = np.abs(actual - expected) <= allowed
     equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     return np.asarray(~(near | equal))
-
-
-def require_correct_gain(optimizer: Optimizer) -> None:
-    """Check an optimizer's own `gain`, if it offers one, against the slope of its `step`.
-
-    Raises:
-        ContractError: they differ.
-    """
-    if not isinstance(optimizer, Gains):
-        return
-    state = np.asarray(optimizer.initial_state(GRADIENTS.size), np.float64)
-    for gradient in (GRADIENTS, 1e-2 * GRADIENTS, 10 * GRADIENTS):
-        _require_slope(optimizer, state, gradient)
-        state = np.asarray(checked_step(optimizer, state, gradient)[0], np.float64)
-        if not np.all(np.isfinite(state)):
-            return
-
-
-def _require_slope(optimizer: Gains, state: Float, gradient: Float) -> None:
-    def update(t: float) -> Float:
-        return checked_step(optimizer, state, gradient * (1 + t))[1] / gradient
-
-    slope, error = ridders_derivative(update)
-    D = checked_gain(optimizer, state, gradient)
-    tolerance = MAX_GAIN_ERROR * np.maximum(np.abs(slope), np.abs(D)) + 10 * error
-    wrong = np.isfinite(error) & ~(np.abs(D - slope) <= tolerance)
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        raise ContractError(
-            f"gain is not the derivative of step: at a gradient of {gradient[i]:.6g} the update "
-            f"changes at a rate of {slope[i]:.6g}, and gain says {D[i]:.6g}"
-        )
