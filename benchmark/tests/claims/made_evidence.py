@@ -93,6 +93,7 @@ def made_evaluation(objective: NDArray[np.float64]) -> BaselineEvaluation:
     """An evaluation with these meta-objectives."""
     return BaselineEvaluation(
         n_problems=len(objective),
+        n_curve_problems=len(objective),
         n_diverged=int(np.sum(np.isinf(objective))),
         objective=objective,
         objective_mean=float(np.mean(objective)),
