@@ -101,7 +101,6 @@ def made_evaluation(objective: NDArray[np.float64]) -> BaselineEvaluation:
         objective_median=float(np.median(objective)),
         final_loss_mean=0.0,
         final_loss_median=0.0,
-        n_curve_problems=len(objective),
         curve_mean=np.ones(2),
         curve_standard_error=np.zeros(2),
         hyperparameters={},

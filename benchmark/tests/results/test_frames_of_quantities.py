@@ -44,7 +44,7 @@ def test_a_probe_has_the_same_quantities_whether_or_not_it_applies(probe: str) -
         ("clipping", "half_saturation_at_h0", "", "negative", 9.0),
         ("schedule", "peak_over_first", "", "", 2.0),
         ("schedule", "last_over_peak", "2T", "", 0.75),
-        ("schedule", "met_peak_step", "", "", 1.0),
+        ("schedule", "met_peak_step", "", "", 3.0),
         ("adaptation", "ratio", "2T", "positive", 0.5),
         ("adaptation", "ratio", "exact", "negative", 0.5),
         ("adaptation", "elasticity", "", "negative", -0.5),
