@@ -30,14 +30,17 @@ SUMMARIES: dict[str, tuple[str, Callable[[Floats, Floats], OfProblems]]] = {
 }
 """What a summary is called, and how it is made of the meta-objectives."""
 
-NEED_FINITE = ("ratio_of_means", "mean_log")
-"""The summaries that are infinite if one run of the learned optimizer diverged."""
+ONLY_LEARNED_DIVERGED = {"ratio_of_means": math.inf, "mean_log": math.inf}
+ONLY_BASELINE_DIVERGED = {"ratio_of_means": 0.0, "mean_log": -math.inf}
+"""The summaries that one diverged run decides, and what they are then.
+
+The mean meta-objective of an optimizer that diverges on some problem is infinite, however many other
+problems there are. A finite mean over an infinite one is 0, without any error.
+"""
 
 
-def compare(
-    evidence: Evidence, baseline: str, summary: Callable[[Floats, Floats], OfProblems]
-) -> OfProblems | str:
-    """A summary of the meta-objectives against those of a tuned baseline, or why there is none."""
+def compare(evidence: Evidence, baseline: str) -> tuple[Floats, Floats] | str:
+    """The meta-objectives and those of a tuned baseline, by problem, or why there are none."""
     if baseline == "best":
         best = best_baselines(evidence.frames["evaluations"])
         if best.empty:
@@ -46,20 +49,23 @@ def compare(
     baseline_objective = evidence.of_problems("objective", baseline)
     if not baseline_objective.size:
         return f"{baseline} has not been tuned on {evidence.task}"
-    if not np.all(np.isfinite(baseline_objective)):
-        return f"runs of tuned {baseline} diverged"
-    return summary(evidence.of_problems("objective"), baseline_objective)
+    return evidence.of_problems("objective"), baseline_objective
 
 
 def _ratio(baseline: str, summary: str) -> Statistic:
     words, made = SUMMARIES[summary]
 
     def estimate(evidence: Evidence) -> Answer:
-        compared = compare(evidence, baseline, made)
+        compared = compare(evidence, baseline)
         if isinstance(compared, str):
             return not_applicable(compared)
-        diverged = not np.all(np.isfinite(evidence.of_problems("objective")))
-        return Estimate(math.inf) if diverged and summary in NEED_FINITE else Estimate.of(compared)
+        diverged = [not np.all(np.isfinite(objectives)) for objectives in compared]
+        if any(diverged) and summary in ONLY_LEARNED_DIVERGED:
+            if all(diverged):
+                return not_applicable("runs of the learned optimizer and of the baseline diverged")
+            decided = ONLY_LEARNED_DIVERGED if diverged[0] else ONLY_BASELINE_DIVERGED
+            return Estimate(decided[summary])
+        return Estimate.of(made(*compared))
 
     least = -math.inf if summary == "mean_log" else 0.0
     return Statistic(words.format(BASELINES[baseline]), estimate, least)
@@ -67,8 +73,10 @@ def _ratio(baseline: str, summary: str) -> Statistic:
 
 def _probability(baseline: str) -> Statistic:
     def estimate(evidence: Evidence) -> Answer:
-        compared = compare(evidence, baseline, ProbabilityOfImprovement)
-        return not_applicable(compared) if isinstance(compared, str) else Estimate.of(compared)
+        compared = compare(evidence, baseline)
+        if isinstance(compared, str):
+            return not_applicable(compared)
+        return Estimate.of(ProbabilityOfImprovement(*compared))
 
     words = f"share of problems below {BASELINES[baseline]} meta-objective"
     return Statistic(words, estimate, 0.0, 1.0)

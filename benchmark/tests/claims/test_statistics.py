@@ -1,5 +1,6 @@
 """The statistics of edition 2 on results of probes with chosen numbers."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,26 @@ def test_performance_on_problems_of_which_one_is_far_worse() -> None:
     assert value(diverged, "ratio") == value(diverged, "ratio", summary="mean_log") == np.inf
     assert value(diverged, "ratio", summary="median") < 1
     assert value(diverged, "probability_of_improvement") == 63 / 64
+
+
+def with_a_diverged_baseline(evidence: Evidence) -> Evidence:
+    problems = evidence.frames["problems"].copy()
+    of_sgd = (problems["optimizer"] == "sgd") & (problems["problem"] == 5)
+    problems.loc[of_sgd & (problems["quantity"] == "objective"), "value"] = np.inf
+    return dataclasses.replace(evidence, frames={**evidence.frames, "problems": problems})
+
+
+def test_a_finite_mean_over_that_of_a_baseline_that_diverges_is_zero() -> None:
+    evidence = with_a_diverged_baseline(made_evidence(0.9, ratio=1.5))
+    ratio = answer(evidence, "ratio")
+    assert isinstance(ratio, Estimate)
+    assert (ratio.value, ratio.sample) == (0.0, None)
+    assert value(evidence, "ratio", summary="mean_log") == -np.inf
+    assert 1 < value(evidence, "ratio", summary="median") < 2
+    assert value(evidence, "probability_of_improvement") == 1 / 64
+    both = answer(with_a_diverged_baseline(made_evidence(0.9, diverged=True)), "ratio")
+    assert isinstance(both, NotApplicable)
+    assert "baseline diverged" in both.reason
 
 
 def test_the_share_at_the_convergence_point_at_both_horizons() -> None:
