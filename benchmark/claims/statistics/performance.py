@@ -34,8 +34,8 @@ ONLY_LEARNED_DIVERGED = {"ratio_of_means": math.inf, "mean_log": math.inf}
 ONLY_BASELINE_DIVERGED = {"ratio_of_means": 0.0, "mean_log": -math.inf}
 """The summaries that one diverged run decides, and what they are then.
 
-The mean meta-objective of an optimizer that diverges on some problem is infinite, however many other
-problems there are. A finite mean over an infinite one is 0, without any error.
+The mean meta-objective of an optimizer that diverges on some problem is infinite, however many
+other problems there are. A finite mean over an infinite one is 0, without any error.
 """
 
 
