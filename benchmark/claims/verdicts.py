@@ -250,7 +250,7 @@ def _verdict(
     )
 
 
-def _numbers_of_interval(judged: ReadingOutcome) -> dict[str, float | None]:
+def _numbers_of_interval(judged: ReadingOutcome) -> dict[str, Any]:
     """Value, low and high, as far as they are finite."""
     ends = {name: getattr(judged.interval, name, math.nan) for name in ("value", "low", "high")}
     return {name: value if math.isfinite(value) else None for name, value in ends.items()}
