@@ -96,7 +96,7 @@ def test_r_squared_pooled_and_as_a_median() -> None:
     median = answer(evidence, "r2_of_linear_system", summary="median")
     assert isinstance(median, Estimate)
     assert median.value == pytest.approx(0.9)
-    interval = median.interval()
+    interval = median.interval
     assert interval.low <= median.value <= interval.high
     assert interval.low == pytest.approx(0.2)
     assert value(evidence, "r2_of_linear_system", steps="second_half") == pytest.approx(0.5)
