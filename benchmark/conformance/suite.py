@@ -20,6 +20,7 @@ from loptbench.conformance.cases import cases
 from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.errors import ContractError
+from loptbench.global_state import unchanged
 from loptbench.protocol import Level
 from loptbench.results.schema.conformance import CheckStatus
 from loptbench.storage.weights import Checkpoint
@@ -126,14 +127,8 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         on_task = check.scope is not Scope.OPTIMIZER
         if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
-        before = _global_state()
-        with np.errstate():
+        with np.errstate(), unchanged("the implementation"):
             comparisons = check.run(subject)
-            after = _global_state()
-        if before != after:
-            raise CheckFailedError(
-                "it changed NumPy's global random state or error handling, which is the user's"
-            )
         exceeded = [comparison for comparison in comparisons if not comparison.ok]
         if exceeded:
             # The earliest step is nearest to the cause; later deviations may follow from it.
@@ -161,13 +156,6 @@ def _require_all_methods(subject: Subject, level: Level) -> None:
             f"level {level} is offered by half: {', '.join(offered)} without {', '.join(missing)}"
         )
     raise CheckSkippedError(f"level {level} is not offered: no method {' or '.join(methods)}")
-
-
-def _global_state() -> tuple[Any, ...]:
-    """NumPy's random state and error handling, which all code of the process shares."""
-    # Checks must not change this state.
-    name, keys, *position = np.random.get_state()  # noqa: NPY002
-    return name, np.asarray(keys).tobytes(), tuple(position), tuple(sorted(np.geterr().items()))
 
 
 def _location(error: BaseException) -> str:

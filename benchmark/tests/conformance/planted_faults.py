@@ -135,7 +135,7 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     ClippedBuffer: ("one-step", r"state = .* but should be"),
     HidesNaN: ("not-a-number", r"a gradient of NaN gave an update of"),
     ReusedBuffer: ("step-purity", r"the arrays that step returned were changed by a later call"),
-    SeedsTheWorld: ("initial-state", r"changed NumPy's global random state"),
+    SeedsTheWorld: ("initial-state", r"changes the seed and state of numpy.random"),
     BuiltInDimension: ("loss-and-gradient", r"gradient = .* but should be"),
     LatestBatch: ("unroll-purity", r"loss = .* but should be"),
     StateLeftOnTheOptimizer: ("unroll-purity", r"something else for the same arguments"),
