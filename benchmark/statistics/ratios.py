@@ -201,7 +201,7 @@ class _Sorted:
         # How many numbers of the resample are at most this one.
         ranks = np.cumsum(counts[:, self.order], axis=1)
         lower, upper = (self.values[np.argmax(ranks > k, axis=1)] for k in ((n - 1) // 2, n // 2))
-        return np.where(lower == upper, lower, 0.5 * (lower + upper))
+        return np.asarray(np.where(lower == upper, lower, 0.5 * (lower + upper)))
 
     def trimmed_means(self, counts: Float) -> Float:
         """The mean of each resample of n without its ⌊n/4⌋ lowest and highest numbers."""
