@@ -30,42 +30,45 @@ SUMMARIES: dict[str, tuple[str, Callable[[Floats, Floats], OfProblems]]] = {
 }
 """What a summary is called, and how it is made of the meta-objectives."""
 
-ONLY_LEARNED_DIVERGED = {"ratio_of_means": math.inf, "mean_log": math.inf}
-ONLY_BASELINE_DIVERGED = {"ratio_of_means": 0.0, "mean_log": -math.inf}
-"""The summaries that one diverged run decides, and what they are then.
-
-The mean meta-objective of an optimizer that diverges on some problem is infinite, however many
-other problems there are. A finite mean over an infinite one is 0, without any error.
-"""
+NEED_FINITE = ("ratio_of_means", "mean_log")
+"""The summaries that one run that diverged decides: its meta-objective is infinite."""
 
 
-def compare(evidence: Evidence, baseline: str) -> tuple[Floats, Floats] | str:
-    """The meta-objectives and those of a tuned baseline, by problem, or why there are none."""
+def compare(
+    evidence: Evidence, baseline: str, summary: Callable[[Floats, Floats], OfProblems]
+) -> OfProblems | str:
+    """A summary of the meta-objectives against those of a tuned baseline, or why there is none."""
     if baseline == "best":
         best = best_baselines(evidence.frames["evaluations"])
         if best.empty:
             return f"no baseline has been tuned on {evidence.task}"
         (baseline,) = best["optimizer"]
+    learned_objective = evidence.of_problems("objective")
     baseline_objective = evidence.of_problems("objective", baseline)
     if not baseline_objective.size:
         return f"{baseline} has not been tuned on {evidence.task}"
-    return evidence.of_problems("objective"), baseline_objective
+    # A cross-check has the first of the baseline's problems.
+    n_problems = min(len(learned_objective), len(baseline_objective))
+    return summary(learned_objective[:n_problems], baseline_objective[:n_problems])
 
 
 def _ratio(baseline: str, summary: str) -> Statistic:
     words, made = SUMMARIES[summary]
 
     def estimate(evidence: Evidence) -> Answer:
-        compared = compare(evidence, baseline)
-        if isinstance(compared, str):
-            return not_applicable(compared)
-        diverged = [not np.all(np.isfinite(objectives)) for objectives in compared]
-        if any(diverged) and summary in ONLY_LEARNED_DIVERGED:
-            if all(diverged):
-                return not_applicable("runs of the learned optimizer and of the baseline diverged")
-            decided = ONLY_LEARNED_DIVERGED if diverged[0] else ONLY_BASELINE_DIVERGED
-            return Estimate(decided[summary])
-        return Estimate.of(made(*compared))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            compared = compare(evidence, baseline, made)
+            if isinstance(compared, str):
+                return not_applicable(compared)
+            value = compared.value
+        if math.isnan(value):
+            return not_applicable("runs of both diverged")
+        if summary in NEED_FINITE and math.isinf(value):
+            # The mean log of a ratio to a baseline that diverged is minus infinity.
+            return Estimate(value) if value > 0 else not_applicable("runs of the baseline diverged")
+        if summary in NEED_FINITE and value == 0:
+            return Estimate(0.0)  # a finite mean over an infinite one
+        return Estimate.of(compared)
 
     least = -math.inf if summary == "mean_log" else 0.0
     return Statistic(words.format(BASELINES[baseline]), estimate, least)
@@ -73,10 +76,8 @@ def _ratio(baseline: str, summary: str) -> Statistic:
 
 def _probability(baseline: str) -> Statistic:
     def estimate(evidence: Evidence) -> Answer:
-        compared = compare(evidence, baseline)
-        if isinstance(compared, str):
-            return not_applicable(compared)
-        return Estimate.of(ProbabilityOfImprovement(*compared))
+        compared = compare(evidence, baseline, ProbabilityOfImprovement)
+        return not_applicable(compared) if isinstance(compared, str) else Estimate.of(compared)
 
     words = f"share of problems below {BASELINES[baseline]} meta-objective"
     return Statistic(words, estimate, 0.0, 1.0)

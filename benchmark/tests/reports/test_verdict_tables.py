@@ -101,10 +101,8 @@ def test_what_depends_on_the_reading_says_so() -> None:
     assert "depends on the reading" in in_words(verdicts)
     (bullets,) = highlights(verdicts, claims())
     assert isinstance(bullets, Bullets)
-    assert any(
-        item.text == "Depends on the reading: Learning-rate adaptation (quadratic)."
-        for item in bullets.items
-    )
+    sentences = [item.text for item in bullets.items]
+    assert "Depends on the reading: Learning-rate adaptation (quadratic)." in sentences
     assert "1 of these verdicts depend on the reading" in summary(verdicts)
 
 
