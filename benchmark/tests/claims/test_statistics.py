@@ -80,7 +80,7 @@ def test_a_baseline_that_diverged_has_an_infinite_mean() -> None:
     assert value(evidence, "ratio") == 0
     estimate = answer(evidence, "ratio")
     assert isinstance(estimate, Estimate)
-    assert (estimate.interval().low, estimate.interval().high) == (0, 0)
+    assert (estimate.interval.low, estimate.interval.high) == (0, 0)
     assert 0.4 < value(evidence, "ratio", summary="median") < 0.6
     assert 0.4 < value(evidence, "ratio", summary="ratio_of_trimmed_means") < 0.6
     assert value(evidence, "probability_of_improvement") == 1
