@@ -132,8 +132,8 @@ class Cycle(Control):
 def flip(alpha: float = 0.1, g0: float = 2.0) -> Control:
     """A state that jumps to and fro beyond some gradient, with the period 2.
 
-        z = h − c,  z' = −z (1 + μ − z²),   c = 0.3 tanh g,  μ = ½ tanh(4 (g²/g₀² − 1))
-        η = α (1 + h²),  of which the mean over c ± √μ is α (1 + c² + μ)
+    z = h − c,  z' = −z (1 + μ − z²),   c = 0.3 tanh g,  μ = ½ tanh(4 (g²/g₀² − 1))
+    η = α (1 + h²),  of which the mean over c ± √μ is α (1 + c² + μ)
     """
 
     def new(h: Float, g: Float) -> Any:
@@ -177,6 +177,4 @@ def adaptive(
     beta: float = 0.9,
 ) -> Control:
     """A rate that depends on a moving average: v' = β v + (1 − β) measure(g), η = rate(v)."""
-    return Control(
-        lambda h, g: [beta * h[0] + (1 - beta) * measure(g)], lambda h: rate(h[0]), 0.0
-    )
+    return Control(lambda h, g: [beta * h[0] + (1 - beta) * measure(g)], lambda h: rate(h[0]), 0.0)
