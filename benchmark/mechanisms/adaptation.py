@@ -157,7 +157,7 @@ class _Rates(NamedTuple):
 
 
 def _rates(
-    optimizer: Optimizer, state: Array, gradient: Float, typical: float, without: str
+    optimizer: Optimizer, state: Array, gradient: Float, typical: Float | float, without: str
 ) -> _Rates:
     """The rates at states; where a state is not finite, `without` is the reason."""
     n = len(gradient)
@@ -184,15 +184,17 @@ def _adapted_rates(optimizer: Optimizer, adapted: AdaptedStates, typical: float)
     cycling = adapted.cycling
     if cycling.any():
 
-        def reference(h: Array, g: Float) -> Float:
-            return _rates(optimizer, h, np.zeros(len(g)), float(np.abs(g[0])), "").reference
+        def both(h: Array, g: Float) -> Float:
+            of_cycle = _rates(optimizer, h, g, typical, "")
+            return np.stack([of_cycle.reference, of_cycle.local], axis=1)
 
-        def local(h: Array, g: Float) -> Float:
-            return _rates(optimizer, h, g, typical, "").local
+        def reference(h: Array, g: Float) -> Float:
+            scale = np.where(g == 0, typical, np.abs(g))
+            return _rates(optimizer, h, np.zeros(len(g)), scale, "").reference
 
         state = adapted.state[cycling]
-        rates.reference[cycling] = average_over_cycles(optimizer, adapted, state, reference)
-        rates.local[cycling] = average_over_cycles(optimizer, adapted, state, local)
+        means = average_over_cycles(optimizer, adapted, state, both)
+        rates.reference[cycling], rates.local[cycling] = means.T
         later[cycling] = average_over_cycles(optimizer, adapted, adapted.later[cycling], reference)
     return rates._replace(later=later)
 

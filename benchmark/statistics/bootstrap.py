@@ -91,9 +91,6 @@ class OfProblems(Protocol):
                 resamples hold equally many, which need not be n_problems.
         """
 
-    def leaving_one_out(self) -> Float:
-        """The statistic without each problem in turn, (n_problems,), of at least two problems."""
-
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """Its 95 % interval over problems.
 
@@ -135,7 +132,7 @@ class Sample:
         return np.asarray((counts @ self.numerator) / (counts @ self.denominator))
 
     def leaving_one_out(self) -> Float:
-        """See `OfProblems`."""
+        """The statistic without each problem in turn, (n_problems,), of at least two."""
         a, b = self.numerator, self.denominator
         return np.asarray((a.sum() - a) / (b.sum() - b))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.mechanisms.dynamics.driving import drive
+from loptbench.mechanisms.dynamics.driving import MAX_BLOCK_ELEMENTS, drive
 from loptbench.mechanisms.dynamics.fixed_points import state_distance, state_scale
 from loptbench.protocol import Array, Optimizer
 
@@ -95,21 +95,27 @@ def average_over_cycles(
     state: Array,
     values: Callable[[Array, Float], Float],
 ) -> Float:
-    """The mean of a number over the whole cycles of T steps, (n_cycling,).
+    """The mean of one or more numbers over the whole cycles of T steps, (n_cycling, ...).
 
     Args:
         optimizer: the optimizer.
         adapted: its adapted states.
         state: those of the cycling ones to begin with, (n_cycling, n_state).
-        values: the number at states, (n, n_state), under gradients, (n,).
+        values: the numbers at states, (n, n_state), under gradients, (n,); (n, ...).
     """
     gradient = adapted.gradient[adapted.cycling]
-    paths = _paths(optimizer, state, gradient, adapted.n_steps)
-    means = np.empty(len(gradient))
-    for i, g in enumerate(gradient):
-        length = _cycles_length(paths[:, i])
-        means[i] = np.mean(values(paths[:length, i], np.full(length, g)))
-    return means
+    means = []
+    n_in_block = max(1, MAX_BLOCK_ELEMENTS // max(1, state[0].size * adapted.n_steps))
+    for start in range(0, len(gradient), n_in_block):
+        block = slice(start, start + n_in_block)
+        paths = _paths(optimizer, state[block], gradient[block], adapted.n_steps)
+        lengths = [_cycles_length(path) for path in np.moveaxis(paths, 1, 0)]
+        on_cycles = np.concatenate([paths[:length, i] for i, length in enumerate(lengths)])
+        measured = values(on_cycles, np.repeat(gradient[block], lengths))
+        firsts = np.cumsum([0, *lengths[:-1]])
+        sums = np.add.reduceat(measured, firsts)
+        means.append((sums.T / lengths).T)
+    return np.concatenate(means)
 
 
 def _cycles_length(path: Array) -> int:

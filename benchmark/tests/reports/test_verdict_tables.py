@@ -11,6 +11,7 @@ import pandas as pd
 from loptbench.claims.catalogue import claims
 from loptbench.claims.judging import judge
 from loptbench.claims.verdicts import judge_all
+from loptbench.reports.page.elements import Bullets
 from loptbench.reports.page.store import render
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import (
@@ -96,13 +97,12 @@ def test_what_depends_on_the_reading_says_so() -> None:
     (matrix,) = verdict_matrices(verdicts, claims())
     row = matrix.frame.set_index("claim").loc["Learning-rate adaptation"]
     assert row["quadratic"] == "no 0/5, depends on the reading"
-    assert "14% of other readings agree" in matrix.note["quadratic"].tolist()[-3]
+    assert "14% of other readings agree" in list(matrix.note["quadratic"])[-3]
     assert "depends on the reading" in in_words(verdicts)
     (bullets,) = highlights(verdicts, claims())
-    assert any(
-        item.text == "Depends on the reading: Learning-rate adaptation (quadratic)."
-        for item in bullets.items  # type: ignore[attr-defined]
-    )
+    assert isinstance(bullets, Bullets)
+    sentences = [item.text for item in bullets.items]
+    assert "Depends on the reading: Learning-rate adaptation (quadratic)." in sentences
     assert "1 of these verdicts depend on the reading" in summary(verdicts)
 
 
