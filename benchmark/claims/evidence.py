@@ -101,7 +101,7 @@ class Evidence:
             states: autonomous or met, as in the frame `schedules`.
         """
         rows = self.frames["schedules"]
-        return rows[rows["states"] == states]["rate"].to_numpy(np.float64)
+        return np.asarray(rows[rows["states"] == states]["rate"], np.float64)
 
 
 def evidence_of(contents: Contents) -> list[Evidence]:

@@ -11,25 +11,17 @@ any claim is.
 import dataclasses
 import math
 
-from loptbench.claims.catalogue import Claim, Reading
+from loptbench.claims.catalogue import Reading
 from loptbench.claims.statistics import Answer, Later
 from loptbench.results.schema.mechanisms import NotApplicable
 from loptbench.results.schema.verdicts import Outcome
-from loptbench.statistics.bootstrap import N_RESAMPLES, Interval
+from loptbench.statistics.bootstrap import Interval
 
 NO_BETTER = {
     Outcome.NOT_REPRODUCED: "it does no better than gradient descent",
     Outcome.INCONCLUSIVE: "whether it does better than gradient descent is open",
 }
 """What is said where the premise decides, by the outcome of the premise."""
-
-N_RESAMPLES_OF_ALTERNATIVES = 999
-"""Resamples for an alternative: there are many of them, and none decides a verdict."""
-
-
-def resamples_of(claim: Claim) -> tuple[int, ...]:
-    """The number of resamples of each reading of a claim."""
-    return N_RESAMPLES, *([N_RESAMPLES_OF_ALTERNATIVES] * len(claim.alternatives))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,16 +50,13 @@ class ReadingOutcome:
     is_decided: bool = True
 
 
-def judge_reading(
-    reading: Reading, answer: Answer, premise: Outcome, n_resamples: int = N_RESAMPLES
-) -> ReadingOutcome:
+def judge_reading(reading: Reading, answer: Answer, premise: Outcome) -> ReadingOutcome:
     """What a reading says of one checkpoint.
 
     Args:
         reading: the reading.
         answer: the value of its statistic, or why there is none.
         premise: the outcome of the premise on this checkpoint.
-        n_resamples: the number of resamples of the bootstrap.
     """
     if isinstance(answer, NotApplicable):
         undecided = ReadingOutcome(
@@ -77,7 +66,7 @@ def judge_reading(
             is_decided=False,
         )
         return under_premise(undecided, premise)
-    return judge_number(reading, answer.interval(n_resamples), answer.later, premise)
+    return judge_number(reading, answer.interval, answer.later, premise)
 
 
 def judge_number(

@@ -20,7 +20,6 @@ from loptbench.claims.statistics.estimate import FEWEST_PROBLEMS
 from loptbench.results.schema.verdicts import Outcome
 from loptbench.statistics.bootstrap import (
     FEWEST_SEEDS,
-    N_RESAMPLES,
     Interval,
     OfProblems,
     over_seeds,
@@ -48,13 +47,8 @@ class Numbers:
     interval: Callable[[], Interval]
 
 
-def numbers_of(answers: Sequence[Answer], n_resamples: int = N_RESAMPLES) -> Numbers:
-    """The numbers of seeds on one task.
-
-    Args:
-        answers: the answers of a reading's statistic, of each seed.
-        n_resamples: the number of resamples of the bootstrap.
-    """
+def numbers_of(answers: Sequence[Answer]) -> Numbers:
+    """The numbers of seeds on one task."""
     estimates = [answer for answer in answers if isinstance(answer, Estimate)]
     values = np.array([estimate.value for estimate in estimates])
     finite = int(np.sum(np.isfinite(values)))
@@ -63,7 +57,7 @@ def numbers_of(answers: Sequence[Answer], n_resamples: int = N_RESAMPLES) -> Num
         mean,
         finite,
         mean_later(estimates),
-        lambda: over_seeds(values, shared_samples(estimates), n_resamples),
+        lambda: over_seeds(values, shared_samples(estimates)),
     )
 
 

@@ -18,7 +18,6 @@ from loptbench.claims.outcomes import (
     ReadingOutcome,
     agrees,
     judge_reading,
-    resamples_of,
     robustness,
 )
 from loptbench.claims.pairs import judge_pair, numbers_of_pairs, pairs_of
@@ -94,10 +93,8 @@ def _judge_checkpoint(evidence: Evidence, edition: Edition) -> JudgedCheckpoint:
 def _judge_claim(evidence: Evidence, edition: Edition, claim: Claim, premise: Outcome) -> Judged:
     answers = [reading.measured.estimate(evidence) for reading in claim.readings]
     outcomes = tuple(
-        judge_reading(reading, answer, premise, n_resamples)
-        for reading, answer, n_resamples in zip(
-            claim.readings, answers, resamples_of(claim), strict=True
-        )
+        judge_reading(reading, answer, premise)
+        for reading, answer in zip(claim.readings, answers, strict=True)
     )
     subject = {"checkpoint": evidence.checkpoint, "seeds": (evidence.seed,)}
     verdict = _verdict(
@@ -202,7 +199,7 @@ def _numbers(claim: Claim, i: int, judged: Sequence[Judged]) -> Numbers:
     return (
         numbers_of_pairs(claim.readings[i], answers)
         if claim.is_across_tasks
-        else numbers_of(answers, resamples_of(claim)[i])
+        else numbers_of(answers)
     )
 
 
@@ -250,7 +247,7 @@ def _verdict(
     )
 
 
-def _numbers_of_interval(judged: ReadingOutcome) -> dict[str, float | None]:
+def _numbers_of_interval(judged: ReadingOutcome) -> dict[str, Any]:
     """Value, low and high, as far as they are finite."""
     ends = {name: getattr(judged.interval, name, math.nan) for name in ("value", "low", "high")}
     return {name: value if math.isfinite(value) else None for name, value in ends.items()}

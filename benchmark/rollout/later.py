@@ -82,4 +82,4 @@ def finite_problems(run: Trajectory) -> NDArray[np.bool_]:
     finite = state.reshape(n_problems, n_parameters).all(axis=1)
     for part in (run.update, run.parameters):
         finite &= np.all(np.isfinite(part), axis=(0, 2))
-    return finite
+    return np.asarray(finite)

@@ -30,7 +30,11 @@ from loptbench.errors import LoptbenchError
 Float = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-N_RESAMPLES = 9_999
+N_RESAMPLES = 1_999
+"""Resamples of problems. They place an end of an interval to a fiftieth of its width; more take
+longer than the run of the problems."""
+N_SEED_RESAMPLES = 9_999
+"""Resamples of seeds."""
 FEWEST_SEEDS = 5
 """The fewest seeds with an interval: three numbers have only ten different resamples."""
 
@@ -87,9 +91,6 @@ class OfProblems(Protocol):
                 resamples hold equally many, which need not be n_problems.
         """
 
-    def leaving_one_out(self) -> Float:
-        """The statistic without each problem in turn, (n_problems,), of at least two problems."""
-
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """Its 95 % interval over problems.
 
@@ -131,7 +132,7 @@ class Sample:
         return np.asarray((counts @ self.numerator) / (counts @ self.denominator))
 
     def leaving_one_out(self) -> Float:
-        """See `OfProblems`."""
+        """The statistic without each problem in turn, (n_problems,), of at least two."""
         a, b = self.numerator, self.denominator
         return np.asarray((a.sum() - a) / (b.sum() - b))
 
@@ -166,7 +167,7 @@ def over_problems(statistic: OfProblems, n_resamples: int = N_RESAMPLES, seed: i
 def over_seeds(
     values: Float,
     samples: Sequence[OfProblems] | None = None,
-    n_resamples: int = N_RESAMPLES,
+    n_resamples: int = N_SEED_RESAMPLES,
     seed: int = 0,
 ) -> Interval:
     """The interval of the mean of a statistic over seeds, and over problems if it depends on them.
@@ -178,7 +179,7 @@ def over_seeds(
         values: the statistic of each seed, (n_seeds,).
         samples: the statistic of each seed, of the same problems; None if it does not depend on
             problems.
-        n_resamples: the number of resamples.
+        n_resamples: the number of resamples of the seeds.
         seed: the seed of the resampling.
 
     >>> over_seeds(np.array([0.9, 0.9, 0.9, 0.9, 0.9]))
@@ -197,7 +198,7 @@ def ratio_of_seed_means(
     denominator: Float,
     numerator_samples: Sequence[OfProblems] | None = None,
     denominator_samples: Sequence[OfProblems] | None = None,
-    n_resamples: int = N_RESAMPLES,
+    n_resamples: int = N_SEED_RESAMPLES,
     seed: int = 0,
 ) -> Interval:
     """The interval of the mean over seeds on one task over that on another task.
@@ -211,7 +212,7 @@ def ratio_of_seed_means(
         numerator_samples: the statistic of each seed, of the problems of the first task; None if it
             does not depend on problems.
         denominator_samples: the same of the other task.
-        n_resamples: the number of resamples.
+        n_resamples: the number of resamples of the pairs.
         seed: the seed of the resampling.
 
     Raises:
@@ -254,11 +255,15 @@ def resamples(n: int, n_resamples: int, rng: np.random.Generator) -> Iterator[Fl
 def _means_over_seeds(
     samples: Sequence[OfProblems], n_resamples: int, rng: np.random.Generator
 ) -> Float:
-    """The mean over seeds of a statistic; all seeds share the resamples. (n_resamples,)."""
-    blocks = resamples(samples[0].n_problems, n_resamples, rng)
-    return np.concatenate(
+    """The mean over seeds of a statistic of resampled problems, shared by all, (n_resamples,).
+
+    At most `N_RESAMPLES` are computed; beyond them, each is one of these, drawn at random.
+    """
+    blocks = resamples(samples[0].n_problems, min(n_resamples, N_RESAMPLES), rng)
+    means = np.concatenate(
         [np.mean([sample.of_resamples(counts) for sample in samples], axis=0) for counts in blocks]
     )
+    return means if n_resamples <= N_RESAMPLES else rng.choice(means, n_resamples)
 
 
 def _resampled_errors(

@@ -8,6 +8,7 @@ number of resamples: the percentile interval, and BCa (Efron 1987).
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,15 @@ from loptbench.statistics.ratios import (
 
 Float = NDArray[np.float64]
 
-STATISTICS: Mapping[str, Callable[[Float, Float], OfProblems]] = {
+
+class Jackknifed(OfProblems, Protocol):
+    """A statistic that BCa intervals can be made of."""
+
+    def leaving_one_out(self) -> Float:
+        """The statistic without each problem in turn, (n_problems,), of at least two."""
+
+
+STATISTICS: Mapping[str, Callable[[Float, Float], Jackknifed]] = {
     "ratio of means": Sample,
     "ratio of trimmed means": RatioOfTrimmedMeans,
     "median ratio": MedianRatio,
@@ -32,7 +41,7 @@ STATISTICS: Mapping[str, Callable[[Float, Float], OfProblems]] = {
 }
 
 
-def bca_interval(statistic: OfProblems, n_resamples: int, seed: int) -> Interval:
+def bca_interval(statistic: Jackknifed, n_resamples: int, seed: int) -> Interval:
     """The bias-corrected and accelerated interval (Efron and Tibshirani 1993, §14.3).
 
         z₀ = Φ⁻¹(share of resamples below the statistic)
@@ -61,7 +70,7 @@ def own_interval(statistic: OfProblems, n_resamples: int, seed: int) -> Interval
     return statistic.interval(n_resamples, seed)
 
 
-METHODS: Mapping[str, Callable[[OfProblems, int, int], Interval]] = {
+METHODS: Mapping[str, Callable[[Jackknifed, int, int], Interval]] = {
     "own": own_interval,
     "percentile": percentile_interval,
     "BCa": bca_interval,

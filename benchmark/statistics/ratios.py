@@ -109,7 +109,7 @@ class RatioOfTrimmedMeans(_Paired):
             return a.trimmed_means(counts) / b.trimmed_means(counts)
 
     def leaving_one_out(self) -> Float:
-        """See `OfProblems`."""
+        """The statistic without each problem in turn, (n_problems,), of at least two."""
         a, b = self._sides
         with np.errstate(invalid="ignore", divide="ignore"):
             return a.trimmed_means_without() / b.trimmed_means_without()
@@ -140,7 +140,7 @@ class MedianRatio(_Paired):
         return self._ratios.medians(counts)
 
     def leaving_one_out(self) -> Float:
-        """See `OfProblems`."""
+        """The statistic without each problem in turn, (n_problems,), of at least two."""
         return self._ratios.medians_without()
 
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
@@ -173,7 +173,7 @@ class ProbabilityOfImprovement(_Paired):
         return np.asarray(counts @ self._wins / counts[0].sum())
 
     def leaving_one_out(self) -> Float:
-        """See `OfProblems`."""
+        """The statistic without each problem in turn, (n_problems,), of at least two."""
         return np.asarray((self._wins.sum() - self._wins) / (self.n_problems - 1))
 
     def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
@@ -201,7 +201,7 @@ class _Sorted:
         # How many numbers of the resample are at most this one.
         ranks = np.cumsum(counts[:, self.order], axis=1)
         lower, upper = (self.values[np.argmax(ranks > k, axis=1)] for k in ((n - 1) // 2, n // 2))
-        return np.where(lower == upper, lower, 0.5 * (lower + upper))
+        return np.asarray(np.where(lower == upper, lower, 0.5 * (lower + upper)))
 
     def trimmed_means(self, counts: Float) -> Float:
         """The mean of each resample of n without its ⌊n/4⌋ lowest and highest numbers."""

@@ -17,7 +17,7 @@ from loptbench.claims.statistics.estimate import (
     Statistic,
     not_applicable,
 )
-from loptbench.statistics.bootstrap import Interval, OfProblems, Sample
+from loptbench.statistics.bootstrap import N_RESAMPLES, Interval, OfProblems, Sample
 from loptbench.statistics.ratios import MedianRatio
 
 PROBE = "convergence_point"
@@ -78,7 +78,11 @@ class MedianR2:
         """See `OfProblems`."""
         return np.asarray(1.0 - self.ratio.of_resamples(counts))
 
-    def interval(self, n_resamples: int, seed: int) -> Interval:
+    def leaving_one_out(self) -> Floats:
+        """See `OfProblems`."""
+        return np.asarray(1.0 - self.ratio.leaving_one_out())
+
+    def interval(self, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Interval:
         """See `OfProblems`."""
         of_ratio = self.ratio.interval(n_resamples, seed)
         return Interval(self.value, 1.0 - of_ratio.high, 1.0 - of_ratio.low)

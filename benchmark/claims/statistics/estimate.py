@@ -8,7 +8,7 @@ import numpy as np
 
 from loptbench.claims.evidence import Evidence
 from loptbench.results.schema.mechanisms import NotApplicable
-from loptbench.statistics.bootstrap import N_RESAMPLES, Interval, OfProblems, over_problems
+from loptbench.statistics.bootstrap import Interval, OfProblems, over_problems
 
 FEWEST_PROBLEMS = 2
 """With fewer problems there is no standard error."""
@@ -46,19 +46,17 @@ class Estimate:
         """The value of a summary over problems."""
         return cls(sample.value, sample, later)
 
-    def interval(self, n_resamples: int = N_RESAMPLES) -> Interval:
+    @property
+    def interval(self) -> Interval:
         """Its 95 % interval over problems; the number itself if it does not depend on them.
 
         The ends are NaN with fewer than two problems.
-
-        Args:
-            n_resamples: the number of resamples of the bootstrap.
         """
         if self.sample is None or not np.isfinite(self.value):
             return Interval(self.value, self.value, self.value)
         if self.sample.n_problems < FEWEST_PROBLEMS:
             return Interval(self.value, math.nan, math.nan)
-        return over_problems(self.sample, n_resamples)
+        return over_problems(self.sample)
 
 
 Answer = Estimate | NotApplicable

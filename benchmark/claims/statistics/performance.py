@@ -31,7 +31,7 @@ SUMMARIES: dict[str, tuple[str, Callable[[Floats, Floats], OfProblems]]] = {
 """What a summary is called, and how it is made of the meta-objectives."""
 
 NEED_FINITE = ("ratio_of_means", "mean_log")
-"""The summaries that are infinite if one run of the learned optimizer diverged."""
+"""The summaries that one run that diverged decides: its meta-objective is infinite."""
 
 
 def compare(
@@ -43,23 +43,32 @@ def compare(
         if best.empty:
             return f"no baseline has been tuned on {evidence.task}"
         (baseline,) = best["optimizer"]
+    learned_objective = evidence.of_problems("objective")
     baseline_objective = evidence.of_problems("objective", baseline)
     if not baseline_objective.size:
         return f"{baseline} has not been tuned on {evidence.task}"
-    if not np.all(np.isfinite(baseline_objective)):
-        return f"runs of tuned {baseline} diverged"
-    return summary(evidence.of_problems("objective"), baseline_objective)
+    # A cross-check has the first of the baseline's problems.
+    n_problems = min(len(learned_objective), len(baseline_objective))
+    return summary(learned_objective[:n_problems], baseline_objective[:n_problems])
 
 
 def _ratio(baseline: str, summary: str) -> Statistic:
     words, made = SUMMARIES[summary]
 
     def estimate(evidence: Evidence) -> Answer:
-        compared = compare(evidence, baseline, made)
-        if isinstance(compared, str):
-            return not_applicable(compared)
-        diverged = not np.all(np.isfinite(evidence.of_problems("objective")))
-        return Estimate(math.inf) if diverged and summary in NEED_FINITE else Estimate.of(compared)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            compared = compare(evidence, baseline, made)
+            if isinstance(compared, str):
+                return not_applicable(compared)
+            value = compared.value
+        if math.isnan(value):
+            return not_applicable("runs of both diverged")
+        if summary in NEED_FINITE and math.isinf(value):
+            # The mean log of a ratio to a baseline that diverged is minus infinity.
+            return Estimate(value) if value > 0 else not_applicable("runs of the baseline diverged")
+        if summary in NEED_FINITE and value == 0:
+            return Estimate(0.0)  # a finite mean over an infinite one
+        return Estimate.of(compared)
 
     least = -math.inf if summary == "mean_log" else 0.0
     return Statistic(words.format(BASELINES[baseline]), estimate, least)

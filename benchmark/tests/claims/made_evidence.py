@@ -157,6 +157,22 @@ def made_evidence(
         preset: the preset of the meta-training.
         probes: results of other probes.
     """
+    records = made_records(index, ratio, seed, trained_by, task, diverged, preset, **probes)
+    (evidence,) = evidence_of(Contents(records))
+    return evidence
+
+
+def made_records(
+    index: float | None = None,
+    ratio: float = 0.5,
+    seed: int | None = 0,
+    trained_by: str = "jax",
+    task: str = "digits",
+    diverged: bool = False,
+    preset: str = "quick",
+    **probes: Any,
+) -> list[Record]:
+    """The records of `made_evidence`, with the same arguments."""
     theirs = np.random.default_rng(0).gamma(9.0, size=64)
     ours = ratio * theirs * np.random.default_rng(seed or 0).uniform(0.95, 1.05, 64)
     if diverged:
@@ -172,5 +188,4 @@ def made_evidence(
         preset,
         seed,
     )
-    (evidence,) = evidence_of(contents)
-    return evidence
+    return list(contents.records)

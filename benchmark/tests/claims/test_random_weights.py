@@ -15,6 +15,7 @@ from loptbench.discovery import oracle
 from loptbench.optimizers import random_gru
 from loptbench.results.frames import Contents
 from loptbench.results.schema.evaluation import BaselineEvaluation
+from loptbench.results.schema.records import Record
 from loptbench.results.schema.verdicts import Outcome, Scope
 from loptbench.rollout.evaluation import evaluate
 from loptbench.tasks import get_task
@@ -46,7 +47,7 @@ def test_nothing_is_reproduced_on_random_weights(task: str) -> None:
         schedule=probes.schedule(25),
         adaptation=probes.adaptation(),
     )
-    records = []
+    records: list[Record] = []
     for seed in range(N_OPTIMIZERS):
         spec = random_gru(8, seed, *GRU_SCALES[task])
         with np.errstate(all="ignore"):

@@ -1,5 +1,7 @@
 """The second horizon, robustness, and the readings beside a verdict."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,7 +76,7 @@ def test_horizons_differ_only_across_the_threshold(first: float, second: float) 
     assert horizons_differ(AT_MOST_09, first, None) == ""
 
 
-def outcome(name: Outcome, value: float | None = 0.5, **fields: bool) -> ReadingOutcome:
+def outcome(name: Outcome, value: float | None = 0.5, **fields: Any) -> ReadingOutcome:
     interval = None if value is None else Interval(value, value, value)
     return ReadingOutcome(AT_MOST_09, name, interval=interval, **fields)
 

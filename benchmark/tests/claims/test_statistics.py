@@ -1,8 +1,11 @@
 """The statistics of edition 2 on results of probes with chosen numbers."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from loptbench.claims.catalogue import claims
@@ -59,6 +62,42 @@ def test_performance_on_problems_of_which_one_is_far_worse() -> None:
     assert value(diverged, "probability_of_improvement") == 63 / 64
 
 
+def with_objectives(evidence: Evidence, role: str, change: Callable[[Any], Any]) -> Evidence:
+    """The evidence with other meta-objectives of the learned or of the tuned optimizers."""
+    problems = evidence.frames["problems"]
+    chosen = (problems["role"] == role) & (problems["quantity"] == "objective")
+    kept = pd.concat([problems[~chosen], change(problems[chosen].copy())])
+    return dataclasses.replace(evidence, frames={**evidence.frames, "problems": kept})
+
+
+def diverge(rows: Any) -> Any:
+    return rows.assign(value=rows["value"].mask(rows["problem"] == 3, np.inf))
+
+
+def test_a_baseline_that_diverged_has_an_infinite_mean() -> None:
+    """A finite mean over an infinite one is zero. Medians and trimmed means hardly notice."""
+    evidence = with_objectives(made_evidence(0.9, ratio=0.5), "tuned", diverge)
+    assert value(evidence, "ratio") == 0
+    estimate = answer(evidence, "ratio")
+    assert isinstance(estimate, Estimate)
+    assert (estimate.interval.low, estimate.interval.high) == (0, 0)
+    assert 0.4 < value(evidence, "ratio", summary="median") < 0.6
+    assert 0.4 < value(evidence, "ratio", summary="ratio_of_trimmed_means") < 0.6
+    assert value(evidence, "probability_of_improvement") == 1
+    assert isinstance(answer(evidence, "ratio", summary="mean_log"), NotApplicable)
+    both = with_objectives(evidence, "checkpoint", diverge)
+    assert isinstance(answer(both, "ratio"), NotApplicable)
+    assert value(both, "probability_of_improvement") == 63.5 / 64
+
+
+def test_a_cross_check_is_compared_on_its_own_problems() -> None:
+    evidence = made_evidence(0.9, ratio=0.5)
+    few = with_objectives(evidence, "checkpoint", lambda rows: rows[rows["problem"] < 10])
+    ours, theirs = evidence.of_problems("objective")[:10], evidence.of_problems("objective", "sgd")
+    assert value(few, "ratio") == pytest.approx(ours.sum() / theirs[:10].sum())
+    assert value(few, "probability_of_improvement") == 1
+
+
 def test_the_share_at_the_convergence_point_at_both_horizons() -> None:
     probe = changed(
         made_mechanisms.convergence_point(),
@@ -96,7 +135,7 @@ def test_r_squared_pooled_and_as_a_median() -> None:
     median = answer(evidence, "r2_of_linear_system", summary="median")
     assert isinstance(median, Estimate)
     assert median.value == pytest.approx(0.9)
-    interval = median.interval()
+    interval = median.interval
     assert interval.low <= median.value <= interval.high
     assert interval.low == pytest.approx(0.2)
     assert value(evidence, "r2_of_linear_system", steps="second_half") == pytest.approx(0.5)

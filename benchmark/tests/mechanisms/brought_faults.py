@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -269,7 +269,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "sets NumPy's seed": (doing(lambda: np.random.seed(0)), "state of numpy.random"),  # noqa: NPY002
     "sets Python's seed": (doing(lambda: random.seed(0)), "state of random"),
     "reads NumPy's seed": (
-        with_rate(lambda h, g: 1 + np.random.get_state()[1][0]),  # noqa: NPY002
+        with_rate(lambda h, g: 1 + cast(Any, np.random.get_state())[1][0]),  # noqa: NPY002
         "depends on the seed",
     ),
     "sets filters of warnings": (doing(sets_filters), "the filters of warnings"),

@@ -14,6 +14,7 @@ from loptbench.cli import main as cli
 from loptbench.errors import ContractError, LoptbenchError
 from loptbench.global_state import settings, unchanged
 from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.results.schema.mechanisms import MomentumResult, ScheduleResult
 from loptbench.tests.mechanisms.brought_faults import REFUSED, ROUNDS
 from loptbench.tests.mechanisms.brought_jacobians import WRONG_JACOBIANS, WrongLinearize
 from loptbench.tests.mechanisms.brought_optimizers import (
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.harness
 
 def require_momentum(optimizer: Any) -> None:
     analysis = loptbench.analyze(optimizer, n_problems=1)
+    assert isinstance(analysis.momentum, MomentumResult)
+    assert isinstance(analysis.schedule, ScheduleResult)
     assert analysis.momentum.index == pytest.approx(0.9, rel=1e-9)
     np.testing.assert_allclose(analysis.schedule.rate, 0.1, rtol=1e-9)
 

@@ -44,7 +44,7 @@ def loss_curves(curves: pd.DataFrame) -> Figure | None:
 
 
 def curves() -> pd.DataFrame:
-    return frame("step", "loss_mean", loss_standard_error=0.01)
+    return frame("step", "loss_mean", loss_standard_error=0.01, n_problems=128)
 
 
 def drawn(figure: Figure | None) -> str:

@@ -43,7 +43,7 @@ def losses(seed: int = 0, n: int = 128) -> tuple[Float, Float]:
     return b * rng.lognormal(-0.2, 0.4, n), b
 
 
-def of_arch(*data: Float, function: Any, method: str, **arguments: Any) -> tuple[float, float]:
+def of_arch(*data: Float, function: Any, method: Any, **arguments: Any) -> tuple[float, float]:
     bootstrap = IIDBootstrap(*data, seed=np.random.default_rng(1))
     low, high = bootstrap.conf_int(function, reps=N_RESAMPLES, method=method, **arguments).ravel()
     return float(low), float(high)

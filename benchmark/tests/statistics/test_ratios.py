@@ -104,7 +104,7 @@ def test_winning_everywhere_leaves_some_doubt() -> None:
 @pytest.mark.parametrize(("wins", "n"), [(0, 10), (3, 10), (64, 128), (4000, 4096)])
 def test_the_interval_of_a_probability_is_scipys(wins: int, n: int) -> None:
     interval = over_problems(
-        ProbabilityOfImprovement(1.0 * (np.arange(n) >= wins), np.full(n, 0.5))
+        ProbabilityOfImprovement((np.arange(n) >= wins).astype(np.float64), np.full(n, 0.5))
     )
     theirs = stats.binomtest(wins, n).proportion_ci(method="exact")
     assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
@@ -179,7 +179,7 @@ def test_a_ratio_of_tasks_covers_the_ratio_of_the_means() -> None:
                 ]
             )
         a, b = ([sample.value for sample in side] for side in sides)
-        interval = ratio_of_seed_means(np.array(a), np.array(b), *sides, 999, seed)
+        interval = ratio_of_seed_means(np.array(a), np.array(b), sides[0], sides[1], 999, seed)
         covered += interval.low <= 3 <= interval.high
     assert 0.92 <= covered / n_simulations <= 0.975
 
