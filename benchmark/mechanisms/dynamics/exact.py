@@ -44,6 +44,10 @@ MAX_SPEED_LEFT = 1e-6
 EIGENVALUE_TOLERANCE = 1e-10
 """Relative accuracy of the largest eigenvalues of a large state."""
 
+BETWEEN = 0.37, 0.81
+"""Where on the way between two states a step is tried, to see whether they are one fixed point. Not
+in the middle, where a third one often is."""
+
 UNCERTAIN_RADIUS = 1e-6
 """A spectral radius that is this near to 1 does not decide on stability: a disturbance does."""
 
@@ -177,9 +181,11 @@ def different(
         distance = state_distance(alternative.state, points.state)
         apart = distance > SAME_POINT_TOLERANCE * state_scale(points.state)
     places = np.flatnonzero(points.converged & alternative.converged & apart)
-    between = (points.state[places] + alternative.state[places]) / 2
-    moved, _ = checked_step(optimizer, between, gradient[places])
-    at_rest = state_distance(moved, between) <= MAX_RESIDUAL * state_scale(between)
+    at_rest = np.ones(places.size, bool)
+    for part in BETWEEN:
+        between = (1 - part) * points.state[places] + part * alternative.state[places]
+        moved, _ = checked_step(optimizer, between, gradient[places])
+        at_rest &= state_distance(moved, between) <= MAX_RESIDUAL * state_scale(between)
     result = np.zeros(len(gradient), bool)
     result[places[~at_rest]] = True
     return result
