@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 3.2, 2.3
 """The size of a panel in inches: as wide as the screen of a phone."""
+BOTTOM = 0.46
+"""The height of an axis with a label of one line, in inches."""
+LINE_HEIGHT = 0.15
+"""The height of each further line of a label, in inches."""
+LEGEND_COLUMNS = 4
 MAX_STEPS_DRAWN = 61
 """Maximum number of points of a thinned curve."""
 MAX_SEEDS_DRAWN = 20
@@ -52,15 +57,16 @@ class Canvas:
     Args:
         title: its heading in the page.
         height: in inches.
+        bottom: the height of the abscissas' labels, in inches.
     """
 
-    def __init__(self, title: str, height: float = HEIGHT) -> None:
+    def __init__(self, title: str, height: float = HEIGHT, bottom: float = BOTTOM) -> None:
         self.title = title
         with sns.axes_style("whitegrid", THEME), sns.plotting_context("paper", rc=THEME):
             self.drawing = Drawing(figsize=(WIDTH, height))
             # Fixed margins: matplotlib takes as long to compute them as to draw everything else.
-            bottom, top = 0.46 / height, 1 - 0.08 / height
-            self.axes: Axes = self.drawing.add_axes((0.24, bottom, 0.73, top - bottom))
+            low, high = bottom / height, 1 - 0.08 / height
+            self.axes: Axes = self.drawing.add_axes((0.24, low, 0.73, high - low))
 
     def curves(
         self, data: "pd.DataFrame", x: str, y: str, styles: Sequence[Style], bold: Iterable[str]
@@ -155,10 +161,11 @@ def legend(styles: Sequence[Style], anchor: str, more: Sequence[Any] = ()) -> st
         for style in styles
     ]
     handles += list(more)
-    columns = min(4, len(handles))
+    columns = min(LEGEND_COLUMNS, len(handles))
     rows = -(-len(handles) // columns)
     with mpl.rc_context(THEME):
-        drawing = Drawing(figsize=(1.7 * columns, 0.22 * rows + 0.05))
+        # One width for all legends: pages scale them to it, so letters have the same size.
+        drawing = Drawing(figsize=(1.7 * LEGEND_COLUMNS, 0.22 * rows + 0.05))
         drawing.legend(
             handles=handles, ncols=columns, loc="center left", borderaxespad=0, fontsize=9
         )

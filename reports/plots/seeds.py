@@ -1,5 +1,6 @@
 """Every seed's statistic beside what is claimed."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,15 @@ from matplotlib.patches import Patch
 from loptbench.claims.catalogue import Claim, Reading
 from loptbench.reports.page.elements import Figure, Panel, Table
 from loptbench.reports.plots import styles
-from loptbench.reports.plots.canvas import Canvas, legend
+from loptbench.reports.plots.canvas import BOTTOM, LINE_HEIGHT, Canvas, legend
 from loptbench.reports.plots.styles import INK, LINE
 from loptbench.results.schema.verdicts import Scope
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LABEL_LENGTH = 36
+"""Characters of an axis label on one line."""
 
 
 def seed_plot(
@@ -45,7 +49,11 @@ def seed_plot(
         own = verdicts[(verdicts.claim == claim.name) & np.isfinite(verdicts.value)]
         tasks = [task for task in claim.places if (own.task == task).any()]
         if tasks:
-            canvas = Canvas(claim.title, 0.85 + 0.32 * len(tasks))
+            label = textwrap.wrap(_label(claim.primary), LABEL_LENGTH)
+            more = LINE_HEIGHT * (len(label) - 1)
+            canvas = Canvas(claim.title, 0.85 + 0.32 * len(tasks) + more, BOTTOM + more)
+            canvas.labels("\n".join(label), "")
+            canvas.axes.tick_params(axis="y", labelsize=7.5)
             _strip(canvas, claim, own, tasks, shown)
             panels.append(canvas.panel(f"seeds-{anchor}-{len(panels)}"))
     if not panels:
@@ -117,7 +125,13 @@ def _strip(
     margin = 0.04 * (high - low)
     canvas.axes.set_xlim(low - margin, high + margin)
     canvas.axes.set_ylim(len(tasks) - 0.4, -0.6)
-    canvas.labels(claim.primary.measured.words, "")
+    canvas.axes.set_ylabel("")
+    canvas.axes.set_yticks(range(len(tasks)), [task.replace(" and ", ",\n") for task in tasks])
+
+
+def _label(reading: Reading) -> str:
+    """The statistic in words; of a comparison of two tasks, what is compared."""
+    return reading.measured.words if reading.compared is None else reading.words
 
 
 def _range(reading: Reading, values: Sequence[float]) -> tuple[float, float]:

@@ -160,9 +160,11 @@ def _panel(title: str, readings: "pd.DataFrame") -> Canvas:
             linespacing=1.1,
         )
         for column, task in enumerate(tasks):
-            ends = bottom - 0.85 * ROW, bottom - 0.05 * ROW
-            axes.plot([column] * 2, ends, color=INK, linewidth=0.7)
-            _marks(canvas, rows[rows.task == task], column, bottom - 0.55 * ROW)
+            own = rows[rows.task == task]
+            if np.isfinite(own.value).any():
+                ends = bottom - 0.85 * ROW, bottom - 0.05 * ROW
+                axes.plot([column] * 2, ends, color=INK, linewidth=0.7)
+            _marks(canvas, own, column, bottom - 0.55 * ROW)
         top = bottom
     middle = len(tasks) / 2 - 0.5
     axes.text(

@@ -1,6 +1,7 @@
 """The figures of the sections, drawn from the frames of the store."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import Claim
 from loptbench.reports.page.elements import Part, Table
@@ -16,6 +17,12 @@ from loptbench.reports.plots.training import meta_training as training_curves
 from loptbench.reports.sections.readings import readings_table, standing_readings
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import in_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AND = " and "
+"""Between the names of the checkpoints, and of the tasks, of a claim across tasks."""
 
 PROBES = {figure.probe: figure for figure in (MOMENTUM, CLIPPING, SCHEDULE, ADAPTATION)}
 
@@ -47,10 +54,16 @@ def seeds(
     own = verdicts[verdicts.claim.isin([claim.name for claim in claims])]
     checkpoints = report.frame("checkpoints").drop_duplicates("optimizer").set_index("optimizer")
     own = own.assign(
-        trained_by=own.checkpoint.map(checkpoints.trained_by).fillna("unknown"),
-        seed_preset=own.checkpoint.map(checkpoints.preset).fillna(""),
+        trained_by=[_shared(name, checkpoints.trained_by, "unknown") for name in own.checkpoint],
+        seed_preset=[_shared(name, checkpoints.preset, "") for name in own.checkpoint],
     )
     return _present([seed_plot(subject, claims, own, in_words(own), tables, report.command)])
+
+
+def _shared(checkpoint: str, known: "pd.Series[str]", unknown: str) -> str:
+    """What is known of a checkpoint; of a pair, what both have in common, or both."""
+    values = dict.fromkeys(known.get(name, unknown) for name in checkpoint.split(AND))
+    return AND.join(values)
 
 
 def readings(report: Report, subject: str, claims: Sequence[Claim]) -> list[Part]:

@@ -105,8 +105,8 @@ def find_exact_fixed_points(
             if not traced.converged.all():
                 branch_ends[arm] = gradient[indices][traced.converged.argmin()]
         several = different(optimizer, gradient, points, branch)
-        for arm in arms:
-            several |= _jumped_to(optimizer, points, branch, gradient, arm)
+        for indices in arms:
+            several |= _jumped_to(optimizer, points, branch, gradient, indices)
         nearer = branch.converged & ~(
             state_distance(points.state, adapted) <= state_distance(branch.state, adapted)
         )
