@@ -109,20 +109,23 @@ def measure_clipping(
             gain=float(D[i]),
             half_saturation=half[k],
             half_saturation_is_known=~np.isnan(half[k]),
-            saturation_at_largest_gradient=at_largest[k],
+            saturation_at_largest_gradient=np.where(
+                statistics.gradients.size, at_largest[k], np.nan
+            ),
             update=update[k],
         )
         for k, i in enumerate(usable)
     )
     met = met or {}
+    are_met = statistics.gradients.size > 0  # else the scales are defaults
     at_convergence = _use(results, "h*", statistics)
     at_start = _use(results, "h0", statistics)
     return ClippingResult(
         states=results,
         not_applicable_at=not_applicable_at,
         gradients=magnitudes,
-        largest_gradient=statistics.largest,
-        typical_gradient=statistics.typical,
+        largest_gradient=statistics.largest if are_met else np.nan,
+        typical_gradient=statistics.typical if are_met else np.nan,
         density=gradient_density(statistics),
         reach=at_convergence.reach,
         engagement=at_convergence.engagement,
@@ -132,7 +135,7 @@ def measure_clipping(
         engagement_at_h0_by_problem=at_start.by_problem,
         saturation_loss={name: saturation_loss(saturation(part)) for name, part in met.items()},
         saturation=saturation(met["T"]) if "T" in met else None,
-        coverage=_coverage(len(usable) / len(places), not_applicable_at, met.get("T")),
+        coverage=_coverage(len(usable) / len(places), not_applicable_at, met.get("T"), are_met),
     )
 
 
@@ -181,7 +184,10 @@ def saturation_loss(sums: SaturationResult) -> float:
 
 
 def _coverage(
-    share_of_places: float, absent: tuple[NoUpdateFunction, ...], met: StatesMet | None
+    share_of_places: float,
+    absent: tuple[NoUpdateFunction, ...],
+    met: StatesMet | None,
+    gradients_are_met: bool,
 ) -> Coverage:
     """Of h0, h* and the 16 states, and of all states of real runs; the smaller share."""
     missing = [f"at {absent[0].where} {absent[0].reason}"] if absent else []
@@ -191,6 +197,8 @@ def _coverage(
         missing.append("there are no real runs")
     elif met.missing:
         missing.append(met.missing)
+    if met is not None and not gradients_are_met:
+        missing.append("no gradients were met: the range of the update functions is a default")
     share = min(share_of_places, 0.0 if met is None else met.coverage)
     return Coverage(share=share, missing="; ".join(missing))
 

@@ -106,7 +106,8 @@ def _momentum(momentum: MomentumResult) -> Iterator[str]:
 
 def _clipping(clipping: ClippingResult) -> Iterator[str]:
     typical, largest = clipping.typical_gradient, clipping.largest_gradient
-    yield f"gradients of runs   {typical:.3g} (median), {largest:.3g} (largest)"
+    if not np.isnan(typical):
+        yield f"gradients of runs   {typical:.3g} (median), {largest:.3g} (largest)"
     yield "half-saturation:           g < 0        g > 0"
     for function in clipping.states[:MAX_STATES_SHOWN]:
         yield f"  {function.where:22} {_by_arm(function.half_saturation)}"

@@ -3,6 +3,7 @@
 The rates in adapted states are computed from the equations. Nothing may be dropped.
 """
 
+import json
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,16 @@ from numpy.typing import NDArray
 import loptbench
 from loptbench.mechanisms.analysis import analyze
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
+from loptbench.mechanisms.text import as_text
 from loptbench.results.schema.mechanisms import (
     AdaptationResult,
+    ClippingResult,
     ConvergencePointResult,
     MechanismsResult,
     NotApplicable,
+    ScheduleResult,
 )
+from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.tests.mechanisms.controls import (
     Control,
     Cycle,
@@ -305,3 +310,35 @@ def test_a_gradient_grid_of_ones_own() -> None:
     np.testing.assert_array_equal(result.adaptation.adapted.gradients, gradients)
     expected = control.rates(np.zeros(1), gradients, N_STEPS)
     np.testing.assert_allclose(result.adaptation.adapted.rate_reference, expected, rtol=1e-9)
+
+
+class Constant:
+    """Problems whose loss is 1 everywhere."""
+
+    def loss_and_gradient(self, x: Float, step: int) -> tuple[Float, Float]:
+        return np.ones(len(x)), np.zeros_like(x)
+
+
+@pytest.mark.parametrize("with_runs", [False, True], ids=["no runs", "a constant loss"])
+def test_without_gradients_met_no_number_rests_on_them(with_runs: bool) -> None:
+    control = adaptive(np.square, lambda v: ALPHA / (1 + np.sqrt(v)))
+    runs = unroll_by_steps(control, Constant(), np.ones((4, 5)), 50) if with_runs else None
+    analysis = analyze(control, runs)
+    adaptation, clipping = analysis.adaptation, analysis.clipping
+    assert isinstance(adaptation, AdaptationResult)
+    assert isinstance(clipping, ClippingResult)
+    assert "no gradients were met" in adaptation.coverage.missing
+    for ratio in (*adaptation.ratio.values(), adaptation.exact.ratio):
+        assert np.all(np.isnan(ratio))
+    assert np.isnan(adaptation.typical_gradient)
+    assert np.isnan(clipping.largest_gradient)
+    assert np.all(np.isnan(clipping.states[0].saturation_at_largest_gradient))
+    assert (clipping.reach, clipping.reach_at_h0) == (None, None)
+    assert all(np.isnan(loss) for loss in clipping.saturation_loss.values())
+    missing = "no gradients were met" if with_runs else "there are no real runs"
+    assert missing in clipping.coverage.missing
+    # What needs no gradients is measured.
+    assert adaptation.adapted.coverage == 1
+    assert isinstance(analysis.schedule, ScheduleResult)
+    json.dumps(analysis.model_dump(mode="json"), allow_nan=False)
+    assert "nan" not in as_text("control", analysis, "")
