@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.clipping import measure_clipping
 from loptbench.mechanisms.convergence import DEFAULT_STEPS, find_convergence_point
-from loptbench.mechanisms.dynamics.contract import require_optimizer
+from loptbench.mechanisms.dynamics.contract import (
+    require_derivatives_on_runs,
+    require_optimizer,
+)
 from loptbench.mechanisms.dynamics.counters import (
     FrozenStateOptimizer,
     freeze_counters,
@@ -99,6 +102,7 @@ def measure(
         batch = definition.sample("evaluate", seed, range(size))
         problems = oracle.problems(batch, "float64", "cpu")
         run = unroll_by_steps(optimizer, problems, batch.initial_parameters, definition.n_steps)
+        require_derivatives_on_runs(optimizer, run)
         later = later_runs(optimizer, oracle, batch, run)
         analysis = _analyze(optimizer, run, None, None, later, gradients)
         return Measurement(analysis, run, batch)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from loptbench.protocol import Linearization
-from loptbench.tests.mechanisms.brought_optimizers import ALPHA, Momentum
+from loptbench.tests.mechanisms.brought_optimizers import ALPHA, BETA, Momentum
 
 
 class WrongLinearize:
@@ -67,6 +67,23 @@ class FloatLinearize(WrongLinearize):
         return Linearization(*(matrix.astype(self.dtype) for matrix in rounded))
 
 
+class LateFault(Momentum):
+    """Half a percent off in D once a counter in the state has reached 100."""
+
+    def initial_state(self, n: int) -> Any:
+        return np.zeros((n, 2))
+
+    def step(self, h: Any, g: Any) -> Any:
+        m = BETA * h[:, 0] + g
+        return np.column_stack([m, h[:, 1] + 1]), -ALPHA * m
+
+    def linearize(self, h: Any, g: Any) -> Any:
+        n = len(g)
+        A = np.tile(np.diag([BETA, 1.0]), (n, 1, 1))
+        B, C = np.tile([1.0, 0.0], (n, 1)), np.tile([-ALPHA * BETA, 0.0], (n, 1))
+        return Linearization(A, B, C, np.where(h[:, 1] < 100, -ALPHA, -1.005 * ALPHA))
+
+
 class NoJacobians(Momentum):
     def linearize(self, h: Any, g: Any) -> Any:
         return None
@@ -94,6 +111,7 @@ WRONG_JACOBIANS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: WrongLinearize(scale_where(lambda h, g: g > 0)),
         DERIVATIVE + "D is",
     ),
+    "D off after a hundred steps": (LateFault, DERIVATIVE + "D is"),
     "C off away from the start": (
         lambda: WrongLinearize(scale_where(lambda h, g: np.any(h != 0, axis=1), "C")),
         DERIVATIVE + "C.",

@@ -27,11 +27,16 @@ from loptbench.mechanisms.dynamics.contract.purity import (
     Recording,
     require_pure,
 )
-from loptbench.mechanisms.dynamics.contract.samples import N_RUNS, sample_states
+from loptbench.mechanisms.dynamics.contract.samples import (
+    N_RUNS,
+    Samples,
+    sample_states,
+    samples_of_run,
+)
 from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE
-from loptbench.protocol import Drives, Gains, LinearizableOptimizer, Optimizer
+from loptbench.protocol import Drives, Gains, LinearizableOptimizer, Optimizer, Trajectory
 
-__all__ = ["checked", "require_optimizer"]
+__all__ = ["checked", "require_derivatives_on_runs", "require_optimizer"]
 
 DERIVATIVE_NUMBERS = 2**10
 """`linearize` and `gain` are compared with `step` at 20 samples; at fewer, but 8, if the numbers in
@@ -51,7 +56,7 @@ def require_optimizer(optimizer: Optimizer) -> None:
     plain = as_plain(optimizer)
     with np.errstate(all="ignore"):
         with unchanged("initial_state"):
-            n_state, is_floating = _require_initial_state(optimizer)
+            is_floating = _require_initial_state(optimizer)
         with unchanged("step"):
             optimizer.step(plain.initial_state(N_RUNS), np.ones(N_RUNS))
         with unchanged("step"):
@@ -62,21 +67,42 @@ def require_optimizer(optimizer: Optimizer) -> None:
             require_independent_components(plain, samples)
         if not is_floating:
             return
-        n = int(np.clip(DERIVATIVE_NUMBERS // max(1, n_state), 8, N_RUNS))
-        few = samples.some(n).partly_at_zero()
-        if isinstance(plain, LinearizableOptimizer) and n_state <= MAX_STATE_SIZE:
-            with unchanged("linearize"):
-                require_correct_linearize(plain, few)
-        if isinstance(plain, Gains):
-            with unchanged("gain"):
-                require_correct_gain(plain, few)
+        _require_correct_derivatives(plain, samples)
         if isinstance(plain, Drives):
             with unchanged("drive"):
                 require_correct_drive(plain)
 
 
-def _require_initial_state(optimizer: Optimizer) -> tuple[int, bool]:
-    """Check the form of the initial state; returns n_state, and whether it is floating-point."""
+def require_derivatives_on_runs(optimizer: Optimizer, run: Trajectory) -> None:
+    """Check an optimizer's own derivatives at states of its runs, with the gradients met there.
+
+    Args:
+        optimizer: an optimizer that has been checked.
+        run: its runs; of those that diverge, the states before are used.
+
+    Raises:
+        ContractError: `linearize` or `gain` is not the derivative of `step`.
+    """
+    samples = samples_of_run(run)
+    if samples.gradient.size and samples.state.dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            _require_correct_derivatives(optimizer, samples)
+
+
+def _require_correct_derivatives(optimizer: Optimizer, samples: Samples) -> None:
+    n_state = samples.state.shape[1]
+    n = int(np.clip(DERIVATIVE_NUMBERS // max(1, n_state), 8, N_RUNS))
+    few = samples.some(n).partly_at_zero()
+    if isinstance(optimizer, LinearizableOptimizer) and n_state <= MAX_STATE_SIZE:
+        with unchanged("linearize"):
+            require_correct_linearize(optimizer, few)
+    if isinstance(optimizer, Gains):
+        with unchanged("gain"):
+            require_correct_gain(optimizer, few)
+
+
+def _require_initial_state(optimizer: Optimizer) -> bool:
+    """Check the form of the initial state; returns whether it is floating-point."""
     for n in (1, 2, 7):
         state = plain_array("the state that initial_state returns", optimizer.initial_state(n))
         if state.ndim != 2 or len(state) != n:
@@ -91,7 +117,7 @@ def _require_initial_state(optimizer: Optimizer) -> tuple[int, bool]:
             raise ContractError("initial_state must be the same for every component")
     if not np.all(np.isfinite(first)):
         raise ContractError("initial_state returns what is not finite")
-    return first.shape[1], first.dtype.kind == "f"
+    return bool(first.dtype.kind == "f")
 
 
 @contextmanager

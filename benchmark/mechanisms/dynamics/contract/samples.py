@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from loptbench.errors import ContractError
 from loptbench.mechanisms.dynamics.linearization import checked_step
-from loptbench.protocol import Array, Optimizer
+from loptbench.protocol import Array, Optimizer, Trajectory
 
 Float = NDArray[np.float64]
 
@@ -21,6 +21,9 @@ MIN_LOG10_GRADIENT, MAX_LOG10_GRADIENT = -3.0, 3.0
 
 SCALE_AT_ZERO = 1e-3
 """Scale on which a gradient of zero is varied: that of the smallest gradients."""
+
+SMALLEST_MET = 1e-6
+"""Smallest gradient of real runs, relative to the largest, at which derivatives are compared."""
 
 MAX_BATCHES = 10
 MAX_SAMPLED_NUMBERS = 2**15
@@ -91,6 +94,25 @@ def sample_states(optimizer: Optimizer) -> Samples:
     sizes = np.logspace(MIN_LOG10_GRADIENT, MAX_LOG10_GRADIENT, len(chosen))
     signs = np.where(np.arange(len(chosen)) % 2, -1.0, 1.0)
     return Samples(met[chosen], sizes * signs, sizes)
+
+
+def samples_of_run(run: Trajectory) -> Samples:
+    """States of real runs with their gradients, of different components from all steps.
+
+    Gradients so small that their squares vanish beside the others are left out: runs that have
+    converged have many.
+    """
+    n_steps = len(run.gradient)
+    gradient = run.gradient.reshape(n_steps, -1)
+    largest = np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0)
+    with np.errstate(invalid="ignore"):
+        usable = np.abs(gradient) > SMALLEST_MET * largest
+    usable &= np.all(np.isfinite(run.state[:-1]), axis=2)
+    step, component = np.nonzero(usable)
+    chosen = np.linspace(0, step.size - 1, min(N_RUNS, step.size)).astype(int)
+    step, component = step[chosen], component[chosen]
+    met = gradient[step, component]
+    return Samples(run.state[step, component], met, np.abs(met))
 
 
 def _random_gradients(rng: np.random.Generator) -> Float:
