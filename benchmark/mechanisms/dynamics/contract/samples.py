@@ -25,6 +25,10 @@ SCALE_AT_ZERO = 1e-3
 SMALLEST_MET = 1e-6
 """Smallest gradient of real runs, relative to the largest, at which derivatives are compared."""
 
+LARGEST_MET = 1e100
+"""Largest gradient and state variable of real runs at which derivatives are compared: of larger
+ones, as in runs that diverge, products overflow and finite differences are no numbers."""
+
 MAX_BATCHES = 10
 MAX_SAMPLED_NUMBERS = 2**15
 """Number of samples as a multiple of `N_RUNS`, and of the numbers in all their states together."""
@@ -100,14 +104,15 @@ def samples_of_run(run: Trajectory) -> Samples:
     """States of real runs with their gradients, of different components from all steps.
 
     Gradients so small that their squares vanish beside the others are left out: runs that have
-    converged have many.
+    converged have many. So are those of runs that are about to overflow.
     """
     n_steps = len(run.gradient)
     gradient = run.gradient.reshape(n_steps, -1)
-    largest = np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0)
     with np.errstate(invalid="ignore"):
-        usable = np.abs(gradient) > SMALLEST_MET * largest
-    usable &= np.all(np.isfinite(run.state[:-1]), axis=2)
+        usable = np.abs(gradient) < LARGEST_MET
+        usable &= np.all(np.abs(run.state[:-1]) < LARGEST_MET, axis=2)
+        largest = np.abs(gradient[usable]).max(initial=0.0)
+        usable &= np.abs(gradient) > SMALLEST_MET * largest
     step, component = np.nonzero(usable)
     chosen = np.linspace(0, step.size - 1, min(N_RUNS, step.size)).astype(int)
     step, component = step[chosen], component[chosen]
