@@ -25,7 +25,8 @@ def test_torch_gru_cell_is_another_optimizer() -> None:
         def __init__(self, spec: OptimizerSpec) -> None:
             p = {k: torch.tensor(v, dtype=torch.float64) for k, v in spec.parameters.items()}
             self.p, self.constants, n = p, spec.constants, spec.n_state
-            self.cell = torch.nn.GRUCell(1, n, dtype=torch.float64)
+            with torch.random.fork_rng():  # it draws weights, and must not move the global seed
+                self.cell = torch.nn.GRUCell(1, n, dtype=torch.float64)
             with torch.no_grad():
                 # The order of gates in torch is reset, update, candidate.
                 self.cell.weight_hh.copy_(torch.cat([p["W_r"], p["W_z"], p["W_c"]]))
