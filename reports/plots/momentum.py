@@ -30,20 +30,21 @@ def _eigenvalues(canvas: Canvas, group: Group) -> None:
     data = data[data.optimizer.isin(group.bold)]
     circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     canvas.axes.plot(circle.real, circle.imag, color=INK, linewidth=0.8)
-    sns.scatterplot(
-        data,
-        x="eigenvalue_real",
-        y="eigenvalue_imag",
-        hue="series",
-        style="series",
-        palette={style.name: style.light for style in group.shown},
-        markers={style.name: style.marker for style in group.shown},
-        s=22,
-        alpha=0.7,
-        linewidth=0,
-        legend=False,
-        ax=canvas.axes,
-    )
+    if not data.empty:  # seaborn warns of a palette without colours to give
+        sns.scatterplot(
+            data,
+            x="eigenvalue_real",
+            y="eigenvalue_imag",
+            hue="series",
+            style="series",
+            palette={style.name: style.light for style in group.shown},
+            markers={style.name: style.marker for style in group.shown},
+            s=22,
+            alpha=0.7,
+            linewidth=0,
+            legend=False,
+            ax=canvas.axes,
+        )
     canvas.axes.set_aspect("equal", adjustable="datalim")
     canvas.labels("eigenvalues: real part", "imaginary part")
 

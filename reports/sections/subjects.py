@@ -124,17 +124,26 @@ def _by_checkpoint(anchor: str, verdicts: "pd.DataFrame") -> list[Table]:
     return [table]
 
 
+def _names(numbers: "pd.DataFrame") -> "pd.Series":
+    """What the number of each row is called."""
+    arm = numbers.arm.map({"": "", "negative": ", g < 0", "positive": ", g > 0"})
+    horizon = numbers.horizon.map(HORIZONS)
+    return numbers.probe + ": " + numbers.quantity + horizon + arm
+
+
 def _wide(report: Report) -> "pd.DataFrame":
     """The numbers of every probe, a row for each optimizer, a column for each quantity."""
     numbers = report.frame("mechanisms")
-    arm = numbers.arm.map({"": "", "negative": ", g < 0", "positive": ", g > 0"})
-    horizon = numbers.horizon.map(HORIZONS)
-    named = numbers.assign(name=numbers.probe + ": " + numbers.quantity + horizon + arm)
+    named = numbers.assign(name=_names(numbers))
     place = ["task", "role", "optimizer", "implementation", "record"]
     wide = named.pivot_table("value", place, "name", aggfunc="first", sort=False).reset_index()
     order = {task: i for i, task in enumerate(TASKS)}
     keys = {"task": lambda tasks: tasks.map(order)}
     return wide.sort_values("task", key=keys["task"], kind="stable", ignore_index=True)
+
+
+FIRST_HORIZONS = ("", "T", "10T")
+"""The horizons whose numbers are shown; with all of them a table has seventy columns."""
 
 
 def _numbers(report: Report, probe: str) -> list[Part]:
@@ -143,16 +152,16 @@ def _numbers(report: Report, probe: str) -> list[Part]:
     if not (numbers.probe == probe).any():
         return []
     wide = _wide(report)
-    names = {
-        name: name.removeprefix(f"{probe}: ") for name in wide if name.startswith(f"{probe}: ")
-    }
+    first = numbers[(numbers.probe == probe) & numbers.horizon.isin(FIRST_HORIZONS)]
+    shown = set(_names(first))
+    names = {name: name.removeprefix(f"{probe}: ") for name in wide if name in shown}
     frame = wide.dropna(subset=list(names), how="all")
     if frame.empty:
         return []
     table = Table(
         f"numbers-{probe}",
-        "What the probe measures, by optimizer. Where a row is missing, the table of convergence "
-        "points says why.",
+        "What the probe measures, by optimizer, at its first horizon; the frame `mechanisms` has "
+        "the others. Where a row is missing, the table of convergence points says why.",
         frame[["optimizer", "role", "task", "implementation", *names]].rename(columns=names),
         4,
     )

@@ -260,12 +260,18 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
     assert "mine.toml" in message(tmp_path, "claim = " + "[" * 100_000)
 
 
-def test_the_commands_say_it(command: Command, tmp_path: Path) -> None:
+def test_run_says_it(command: Command, tmp_path: Path) -> None:
     path = write(tmp_path, GOOD.replace('"momentum", at_l', '"momentun", at_l'))
     words = "mine.toml: claim 'momentum': primary: the statistic 'momentun' is unknown"
     code, _, error = command("run", "--store", str(tmp_path / "new"), "--claims", str(path))
     assert (code, words in error) == (2, True)
     assert not (tmp_path / "new").exists()  # it is found before anything is measured
+
+
+def test_report_says_it(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2", reason="the report extra is not installed")
+    path = write(tmp_path, GOOD.replace('"momentum", at_l', '"momentun", at_l'))
+    words = "mine.toml: claim 'momentum': primary: the statistic 'momentun' is unknown"
     Store.create(tmp_path / "old")
     code, _, error = command("report", str(tmp_path / "old"), "--claims", str(path))
     assert (code, words in error) == (2, True)
