@@ -142,7 +142,7 @@ class PenaltyOnTheSquare(Small):
 class ClipsByNorm(Small):
     """Outer steps clip the norm of the meta-gradient whatever the settings say."""
 
-    optimizers = ("momentum",)
+    optimizers = ("adam",)
 
     def outer_step(
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
