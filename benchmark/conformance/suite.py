@@ -194,6 +194,7 @@ def subjects(
     dtypes: Collection[str] | None = None,
     checkpoints: Mapping[str, Checkpoint] | None = None,
     devices: Collection[str] = ("cpu",),
+    combinations: Collection[tuple[str, str]] | None = None,
 ) -> list[Subject]:
     """Every kind on the first task that the implementation declares, and one kind on every task.
 
@@ -207,11 +208,13 @@ def subjects(
         dtypes: dtypes to use, of those that it declares; all if None.
         checkpoints: learned optimizers by name; one of `quadratic` if None.
         devices: devices to use, of those that it declares.
+        combinations: pairs of a kind and a task; those above if None.
     """
     tasks = tuple(implementation.tasks) or ("quadratic",)
     kinds = sorted(set(implementation.optimizers))
     chosen = [(kind, tasks[0]) for kind in kinds]
     chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
+    chosen = chosen if combinations is None else list(combinations)
     selected: list[Subject] = []
     covered: set[tuple[str, ...]] = set()
     chosen_dtypes = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
@@ -241,9 +244,14 @@ def pairs(
     only: Collection[str] = (),
     dtypes: Collection[str] | None = None,
     devices: Collection[str] = ("cpu",),
+    candidates: Collection[Subject] | None = None,
 ) -> Iterator[tuple[Check, Subject]]:
-    """Each check with each subject that it runs on; the arguments are those of `check_all`."""
-    candidates = subjects(implementation, seed, dtypes, devices=devices)
+    """Each check with each subject that it runs on; the arguments are those of `check_all`.
+
+    `candidates` are the subjects, if they are not those of `subjects`.
+    """
+    if candidates is None:
+        candidates = subjects(implementation, seed, dtypes, devices=devices)
     for check in CHECKS:
         if not only or check.name in only:
             yield from ((check, subject) for subject in candidates if check.scope in subject.scopes)
