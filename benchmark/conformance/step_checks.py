@@ -151,9 +151,24 @@ def step_purity(subject: Subject) -> list[Comparison]:
 
 
 def compare_evaluation(
-    subject: Subject, actual: tuple[Array, Array], batch: ProblemBatch, x: Array, k: int
+    subject: Subject,
+    actual: tuple[Array, Array],
+    batch: ProblemBatch,
+    x: Array,
+    k: int,
+    positions: Any = ...,
 ) -> list[Comparison]:
-    """Compare loss and gradient at parameters `x` in step `k` with the oracle's."""
+    """Compare loss and gradient at parameters `x` in step `k` with the oracle's.
+
+    Args:
+        subject: the implementation under test.
+        actual: its loss and gradient.
+        batch: the problems.
+        x: the parameters, (n_problems, n_parameters).
+        k: the step.
+        positions: the problem of `batch` that each problem of `actual` equals; by default they are
+            the same.
+    """
     reference = oracle().problems(batch, "float64", subject.device)
     expected = reference.loss_and_gradient(to_float64(x), k)
     scales = reference.rounding_scale(to_float64(x), k)
@@ -162,10 +177,9 @@ def compare_evaluation(
         ("loss", "gradient"), actual, expected, scales, strict=True
     ):
         limit = bound(name, subject.dtype, subject.device)
-        scale = above_underflow(scale, subject.dtype)
-        comparisons.append(
-            compare(name, values, expected_values, scale, limit, ("problem", "parameter"))
-        )
+        scale = above_underflow(scale, subject.dtype)[positions]
+        axes = ("problem", "parameter")
+        comparisons.append(compare(name, values, expected_values[positions], scale, limit, axes))
     return comparisons
 
 
