@@ -45,6 +45,13 @@ Float = NDArray[np.float64]
 MAX_PROBLEMS = 64
 """Number of problems on which an optimizer is measured, where they fit into memory."""
 
+MIN_PROBLEMS = 2
+"""Number of problems below which no run is given up for the sake of time."""
+
+MAX_MULTIPLICATIONS = 2**31
+"""Bound of n_components · n_steps · n_state² for more than two problems. Each state is visited some
+four times, so this takes a few seconds."""
+
 MAX_STARTS = 128
 """Number of states from real runs from which the convergence point is searched again."""
 
@@ -79,7 +86,7 @@ def measure(
         task: the name of the task.
         seed: the seed of the problems.
         oracle: the implementation of the problems, usually the reference.
-        n_problems: the number of problems; if None 64, or as many as fit into memory.
+        n_problems: the number of problems; if None, `analysis_size` says.
         gradients: the constant gradients of the adaptation probe, none of them zero; 200 over the
             range that the optimizer meets if None.
 
@@ -132,7 +139,13 @@ def later_runs(
 
 
 def analysis_size(n_state: int, task: str) -> int:
-    """The number of problems on which an optimizer is measured: 64, or as many as memory allows.
+    """The number of problems on which an optimizer is measured: 64, or fewer where a run is large.
+
+    A large state has fewer problems, for the sake of memory and time; at least two if they fit into
+    memory.
+
+    >>> analysis_size(64, "quadratic"), analysis_size(256, "quadratic")
+    (64, 32)
 
     Args:
         n_state: the size of the optimizer's state.
@@ -140,7 +153,9 @@ def analysis_size(n_state: int, task: str) -> int:
     """
     definition = get_task(task)
     batch = definition.sample("evaluate", 0, [0])
-    return min(MAX_PROBLEMS, problems_at_once(n_state, batch, definition.n_steps))
+    in_memory = problems_at_once(n_state, batch, definition.n_steps)
+    per_problem = batch.n_parameters * definition.n_steps * max(1, n_state) ** 2
+    return min(MAX_PROBLEMS, in_memory, max(MIN_PROBLEMS, MAX_MULTIPLICATIONS // per_problem))
 
 
 def analyze(

@@ -49,6 +49,9 @@ MAX_NEWTON_STEPS = 50
 MIN_IMPROVEMENT = 0.9
 """A step of Newton's iteration that leaves more than this fraction of the residual is the last."""
 
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
+"""A relative residual that no further step of Newton's iteration is sure to improve."""
+
 FAR = 1e-3
 SMALL_RESIDUAL = 1e-9
 MIN_SHRINKING = 0.9
@@ -225,7 +228,7 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
     Returns: the best points, (n, n_state), and their relative residuals, (n,).
     """
     best, best_residual = start.copy(), _residual(optimizer, start, gradient)
-    active = np.flatnonzero((best_residual > 0) & np.isfinite(best_residual))
+    active = np.flatnonzero((best_residual > ROUNDING) & np.isfinite(best_residual))
     runs_away, last_move = np.zeros(len(start), bool), np.full(len(start), np.inf)
     n_state = start.shape[1]
     block_size = max(1, MAX_BLOCK_ELEMENTS // max(1, n_state**2))
@@ -241,7 +244,7 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
             moved = h - solve_systems(A - np.eye(n_state), velocity)[:, :, 0]
             residual = _residual(optimizer, moved, g)
             improved = residual < best_residual[block]
-            goes_on = (residual > 0) & (residual < MIN_IMPROVEMENT * best_residual[block])
+            goes_on = (residual > ROUNDING) & (residual < MIN_IMPROVEMENT * best_residual[block])
             move = state_distance(moved, h)
             far = (move > FAR * state_scale(moved)) & (move > MIN_SHRINKING * last_move[block])
             runs_away[block] |= improved & far & (best_residual[block] < SMALL_RESIDUAL)
@@ -263,8 +266,12 @@ def solve_systems(matrix: Float, right_side: Float) -> Float:
     try:
         return np.asarray(np.linalg.solve(matrix, right_side))
     except np.linalg.LinAlgError:
-        finite = np.where(np.isfinite(matrix), matrix, 0.0)
-        return np.asarray(np.linalg.pinv(finite) @ right_side)
+        if len(matrix) == 1:
+            finite = np.where(np.isfinite(matrix), matrix, 0.0)
+            return np.asarray(np.linalg.pinv(finite) @ right_side)
+    right_side = np.broadcast_to(right_side, (len(matrix), *right_side.shape[-2:]))
+    one_by_one = [slice(i, i + 1) for i in range(len(matrix))]
+    return np.concatenate([solve_systems(matrix[i], right_side[i]) for i in one_by_one])
 
 
 def _step(optimizer: Optimizer, h: Float, gradient: Float) -> Float:

@@ -12,11 +12,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import expit as sigmoid
 
 from loptbench.implementations.reference.optimizers.base import Array, gradient_rows
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
+
+
+def _sigmoid(x: Array) -> Array:
+    """1/(1 + exp(−x)), written into its argument."""
+    with np.errstate(over="ignore"):  # exp(−x) is infinite where the sigmoid is 0
+        np.exp(np.negative(x, out=x), out=x)
+    x += 1
+    return np.divide(1, x, out=x)
 
 
 class GRU:
@@ -32,12 +39,18 @@ class GRU:
         return np.tile(self.p["h0"], (n_components, 1))
 
     def _gates(self, h: Array, gradient: Array) -> tuple[Array, Array, Array]:
-        p = self.p
-        s = self.input_scale * gradient[:, None]
-        z = sigmoid(h @ p["W_z"].T + p["a_z"] * s + p["b_z"])
-        r = sigmoid(h @ p["W_r"].T + p["a_r"] * s + p["b_r"])
-        c = np.tanh((r * h) @ p["W_c"].T + p["a_c"] * s + p["b_c"])
-        return z, r, c
+        s = self.input_scale * gradient
+        z = _sigmoid(self._inputs("z", h, s))
+        r = _sigmoid(self._inputs("r", h, s))
+        c = self._inputs("c", r * h, s)
+        return z, r, np.tanh(c, out=c)
+
+    def _inputs(self, gate: str, h: Array, s: Array) -> Array:
+        """W h + a s + b of a gate, a new array."""
+        inputs = h @ self.p[f"W_{gate}"].T
+        inputs += np.outer(s, self.p[f"a_{gate}"])
+        inputs += self.p[f"b_{gate}"]
+        return np.asarray(inputs)
 
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         """h' = z ∘ h + (1 − z) ∘ c;  Δ = output_scale · (w · h' + b)."""
@@ -94,12 +107,15 @@ class GRU:
         p, h = self.p, state
         z, r, c = self._gates(h, gradient)
         slope_r, slope_c, slope_z = r * (1 - r), 1 - c**2, (h - c) * z * (1 - z)
-        eye = np.eye(h.shape[1])
-        rh_by_h = r[:, :, None] * eye + (h * slope_r)[:, :, None] * p["W_r"]
-        c_by_h = slope_c[:, :, None] * (p["W_c"] @ rh_by_h)
-        A = z[:, :, None] * eye + slope_z[:, :, None] * p["W_z"] + (1 - z)[:, :, None] * c_by_h
+        diagonal = np.arange(h.shape[1])
+        rh_by_h = (h * slope_r)[:, :, None] * p["W_r"]
+        rh_by_h[:, diagonal, diagonal] += r
+        A = p["W_c"] @ rh_by_h
+        A *= ((1 - z) * slope_c)[:, :, None]
+        A += slope_z[:, :, None] * p["W_z"]
+        A[:, diagonal, diagonal] += z
         B = self._state_by_gradient(h, z, r, c)
-        C = self.output_scale * np.einsum("j,ijl->il", p["w"], A)
+        C = self.output_scale * (p["w"] @ A)
         return Linearization(A, B, C, self.output_scale * B @ p["w"])
 
     def _state_by_gradient(self, h: Array, z: Array, r: Array, c: Array) -> Array:
