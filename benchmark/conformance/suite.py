@@ -2,7 +2,7 @@
 
 import dataclasses
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Check:
 
     name: str
     level: Level
-    run: Callable[[Subject], list[Comparison]]
+    run: Callable[[Subject], Iterable[Comparison]]
     scope: Scope = Scope.RUN
     needs_level: bool = True
 
@@ -121,6 +121,8 @@ class Outcome:
 def run_check(check: Check, subject: Subject) -> Outcome:
     """Run a check. Whatever the implementation does or raises, this returns an outcome."""
     comparisons: list[Comparison] = []
+    # Outer steps draw problems of their own.
+    place = subject.describe("meta_train" if check.level is Level.META_TRAINING else "evaluate")
     try:
         if check.needs_level and not subject.offers(check.level):
             _require_all_methods(subject, check.level)
@@ -128,22 +130,41 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         with np.errstate(), unchanged("the implementation"):
-            comparisons = check.run(subject)
-        exceeded = [comparison for comparison in comparisons if not comparison.ok]
-        if exceeded:
-            # The earliest step is nearest to the cause; later deviations may follow from it.
-            raise CheckFailedError(min(exceeded, key=lambda c: c.first_exceeded).deviation)
+            for comparison in check.run(subject):
+                comparisons.append(comparison)
+        require_no_deviation(comparisons)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, CheckStatus.SKIPPED, str(skipped), comparisons)
     except (CheckFailedError, ContractError) as failed:
-        message = f"{failed} [{subject.describe()}]"
+        message = f"{_cause(comparisons, str(failed))} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # includes a Rust panic and sys.exit
-        message = f"raised {_location(error)} [{subject.describe()}]"
+        raised = f"raised {_location(error)}"
+        message = f"{_cause(comparisons, raised)} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     return Outcome(check, subject, CheckStatus.PASSED, "", comparisons)
+
+
+def require_no_deviation(comparisons: Collection[Comparison]) -> None:
+    """Raise the earliest deviation, which is nearest to the cause; later ones may follow from it.
+
+    Raises:
+        CheckFailedError: a bound does not hold.
+    """
+    exceeded = [comparison for comparison in comparisons if not comparison.ok]
+    if exceeded:
+        raise CheckFailedError(min(exceeded, key=lambda c: c.first_exceeded).deviation)
+
+
+def _cause(comparisons: Collection[Comparison], end: str) -> str:
+    """A deviation that came before the end of a check, then that end: it may follow from it."""
+    try:
+        require_no_deviation(comparisons)
+    except CheckFailedError as earlier:
+        return str(earlier) if end == str(earlier) else f"{earlier}; then {end}"
+    return end
 
 
 def _require_all_methods(subject: Subject, level: Level) -> None:
