@@ -130,7 +130,7 @@ class PerturbedOptimizer:
         return self.perturb(new, state_scale), self.perturb(update, update_scale)
 
 
-class _Perturbed(PerturbedOptimizer):
+class PerturbedOracle(PerturbedOptimizer):
     """The same, and the oracle's problems with such errors in loss and gradient.
 
     Those of the gradient matter for optimizers that divide by its size.
@@ -141,6 +141,7 @@ class _Perturbed(PerturbedOptimizer):
         self.problems = problems
 
     def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
+        """Loss and gradient with errors."""
         loss, gradient = self.problems.loss_and_gradient(parameters, step)
         loss_scale, gradient_scale = self.problems.rounding_scale(parameters, step)
         return self.perturb(loss, loss_scale), self.perturb(gradient, gradient_scale)
@@ -171,7 +172,7 @@ def error_amplification(
     largest: dict[str, Float] = {}
     problems = oracle.problems(batch, "float64", "cpu")
     for seed in range(N_PERTURBED_RUNS):
-        perturbed = _Perturbed(oracle.optimizer(spec, "float64", "cpu"), problems, seed)
+        perturbed = PerturbedOracle(oracle.optimizer(spec, "float64", "cpu"), problems, seed)
         perturbed_run = unroll_by_steps(
             perturbed, perturbed, batch.initial_parameters, len(run.loss)
         )
