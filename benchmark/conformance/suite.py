@@ -12,6 +12,7 @@ from loptbench.agreement.comparison import Comparison
 from loptbench.conformance import (
     derivative_checks,
     drive_checks,
+    full_size,
     outer_checks,
     run_checks,
     step_checks,
@@ -65,6 +66,7 @@ CHECKS: tuple[Check, ...] = (
     Check("step-purity", Level.STEP, step_checks.step_purity, Scope.OPTIMIZER),
     Check("equivariance", Level.STEP, step_checks.equivariance, Scope.OPTIMIZER),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient, Scope.TASK),
+    Check("full-size-evaluation", Level.STEP, full_size.full_size_evaluation, Scope.TASK),
     Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
@@ -91,6 +93,17 @@ CHECKS: tuple[Check, ...] = (
     Check("outer-side-by-side", Level.META_TRAINING, outer_checks.outer_side_by_side),
     Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
     Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
+    Check("full-size-step", Level.STEP, full_size.full_size_step, Scope.OPTIMIZER),
+    Check("full-size-run", Level.UNROLL, full_size.full_size_run, Scope.TASK, needs_level=False),
+    Check(
+        "full-size-losses", Level.UNROLL, full_size.full_size_losses, Scope.TASK, needs_level=False
+    ),
+    Check(
+        "full-size-meta-gradient",
+        Level.META_GRADIENT,
+        full_size.full_size_meta_gradient,
+        Scope.TASK,
+    ),
 )
 
 
