@@ -11,7 +11,7 @@ from loptbench.agreement.trajectories import AXES, above_underflow, oracle_run
 from loptbench.conformance.cases import in_domain
 from loptbench.conformance.hints import explain_arrays, explain_evaluation, explain_step
 from loptbench.conformance.messages import explained, step_experiment, vector
-from loptbench.conformance.purity import other_spec, require_pure
+from loptbench.conformance.purity import other_spec, require_independent_of_settings, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.discovery import oracle
@@ -151,6 +151,8 @@ def step_purity(subject: Subject) -> list[Comparison]:
 
     require_pure("step", lambda: optimizer.step(state, gradient), disturb)
     require_pure("initial_state", lambda: (optimizer.initial_state(12),), disturb)
+    require_independent_of_settings("step", lambda: optimizer.step(state, gradient))
+    require_independent_of_settings("initial_state", lambda: (optimizer.initial_state(12),))
     # An optimizer that is made second must not have the parameters of the first.
     expected = (
         oracle()
@@ -234,6 +236,9 @@ def loss_and_gradient(subject: Subject) -> Iterator[Comparison]:
         "loss_and_gradient",
         lambda: problems.loss_and_gradient(start, 0),
         lambda: problems.loss_and_gradient(2 * start, 1),
+    )
+    require_independent_of_settings(
+        "loss_and_gradient", lambda: problems.loss_and_gradient(start, 0)
     )
 
 

@@ -20,8 +20,9 @@ from loptbench.conformance import (
 from loptbench.conformance.cases import cases
 from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.conformance.watching import watched
 from loptbench.errors import ContractError
-from loptbench.global_state import unchanged
+from loptbench.global_state import GlobalStateError, unchanged
 from loptbench.protocol import Level
 from loptbench.results.schema.conformance import CheckStatus
 from loptbench.storage.weights import Checkpoint
@@ -143,11 +144,15 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         with np.errstate(), unchanged("the implementation"):
-            for comparison in check.run(subject):
-                comparisons.append(comparison)
+            _collect(check, subject, comparisons)
         require_no_deviation(comparisons)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, CheckStatus.SKIPPED, str(skipped), comparisons)
+    except GlobalStateError as changed:
+        message = f"{_changing_call(check, subject) or changed}"
+        if deviation := _cause(comparisons, ""):
+            message = f"{message}; {deviation}"
+        return Outcome(check, subject, CheckStatus.FAILED, f"{message} [{place}]", comparisons)
     except (CheckFailedError, ContractError) as failed:
         message = f"{_cause(comparisons, str(failed))} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
@@ -158,6 +163,20 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         message = f"{_cause(comparisons, raised)} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     return Outcome(check, subject, CheckStatus.PASSED, "", comparisons)
+
+
+def _collect(check: Check, subject: Subject, comparisons: list[Comparison]) -> None:
+    """Append a check's comparisons as they come: those before an exception are kept.
+
+    Raises:
+        ContractError: the check failed. It may be a consequence of changed global state, which
+            `unchanged` then names instead.
+    """
+    try:
+        for comparison in check.run(subject):
+            comparisons.append(comparison)
+    except CheckFailedError as failed:
+        raise ContractError(str(failed)) from failed
 
 
 def require_no_deviation(comparisons: Collection[Comparison]) -> None:
@@ -176,8 +195,21 @@ def _cause(comparisons: Collection[Comparison], end: str) -> str:
     try:
         require_no_deviation(comparisons)
     except CheckFailedError as earlier:
-        return str(earlier) if end == str(earlier) else f"{earlier}; then {end}"
+        return str(earlier) if end in {"", str(earlier)} else f"{earlier}; then {end}"
     return end
+
+
+def _changing_call(check: Check, subject: Subject) -> str:
+    """Run a check again to find the call that changes global state; empty if none does now."""
+    watching = dataclasses.replace(subject, implementation=watched(subject.implementation))
+    try:
+        with np.errstate(), unchanged("the implementation"):
+            list(check.run(watching))
+    except GlobalStateError as named:
+        return str(named)
+    except Exception:
+        return ""
+    return ""
 
 
 def _require_all_methods(subject: Subject, level: Level) -> None:
