@@ -6,6 +6,7 @@ an evaluation adds up, which rounding errors are relative to.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -129,7 +130,7 @@ class PerturbedOptimizer:
         return self.perturb(new, state_scale), self.perturb(update, update_scale)
 
 
-class _Perturbed(PerturbedOptimizer):
+class PerturbedOracle(PerturbedOptimizer):
     """The same, and the oracle's problems with such errors in loss and gradient.
 
     Those of the gradient matter for optimizers that divide by its size.
@@ -140,6 +141,7 @@ class _Perturbed(PerturbedOptimizer):
         self.problems = problems
 
     def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
+        """Loss and gradient with errors."""
         loss, gradient = self.problems.loss_and_gradient(parameters, step)
         loss_scale, gradient_scale = self.problems.rounding_scale(parameters, step)
         return self.perturb(loss, loss_scale), self.perturb(gradient, gradient_scale)
@@ -170,7 +172,7 @@ def error_amplification(
     largest: dict[str, Float] = {}
     problems = oracle.problems(batch, "float64", "cpu")
     for seed in range(N_PERTURBED_RUNS):
-        perturbed = _Perturbed(oracle.optimizer(spec, "float64", "cpu"), problems, seed)
+        perturbed = PerturbedOracle(oracle.optimizer(spec, "float64", "cpu"), problems, seed)
         perturbed_run = unroll_by_steps(
             perturbed, perturbed, batch.initial_parameters, len(run.loss)
         )
@@ -193,6 +195,8 @@ def compare_trajectories(
     dtype: str,
     device: str = "cpu",
     expected: Trajectory | None = None,
+    fields: Sequence[str] = Trajectory._fields,
+    positions: NDArray[np.int64] | None = None,
 ) -> list[Comparison]:
     """Compare a free-running trajectory with the oracle's, at every step.
 
@@ -207,24 +211,29 @@ def compare_trajectories(
         dtype: dtype that the implementation computed in.
         device: device that it computed on.
         expected: a run to compare with instead of the oracle's, within the same bounds.
+        fields: the fields to compare.
+        positions: the problem of `batch` that each problem of `actual` equals; None if they are
+            those of `batch` in order. The oracle then runs each problem once, however often it
+            occurs.
 
-    Returns: one comparison for each field of `Trajectory`.
+    Returns: one comparison for each of the fields.
     """
     n_steps = actual.loss.shape[0]
     run = oracle_run(oracle, spec, batch, n_steps)
     scales = rounding_scales(oracle, spec, batch, run)
     amplification = error_amplification(oracle, spec, batch, run, scales)
+    rows = np.arange(batch.n_problems) if positions is None else positions
     comparisons = []
-    for name in Trajectory._fields:
+    for name in fields:
+        shape = getattr(actual, name).shape
         values = np.asarray(getattr(expected or run, name), np.float64)
-        bounds = free_running_bound(getattr(amplification, name), dtype, device)
-        # From (step, problem) to every parameter, component and unit of the problem.
-        by_problem = (len(values), batch.n_problems, -1)
-        bounds = np.broadcast_to(bounds[:, :, None], values.reshape(by_problem).shape)
         scale = above_underflow(getattr(scales, name), dtype)
-        comparisons.append(
-            compare(
-                name, getattr(actual, name), values, scale, bounds.reshape(values.shape), AXES[name]
-            )
+        bounds = free_running_bound(getattr(amplification, name), dtype, device)[:, rows, None]
+        # From (step, problem, …) to every parameter, component and unit of the actual problems.
+        values, scale = (
+            array.reshape(len(array), batch.n_problems, -1)[:, rows] for array in (values, scale)
         )
+        bounds = np.broadcast_to(bounds, values.shape)
+        values, scale, bounds = (array.reshape(shape) for array in (values, scale, bounds))
+        comparisons.append(compare(name, getattr(actual, name), values, scale, bounds, AXES[name]))
     return comparisons

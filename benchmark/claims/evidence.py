@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.results.frames import Contents, frame_of
+from loptbench.results.schema.keys import TrialKind
+from loptbench.results.schema.records import TrialStatus
 from loptbench.results.schema.verdicts import EvidenceKind
 
 if TYPE_CHECKING:
@@ -108,10 +110,15 @@ def evidence_of(contents: Contents) -> list[Evidence]:
     """The evidence on each learned optimizer, by the implementation that meta-trained it.
 
     If that implementation did not measure it, another one's measurements are the evidence. A
-    checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing.
+    checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing. An
+    evaluation that failed, as its losses are not the reference's, is no evidence.
     """
     import pandas as pd
 
+    failed = (TrialKind.EVALUATION, TrialStatus.FAILED)
+    contents = dataclasses.replace(
+        contents, records=[r for r in contents.records if (r.key.trial, r.status) != failed]
+    )
     tables = {name: frame_of(contents, name) for name in FRAMES}
     by_record = {
         name: dict(list(table.groupby("record", sort=False))) for name, table in tables.items()

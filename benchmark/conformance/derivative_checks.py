@@ -1,6 +1,7 @@
 """Checks of levels 3 and 4: Jacobians and meta-gradients."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -8,9 +9,12 @@ from loptbench.agreement.comparison import Comparison, compare_arrays
 from loptbench.agreement.tolerances import (
     CENTRAL_DIFFERENCE_BOUND,
     DIRECTIONAL_DIFFERENCE_BOUND,
+    bound,
     meta_gradient_bound,
 )
 from loptbench.agreement.trajectories import error_amplification, oracle_run, rounding_scales
+from loptbench.conformance.hints import explain_arrays
+from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, interleaved, require_pure
 from loptbench.conformance.run_checks import LONG_RUN
 from loptbench.conformance.step_checks import random_inputs, to_float64
@@ -30,33 +34,41 @@ def require_float64(subject: Subject) -> None:
         raise CheckSkippedError(f"compared in float64 only: {subject.dtype} rounds too coarsely")
 
 
+EXPERIMENTS = ("at random states and gradients", "at gradients of zero", "at states of zero")
+"""The points of `linearization` and `gain`, in words."""
+
+
 def _compare_linearizations(
-    subject: Subject, actual: Linearization, expected: Linearization
+    subject: Subject, actual: Linearization, expected: Linearization, experiment: str
 ) -> list[Comparison]:
-    return [
-        compare_arrays(
-            name, name, matrix, to_float64(expected_matrix), subject.dtype, subject.device
+    comparisons = []
+    for name, matrix, expected_matrix in zip("ABCD", actual, expected, strict=True):
+        right = to_float64(expected_matrix)
+        compared = compare_arrays(name, name, matrix, right, subject.dtype, subject.device)
+        limit = bound(name, subject.dtype, subject.device)
+        comparisons += explained(
+            [compared],
+            lambda _: experiment,
+            lambda a=matrix, e=right, b=limit: explain_arrays(a, e, b, ("component",)),
         )
-        for name, matrix, expected_matrix in zip("ABCD", actual, expected, strict=True)
-    ]
+    return comparisons
 
 
-def linearization(subject: Subject) -> list[Comparison]:
+def linearization(subject: Subject) -> Iterator[Comparison]:
     """A, B, C, D are the oracle's hand-derived ones."""
     optimizer = subject.optimizer()
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
-    comparisons = []
     for n in (1, 24, 70):
         state, gradient = random_inputs(subject, n)
-        for h, g in ((state, gradient), (state, 0 * gradient), (0 * state, gradient)):
+        points = ((state, gradient), (state, 0 * gradient), (0 * state, gradient))
+        for words, (h, g) in zip(EXPERIMENTS, points, strict=True):
             expected = reference.linearize(to_float64(h), to_float64(g))
-            comparisons += _compare_linearizations(subject, optimizer.linearize(h, g), expected)
+            yield from _compare_linearizations(subject, optimizer.linearize(h, g), expected, words)
     require_pure(
         "linearize",
         lambda: tuple(optimizer.linearize(state, gradient)),
         lambda: optimizer.linearize(0 * state, 2 * gradient),
     )
-    return comparisons
 
 
 def linearization_by_differences(subject: Subject) -> list[Comparison]:
@@ -79,28 +91,31 @@ def linearization_by_differences(subject: Subject) -> list[Comparison]:
     return comparisons
 
 
-def gain(subject: Subject) -> list[Comparison]:
+def gain(subject: Subject) -> Iterator[Comparison]:
     """D, where it is offered alone, is that of the oracle's linearization."""
     optimizer = subject.optimizer()
     if not isinstance(optimizer.raw, Gains):
         raise CheckSkippedError("D alone is not offered: no method gain on the optimizer")
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
-    comparisons = []
     for n in (1, 24, 70):
         state, gradient = random_inputs(subject, n)
-        for h, g in ((state, gradient), (state, 0 * gradient), (0 * state, gradient)):
+        points = ((state, gradient), (state, 0 * gradient), (0 * state, gradient))
+        for words, (h, g) in zip(EXPERIMENTS, points, strict=True):
             expected = reference.linearize(to_float64(h), to_float64(g)).D
-            comparisons.append(
-                compare_arrays(
-                    "D", "gain", optimizer.gain(h, g), expected, subject.dtype, subject.device
-                )
+            actual = optimizer.gain(h, g)
+            compared = compare_arrays("D", "gain", actual, expected, subject.dtype, subject.device)
+            yield from explained(
+                [compared],
+                lambda _, words=words: words,
+                lambda a=actual, e=expected: explain_arrays(
+                    a, e, bound("D", subject.dtype, subject.device), ("component",)
+                ),
             )
     require_pure(
         "gain",
         lambda: (optimizer.gain(state, gradient),),
         lambda: optimizer.gain(0 * state, 2 * gradient),
     )
-    return comparisons
 
 
 def _compare_meta_gradients(
@@ -131,24 +146,26 @@ def _compare_meta_gradients(
             # The gradient of b sums the adjoints of the updates; that of w sums them times units
             # of at most 1. Where those of b cancel, the entries of w still show their size.
             scale = max(scale, float(np.abs(expected.gradient["w"]).max()))
-        comparisons.append(
-            compare_arrays(
-                "meta-gradient",
-                label,
-                values,
-                expected_values,
-                subject.dtype,
-                subject.device,
-                scale,
-                limit,
-            )
+        compared = compare_arrays(
+            "meta-gradient",
+            label,
+            values,
+            expected_values,
+            subject.dtype,
+            subject.device,
+            scale,
+            limit,
+        )
+        comparisons += explained(
+            [compared],
+            lambda _: f"of a run of {n_steps} steps on {batch.n_problems} problems",
+            lambda a=values, e=expected_values: explain_arrays(a, e, limit, ("entry",)),
         )
     return comparisons
 
 
-def meta_gradient(subject: Subject) -> list[Comparison]:
+def meta_gradient(subject: Subject) -> Iterator[Comparison]:
     """The meta-objective and its gradient by every parameter are the oracle's."""
-    comparisons = []
     for n_steps, batch in (
         (subject.case.n_steps, subject.batch),
         (1, subject.batch),
@@ -157,8 +174,7 @@ def meta_gradient(subject: Subject) -> list[Comparison]:
         (LONG_RUN, subject.resized.part([0])),
     ):
         actual = subject.meta_gradient(n_steps, *subject.handles(batch))
-        comparisons += _compare_meta_gradients(subject, actual, subject.spec, batch, n_steps)
-    return comparisons
+        yield from _compare_meta_gradients(subject, actual, subject.spec, batch, n_steps)
 
 
 def meta_gradient_purity(subject: Subject) -> list[Comparison]:
@@ -178,7 +194,10 @@ def meta_gradient_purity(subject: Subject) -> list[Comparison]:
         lambda h: subject.meta_gradient(SHORT_RUN, *h),
     ):
         start = varied.batch.starting_at(varied.x0)
-        comparisons += _compare_meta_gradients(subject, actual, varied.spec, start, SHORT_RUN)
+        comparisons += explained(
+            _compare_meta_gradients(subject, actual, varied.spec, start, SHORT_RUN),
+            lambda _, words=varied.words: f"in {words}, made in turn with runs that differ from it",
+        )
     return comparisons
 
 

@@ -2,12 +2,16 @@
 
 import copy
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import load, save
 
 from loptbench.agreement.comparison import Comparison, compare_arrays
+from loptbench.agreement.tolerances import bound
+from loptbench.conformance.hints import explain_outer_steps
+from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, other_spec, require_pure
 from loptbench.conformance.step_checks import to_float64
 from loptbench.conformance.subject import Subject
@@ -75,7 +79,7 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
     return OuterProblem(spec, config.model_copy(update=scale | changes), batches)
 
 
-def _outer_problems(subject: Subject) -> list[OuterProblem]:
+def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
     """The problem, then with every setting changed, all parameters zero, and other parameters."""
     first = outer_problem(subject)
     changed = {
@@ -94,24 +98,54 @@ def _outer_problems(subject: Subject) -> list[OuterProblem]:
     }
     second = outer_problem(subject, **changed)
     zeros = {name: 0 * array for name, array in first.spec.parameters.items()}
-    third = first._replace(spec=first.spec.with_parameters(zeros))
-    fourth = first._replace(spec=other_spec(first.spec))
-    return [first, second, third, fourth]
+    return {
+        "from the case's parameters": first,
+        "with every setting changed": second,
+        "from parameters of zero": first._replace(spec=first.spec.with_parameters(zeros)),
+        "from half of every parameter": first._replace(spec=other_spec(first.spec)),
+    }
 
 
-def outer_steps(subject: Subject) -> list[Comparison]:
+def outer_steps(subject: Subject) -> Iterator[Comparison]:
     """The first outer steps are the oracle's for several settings of clipping, penalty and Adam."""
-    comparisons = []
-    for spec, config, batches in _outer_problems(subject):
+    for words, problem in _outer_problems(subject).items():
+        spec, config, batches = problem
         outer = subject.outer_init(spec, config)
         expected = oracle().outer_init(spec.parameters, config)
-        for batch in batches:
+        for k, batch in enumerate(batches):
             outer, objective = subject.outer_step(outer, spec, batch, config)
             expected, expected_objective = oracle().outer_step(expected, spec, batch, config)
-            comparisons += _compare(
-                subject, spec, (outer, objective), (expected, expected_objective)
+            limit = bound("outer parameters", subject.dtype, subject.device)
+            yield from explained(
+                _compare(subject, spec, (outer, objective), (expected, expected_objective)),
+                lambda _, k=k, words=words, p=problem: outer_experiment(k, words, p),
+                lambda k=k, p=problem, o=outer, limit=limit: explain_outer_steps(
+                    p.spec, p.config, p.batches[: k + 1], o, limit
+                ),
             )
-    return comparisons
+
+
+SETTINGS_IN_MESSAGES = (
+    "n_steps",
+    "batch_size",
+    "learning_rate",
+    "decay",
+    "decay_steps",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "clipping",
+    "clip",
+    "penalty",
+    "bptt_segment",
+)
+
+
+def outer_experiment(k: int, words: str, problem: OuterProblem) -> str:
+    """Outer step `k` of a short meta-training, with its settings and problems, in words."""
+    settings = problem.config.model_dump()
+    shown = ", ".join(f"{name} {settings[name]}" for name in SETTINGS_IN_MESSAGES)
+    return f"in outer step {k} {words}, on problems of {problem.batches[k].describe()}; {shown}"
 
 
 def _compare(
@@ -135,7 +169,7 @@ def _compare(
     return comparisons
 
 
-def outer_side_by_side(subject: Subject) -> list[Comparison]:
+def outer_side_by_side(subject: Subject) -> Iterator[Comparison]:
     """Outer steps of several seeds at once are the oracle's, seed by seed."""
     if not isinstance(subject.implementation, MetaTrainsSideBySide):
         raise CheckSkippedError("seeds side by side are not offered: no method outer_steps")
@@ -145,7 +179,6 @@ def outer_side_by_side(subject: Subject) -> list[Comparison]:
     starts = [spec, spec, spec.with_parameters(halves).rounded_to(subject.dtype)]
     outers = [subject.outer_init(start, config) for start in starts]
     expected = [oracle().outer_init(start.parameters, config) for start in starts]
-    comparisons = []
     for k in range(2):
         own = batches[3 * k : 3 * k + 3]
         own[1] = own[1].starting_at(np.nan * own[1].initial_parameters)
@@ -158,9 +191,13 @@ def outer_side_by_side(subject: Subject) -> list[Comparison]:
             )
         for i in (0, 2):
             expected_step = oracle().outer_step(expected[i], starts[i], own[i], config)
-            comparisons += _compare(subject, starts[i], new[i], expected_step)
+            place = f"in outer step {k} of seed {i} of three side by side"
+            words = f"{place}, on problems of {own[i].describe()}"
+            yield from explained(
+                _compare(subject, starts[i], new[i], expected_step),
+                lambda _, words=words: words,
+            )
             outers[i], expected[i] = new[i][0], expected_step[0]
-    return comparisons
 
 
 def outer_purity(subject: Subject) -> list[Comparison]:

@@ -15,7 +15,10 @@ from loptbench.tasks.base import ProblemBatch
 
 
 def require_pure(
-    call_name: str, call: Callable[[], tuple[Any, ...]], disturb: Callable[[], object]
+    call_name: str,
+    call: Callable[[], tuple[Any, ...]],
+    disturb: Callable[[], object],
+    between: str = "other calls",
 ) -> None:
     """Require the same bits from a call each time, whatever is called in between.
 
@@ -23,25 +26,42 @@ def require_pure(
         call_name: name of the call in messages.
         call: makes the call.
         disturb: makes other calls to the same implementation, with other arguments.
+        between: what `disturb` does, in messages.
 
     Raises:
         CheckFailedError: a later call changed the arrays that were returned, or the second result.
     """
     first = call()
     before = copy.deepcopy(first)
+    largest = _largest_difference(before, call())
+    if largest is not None:
+        raise CheckFailedError(
+            f"{call_name} returned something else for the same arguments, at once and with "
+            f"nothing in between: {largest:.1e} apart; it is not deterministic: it draws, counts "
+            "its calls, reads memory that it did not set, or adds up in an order that varies"
+        )
     disturb()
-    for copied, returned in zip(before, first, strict=True):
-        if not np.array_equal(copied, returned, equal_nan=True):
-            raise CheckFailedError(
-                f"the arrays that {call_name} returned were changed by a later call"
-            )
-    for copied, repeated in zip(before, call(), strict=True):
-        if not np.array_equal(copied, repeated, equal_nan=True):
-            largest = np.max(np.abs(np.asarray(copied, float) - np.asarray(repeated, float)))
-            raise CheckFailedError(
-                f"{call_name} returned something else for the same arguments: {largest:.1e} apart; "
-                "it must remember nothing and draw nothing"
-            )
+    if _largest_difference(before, first) is not None:
+        raise CheckFailedError(f"the arrays that {call_name} returned were changed by a later call")
+    largest = _largest_difference(before, call())
+    if largest is not None:
+        raise CheckFailedError(
+            f"{call_name} returned something else for the same arguments after {between}: "
+            f"{largest:.1e} apart; it must remember nothing and draw nothing"
+        )
+
+
+def _largest_difference(one: tuple[Any, ...], other: tuple[Any, ...]) -> float | None:
+    """The largest difference of two results; None if they are equal to the bit."""
+    pairs = list(zip(one, other, strict=True))
+    if all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
+        return None
+    if any(np.shape(a) != np.shape(b) for a, b in pairs):
+        return np.inf
+    with np.errstate(all="ignore"):
+        differences = [np.abs(np.asarray(a, float) - np.asarray(b, float)) for a, b in pairs]
+    finite = [np.nan_to_num(d, nan=np.inf, posinf=np.inf).max(initial=0.0) for d in differences]
+    return float(max(finite, default=0.0))
 
 
 def other_spec(spec: OptimizerSpec) -> OptimizerSpec:
@@ -62,11 +82,13 @@ class Variation(NamedTuple):
     """A run of the same shapes as the case's that differs from it in one respect.
 
     Attributes:
+        words: what it is, in messages.
         spec: the optimizer.
         batch: the problems.
         x0: initial parameters, (n_problems, n_parameters).
     """
 
+    words: str
     spec: OptimizerSpec
     batch: ProblemBatch
     x0: Array
@@ -79,17 +101,25 @@ def variations(subject: Subject) -> list[Variation]:
     last = list(spec.parameters)[-1]
     changed = dict(spec.parameters) | {last: np.asarray(0.5 * spec.parameters[last])}
     varied = [
-        Variation(spec, batch, x0),
-        Variation(other_spec(spec), batch, x0),
-        Variation(spec.with_parameters(changed), batch, x0),
-        Variation(spec, batch.part([*range(1, batch.n_problems), 0]), x0),
-        Variation(spec, batch, subject.cast(-0.5 * x0)),
+        Variation("the case itself", spec, batch, x0),
+        Variation("a run with half of every parameter and constant", other_spec(spec), batch, x0),
+        Variation(f"a run with half of {last}", spec.with_parameters(changed), batch, x0),
+        Variation(
+            "a run with the problems in another order",
+            spec,
+            batch.part([*range(1, batch.n_problems), 0]),
+            x0,
+        ),
+        Variation(
+            "a run from -0.5 times the initial parameters", spec, batch, subject.cast(-0.5 * x0)
+        ),
     ]
     if spec.constants:
         scaled = {name: 2 * value for name, value in spec.constants.items()}
-        varied.append(Variation(dataclasses.replace(spec, constants=scaled), batch, x0))
+        twice = dataclasses.replace(spec, constants=scaled)
+        varied.append(Variation("a run with twice every constant", twice, batch, x0))
     return [
-        Variation(v.spec.rounded_to(subject.dtype), v.batch.rounded_to(subject.dtype), v.x0)
+        v._replace(spec=v.spec.rounded_to(subject.dtype), batch=v.batch.rounded_to(subject.dtype))
         for v in varied
     ]
 
@@ -127,7 +157,8 @@ def interleaved(
             optimizer.step(optimizer.initial_state(x0.size), gradient.reshape(-1))
             subject.call_each_level(highest_level, SHORT_RUN, *handles[0])
 
-        require_pure(call_name, lambda: flatten(call(handles[0])), disturb)
+        others = "; ".join(v.words for v in varied[1:])
+        require_pure(call_name, lambda: flatten(call(handles[0])), disturb, others)
         results.insert(0, call(handles[0]))
     return list(zip(varied, results, strict=True))
 

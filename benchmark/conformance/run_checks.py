@@ -1,30 +1,33 @@
 """Checks of level 2: whole runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from loptbench.agreement.comparison import Comparison, compare
-from loptbench.agreement.tolerances import SWEEP_MULTIPLE
-from loptbench.agreement.trajectories import compare_trajectories
+from loptbench.agreement.tolerances import FREE_RUNNING_CEILING, SWEEP_MULTIPLE
+from loptbench.agreement.trajectories import compare_trajectories, oracle_run
 from loptbench.conformance.cases import EXAMPLES, cases
+from loptbench.conformance.hints import explain_arrays
+from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, Handles, interleaved, require_pure
 from loptbench.conformance.step_checks import to_float64
 from loptbench.conformance.subject import Subject, Unchanged, require_array
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.discovery import oracle
+from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Level, Sweep, Sweeps, Trajectory, UnrollsLosses
 from loptbench.rollout.trajectory import run_by_run, start_sweep, unroll_by_steps
+from loptbench.tasks.base import ProblemBatch
 
 LONG_RUN = 260
 """Inner steps of a run that is longer than that of any task: it finds a built-in length."""
 
 
-def free_running(subject: Subject) -> list[Comparison]:
+def free_running(subject: Subject) -> Iterator[Comparison]:
     """A whole run is the oracle's at every step, whatever its length and batch."""
-    comparisons = []
     for n_steps, batch in (
         (subject.case.n_steps, subject.full),
         (1, subject.batch),
@@ -33,13 +36,31 @@ def free_running(subject: Subject) -> list[Comparison]:
         (LONG_RUN, subject.resized),
     ):
         trajectory = subject.unroll(n_steps, *subject.handles(batch))
-        comparisons += compare_trajectories(
-            oracle(), trajectory, subject.spec, batch, subject.dtype, subject.device
+        yield from _compare_run(subject, trajectory, subject.spec, batch)
+
+
+def _compare_run(
+    subject: Subject, trajectory: Trajectory, spec: OptimizerSpec, batch: ProblemBatch
+) -> list[Comparison]:
+    """Compare a run with the oracle's, and look for a known pattern where it deviates."""
+    comparisons = compare_trajectories(
+        oracle(), trajectory, spec, batch, subject.dtype, subject.device
+    )
+    n_steps = len(trajectory.loss)
+    words = f"in a run of {n_steps} steps on {batch.n_problems} problems"
+
+    def hint() -> str:
+        expected = oracle_run(oracle(), spec, batch, n_steps)
+        patterns = (
+            explain_arrays(actual, right, FREE_RUNNING_CEILING * np.finfo(subject.dtype).eps)
+            for actual, right in zip(trajectory, expected, strict=True)
         )
-    return comparisons
+        return next(filter(None, patterns), "")
+
+    return explained(comparisons, lambda _: words, hint)
 
 
-def unroll_losses(subject: Subject) -> list[Comparison]:
+def unroll_losses(subject: Subject) -> Iterator[Comparison]:
     """A run that records its losses only has those of the oracle."""
     if not isinstance(subject.implementation, UnrollsLosses):
         raise CheckSkippedError(
@@ -52,13 +73,11 @@ def unroll_losses(subject: Subject) -> list[Comparison]:
 
     batch = subject.full
     whole = run(subject.case.n_steps, subject.handles(batch))
-    comparisons = compare_trajectories(
-        oracle(), whole, subject.spec, batch, subject.dtype, subject.device
-    )
-    return comparisons + _compare_varied(subject, "unroll_losses", partial(run, SHORT_RUN))
+    yield from _compare_run(subject, whole, subject.spec, batch)
+    yield from _compare_varied(subject, "unroll_losses", partial(run, SHORT_RUN))
 
 
-def sweep(subject: Subject) -> list[Comparison]:
+def sweep(subject: Subject) -> Iterator[Comparison]:
     """A sweep of many draws is the oracle's runs draw by draw, from any state."""
     implementation, dtype = subject.implementation, subject.dtype
     if not isinstance(implementation, Sweeps):
@@ -81,7 +100,6 @@ def sweep(subject: Subject) -> list[Comparison]:
     expected = Sweep(
         to_float64(at.parameters[compared]), to_float64(at.state[compared]), at.step[compared]
     )
-    comparisons = []
     for n_steps in (SHORT_RUN, 5):
         with Unchanged("sweep", at, draws):
             loss, at = implementation.sweep(kind, draws, spec.constants, problems, at, n_steps)
@@ -100,19 +118,16 @@ def sweep(subject: Subject) -> list[Comparison]:
         scale = np.maximum(np.abs(expected_loss), np.abs(expected_loss[0]))
         limit = SWEEP_MULTIPLE * float(np.finfo(dtype).eps)
         axes = ("step", "draw", "problem")
-        comparisons.append(
-            compare("sweep's loss", loss[:, compared], expected_loss, scale, limit, axes)
-        )
+        yield compare("sweep's loss", loss[:, compared], expected_loss, scale, limit, axes)
         x = to_float64(at.parameters[compared])
         size = 1 + np.abs(expected.parameters)
-        comparisons.append(
-            compare("sweep's parameters", x, expected.parameters, size, limit, ("draw", "problem"))
+        yield compare(
+            "sweep's parameters", x, expected.parameters, size, limit, ("draw", "problem")
         )
         if not np.array_equal(at.step[compared], expected.step):
             raise CheckFailedError(
                 f"sweep says that {at.step[compared]} steps are done, but it is {expected.step}"
             )
-    return comparisons
 
 
 def native_unroll(subject: Subject) -> list[Comparison]:
@@ -148,7 +163,8 @@ def _compare_varied(
     comparisons = []
     for varied, trajectory in interleaved(subject, call_name, Level.UNROLL, run):
         start = varied.batch.starting_at(varied.x0)
-        comparisons += compare_trajectories(
-            oracle(), trajectory, varied.spec, start, subject.dtype, subject.device
+        comparisons += explained(
+            _compare_run(subject, trajectory, varied.spec, start),
+            lambda _, words=varied.words: f"in {words}, made in turn with runs that differ from it",
         )
     return comparisons

@@ -1,5 +1,6 @@
 """Checks of level 1: single steps and single evaluations."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from loptbench.agreement.comparison import Comparison, compare, compare_arrays
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import AXES, above_underflow, oracle_run
 from loptbench.conformance.cases import in_domain
+from loptbench.conformance.hints import explain_arrays, explain_evaluation, explain_step
+from loptbench.conformance.messages import explained, step_experiment, vector
 from loptbench.conformance.purity import other_spec, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
@@ -60,42 +63,49 @@ def compare_steps(
         # The first axis is the component, not the step: each component has its own bound.
         axes = ("component", "unit")
         comparisons.append(compare(name, values, to_float64(expected_values), scale, limit, axes))
-    return comparisons
+    limits = (
+        bound("state", subject.dtype, subject.device),
+        bound("update", subject.dtype, subject.device),
+    )
+    h, g = to_float64(state), to_float64(gradient)
+    return explained(
+        comparisons,
+        lambda component: step_experiment(state, gradient, component),
+        lambda: explain_step(subject.spec, h, g, actual, limits),
+    )
 
 
-def initial_state(subject: Subject) -> list[Comparison]:
+def initial_state(subject: Subject) -> Iterator[Comparison]:
     """The initial state is the oracle's."""
     optimizer = subject.optimizer()
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
-    return [
-        compare_arrays(
-            "initial state",
-            "initial state",
-            optimizer.initial_state(n),
-            reference.initial_state(n),
-            subject.dtype,
-            subject.device,
+    limit = bound("initial state", subject.dtype, subject.device)
+    for n in N_COMPONENTS:
+        actual, expected = optimizer.initial_state(n), reference.initial_state(n)
+        compared = compare_arrays(
+            "initial state", "initial state", actual, expected, subject.dtype, subject.device
         )
-        for n in N_COMPONENTS
-    ]
+        yield from explained(
+            [compared],
+            lambda _, n=n: f"of {n} components",
+            lambda a=actual, e=expected: explain_arrays(a, e, limit, ("component", "unit")),
+        )
 
 
-def one_step(subject: Subject) -> list[Comparison]:
+def one_step(subject: Subject) -> Iterator[Comparison]:
     """Two steps from random states with random gradients are the oracle's."""
     optimizer = subject.optimizer()
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
-    comparisons = []
     for n in N_COMPONENTS:
         state, gradient = random_inputs(subject, n)
         expected = reference.step(to_float64(state), to_float64(gradient))
         actual = optimizer.step(state, gradient)
-        comparisons += compare_steps(subject, actual, expected, state, gradient)
+        yield from compare_steps(subject, actual, expected, state, gradient)
         # The second step starts from the state after the first, which may be extreme.
         state, gradient = subject.cast(expected[0]), gradient[::-1].copy()
         expected = reference.step(to_float64(state), to_float64(gradient))
         actual = optimizer.step(state, gradient)
-        comparisons += compare_steps(subject, actual, expected, state, gradient)
-    return comparisons
+        yield from compare_steps(subject, actual, expected, state, gradient)
 
 
 def not_a_number(subject: Subject) -> list[Comparison]:
@@ -151,9 +161,23 @@ def step_purity(subject: Subject) -> list[Comparison]:
 
 
 def compare_evaluation(
-    subject: Subject, actual: tuple[Array, Array], batch: ProblemBatch, x: Array, k: int
+    subject: Subject,
+    actual: tuple[Array, Array],
+    batch: ProblemBatch,
+    x: Array,
+    k: int,
+    point: str = "at the initial parameters",
 ) -> list[Comparison]:
-    """Compare loss and gradient at parameters `x` in step `k` with the oracle's."""
+    """Compare loss and gradient at parameters `x` in step `k` with the oracle's.
+
+    Args:
+        subject: the implementation under test.
+        actual: what it returned.
+        batch: the problems.
+        x: the parameters, (n_problems, n_parameters).
+        k: the inner step.
+        point: where the parameters are, in words.
+    """
     reference = oracle().problems(batch, "float64", subject.device)
     expected = reference.loss_and_gradient(to_float64(x), k)
     scales = reference.rounding_scale(to_float64(x), k)
@@ -166,33 +190,51 @@ def compare_evaluation(
         comparisons.append(
             compare(name, values, expected_values, scale, limit, ("problem", "parameter"))
         )
-    return comparisons
+    limits = (
+        bound("loss", subject.dtype, subject.device),
+        bound("gradient", subject.dtype, subject.device),
+    )
+    return explained(
+        comparisons,
+        lambda problem: f"in step {k} {point}, x = {vector(x[problem])}",
+        lambda: explain_evaluation(batch, to_float64(x), k, actual, limits),
+    )
 
 
-def loss_and_gradient(subject: Subject) -> list[Comparison]:
+def loss_and_gradient(subject: Subject) -> Iterator[Comparison]:
     """Loss and gradient are the oracle's at the start, far away, and near the minimum."""
     batch = subject.batch
     problems = subject.problems()
     end = oracle_run(oracle(), subject.spec, batch, subject.case.n_steps).parameters[-1]
-    comparisons = []
     far = 100 * batch.initial_parameters
-    for x in (batch.initial_parameters, far, end, subject.case.near_minimum):
+    for x, point in (
+        (batch.initial_parameters, "at the initial parameters"),
+        (far, "at 100 times the initial parameters"),
+        (end, "at the end of a run of the oracle"),
+        (subject.case.near_minimum, "near the minimum"),
+    ):
         cast = subject.cast(x)
         for k in (0, subject.case.n_steps - 1, 10 * subject.case.n_steps):
             actual = problems.loss_and_gradient(cast, k)
-            comparisons += compare_evaluation(subject, actual, batch, cast, k)
+            yield from compare_evaluation(subject, actual, batch, cast, k, point)
     # Problems are independent, and a batch that is made second must not be the first.
-    for part in (batch.part([3]), batch.part([4, 1]), subject.resized, subject.full):
+    for part, words in (
+        (batch.part([3]), "of problem 3 alone"),
+        (batch.part([4, 1]), "of problems 4 and 1 alone"),
+        (subject.resized, "of problems of another size"),
+        (subject.full, "of problems of the default size"),
+    ):
         x = subject.cast(part.initial_parameters)
         actual = subject.problems(part).loss_and_gradient(x, 0)
-        comparisons += compare_evaluation(subject, actual, part, x, 0)
+        yield from compare_evaluation(
+            subject, actual, part, x, 0, f"at the initial parameters {words}"
+        )
     start = subject.cast(batch.initial_parameters)
     require_pure(
         "loss_and_gradient",
         lambda: problems.loss_and_gradient(start, 0),
         lambda: problems.loss_and_gradient(2 * start, 1),
     )
-    return comparisons
 
 
 def teacher_forced(subject: Subject) -> list[Comparison]:
@@ -233,4 +275,19 @@ def teacher_forced(subject: Subject) -> list[Comparison]:
         limit = bound(name, subject.dtype, subject.device)
         scale = above_underflow(scale, subject.dtype)
         comparisons.append(compare(name, values, expected, scale, limit, AXES[name]))
-    return comparisons
+    failed = [comparison.first_exceeded for comparison in comparisons if not comparison.ok]
+    first = min(failed, default=0)
+    limits = {name: bound(name, subject.dtype, subject.device) for name in names}
+
+    def hint() -> str:
+        (loss, *_), (gradient, *_), (new, *_), (update, *_), _ = rows[first]
+        x, h, g = (
+            to_float64(subject.cast(a[first])) for a in (run.parameters, run.state, run.gradient)
+        )
+        of_task = limits["loss"], limits["gradient"]
+        of_step = limits["state"], limits["update"]
+        return explain_evaluation(batch, x, first, (loss, gradient), of_task) or explain_step(
+            spec, h, g.reshape(-1), (new, update.reshape(-1)), of_step
+        )
+
+    return explained(comparisons, lambda k: f"from the oracle's own state at step {k}", hint)

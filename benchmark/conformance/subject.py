@@ -207,11 +207,16 @@ class Subject:
         """The case's problems of another size, rounded."""
         return self.case.resized.rounded_to(self.dtype)
 
-    def describe(self) -> str:
-        """The subject in messages."""
+    def describe(self, split: str = "evaluate") -> str:
+        """The subject in messages.
+
+        Args:
+            split: the split that a check draws its problems from.
+        """
+        batch = dataclasses.replace(self.case.batch, split=split)
         return (
             f"{self.implementation.name} against reference, {self.case.label}, "
-            f"{self.case.batch.describe()}, {self.dtype}"
+            f"{batch.describe()}, {self.dtype}"
         )
 
     def cast(self, array: Array) -> Array:

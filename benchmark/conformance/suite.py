@@ -2,7 +2,7 @@
 
 import dataclasses
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from loptbench.agreement.comparison import Comparison
 from loptbench.conformance import (
     derivative_checks,
     drive_checks,
+    full_size,
     outer_checks,
     run_checks,
     step_checks,
@@ -41,7 +42,7 @@ class Check:
 
     name: str
     level: Level
-    run: Callable[[Subject], list[Comparison]]
+    run: Callable[[Subject], Iterable[Comparison]]
     scope: Scope = Scope.RUN
     needs_level: bool = True
 
@@ -65,6 +66,7 @@ CHECKS: tuple[Check, ...] = (
     Check("step-purity", Level.STEP, step_checks.step_purity, Scope.OPTIMIZER),
     Check("equivariance", Level.STEP, step_checks.equivariance, Scope.OPTIMIZER),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient, Scope.TASK),
+    Check("full-size-evaluation", Level.STEP, full_size.full_size_evaluation, Scope.TASK),
     Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
@@ -91,6 +93,17 @@ CHECKS: tuple[Check, ...] = (
     Check("outer-side-by-side", Level.META_TRAINING, outer_checks.outer_side_by_side),
     Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
     Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
+    Check("full-size-step", Level.STEP, full_size.full_size_step, Scope.OPTIMIZER),
+    Check("full-size-run", Level.UNROLL, full_size.full_size_run, Scope.TASK, needs_level=False),
+    Check(
+        "full-size-losses", Level.UNROLL, full_size.full_size_losses, Scope.TASK, needs_level=False
+    ),
+    Check(
+        "full-size-meta-gradient",
+        Level.META_GRADIENT,
+        full_size.full_size_meta_gradient,
+        Scope.TASK,
+    ),
 )
 
 
@@ -121,6 +134,8 @@ class Outcome:
 def run_check(check: Check, subject: Subject) -> Outcome:
     """Run a check. Whatever the implementation does or raises, this returns an outcome."""
     comparisons: list[Comparison] = []
+    # Outer steps draw problems of their own.
+    place = subject.describe("meta_train" if check.level is Level.META_TRAINING else "evaluate")
     try:
         if check.needs_level and not subject.offers(check.level):
             _require_all_methods(subject, check.level)
@@ -128,22 +143,41 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         with np.errstate(), unchanged("the implementation"):
-            comparisons = check.run(subject)
-        exceeded = [comparison for comparison in comparisons if not comparison.ok]
-        if exceeded:
-            # The earliest step is nearest to the cause; later deviations may follow from it.
-            raise CheckFailedError(min(exceeded, key=lambda c: c.first_exceeded).deviation)
+            for comparison in check.run(subject):
+                comparisons.append(comparison)
+        require_no_deviation(comparisons)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, CheckStatus.SKIPPED, str(skipped), comparisons)
     except (CheckFailedError, ContractError) as failed:
-        message = f"{failed} [{subject.describe()}]"
+        message = f"{_cause(comparisons, str(failed))} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # includes a Rust panic and sys.exit
-        message = f"raised {_location(error)} [{subject.describe()}]"
+        raised = f"raised {_location(error)}"
+        message = f"{_cause(comparisons, raised)} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     return Outcome(check, subject, CheckStatus.PASSED, "", comparisons)
+
+
+def require_no_deviation(comparisons: Collection[Comparison]) -> None:
+    """Raise the earliest deviation, which is nearest to the cause; later ones may follow from it.
+
+    Raises:
+        CheckFailedError: a bound does not hold.
+    """
+    exceeded = [comparison for comparison in comparisons if not comparison.ok]
+    if exceeded:
+        raise CheckFailedError(min(exceeded, key=lambda c: c.first_exceeded).deviation)
+
+
+def _cause(comparisons: Collection[Comparison], end: str) -> str:
+    """A deviation that came before the end of a check, then that end: it may follow from it."""
+    try:
+        require_no_deviation(comparisons)
+    except CheckFailedError as earlier:
+        return str(earlier) if end == str(earlier) else f"{earlier}; then {end}"
+    return end
 
 
 def _require_all_methods(subject: Subject, level: Level) -> None:
@@ -173,6 +207,7 @@ def subjects(
     dtypes: Collection[str] | None = None,
     checkpoints: Mapping[str, Checkpoint] | None = None,
     devices: Collection[str] = ("cpu",),
+    combinations: Collection[tuple[str, str]] | None = None,
 ) -> list[Subject]:
     """Every kind on the first task that the implementation declares, and one kind on every task.
 
@@ -186,11 +221,13 @@ def subjects(
         dtypes: dtypes to use, of those that it declares; all if None.
         checkpoints: learned optimizers by name; one of `quadratic` if None.
         devices: devices to use, of those that it declares.
+        combinations: pairs of a kind and a task; those above if None.
     """
     tasks = tuple(implementation.tasks) or ("quadratic",)
     kinds = sorted(set(implementation.optimizers))
     chosen = [(kind, tasks[0]) for kind in kinds]
     chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
+    chosen = chosen if combinations is None else list(combinations)
     selected: list[Subject] = []
     covered: set[tuple[str, ...]] = set()
     chosen_dtypes = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
@@ -220,9 +257,14 @@ def pairs(
     only: Collection[str] = (),
     dtypes: Collection[str] | None = None,
     devices: Collection[str] = ("cpu",),
+    candidates: Collection[Subject] | None = None,
 ) -> Iterator[tuple[Check, Subject]]:
-    """Each check with each subject that it runs on; the arguments are those of `check_all`."""
-    candidates = subjects(implementation, seed, dtypes, devices=devices)
+    """Each check with each subject that it runs on; the arguments are those of `check_all`.
+
+    `candidates` are the subjects, if they are not those of `subjects`.
+    """
+    if candidates is None:
+        candidates = subjects(implementation, seed, dtypes, devices=devices)
     for check in CHECKS:
         if not only or check.name in only:
             yield from ((check, subject) for subject in candidates if check.scope in subject.scopes)

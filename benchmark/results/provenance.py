@@ -34,21 +34,27 @@ def _folder(package: str) -> Path:
 
 
 @functools.cache
-def code_hash() -> str:
-    """SHA-256 over the sources of loptbench that decide a result: all but its tests and reports."""
-    digest = hashlib.sha256()
+def sources() -> dict[str, Path]:
+    """The sources of loptbench that decide a result: all but its tests and reports, by name."""
     roots = {
         "loptbench": _folder("loptbench"),
         "loptbench/implementations": _folder("loptbench.implementations"),
         "loptbench/tasks": _folder("loptbench.tasks"),
     }
     skipped = {_folder("loptbench") / "tests", _folder("loptbench.reports")}
-    sources = {}
+    files = {}
     for name, root in roots.items():
         for file in root.rglob("*.py"):
             if not skipped & {*file.parents}:
-                sources[f"{name}/{file.relative_to(root).as_posix()}"] = file
-    for name, file in sorted(sources.items()):
+                files[f"{name}/{file.relative_to(root).as_posix()}"] = file
+    return files
+
+
+@functools.cache
+def code_hash() -> str:
+    """SHA-256 over the sources of loptbench that decide a result."""
+    digest = hashlib.sha256()
+    for name, file in sorted(sources().items()):
         digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loptbench.errors import ContractError
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import UnrollsLosses
 from loptbench.results.schema.evaluation import Estimate, Evaluation, Ratios
@@ -64,8 +65,8 @@ MEMORY_FLOATS = 2**25
 """Largest number of floats that the rollouts of a batch hold; it bounds the memory."""
 
 COMPONENTS_AT_ONCE = 2**16
-"""Components that are evaluated at once. On a CPU, PyTorch takes twice as long per problem where the
-intermediate values of 512 networks have left the cache."""
+"""Components that are evaluated at once. On a CPU, PyTorch takes twice as long per problem where
+the intermediate values of 512 networks have left the cache."""
 
 LOSS_ONLY_STEPS = 7
 """Memory of a loss-only rollout, in recorded steps: gates and other intermediate values."""
@@ -80,6 +81,38 @@ def problems_at_once(n_state: int, batch: ProblemBatch, n_steps: int) -> int:
     return 1 << max(0, (MEMORY_FLOATS // floats_per_problem).bit_length() - 1)
 
 
+def evaluated_losses(
+    implementation: Any,
+    spec: OptimizerSpec,
+    batch: ProblemBatch,
+    n_steps: int,
+    dtype: str,
+    device: str = "cpu",
+) -> Float:
+    """Run an optimizer on a batch of problems, as many at once as memory and cache allow.
+
+    Returns: the losses, (n_steps, n_problems).
+
+    Raises:
+        ContractError: the implementation returns losses of another shape.
+    """
+    n_recorded = LOSS_ONLY_STEPS if isinstance(implementation, UnrollsLosses) else n_steps
+    in_cache = max(1, COMPONENTS_AT_ONCE // batch.n_parameters)
+    size = min(problems_at_once(spec.n_state, batch, n_recorded), 1 << (in_cache.bit_length() - 1))
+    losses = []
+    with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
+        for start in range(0, batch.n_problems, size):
+            part = batch.part(range(start, min(start + size, batch.n_problems)))
+            loss = run_for_losses(implementation, spec, part, n_steps, dtype, device)
+            if np.shape(loss) != (n_steps, part.n_problems):
+                raise ContractError(
+                    f"the losses of a run must have shape {(n_steps, part.n_problems)}, but have "
+                    f"{np.shape(loss)}"
+                )
+            losses.append(loss)
+    return np.concatenate(losses, axis=1).astype(np.float64)
+
+
 def evaluate(
     implementation: Any,
     spec: OptimizerSpec,
@@ -88,16 +121,8 @@ def evaluate(
     dtype: str,
     device: str = "cpu",
 ) -> Evaluation:
-    """Run an optimizer on a batch of problems, as many at once as memory and cache allow."""
-    n_recorded = LOSS_ONLY_STEPS if isinstance(implementation, UnrollsLosses) else n_steps
-    in_cache = max(1, COMPONENTS_AT_ONCE // batch.n_parameters)
-    size = min(problems_at_once(spec.n_state, batch, n_recorded), 1 << (in_cache.bit_length() - 1))
-    losses = []
-    with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
-        for start in range(0, batch.n_problems, size):
-            part = batch.part(range(start, min(start + size, batch.n_problems)))
-            losses.append(run_for_losses(implementation, spec, part, n_steps, dtype, device))
-    return summarize(np.concatenate(losses, axis=1).astype(np.float64))
+    """The evaluation of an optimizer on a batch of problems."""
+    return summarize(evaluated_losses(implementation, spec, batch, n_steps, dtype, device))
 
 
 def paired_ratios(learned: Evaluation, baseline: Evaluation) -> Ratios:

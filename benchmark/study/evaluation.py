@@ -1,9 +1,16 @@
 """The evaluation trials: learned optimizers and tuned baselines on held-out problems."""
 
+import dataclasses
+import functools
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from loptbench.discovery import DiscoveredImplementation
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.agreement.comparison import Comparison
+from loptbench.agreement.losses import compare_losses, draw_problems
+from loptbench.discovery import DiscoveredImplementation, oracle
 from loptbench.optimizers import OptimizerSpec, optimal_momentum
 from loptbench.results.schema.evaluation import (
     BaselineEvaluation,
@@ -14,13 +21,23 @@ from loptbench.results.schema.evaluation import (
     Tuning,
 )
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
-from loptbench.results.schema.records import TrialResult, TrialStatus
-from loptbench.rollout.evaluation import evaluate, paired_ratios
+from loptbench.results.schema.records import TrialStatus
+from loptbench.rollout.evaluation import evaluated_losses, paired_ratios, summarize
 from loptbench.rollout.held_out import ORACLE_DTYPE, PAPER, held_out
 from loptbench.storage.weights import Checkpoint, weights_hash
-from loptbench.study.trials import Learned, Trial, TrialOutcome, bind, learned, trial_key
+from loptbench.study.trials import (
+    Learned,
+    Trial,
+    TrialOutcome,
+    bind,
+    comparison_result,
+    learned,
+    trial_key,
+)
 from loptbench.tasks import TASKS, Quadratic, Task, get_task
 from loptbench.tuning.tuned_file import Tuned
+
+Float = NDArray[np.float64]
 
 ALL_BASELINES = OptimizerId(role=Role.BASELINES, name="baselines")
 THEORETICAL_MOMENTUM = "theoretical momentum"
@@ -39,29 +56,45 @@ class Baselines:
         self.specs = {kind: entry.spec for kind, entry in self.tuned.items()}
         if isinstance(task, Quadratic) and "momentum" in kinds:
             self.specs[THEORETICAL_MOMENTUM] = optimal_momentum(*task.eigenvalues)
-        self._evaluations: dict[str, Evaluation] | None = None
 
     @property
     def weights(self) -> dict[str, str]:
         """The weights hash of each baseline."""
         return {name: weights_hash(spec) for name, spec in self.specs.items()}
 
-    @property
+    @functools.cached_property
+    def losses(self) -> dict[str, Float]:
+        """The losses of each baseline on the held-out problems, (n_steps, n_problems)."""
+        return {
+            name: self.run(spec, self.n_problems, ORACLE_DTYPE) for name, spec in self.specs.items()
+        }
+
+    @functools.cached_property
     def evaluations(self) -> dict[str, Evaluation]:
         """Each baseline on the held-out problems."""
-        if self._evaluations is None:
-            self._evaluations = {
-                name: self.evaluate(spec, self.n_problems, ORACLE_DTYPE)
-                for name, spec in self.specs.items()
-            }
-        return self._evaluations
+        return {name: summarize(loss) for name, loss in self.losses.items()}
 
-    def evaluate(self, spec: OptimizerSpec, n_problems: int, dtype: str) -> Evaluation:
-        """An optimizer on the first of the held-out problems."""
+    def run(self, spec: OptimizerSpec, n_problems: int, dtype: str) -> Float:
+        """The losses of an optimizer on the first of the held-out problems."""
         batch = self.task.sample("evaluate", self.seed, range(n_problems))
-        return evaluate(
+        return evaluated_losses(
             self.implementation, spec.rounded_to(dtype), batch, self.task.n_steps, dtype
         )
+
+    def held_to_oracle(
+        self, loss: Float, spec: OptimizerSpec, dtype: str, draw: int
+    ) -> list[Comparison]:
+        """A drawn sample of the losses of an optimizer beside the oracle's.
+
+        Args:
+            loss: the losses that `run` returned.
+            spec: the optimizer.
+            dtype: the arithmetic in which they were computed.
+            draw: the seed of the draw.
+        """
+        drawn = draw_problems(loss.shape[1], self.task.n_parameters, draw)
+        batch = self.task.sample("evaluate", self.seed, drawn)
+        return compare_losses(oracle(), loss[:, drawn], spec, batch, dtype)
 
 
 def evaluation_trials(
@@ -73,6 +106,8 @@ def evaluation_trials(
     tasks: Collection[str],
 ) -> Iterator[Trial]:
     """The evaluation trials of one implementation.
+
+    Every evaluation is held to the oracle on whole runs of a few problems that are drawn.
 
     All held-out problems of a task are run where a verdict rests on them. Where an implementation
     only cross-checks what another one is judged by, the paper's 128 do.
@@ -106,7 +141,7 @@ def evaluation_trials(
                 n_problems=n_baseline,
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_baselines, baselines))
+            yield Trial(key, bind(_evaluate_baselines, baselines, key))
         for item in evaluated:
             key = trial_key(
                 *(entry, kind, item.optimizer, item.spec, task, seed, problems.dtype),
@@ -116,9 +151,11 @@ def evaluation_trials(
             yield Trial(key, bind(_evaluate_learned, baselines, item, key))
 
 
-def _evaluate_baselines(baselines: Baselines) -> TrialOutcome:
+def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
     evaluations = {}
+    compared = []
     for name, evaluation in baselines.evaluations.items():
+        spec = baselines.specs[name]
         entry = baselines.tuned.get(name)
         tuning = None
         if entry is not None:
@@ -133,15 +170,24 @@ def _evaluate_baselines(baselines: Baselines) -> TrialOutcome:
             )
         evaluations[name] = BaselineEvaluation(
             **dict(evaluation),
-            hyperparameters={k: float(v) for k, v in baselines.specs[name].parameters.items()},
+            hyperparameters={k: float(v) for k, v in spec.parameters.items()},
             tuning=tuning,
         )
-    return _ended(evaluations, BaselinesResult(baselines=evaluations))
+        loss = baselines.losses[name]
+        for comparison in baselines.held_to_oracle(loss, spec, ORACLE_DTYPE, _draw(key)):
+            quantity, deviation = f"{name}, {comparison.quantity}", comparison.deviation
+            if deviation:
+                deviation = f"{name}, {deviation}"
+            compared.append(dataclasses.replace(comparison, quantity=quantity, deviation=deviation))
+    agreement = tuple(comparison_result(comparison) for comparison in compared)
+    return _ended(evaluations, BaselinesResult(baselines=evaluations, agreement=agreement), key)
 
 
 def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) -> TrialOutcome:
     assert key.n_problems is not None
-    evaluation = baselines.evaluate(checkpoint.spec, key.n_problems, key.dtype)
+    loss = baselines.run(checkpoint.spec, key.n_problems, key.dtype)
+    evaluation = summarize(loss)
+    compared = baselines.held_to_oracle(loss, checkpoint.spec, key.dtype, _draw(key))
     result = LearnedResult(
         learned=evaluation,
         ratios={
@@ -149,12 +195,29 @@ def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) 
             for name, baseline in baselines.evaluations.items()
         },
         meta_training=MetaTraining.model_validate(dict(checkpoint.meta_training)),
+        agreement=tuple(comparison_result(comparison) for comparison in compared),
     )
-    return _ended({"learned": evaluation}, result)
+    return _ended({"learned": evaluation}, result, key)
 
 
-def _ended(evaluations: Mapping[str, Evaluation], result: TrialResult) -> TrialOutcome:
-    """A trial's outcome: diverged if a run of one of its optimizers did."""
+def _draw(key: TrialKey) -> int:
+    """The seed of the draw of a trial, from all that determines the trial."""
+    return int(key.name[:16], 16)
+
+
+def _ended(
+    evaluations: Mapping[str, Evaluation], result: BaselinesResult | LearnedResult, key: TrialKey
+) -> TrialOutcome:
+    """A trial's outcome: failed if losses are not the oracle's, else diverged if a run did."""
+    compared = result.agreement or ()
+    deviations = [comparison.deviation for comparison in compared if comparison.deviation]
+    if deviations:
+        message = (
+            f"{deviations[0]} [{key.implementation} against reference, {key.optimizer} on "
+            f"{key.task}, seed {key.seed}, {key.dtype}, {key.n_problems} problems at once]; "
+            f"{len(deviations)} of {len(compared)} drawn runs differ"
+        )
+        return TrialStatus.FAILED, message, result
     diverged = [
         f"{evaluation.n_diverged} of {evaluation.n_problems} runs of {name}"
         for name, evaluation in evaluations.items()

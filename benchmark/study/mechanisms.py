@@ -53,7 +53,7 @@ def mechanism_trials(
     entry: DiscoveredImplementation,
     checkpoints: Mapping[str, Checkpoint],
     shared: Collection[str],
-    tuned: Tuned | None,
+    tuned: Tuned,
     seed: int,
     tasks: Collection[str],
     oracle: OracleAnalyses,
@@ -64,7 +64,7 @@ def mechanism_trials(
         entry: the implementation.
         checkpoints: the learned optimizers that it measures, by name.
         shared: the names of those that are compared with the oracle.
-        tuned: the baselines, if this implementation is to measure them; else None.
+        tuned: the baselines.
         seed: the seed of the problems.
         tasks: the tasks' names.
         oracle: the oracle's analyses.
@@ -78,12 +78,11 @@ def mechanism_trials(
         (OptimizerId(role=Role.CONTROL, name=name), spec, "quadratic", True)
         for name, spec in CONTROLS.items()
     ]
-    if tuned is not None:
-        candidates += [
-            (OptimizerId(role=Role.TUNED, name=baseline.kind), baseline.spec, task, False)
-            for task in tasks
-            for baseline in tuned.of(get_task(task))
-        ]
+    candidates += [
+        (OptimizerId(role=Role.TUNED, name=baseline.kind), baseline.spec, task, False)
+        for task in tasks
+        for baseline in tuned.of(get_task(task))
+    ]
     for optimizer, spec, task, compared in candidates:
         is_offered = task in implementation.tasks and spec.kind in implementation.optimizers
         if task in tasks and is_offered:

@@ -1,6 +1,7 @@
 """The plan of a run: its trials."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.storage.weights import Checkpoint
@@ -22,6 +23,11 @@ def plan(
 ) -> list[Trial]:
     """The trials of all implementations that are installed.
 
+    The trials of one implementation do not depend on which others come before it, nor on what they
+    offer: each measures whatever it offers itself. It runs all held-out problems of a checkpoint
+    that it meta-trained, or that the one that meta-trained it does not measure: verdicts may rest
+    on these runs, as in `loptbench.claims.evidence`.
+
     Args:
         entries: the implementations.
         checkpoints: the learned optimizers, by name.
@@ -35,52 +41,44 @@ def plan(
         checked = checkpoints
     shared = {name: checkpoint for name, checkpoint in checkpoints.items() if name in checked}
     entries = list(entries)
-    judging = judging_implementations(entries, checkpoints, shared)
+    own = {entry.name: entry.implementation for entry in entries}
     trials: list[Trial] = []
-    oracle, baselines_are_measured = OracleAnalyses(), False
+    oracle = OracleAnalyses()
     for entry in entries:
         if entry.implementation is not None:
             measured = {
                 name: checkpoint
                 for name, checkpoint in checkpoints.items()
-                if name in shared or checkpoint.meta_training.get("implementation") == entry.name
+                if name in shared or trained_by(checkpoint) == entry.name
             }
             trials += conformance_trials(entry, shared, seed)
             if "float64" in entry.implementation.dtypes:
-                judged = [name for name in measured if judging.get(name) == entry.name]
+                judged = [
+                    name
+                    for name, checkpoint in measured.items()
+                    if trained_by(checkpoint) == entry.name
+                    or not measures(own.get(trained_by(checkpoint)), checkpoint)
+                ]
                 trials += evaluation_trials(entry, measured, judged, tuned, seed, tasks)
-                # The first implementation measures the baselines; the rest would measure the same.
-                baselines = None if baselines_are_measured else tuned
-                baselines_are_measured = True
-                trials += mechanism_trials(entry, measured, shared, baselines, seed, tasks, oracle)
+                trials += mechanism_trials(entry, measured, shared, tuned, seed, tasks, oracle)
     return [trial for trial in trials if trial.key.task in tasks]
 
 
-def judging_implementations(
-    entries: Iterable[DiscoveredImplementation],
-    checkpoints: Mapping[str, Checkpoint],
-    shared: Collection[str],
-) -> dict[str, str]:
-    """The implementation that the verdicts on each checkpoint rest on, by the checkpoint's name.
+def trained_by(checkpoint: Checkpoint) -> str:
+    """The name of the implementation that meta-trained a checkpoint; empty if it is not known."""
+    return str(checkpoint.meta_training.get("implementation") or "")
 
-    It is the one that meta-trained the checkpoint, or the first that measures it where that one
-    takes no part, as in `loptbench.claims.evidence`.
+
+def measures(implementation: Any, checkpoint: Checkpoint) -> bool:
+    """Whether an implementation offers what the measurement of a checkpoint needs.
 
     Args:
-        entries: the implementations that take part, in order.
-        checkpoints: the learned optimizers, by name.
-        shared: the names of those that every implementation measures.
+        implementation: the implementation; None if it takes no part.
+        checkpoint: the learned optimizer.
     """
-    judging: dict[str, str] = {}
-    for entry in entries:
-        offered = entry.implementation
-        if offered is None or "float64" not in offered.dtypes:
-            continue
-        for name, checkpoint in checkpoints.items():
-            is_own = checkpoint.meta_training.get("implementation") == entry.name
-            offers = (
-                checkpoint.optimizer.kind in offered.optimizers and checkpoint.task in offered.tasks
-            )
-            if offers and (is_own or (name in shared and name not in judging)):
-                judging[name] = entry.name
-    return judging
+    return (
+        implementation is not None
+        and "float64" in implementation.dtypes
+        and checkpoint.optimizer.kind in implementation.optimizers
+        and checkpoint.task in implementation.tasks
+    )

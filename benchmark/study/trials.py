@@ -13,6 +13,7 @@ from loptbench.results.provenance import code_hash, versions_of
 from loptbench.results.schema.conformance import ComparisonResult
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
 from loptbench.results.schema.records import TrialResult, TrialStatus
+from loptbench.results.sources import sources_hash
 from loptbench.storage.weights import Checkpoint, weights_hash
 from loptbench.tasks import definition, get_task
 
@@ -61,6 +62,7 @@ def trial_key(
         source=entry.source,
         versions=versions_of(entry.implementation),
         code=code_hash(),
+        sources=sources_hash(entry.implementation, entry.source),
         optimizer=optimizer,
         weights=weights_hash(spec) if spec is not None else None,
         task=task,

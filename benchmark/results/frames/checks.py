@@ -28,8 +28,8 @@ CHECKED = {
     **OPTIMIZER,
     "device": Column("the device of the computation"),
     "check": Column(
-        f"the check; 'mechanisms' for the agreement of probes with the oracle; '{WHOLE_TRIAL}' for "
-        "a trial without a result"
+        "the check; 'mechanisms' and 'evaluation' for the agreement of probes and of evaluated "
+        f"losses with the oracle; '{WHOLE_TRIAL}' for a trial without a result"
     ),
 }
 
@@ -83,6 +83,9 @@ def _compared(contents: Contents) -> Iterator[tuple[Record, str, ComparisonResul
         for check in conformance.checks:
             for comparison in check.comparisons:
                 yield record, check.check, comparison
+    for record, evaluated in contents.evaluations():
+        for comparison in evaluated.agreement or ():
+            yield record, "evaluation", comparison
     for record, mechanisms in contents.mechanisms():
         for comparison in mechanisms.agreement or ():
             yield record, "mechanisms", comparison

@@ -14,6 +14,7 @@ from loptbench.results.schema.base import (
     field,
     optional,
 )
+from loptbench.results.schema.conformance import ComparisonResult
 from loptbench.results.schema.keys import plain_json
 from loptbench.results.schema.verdicts import EvidenceKind
 
@@ -67,10 +68,14 @@ class BaselineEvaluation(Evaluation):
     tuning: Tuning | None = optional("how it was tuned; absent for a baseline from theory")
 
 
+AGREEMENT = "losses of whole runs, on a few problems that were drawn, beside the reference's"
+
+
 class BaselinesResult(Result):
     """All baselines of a task."""
 
     baselines: dict[str, BaselineEvaluation] = field("the evaluation of each baseline")
+    agreement: tuple[ComparisonResult, ...] | None = optional(AGREEMENT)
 
 
 class Estimate(Result):
@@ -151,3 +156,4 @@ class LearnedResult(Result):
     learned: Evaluation = field("its evaluation")
     ratios: dict[str, Ratios] = field("its ratios to each baseline")
     meta_training: MetaTraining = field("how it was meta-trained")
+    agreement: tuple[ComparisonResult, ...] | None = optional(AGREEMENT)

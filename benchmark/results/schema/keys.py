@@ -59,6 +59,9 @@ class TrialKey(Model):
     source: str = field("where the implementation was loaded from, as module:Object")
     versions: dict[str, str] = field("versions of the distributions that decide its numbers")
     code: str = field("SHA-256 of the sources of loptbench that decide a result")
+    sources: str | None = optional(
+        "SHA-256 of the implementation's own sources; absent if it is part of loptbench"
+    )
     optimizer: OptimizerId = field("the optimizer")
     weights: str | None = field(
         "SHA-256 of the optimizer's kind, constants and parameters; null for several optimizers"

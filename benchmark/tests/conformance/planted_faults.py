@@ -24,6 +24,7 @@ from loptbench.tests.conformance.planted_drive_faults import (
     NoAxisForOneTime,
     OneComponentSpoilsAll,
 )
+from loptbench.tests.conformance.planted_known_faults import KNOWN_FAULTS
 from loptbench.tests.conformance.planted_run_faults import (
     BuiltInBetas,
     ConstantRate,
@@ -47,6 +48,15 @@ from loptbench.tests.conformance.planted_run_faults import (
     StateKeptBetweenRuns,
     StateLeftOnTheOptimizer,
     SummedMetaGradient,
+)
+from loptbench.tests.conformance.planted_size_faults import (
+    BuiltInWhite,
+    ForgetsTheLastBlock,
+    LossesOfTheFirstProblems,
+    MeanOfTheFirstProblems,
+    ReadsHalfTheUnits,
+    RepeatsTheFirstProblems,
+    StepsFirstComponentsOnly,
 )
 from loptbench.tests.conformance.planted_step_faults import (
     AfterProductReset,
@@ -98,11 +108,23 @@ __all__ = ["FAULTS", "Faultless"]
 
 FAULTS: dict[type[Reference], tuple[str, str]] = {
     AfterProductReset: ("one-step", r"state = .* but should be"),
-    SwappedUpdateGate: ("one-step", r"state = .* but should be"),
-    SwappedGates: ("one-step", r"state = .* but should be"),
-    TransposedMatrix: ("one-step", r"state = .* but should be"),
-    ForgottenInputScale: ("one-step", r"state = .* but should be"),
-    Float32Inside: ("one-step", r"state = .* but should be"),
+    SwappedUpdateGate: (
+        "one-step",
+        r"state = .* but should be .* what an update gate that keeps what it should",
+    ),
+    SwappedGates: (
+        "one-step",
+        r"this is what the update gate z and the reset gate r swapped would give",
+    ),
+    TransposedMatrix: (
+        "one-step",
+        r"state = .* but should be .* this is what W_c transposed would give",
+    ),
+    ForgottenInputScale: (
+        "one-step",
+        r"state = .* but should be .* what input_scale left out would give",
+    ),
+    Float32Inside: ("one-step", r"state = .* but should be .* something computes in float32"),
     OneWeightOff: ("one-step", r"update = .* but should be"),
     UnstableSigmoid: ("one-step", r"state = nan, but should be"),
     NaNForLargeGradients: ("one-step", r"update = nan, but should be"),
@@ -110,13 +132,19 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     WritesIntoItsInput: ("one-step", r"step must not change what it is handed"),
     WrongShape: ("one-step", r"update must have shape \(1,\), but has \(1, 1\)"),
     WrongDtype: ("one-step", r"update must be float64, but is float32"),
-    HiddenCounter: ("step-purity", r"something else for the same arguments"),
+    HiddenCounter: ("step-purity", r"at once and with nothing in between.*it is not deterministic"),
     ForgottenInitialState: ("initial-state", r"initial state = 0, but should be"),
     SquaredNormGradient: ("loss-and-gradient", r"gradient = .* but should be"),
-    MeanGradient: ("loss-and-gradient", r"gradient = .* but should be"),
-    ForgottenConstant: ("loss-and-gradient", r"loss = .* but should be"),
+    MeanGradient: (
+        "loss-and-gradient",
+        r"gradient = .* this is what a mean over the 6 problems in the gradient only",
+    ),
+    ForgottenConstant: ("loss-and-gradient", r"loss = .* this is what c left out would give"),
     RaisesMidway: ("step-purity", r"raised RuntimeError: out of patience"),
-    LossAfterUpdate: ("free-running", r"step 0, problem \d: loss = .* but should be"),
+    LossAfterUpdate: (
+        "free-running",
+        r"step 0, problem \d: loss = .* what the values of the next step would give",
+    ),
     StateKeptBetweenRuns: (
         "free-running",
         r"step 0, component \d+, unit \d+: state = .* but should",
@@ -126,8 +154,14 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     ReadoutOfOldState: ("linearize", r"C = .* but should be"),
     FirstOrderMetaGradient: ("meta-gradient", r"meta-gradient of .* but should be"),
     ForgottenLeaf: ("meta-gradient", r"meta-gradient of h0 is zero, but should not be"),
-    SummedMetaGradient: ("meta-gradient", r"meta-gradient of .* but should be"),
-    ForgottenPenalty: ("outer-steps", r"the outer steps' change of .* but should be"),
+    SummedMetaGradient: (
+        "meta-gradient",
+        r"meta-gradient of .* every entry is 6 times what it should be",
+    ),
+    ForgottenPenalty: (
+        "outer-steps",
+        r"the outer steps' change of .* in outer step 0 .* this is what no penalty would",
+    ),
     ConstantRate: ("outer-steps", r"the outer steps' change of .* but should be"),
     MemoryInTheObject: ("outer-purity", r"outer_step returned something else for the same"),
     OnlyThisInstance: ("outer-resuming", r"must carry all it remembers in the outer state"),
@@ -147,10 +181,13 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     MirroredKernel: ("loss-and-gradient", r"loss = .* but should be"),
     SquaredPenalty: ("loss-and-gradient", r"loss = .* but should be"),
     BuiltInCurvature: ("loss-and-gradient", r"loss = .* but should be"),
-    EpsilonInTheRoot: ("one-step", r"update = .* but should be"),
-    UncorrectedAdam: ("one-step", r"update = .* but should be"),
+    EpsilonInTheRoot: ("one-step", r"update = .* this is what epsilon inside the root would give"),
+    UncorrectedAdam: ("one-step", r"update = .* this is what no bias correction at all would give"),
     LateCorrection: ("one-step", r"update = .* but should be"),
-    NesterovAsMomentum: ("one-step", r"update = .* but should be"),
+    NesterovAsMomentum: (
+        "one-step",
+        r"update = .* this is what plain momentum, without looking ahead would",
+    ),
     LateLosses: ("unroll-losses", r"loss = .* but should be"),
     LossesRemembered: ("unroll-losses", r"loss = .* but should be"),
     MixedUpDraws: ("sweep", r"sweep's (loss|parameters) = .* but should be"),
@@ -179,4 +216,12 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     GainOfTheSum: ("gain", r"gain = .* but should be"),
     HalfALevel: ("outer-steps", r"level 5 is offered by half: outer_step without outer_init"),
     ReportsFiniteNonsense: ("outer-purity", r"on problems that start at NaN reported"),
+    **KNOWN_FAULTS,
+    ReadsHalfTheUnits: ("full-size-step", r"update = .* but should be"),
+    ForgetsTheLastBlock: ("full-size-step", r"component \d{6}: update = 0, but should be"),
+    StepsFirstComponentsOnly: ("full-size-step", r"component \d{4,}, unit 0: state = .* but"),
+    BuiltInWhite: ("full-size-evaluation", r"loss = .* but should be"),
+    RepeatsTheFirstProblems: ("full-size-run", r"step 0, problem \d+: loss = .* but should be"),
+    LossesOfTheFirstProblems: ("full-size-losses", r"problem 1\d\d: loss = .* but should be"),
+    MeanOfTheFirstProblems: ("full-size-meta-gradient", r"meta-gradient of .* but should be"),
 }

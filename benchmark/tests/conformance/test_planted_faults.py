@@ -34,7 +34,9 @@ def test_the_message_names_place_values_bound_and_subject() -> None:
     fault = next(iter(FAULTS))
     first = next(outcome for outcome in check_all(fault()) if outcome.status is CheckStatus.FAILED)
     assert re.fullmatch(
-        r"component \d+, unit \d+: state = \S+, but should be \S+ ± \S+ "
+        r"component \d+, unit \d+: state = \S+, but should be \S+ ± \S+; "
+        r"from state \(.*\) and gradient \S+; "
+        r"this is what a reset gate after the matrix product would give "
         r"\[reference against reference, random gru, quadratic, evaluate, seed 7, float64\]",
         first.message,
     )

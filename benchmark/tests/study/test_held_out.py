@@ -16,7 +16,7 @@ from loptbench.rollout.held_out import PAPER, HeldOut, held_out
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.arithmetic import NEGLIGIBLE, changes
 from loptbench.study.evaluation import evaluation_trials
-from loptbench.study.plan import judging_implementations, plan
+from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuning.tuned_file import load_tuned
@@ -55,27 +55,6 @@ def test_an_implementation_without_float32_is_not_asked_for_it() -> None:
     )
     only = held_out("quadratic", offering("x", "float64").implementation)
     assert (only.n_problems, only.dtype) == (4096, "float64")
-
-
-@pytest.mark.harness
-def test_a_verdict_rests_on_the_implementation_that_meta_trained_it() -> None:
-    checkpoints = {"a": trained_by("torch"), "b": trained_by("jax"), "c": trained_by("elsewhere")}
-    entries = [offering("jax", "float64"), offering("torch", "float64")]
-    assert judging_implementations(entries, checkpoints, list(checkpoints)) == {
-        "a": "torch",
-        "b": "jax",
-        "c": "jax",
-    }
-    # Nobody measures c if it is not shared; a is torch's own.
-    assert judging_implementations(entries, checkpoints, ["b"]) == {"a": "torch", "b": "jax"}
-    absent = [SimpleNamespace(name="torch", implementation=None), offering("jax", "float64")]
-    assert judging_implementations(absent, checkpoints, ["a"])["a"] == "jax"
-    for cannot in (
-        offering("torch", "float32"),
-        offering("torch", "float64", tasks=("rosenbrock",)),
-        offering("torch", "float64", kinds=("sgd",)),
-    ):
-        assert judging_implementations([cannot, entries[0]], checkpoints, ["a"])["a"] == "jax"
 
 
 @pytest.mark.harness

@@ -1,0 +1,163 @@
+"""Losses of evaluated runs, beside the oracle's runs of a few of the same problems.
+
+An evaluation runs hundreds of problems for hundreds of steps, so the oracle cannot repeat all of
+it. It repeats whole runs of a few problems that are drawn, and each of their losses is compared
+within the bound that this problem earns: that of rounding, amplified as the oracle's own run
+amplifies small errors. Only losses are kept, so the memory is that of one step.
+"""
+
+import dataclasses
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.agreement.comparison import Comparison, compare
+from loptbench.agreement.tolerances import free_running_bound
+from loptbench.agreement.trajectories import (
+    N_PERTURBED_RUNS,
+    PERTURBATION,
+    PerturbedOracle,
+    above_underflow,
+)
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Array
+from loptbench.tasks.base import ProblemBatch
+
+Float = NDArray[np.float64]
+
+FEWEST_DRAWN, MOST_DRAWN = 4, 32
+"""Problems of an evaluation that the oracle runs too, at least and at most. Of an unroll that
+repeats a sixteenth of its problems, one draw of 4 misses less than one in 10,000."""
+
+COMPONENTS_DRAWN = 2048
+"""Components up to which more than the fewest problems are drawn: the oracle takes seconds."""
+
+
+def draw_problems(n_problems: int, n_parameters: int, seed: int) -> list[int]:
+    """Problems of an evaluation, one drawn from each of several equal parts of the batch.
+
+    >>> draw_problems(2, n_parameters=5, seed=0)
+    [0, 1]
+
+    Args:
+        n_problems: the number of problems of the evaluation.
+        n_parameters: the number of parameters of a problem.
+        seed: the seed of the draw, from 0 to 2**64 − 1.
+
+    Returns: their places in the batch, increasing.
+    """
+    n_drawn = min(max(COMPONENTS_DRAWN // n_parameters, FEWEST_DRAWN), MOST_DRAWN, n_problems)
+    rng = np.random.Generator(np.random.Philox(key=np.array([6, seed], dtype=np.uint64)))
+    ends = [n_problems * part // n_drawn for part in range(n_drawn + 1)]
+    return [int(rng.integers(low, high)) for low, high in itertools.pairwise(ends)]
+
+
+class OracleLosses(NamedTuple):
+    """The oracle's losses of a run, and what errors of another's are held to.
+
+    Attributes:
+        loss: f(x_k), (n_steps, n_problems).
+        scale: sizes of the terms that each loss adds up, in the same shape.
+        amplification: factor by which errors so far have grown, in the same shape.
+        n_comparable: steps before anything comes near overflow in the dtype, (n_problems,).
+    """
+
+    loss: Float
+    scale: Float
+    amplification: Float
+    n_comparable: NDArray[np.int64]
+
+
+def oracle_losses(
+    oracle: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str
+) -> OracleLosses:
+    """Run the oracle, with and without perturbations; see `trajectories.error_amplification`.
+
+    Args:
+        oracle: the reference implementation.
+        spec: the optimizer, rounded to `dtype`.
+        batch: the problems, rounded to `dtype`.
+        n_steps: the number of inner steps.
+        dtype: the dtype whose range a run may leave. Intermediate values are squares at most, so
+            runs are compared as long as numbers stay below the square root of its largest number.
+    """
+    problems = oracle.problems(batch, "float64", "cpu")
+    optimizer = oracle.optimizer(spec, "float64", "cpu")
+    perturbed = [PerturbedOracle(optimizer, problems, seed) for seed in range(N_PERTURBED_RUNS)]
+    pairs: list[tuple[Any, Any]] = [(optimizer, problems), *((one, one) for one in perturbed)]
+    x = [batch.initial_parameters] * len(pairs)
+    state = [one.initial_state(x[0].size) for one, _ in pairs]
+    limit = np.sqrt(float(np.finfo(dtype).max))
+    losses = np.empty((n_steps, len(pairs), batch.n_problems))
+    scale = np.empty((n_steps, batch.n_problems))
+    is_small = np.ones((n_steps, batch.n_problems), bool)
+    with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
+        for k in range(n_steps):
+            scale[k] = problems.rounding_scale(x[0], k)[0]
+            for i, (stepping, evaluating) in enumerate(pairs):
+                losses[k, i], gradient = evaluating.loss_and_gradient(x[i], k)
+                numbers = [scale[k], x[i], gradient, state[i]]
+                state[i], update = stepping.step(state[i], gradient.reshape(-1))
+                x[i] = x[i] + update.reshape(x[i].shape)
+                by_problem = [np.abs(part).reshape(batch.n_problems, -1) for part in numbers]
+                is_small[k] &= np.all([np.all(part < limit, axis=1) for part in by_problem], axis=0)
+        distance = np.abs(losses[:, 1:] - losses[:, :1]).max(axis=1)
+        factor = np.where(distance == 0, 0.0, distance / scale) / PERTURBATION
+    factor = np.nan_to_num(np.maximum(factor, 1.0), nan=np.inf, posinf=np.inf)
+    n_comparable = np.logical_and.accumulate(is_small).sum(axis=0)
+    return OracleLosses(losses[:, 0], scale, np.maximum.accumulate(factor), n_comparable)
+
+
+def compare_losses(
+    oracle: Any,
+    actual: Array,
+    spec: OptimizerSpec,
+    batch: ProblemBatch,
+    dtype: str,
+    device: str = "cpu",
+) -> list[Comparison]:
+    """Compare the losses of whole runs with the oracle's, at every step.
+
+    A run that leaves the range of the dtype is compared up to there; from there on it has to
+    diverge if the oracle's does.
+
+    Args:
+        oracle: the reference implementation.
+        actual: the losses that were evaluated, (n_steps, n_problems).
+        spec: the optimizer.
+        batch: the problems.
+        dtype: the dtype that they were computed in.
+        device: the device that they were computed on.
+
+    Returns: one comparison for each problem.
+    """
+    n_steps = len(actual)
+    expected = oracle_losses(
+        oracle, spec.rounded_to(dtype), batch.rounded_to(dtype), n_steps, dtype
+    )
+    bounds = free_running_bound(expected.amplification, dtype, device)
+    scale = above_underflow(expected.scale, dtype)
+    comparisons = []
+    for i, index in enumerate(batch.indices):
+        n = int(expected.n_comparable[i])
+        compared = compare(
+            f"loss of problem {index}",
+            actual[:n, i],
+            expected.loss[:n, i],
+            scale[:n, i],
+            bounds[:n, i],
+            ("step",),
+        )
+        if compared.ok and np.isfinite(actual[-1, i]) and not np.isfinite(expected.loss[-1, i]):
+            first = int(np.flatnonzero(~np.isfinite(expected.loss[:, i]))[0])
+            compared = dataclasses.replace(
+                compared,
+                error=np.append(compared.error, np.inf),
+                bound=np.append(compared.bound, 1.0),
+                deviation=f"step {n_steps - 1}: {compared.quantity} = {actual[-1, i]:.17g}, but "
+                f"should have diverged by step {first}",
+            )
+        comparisons.append(compared)
+    return comparisons
