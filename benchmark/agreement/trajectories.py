@@ -6,6 +6,7 @@ an evaluation adds up, which rounding errors are relative to.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -194,6 +195,8 @@ def compare_trajectories(
     dtype: str,
     device: str = "cpu",
     expected: Trajectory | None = None,
+    fields: Sequence[str] = Trajectory._fields,
+    positions: NDArray[np.int64] | None = None,
 ) -> list[Comparison]:
     """Compare a free-running trajectory with the oracle's, at every step.
 
@@ -208,24 +211,29 @@ def compare_trajectories(
         dtype: dtype that the implementation computed in.
         device: device that it computed on.
         expected: a run to compare with instead of the oracle's, within the same bounds.
+        fields: the fields to compare.
+        positions: the problem of `batch` that each problem of `actual` equals; None if they are
+            those of `batch` in order. The oracle then runs each problem once, however often it
+            occurs.
 
-    Returns: one comparison for each field of `Trajectory`.
+    Returns: one comparison for each of the fields.
     """
     n_steps = actual.loss.shape[0]
     run = oracle_run(oracle, spec, batch, n_steps)
     scales = rounding_scales(oracle, spec, batch, run)
     amplification = error_amplification(oracle, spec, batch, run, scales)
+    rows = np.arange(batch.n_problems) if positions is None else positions
     comparisons = []
-    for name in Trajectory._fields:
+    for name in fields:
+        shape = getattr(actual, name).shape
         values = np.asarray(getattr(expected or run, name), np.float64)
-        bounds = free_running_bound(getattr(amplification, name), dtype, device)
-        # From (step, problem) to every parameter, component and unit of the problem.
-        by_problem = (len(values), batch.n_problems, -1)
-        bounds = np.broadcast_to(bounds[:, :, None], values.reshape(by_problem).shape)
         scale = above_underflow(getattr(scales, name), dtype)
-        comparisons.append(
-            compare(
-                name, getattr(actual, name), values, scale, bounds.reshape(values.shape), AXES[name]
-            )
+        bounds = free_running_bound(getattr(amplification, name), dtype, device)[:, rows, None]
+        # From (step, problem, …) to every parameter, component and unit of the actual problems.
+        values, scale = (
+            array.reshape(len(array), batch.n_problems, -1)[:, rows] for array in (values, scale)
         )
+        bounds = np.broadcast_to(bounds, values.shape)
+        values, scale, bounds = (array.reshape(shape) for array in (values, scale, bounds))
+        comparisons.append(compare(name, getattr(actual, name), values, scale, bounds, AXES[name]))
     return comparisons

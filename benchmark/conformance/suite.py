@@ -12,6 +12,7 @@ from loptbench.agreement.comparison import Comparison
 from loptbench.conformance import (
     derivative_checks,
     drive_checks,
+    full_size,
     outer_checks,
     run_checks,
     step_checks,
@@ -65,6 +66,7 @@ CHECKS: tuple[Check, ...] = (
     Check("step-purity", Level.STEP, step_checks.step_purity, Scope.OPTIMIZER),
     Check("equivariance", Level.STEP, step_checks.equivariance, Scope.OPTIMIZER),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient, Scope.TASK),
+    Check("full-size-evaluation", Level.STEP, full_size.full_size_evaluation, Scope.TASK),
     Check("teacher-forced", Level.STEP, step_checks.teacher_forced),
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
@@ -91,6 +93,17 @@ CHECKS: tuple[Check, ...] = (
     Check("outer-side-by-side", Level.META_TRAINING, outer_checks.outer_side_by_side),
     Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
     Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
+    Check("full-size-step", Level.STEP, full_size.full_size_step, Scope.OPTIMIZER),
+    Check("full-size-run", Level.UNROLL, full_size.full_size_run, Scope.TASK, needs_level=False),
+    Check(
+        "full-size-losses", Level.UNROLL, full_size.full_size_losses, Scope.TASK, needs_level=False
+    ),
+    Check(
+        "full-size-meta-gradient",
+        Level.META_GRADIENT,
+        full_size.full_size_meta_gradient,
+        Scope.TASK,
+    ),
 )
 
 
@@ -194,6 +207,7 @@ def subjects(
     dtypes: Collection[str] | None = None,
     checkpoints: Mapping[str, Checkpoint] | None = None,
     devices: Collection[str] = ("cpu",),
+    combinations: Collection[tuple[str, str]] | None = None,
 ) -> list[Subject]:
     """Every kind on the first task that the implementation declares, and one kind on every task.
 
@@ -207,11 +221,13 @@ def subjects(
         dtypes: dtypes to use, of those that it declares; all if None.
         checkpoints: learned optimizers by name; one of `quadratic` if None.
         devices: devices to use, of those that it declares.
+        combinations: pairs of a kind and a task; those above if None.
     """
     tasks = tuple(implementation.tasks) or ("quadratic",)
     kinds = sorted(set(implementation.optimizers))
     chosen = [(kind, tasks[0]) for kind in kinds]
     chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
+    chosen = chosen if combinations is None else list(combinations)
     selected: list[Subject] = []
     covered: set[tuple[str, ...]] = set()
     chosen_dtypes = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
@@ -241,9 +257,14 @@ def pairs(
     only: Collection[str] = (),
     dtypes: Collection[str] | None = None,
     devices: Collection[str] = ("cpu",),
+    candidates: Collection[Subject] | None = None,
 ) -> Iterator[tuple[Check, Subject]]:
-    """Each check with each subject that it runs on; the arguments are those of `check_all`."""
-    candidates = subjects(implementation, seed, dtypes, devices=devices)
+    """Each check with each subject that it runs on; the arguments are those of `check_all`.
+
+    `candidates` are the subjects, if they are not those of `subjects`.
+    """
+    if candidates is None:
+        candidates = subjects(implementation, seed, dtypes, devices=devices)
     for check in CHECKS:
         if not only or check.name in only:
             yield from ((check, subject) for subject in candidates if check.scope in subject.scopes)

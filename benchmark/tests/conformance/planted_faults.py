@@ -49,6 +49,15 @@ from loptbench.tests.conformance.planted_run_faults import (
     StateLeftOnTheOptimizer,
     SummedMetaGradient,
 )
+from loptbench.tests.conformance.planted_size_faults import (
+    BuiltInWhite,
+    ForgetsTheLastBlock,
+    LossesOfTheFirstProblems,
+    MeanOfTheFirstProblems,
+    ReadsHalfTheUnits,
+    RepeatsTheFirstProblems,
+    StepsFirstComponentsOnly,
+)
 from loptbench.tests.conformance.planted_step_faults import (
     AfterProductReset,
     BuiltInDimension,
@@ -208,4 +217,11 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     HalfALevel: ("outer-steps", r"level 5 is offered by half: outer_step without outer_init"),
     ReportsFiniteNonsense: ("outer-purity", r"on problems that start at NaN reported"),
     **KNOWN_FAULTS,
+    ReadsHalfTheUnits: ("full-size-step", r"update = .* but should be"),
+    ForgetsTheLastBlock: ("full-size-step", r"component \d{6}: update = 0, but should be"),
+    StepsFirstComponentsOnly: ("full-size-step", r"component \d{4,}, unit 0: state = .* but"),
+    BuiltInWhite: ("full-size-evaluation", r"loss = .* but should be"),
+    RepeatsTheFirstProblems: ("full-size-run", r"step 0, problem \d+: loss = .* but should be"),
+    LossesOfTheFirstProblems: ("full-size-losses", r"problem 1\d\d: loss = .* but should be"),
+    MeanOfTheFirstProblems: ("full-size-meta-gradient", r"meta-gradient of .* but should be"),
 }
