@@ -13,6 +13,7 @@ from loptbench.conformance import (
     derivative_checks,
     drive_checks,
     full_size,
+    new_process,
     outer_checks,
     run_checks,
     step_checks,
@@ -104,6 +105,13 @@ CHECKS: tuple[Check, ...] = (
         Level.META_GRADIENT,
         full_size.full_size_meta_gradient,
         Scope.TASK,
+    ),
+    Check(
+        "new-process",
+        Level.UNROLL,
+        new_process.new_process,
+        Scope.IMPLEMENTATION,
+        needs_level=False,
     ),
 )
 
@@ -275,9 +283,13 @@ def subjects(
             optimizer = case.label if case.label != "random gru" else "gru"
             for dtype, device in places:
                 scopes = {Scope.RUN}
-                for scope, name in ((Scope.OPTIMIZER, optimizer), (Scope.TASK, task)):
-                    if (scope.value, name, dtype, device) not in covered:
-                        covered.add((scope.value, name, dtype, device))
+                for scope, *key in (
+                    (Scope.IMPLEMENTATION, device),
+                    (Scope.OPTIMIZER, optimizer, dtype, device),
+                    (Scope.TASK, task, dtype, device),
+                ):
+                    if (scope.value, *key) not in covered:
+                        covered.add((scope.value, *key))
                         scopes.add(scope)
                 selected.append(Subject(implementation, case, dtype, frozenset(scopes), device))
     return selected
