@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,6 +173,7 @@ def serve() -> None:
     asked, answered = map(Path, sys.argv[1:3])
     path, work = pickle.loads(asked.read_bytes())
     implementation = load_object(path)
-    with np.errstate(all="ignore"), other_value(TORCH_THREADS, work.threads):
+    threads = other_value(TORCH_THREADS, work.threads) if work.threads else nullcontext()
+    with np.errstate(all="ignore"), threads:
         found = results(implementation, work)
     answered.write_bytes(pickle.dumps(found))
