@@ -66,7 +66,8 @@ SMALL = 1e-310
 @functools.lru_cache(maxsize=1)
 def _linear_algebra(n_modules: int) -> list[Any]:
     """The BLAS libraries that are loaded; looked for anew whenever a module has been imported."""
-    from threadpoolctl import ThreadpoolController  # comes with scikit-learn
+    # It comes with scikit-learn.
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return [
         library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"

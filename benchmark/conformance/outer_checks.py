@@ -118,10 +118,13 @@ def outer_steps(subject: Subject) -> Iterator[Comparison]:
             limit = bound("outer parameters", subject.dtype, subject.device)
             yield from explained(
                 _compare(subject, spec, (outer, objective), (expected, expected_objective)),
-                lambda _, k=k, words=words, p=problem: outer_experiment(k, words, p),
-                lambda k=k, p=problem, o=outer, limit=limit: explain_outer_steps(
-                    p.spec, p.config, p.batches[: k + 1], o, limit
-                ),
+                outer_experiment(k, words, problem),
+                explain_outer_steps,
+                spec,
+                config,
+                batches[: k + 1],
+                outer,
+                limit,
             )
 
 
@@ -195,7 +198,7 @@ def outer_side_by_side(subject: Subject) -> Iterator[Comparison]:
             words = f"{place}, on problems of {own[i].describe()}"
             yield from explained(
                 _compare(subject, starts[i], new[i], expected_step),
-                lambda _, words=words: words,
+                words,
             )
             outers[i], expected[i] = new[i][0], expected_step[0]
 

@@ -71,7 +71,12 @@ def compare_steps(
     return explained(
         comparisons,
         lambda component: step_experiment(state, gradient, component),
-        lambda: explain_step(subject.spec, h, g, actual, limits),
+        explain_step,
+        subject.spec,
+        h,
+        g,
+        actual,
+        limits,
     )
 
 
@@ -87,8 +92,12 @@ def initial_state(subject: Subject) -> Iterator[Comparison]:
         )
         yield from explained(
             [compared],
-            lambda _, n=n: f"of {n} components",
-            lambda a=actual, e=expected: explain_arrays(a, e, limit, ("component", "unit")),
+            f"of {n} components",
+            explain_arrays,
+            actual,
+            expected,
+            limit,
+            ("component", "unit"),
         )
 
 
