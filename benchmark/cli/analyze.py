@@ -96,7 +96,7 @@ def analyze(
     from loptbench.results.provenance import machine
     from loptbench.rollout.trajectory import save_trajectory
     from loptbench.storage.weights import refuse_to_overwrite
-    from loptbench.study.analyze import count_diverged, measure
+    from loptbench.study.analyze import count_diverged, first_not_finite, measure
 
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
@@ -119,4 +119,5 @@ def analyze(
     on = f"on {batch.n_problems} problems of {batch.task}, seed {seed}, {len(run.loss)} steps each"
     if n_diverged := count_diverged(run):
         on += f"; {n_diverged} of them blew up, so what takes whole runs is left out"
+        on += f" ({first_not_finite(run)})"
     click.echo(as_text(what, analysis, on))

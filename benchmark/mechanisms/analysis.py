@@ -9,6 +9,7 @@ from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.clipping import measure_clipping
 from loptbench.mechanisms.convergence import DEFAULT_STEPS, find_convergence_point
 from loptbench.mechanisms.dynamics.contract import (
+    require_derivatives_at_rest,
     require_derivatives_on_runs,
     require_optimizer,
 )
@@ -221,6 +222,7 @@ def _analyze(
     convergence_state = None
     if isinstance(point, ConvergencePointResult):
         convergence_state = full_state(frozen_optimizer, point.state[None])[0]
+        require_derivatives_at_rest(optimizer, convergence_state, statistics.typical)
     return MechanismsResult(
         convergence_point=point,
         momentum=measure_momentum(point, frozen_runs.run, frozen_runs.last, runs.missing),

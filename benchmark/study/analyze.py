@@ -128,3 +128,34 @@ def count_diverged(run: Trajectory) -> int:
     losses_are_finite = np.all(np.isfinite(run.loss), axis=0)
     ends_are_finite = np.all(np.isfinite(run.parameters[-1]), axis=1)
     return int(np.sum(~(losses_are_finite & ends_are_finite)))
+
+
+def first_not_finite(run: Trajectory) -> str:
+    """Where a run first holds a number that is not finite, in words; empty if it never does.
+
+    Within a step, the order is that of the computation: loss, gradient, state, update.
+    """
+    n_steps, n_problems, n_parameters = run.gradient.shape
+    shape = (n_steps, n_problems, n_parameters, -1)
+    parts = {
+        "the loss": run.loss[:, :, None, None],
+        "the gradient": run.gradient[..., None],
+        "state variable": run.state[1:].reshape(shape),
+        "the update": run.update[..., None],
+    }
+    bad = {name: ~np.isfinite(values) for name, values in parts.items()}
+    steps = {name: int(np.argmax(where.any(axis=(1, 2, 3)))) for name, where in bad.items()}
+    found = [name for name, where in bad.items() if where.any()]
+    if not found:
+        return ""
+    name = min(found, key=lambda part: steps[part])
+    k = steps[name]
+    problem, parameter, variable = map(int, np.argwhere(bad[name][k])[0])
+    value = parts[name][k, problem, parameter, variable]
+    label = f"{name} {variable}" if name == "state variable" else name
+    of = (
+        f"problem {problem}"
+        if name == "the loss"
+        else f"parameter {parameter} of problem {problem}"
+    )
+    return f"in step {k} {label} of {of} becomes {value}"

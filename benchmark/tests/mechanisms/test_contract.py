@@ -11,10 +11,18 @@ import pytest
 
 import loptbench
 from loptbench.cli import main as cli
+from loptbench.discovery import oracle
 from loptbench.errors import ContractError, LoptbenchError
 from loptbench.global_state import settings, unchanged
-from loptbench.mechanisms.dynamics.contract import require_optimizer
-from loptbench.results.schema.mechanisms import MomentumResult, ScheduleResult
+from loptbench.mechanisms.dynamics.contract import pace, require_optimizer
+from loptbench.results.schema.mechanisms import (
+    ConvergencePointResult,
+    MomentumResult,
+    ScheduleResult,
+)
+from loptbench.rollout.trajectory import unroll_by_steps
+from loptbench.study.analyze import first_not_finite
+from loptbench.tasks import get_task
 from loptbench.tests.mechanisms.brought_faults import REFUSED, ROUNDS
 from loptbench.tests.mechanisms.brought_jacobians import WRONG_JACOBIANS, WrongLinearize
 from loptbench.tests.mechanisms.brought_optimizers import (
@@ -214,3 +222,61 @@ def test_global_state_is_set_back_whatever_happens() -> None:
         change_and_fail()
     assert [setting.read() for setting in settings()] == before
     assert list(warnings.filters) == filters
+
+
+@pytest.mark.parametrize("name", ["A", "B", "C", "D"])
+def test_a_jacobian_that_is_wrong_at_rest_only_is_named(name: str) -> None:
+    """The optimizer is off by 1e-5 where a step without a gradient leaves the state as it is."""
+
+    def spoil(linear: Any, h: Any, g: Any) -> None:
+        at_rest = np.abs(right.step(h, 0 * g)[0] - h).max(axis=1) < 1e-9
+        getattr(linear, name)[at_rest] *= 1 + 1e-5
+
+    right = OffsetRotation()
+    analysis = loptbench.analyze(right, n_problems=1)
+    assert isinstance(analysis.convergence_point, ConvergencePointResult)
+    with pytest.raises(ContractError, match=rf"linearize is not the derivative of step: {name}"):
+        loptbench.analyze(OffsetRotation(spoil), n_problems=1)
+
+
+class OffsetRotation(WrongLinearize):
+    """`WrongLinearize` with an offset: it rests away from zero, where runs do not start."""
+
+    def initial_state(self, n: int) -> Any:
+        return np.full((n, 4), 0.7)
+
+
+def test_a_slow_step_is_warned_of_with_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(np.arange(0.0, 1e5, 2.0).tolist())
+    monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
+    with pytest.warns(UserWarning, match="a step of 20 components takes 2 s; .* 1.2e.02 minutes"):
+        pace.first_step(Momentum(), np.zeros((20, 1)))
+
+
+def test_a_fast_step_is_not_warned_of() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pace.first_step(Momentum(), np.zeros((20, 1)))
+
+
+@pytest.mark.parametrize(("step", "variable", "value"), [(3, 0, np.nan), (17, 1, np.inf)])
+def test_where_nan_begins_is_named(step: int, variable: int, value: float) -> None:
+    class Failing:
+        def initial_state(self, n: int) -> Any:
+            return np.zeros((n, 2))
+
+        def step(self, h: Any, g: Any) -> Any:
+            new = h + np.array([1.0, 0.0])
+            new[:, variable] = np.where(h[:, 0] >= step, value, new[:, variable])
+            return new, -0.01 * g
+
+    run = unroll_by_steps(Failing(), *quadratic_problems(), 20)
+    assert first_not_finite(run) == (
+        f"in step {step} state variable {variable} of parameter 0 of problem 0 becomes {value}"
+    )
+    assert first_not_finite(unroll_by_steps(Momentum(), *quadratic_problems(), 3)) == ""
+
+
+def quadratic_problems() -> tuple[Any, Any]:
+    batch = get_task("quadratic").sample("evaluate", 0, range(2))
+    return oracle().problems(batch, "float64", "cpu"), batch.initial_parameters

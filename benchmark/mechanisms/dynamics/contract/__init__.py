@@ -20,6 +20,7 @@ from loptbench.mechanisms.dynamics.contract.derivatives import (
     require_correct_linearize,
 )
 from loptbench.mechanisms.dynamics.contract.drives import require_correct_drive
+from loptbench.mechanisms.dynamics.contract.pace import first_step
 from loptbench.mechanisms.dynamics.contract.plain import as_plain
 from loptbench.mechanisms.dynamics.contract.precision import require_float64
 from loptbench.mechanisms.dynamics.contract.purity import (
@@ -34,9 +35,21 @@ from loptbench.mechanisms.dynamics.contract.samples import (
     samples_of_run,
 )
 from loptbench.mechanisms.dynamics.linearization import MAX_STATE_SIZE
-from loptbench.protocol import Drives, Gains, LinearizableOptimizer, Optimizer, Trajectory
+from loptbench.protocol import (
+    Array,
+    Drives,
+    Gains,
+    LinearizableOptimizer,
+    Optimizer,
+    Trajectory,
+)
 
-__all__ = ["checked", "require_derivatives_on_runs", "require_optimizer"]
+__all__ = [
+    "checked",
+    "require_derivatives_at_rest",
+    "require_derivatives_on_runs",
+    "require_optimizer",
+]
 
 DERIVATIVE_NUMBERS = 2**10
 """`linearize` and `gain` are compared with `step` at 20 samples; at fewer, but 8, if the numbers in
@@ -58,7 +71,7 @@ def require_optimizer(optimizer: Optimizer) -> None:
         with unchanged("initial_state"):
             is_floating = _require_initial_state(optimizer)
         with unchanged("step"):
-            optimizer.step(plain.initial_state(N_RUNS), np.ones(N_RUNS))
+            first_step(optimizer, plain.initial_state(N_RUNS))
         with unchanged("step"):
             samples = sample_states(plain)
             require_pure(plain, samples)
@@ -87,6 +100,31 @@ def require_derivatives_on_runs(optimizer: Optimizer, run: Trajectory) -> None:
     if samples.gradient.size and samples.state.dtype.kind == "f":
         with np.errstate(all="ignore"):
             _require_correct_derivatives(optimizer, samples)
+
+
+def require_derivatives_at_rest(
+    optimizer: Optimizer, state: Array | None, typical_gradient: float
+) -> None:
+    """Check an optimizer's own derivatives where its state rests: the probes measure most there.
+
+    Args:
+        optimizer: an optimizer that has been checked.
+        state: the state at which it rests without a gradient, (n_state,); None if there is none.
+        typical_gradient: the scale on which the gradient is varied; 1 is taken if it is unknown.
+
+    Raises:
+        ContractError: `linearize` or `gain` is not the derivative of `step`.
+    """
+    if state is None or state.dtype.kind != "f" or state.size > MAX_STATE_SIZE:
+        return
+    known = np.isfinite(typical_gradient) and typical_gradient > 0
+    scale = np.full(4, typical_gradient if known else 1.0)
+    samples = Samples(np.tile(state, (4, 1)), scale * np.array([0.0, 1e-3, 1.0, -1.0]), scale)
+    with np.errstate(all="ignore"):
+        if isinstance(optimizer, LinearizableOptimizer):
+            require_correct_linearize(optimizer, samples)
+        if isinstance(optimizer, Gains):
+            require_correct_gain(optimizer, samples)
 
 
 def _require_correct_derivatives(optimizer: Optimizer, samples: Samples) -> None:

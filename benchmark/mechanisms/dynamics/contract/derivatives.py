@@ -34,6 +34,10 @@ SMALLEST_WEIGHT = 0.3
 """Displacements along a direction are random, between this and 1 on the scale of each number."""
 
 
+NEGLIGIBLE = 1e-9
+"""A state variable below this fraction of what a step adds to it is varied as if it were zero: a
+fixed point is found to about 1e-12."""
+
 LENGTHS = (1.0, 0.37, 0.14)
 """Lengths of the displacements with which a slope is measured again."""
 
@@ -108,14 +112,17 @@ def _along_gradient(scales: Float) -> Float:
 def _scales(optimizer: Optimizer, samples: Samples) -> Float:
     """The scale on which each number is varied, (n, n_state + 1).
 
-    It is the number's own magnitude. A state variable of zero is varied by what a step adds to it:
-    a mean square of zero is far from 1 where gradients are small.
+    It is the number's own magnitude. A state variable of zero, but for rounding, is varied by what
+    a step adds to it: a mean square of zero is far from 1 where gradients are small. At rest a step
+    adds nothing, so a gradient is taken where there is none.
     """
     state = samples.state
+    gradient = np.where(samples.gradient == 0, samples.gradient_scale, samples.gradient)
     with np.errstate(all="ignore"):
-        change = checked_step(optimizer, state.copy(), samples.gradient.copy())[0] - state
+        change = checked_step(optimizer, state.copy(), gradient)[0] - state
     change = np.where(np.isfinite(change), change, 0.0)
-    of_state = natural_scale(np.where(state == 0, change, state))
+    is_zero = np.abs(state) <= NEGLIGIBLE * np.abs(change)
+    of_state = natural_scale(np.where(is_zero, change, state))
     return np.concatenate([of_state, samples.gradient_scale[:, None]], axis=1)
 
 
