@@ -178,6 +178,8 @@ def _wrong_slopes(
             spread = np.ptp(all_slopes, axis=0)
             wrong = np.all([each for each, _ in measured], axis=0)
             wrong &= ~(np.abs(own - all_slopes.mean(axis=0)) <= MAX_SPREADS * spread)
+            # A slope that depends on the length is that of a kink, such as √v at v = 0.
+            wrong &= spread <= MAX_USED_ERROR * np.abs(all_slopes).max(axis=0)
         return wrong
 
 
