@@ -2,6 +2,7 @@
 
 import random
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -248,7 +249,7 @@ class OffsetRotation(WrongLinearize):
 
 def test_a_slow_step_is_warned_of_with_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(np.arange(0.0, 1e5, 2.0).tolist())
-    monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with pytest.warns(UserWarning, match="a step of 20 components takes 2 s; .* 1.2e.02 minutes"):
         pace.first_step(Momentum(), np.zeros((20, 1)))
 
