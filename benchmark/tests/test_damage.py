@@ -26,7 +26,7 @@ from loptbench.storage.weights import (
 )
 from loptbench.study.plan import plan
 from loptbench.tasks.idx import IMAGES, LABELS, read_mnist
-from loptbench.tests.fixture_types import Make
+from loptbench.tests.fixture_types import Command, Make
 from loptbench.tests.reports.made_records import everything, verdict
 from loptbench.training.settings import load_config, recorded_configuration
 from loptbench.tuning.tuned_file import load_tuned, shipped_path
@@ -187,6 +187,18 @@ def test_a_bad_record_is_left_out_and_named(make: Make, content: str) -> None:
     assert f"{bad} is damaged" in problems[0]
     assert store.get(everything()[0].key) is None
     judge(store)
+
+
+def test_run_names_a_bad_record_and_goes_on(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = folder / "results" / "records"
+    Store.create(folder / "results")
+    (records / "bad.json").write_text("[]")
+    monkeypatch.setattr("loptbench.study.run.plan", lambda *_: [])
+    code, out, err = command("run", "--store", "results", "--implementation", "reference")
+    assert code == 0, err
+    assert f"left out: {Path('results') / 'records' / 'bad.json'} is damaged" in out
 
 
 def test_a_compressed_file_that_holds_too_much_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Results of evaluation trials: the losses of optimizers on held-out problems."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, model_validator
+from pydantic import BeforeValidator, ConfigDict
 
 from loptbench.results.schema.base import (
     Array1OrInfinite,
@@ -45,16 +45,6 @@ class Evaluation(Result):
         RELATIVE,
     )
     curve_standard_error: Curve = field("standard error of curve_mean, (n_steps,)", RELATIVE)
-
-    @model_validator(mode="after")
-    def _lengths_agree(self) -> Self:
-        if len(self.objective) != self.n_problems:
-            raise ValueError(
-                f"there are {self.n_problems} problems, but {len(self.objective)} objectives"
-            )
-        if len(self.curve_mean) != len(self.curve_standard_error):
-            raise ValueError("curve_mean and curve_standard_error have different lengths")
-        return self
 
 
 class Tuning(Result):
