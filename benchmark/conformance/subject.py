@@ -162,6 +162,7 @@ class SubjectProblems:
 class Scope(enum.Enum):
     """What a check depends on; it runs on one of the subjects that are equal in that."""
 
+    IMPLEMENTATION = "implementation"
     OPTIMIZER = "optimizer"
     TASK = "task"
     RUN = "run"
