@@ -1,6 +1,7 @@
 """Planted faults that show where runs diverge, gradients are extreme, or seeds differ."""
 
 from collections.abc import Mapping
+from threading import Barrier, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -158,11 +159,14 @@ class ClampsDivergingDraws(_OneKindSweeping):
 class SharesABufferOfDraws(_OneKindSweeping):
     """A sweep reads its hyperparameters from the object, which another thread overwrites."""
 
-    draws: Mapping[str, Array]
+    def __init__(self) -> None:
+        self.draws: Mapping[str, Array] = {}
+        self.both_stored = Barrier(2)
 
     def sweep(self, *arguments: Any) -> tuple[Array, Sweep]:
         kind, self.draws, *rest = arguments
-        super().sweep(kind, arguments[1], *rest)  # takes a while, in which another thread comes in
+        if current_thread() is not main_thread():
+            self.both_stored.wait(timeout=30)  # the race, decided
         return super().sweep(kind, self.draws, *rest)
 
 
