@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import click
 
+from loptbench.cli.compilation_cache import use_compilation_cache
 from loptbench.errors import LoptbenchError
 
 COMMANDS = {
@@ -74,6 +75,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; a user's mistake is one sentence, never a traceback."""
+    use_compilation_cache()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:

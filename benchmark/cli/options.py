@@ -13,11 +13,12 @@ DTYPES = ("float32", "float64")
 JOBS = min(2, os.cpu_count() or 1)
 
 
-def _use_mnist(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
+def _use_mnist(context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
     if folder is not None:
         from loptbench.tasks import use_mnist
 
         use_mnist(folder)
+        context.meta["mnist"] = folder
 
 
 def mnist_option(command: F) -> F:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from loptbench.cli.compilation_cache import without_compilation_cache
 from loptbench.cli.options import F, device_option
 from loptbench.discovery import get_implementation, require_device
 from loptbench.errors import LoptbenchError
@@ -32,8 +33,9 @@ ANALYZED = ("quadratic-paper-jax-0", "quadratic-quick-jax-0", "momentum:alpha=0.
 def perf(context: click.Context) -> None:
     """Time parts beside references, in one process: all of them if none is named, which takes long.
 
-    Both frameworks want all cores: run nothing beside it.
+    Both frameworks want all cores: run nothing beside it. JAX compiles everything anew.
     """
+    without_compilation_cache()
     if context.invoked_subcommand is None:
         for command in (start, tune, meta_train, fixed_points, analyze):
             context.invoke(command)

@@ -118,10 +118,13 @@ def outer_steps(subject: Subject) -> Iterator[Comparison]:
             limit = bound("outer parameters", subject.dtype, subject.device)
             yield from explained(
                 _compare(subject, spec, (outer, objective), (expected, expected_objective)),
-                lambda _, k=k, words=words, p=problem: outer_experiment(k, words, p),
-                lambda k=k, p=problem, o=outer, limit=limit: explain_outer_steps(
-                    p.spec, p.config, p.batches[: k + 1], o, limit
-                ),
+                outer_experiment(k, words, problem),
+                explain_outer_steps,
+                spec,
+                config,
+                batches[: k + 1],
+                outer,
+                limit,
             )
 
 
@@ -210,7 +213,7 @@ def _compare_side_by_side(
         )
         yield from explained(
             _compare(subject, starts[i], new[i], expected_step),
-            lambda _, words=words: words,
+            words,
         )
 
 
@@ -260,9 +263,7 @@ def outer_clipping(subject: Subject) -> Iterator[Comparison]:
             for batch in batches[:2]:
                 step = subject.outer_step(outer, spec, batch, config)
                 expected_step = oracle().outer_step(expected, spec, batch, config)
-                yield from explained(
-                    _compare(subject, spec, step, expected_step), lambda _, w=words: w
-                )
+                yield from explained(_compare(subject, spec, step, expected_step), words)
                 outer, expected = step[0], expected_step[0]
 
 

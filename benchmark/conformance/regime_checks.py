@@ -159,7 +159,7 @@ def _compare_ordinary_runs(
         fields=fields,
     )
     words = f"of problems {ORDINARY}, in a batch in which the others diverge"
-    return explained(comparisons, lambda _: words)
+    return explained(comparisons, words)
 
 
 def _require_not_finite(label: str, values: Array) -> None:
@@ -211,15 +211,11 @@ def every_kind(subject: Subject) -> Iterator[Comparison]:
         case = dataclasses.replace(subject.case, spec=spec)
         other = dataclasses.replace(subject, case=case)
         run = other.unroll(N_STEPS, *other.handles())
-        yield from _named(
-            kind,
-            compare_trajectories(oracle(), run, other.spec, other.batch, other.dtype, other.device),
+        comparisons = compare_trajectories(
+            oracle(), run, other.spec, other.batch, other.dtype, other.device
         )
+        yield from explained(comparisons, f"in a run of {N_STEPS} steps of {kind}")
 
 
 N_STEPS = 3
 """Inner steps of a run of another kind: its second update depends on the first."""
-
-
-def _named(kind: str, comparisons: list[Comparison]) -> list[Comparison]:
-    return explained(comparisons, lambda _: f"in a run of {N_STEPS} steps of {kind}")

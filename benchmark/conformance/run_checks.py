@@ -44,17 +44,18 @@ def _compare_run(
         oracle(), trajectory, spec, batch, subject.dtype, subject.device
     )
     n_steps = len(trajectory.loss)
+    limit = FREE_RUNNING_CEILING * float(np.finfo(subject.dtype).eps)
     words = f"in a run of {n_steps} steps on {batch.n_problems} problems"
 
     def hint() -> str:
         expected = oracle_run(oracle(), spec, batch, n_steps)
         patterns = (
-            explain_arrays(actual, right, FREE_RUNNING_CEILING * np.finfo(subject.dtype).eps)
+            explain_arrays(actual, right, limit)
             for actual, right in zip(trajectory, expected, strict=True)
         )
         return next(filter(None, patterns), "")
 
-    return explained(comparisons, lambda _: words, hint)
+    return explained(comparisons, words, hint)
 
 
 def unroll_losses(subject: Subject) -> Iterator[Comparison]:
@@ -109,6 +110,6 @@ def _compare_varied(
         start = varied.batch.starting_at(varied.x0)
         comparisons += explained(
             _compare_run(subject, trajectory, varied.spec, start),
-            lambda _, words=varied.words: f"in {words}, made in turn with runs that differ from it",
+            f"in {varied.words}, made in turn with runs that differ from it",
         )
     return comparisons

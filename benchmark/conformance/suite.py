@@ -13,6 +13,7 @@ from loptbench.conformance import (
     derivative_checks,
     drive_checks,
     full_size,
+    new_process,
     outer_checks,
     regime_checks,
     run_checks,
@@ -22,8 +23,9 @@ from loptbench.conformance import (
 from loptbench.conformance.cases import cases
 from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.conformance.watching import watched
 from loptbench.errors import ContractError
-from loptbench.global_state import unchanged
+from loptbench.global_state import GlobalStateError, unchanged
 from loptbench.protocol import Level
 from loptbench.results.schema.conformance import CheckStatus
 from loptbench.storage.weights import Checkpoint
@@ -110,6 +112,13 @@ CHECKS: tuple[Check, ...] = (
         full_size.full_size_meta_gradient,
         Scope.TASK,
     ),
+    Check(
+        "new-process",
+        Level.UNROLL,
+        new_process.new_process,
+        Scope.IMPLEMENTATION,
+        needs_level=False,
+    ),
 )
 
 
@@ -149,11 +158,15 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         with np.errstate(), unchanged("the implementation"):
-            for comparison in check.run(subject):
-                comparisons.append(comparison)
+            _collect(check, subject, comparisons)
         require_no_deviation(comparisons)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, CheckStatus.SKIPPED, str(skipped), comparisons)
+    except GlobalStateError as changed:
+        message = f"{_changing_call(check, subject) or changed}"
+        if deviation := _cause(comparisons, ""):
+            message = f"{message}; {deviation}"
+        return Outcome(check, subject, CheckStatus.FAILED, f"{message} [{place}]", comparisons)
     except (CheckFailedError, ContractError) as failed:
         message = f"{_cause(comparisons, str(failed))} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
@@ -164,6 +177,20 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         message = f"{_cause(comparisons, raised)} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     return Outcome(check, subject, CheckStatus.PASSED, "", comparisons)
+
+
+def _collect(check: Check, subject: Subject, comparisons: list[Comparison]) -> None:
+    """Append a check's comparisons as they come: those before an exception are kept.
+
+    Raises:
+        ContractError: the check failed. It may be a consequence of changed global state, which
+            `unchanged` then names instead.
+    """
+    try:
+        for comparison in check.run(subject):
+            comparisons.append(comparison)
+    except CheckFailedError as failed:
+        raise ContractError(str(failed)) from failed
 
 
 def require_no_deviation(comparisons: Collection[Comparison]) -> None:
@@ -182,8 +209,21 @@ def _cause(comparisons: Collection[Comparison], end: str) -> str:
     try:
         require_no_deviation(comparisons)
     except CheckFailedError as earlier:
-        return str(earlier) if end == str(earlier) else f"{earlier}; then {end}"
+        return str(earlier) if end in {"", str(earlier)} else f"{earlier}; then {end}"
     return end
+
+
+def _changing_call(check: Check, subject: Subject) -> str:
+    """Run a check again to find the call that changes global state; empty if none does now."""
+    watching = dataclasses.replace(subject, implementation=watched(subject.implementation))
+    try:
+        with np.errstate(), unchanged("the implementation"):
+            list(check.run(watching))
+    except GlobalStateError as named:
+        return str(named)
+    except Exception:
+        return ""
+    return ""
 
 
 def _require_all_methods(subject: Subject, level: Level) -> None:
@@ -213,6 +253,7 @@ def subjects(
     dtypes: Collection[str] | None = None,
     checkpoints: Mapping[str, Checkpoint] | None = None,
     devices: Collection[str] = ("cpu",),
+    combinations: Collection[tuple[str, str]] | None = None,
 ) -> list[Subject]:
     """Every kind on the first task that the implementation declares, and one kind on every task.
 
@@ -226,11 +267,13 @@ def subjects(
         dtypes: dtypes to use, of those that it declares; all if None.
         checkpoints: learned optimizers by name; one of `quadratic` if None.
         devices: devices to use, of those that it declares.
+        combinations: pairs of a kind and a task; those above if None.
     """
     tasks = tuple(implementation.tasks) or ("quadratic",)
     kinds = sorted(set(implementation.optimizers))
     chosen = [(kind, tasks[0]) for kind in kinds]
     chosen += [("gru" if "gru" in kinds else kinds[0], task) for task in tasks[1:] if kinds]
+    chosen = chosen if combinations is None else list(combinations)
     selected: list[Subject] = []
     covered: set[tuple[str, ...]] = set()
     chosen_dtypes = [d for d in ("float64", "float32") if dtypes is None or d in dtypes]
@@ -246,13 +289,13 @@ def subjects(
             optimizer = case.label if case.label != "random gru" else "gru"
             for dtype, device in places:
                 scopes = {Scope.RUN}
-                for scope, name in (
-                    (Scope.IMPLEMENTATION, ""),
-                    (Scope.OPTIMIZER, optimizer),
-                    (Scope.TASK, task),
+                for scope, *key in (
+                    (Scope.IMPLEMENTATION, device),
+                    (Scope.OPTIMIZER, optimizer, dtype, device),
+                    (Scope.TASK, task, dtype, device),
                 ):
-                    if (scope.value, name, dtype, device) not in covered:
-                        covered.add((scope.value, name, dtype, device))
+                    if (scope.value, *key) not in covered:
+                        covered.add((scope.value, *key))
                         scopes.add(scope)
                 selected.append(Subject(implementation, case, dtype, frozenset(scopes), device))
     return selected
@@ -264,9 +307,14 @@ def pairs(
     only: Collection[str] = (),
     dtypes: Collection[str] | None = None,
     devices: Collection[str] = ("cpu",),
+    candidates: Collection[Subject] | None = None,
 ) -> Iterator[tuple[Check, Subject]]:
-    """Each check with each subject that it runs on; the arguments are those of `check_all`."""
-    candidates = subjects(implementation, seed, dtypes, devices=devices)
+    """Each check with each subject that it runs on; the arguments are those of `check_all`.
+
+    `candidates` are the subjects, if they are not those of `subjects`.
+    """
+    if candidates is None:
+        candidates = subjects(implementation, seed, dtypes, devices=devices)
     for check in CHECKS:
         if not only or check.name in only:
             yield from ((check, subject) for subject in candidates if check.scope in subject.scopes)

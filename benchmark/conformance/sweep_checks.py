@@ -77,9 +77,7 @@ def sweep(subject: Subject) -> Iterator[Comparison]:
             oracle(), kind, draws, spec.constants, oracle_problems, expected, n_steps, "float64"
         )
         words = f"in a sweep of {n_steps} steps of {_in_words(draws)}"
-        yield from explained(
-            _compare_ordinary(dtype, loss, at, expected_loss, expected), lambda _, w=words: w
-        )
+        yield from explained(_compare_ordinary(dtype, loss, at, expected_loss, expected), words)
         _require_diverged(dtype, loss, expected_loss, words)
         if not np.array_equal(at.step, expected.step):
             raise CheckFailedError(

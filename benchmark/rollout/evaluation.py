@@ -64,6 +64,10 @@ def _standard_error(values: Float) -> Float:
 MEMORY_FLOATS = 2**25
 """Largest number of floats that the rollouts of a batch hold; it bounds the memory."""
 
+COMPONENTS_AT_ONCE = 2**16
+"""Components that are evaluated at once. On a CPU, PyTorch takes twice as long per problem where
+the intermediate values of 512 networks have left the cache."""
+
 LOSS_ONLY_STEPS = 7
 """Memory of a loss-only rollout, in recorded steps: gates and other intermediate values."""
 
@@ -85,7 +89,7 @@ def evaluated_losses(
     dtype: str,
     device: str = "cpu",
 ) -> Float:
-    """Run an optimizer on a batch of problems, as many at once as fit into memory.
+    """Run an optimizer on a batch of problems, as many at once as memory and cache allow.
 
     Returns: the losses, (n_steps, n_problems).
 
@@ -93,7 +97,8 @@ def evaluated_losses(
         ContractError: the implementation returns losses of another shape.
     """
     n_recorded = LOSS_ONLY_STEPS if isinstance(implementation, UnrollsLosses) else n_steps
-    size = problems_at_once(spec.n_state, batch, n_recorded)
+    in_cache = max(1, COMPONENTS_AT_ONCE // batch.n_parameters)
+    size = min(problems_at_once(spec.n_state, batch, n_recorded), 1 << (in_cache.bit_length() - 1))
     losses = []
     with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
         for start in range(0, batch.n_problems, size):

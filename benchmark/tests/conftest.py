@@ -177,6 +177,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], folder: Path
 ) -> Command:
     """Run `loptbench` with arguments; returns exit code, standard output and error."""
+    monkeypatch.setattr("loptbench.cli.main.use_compilation_cache", lambda: None)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["loptbench", *arguments])
