@@ -194,6 +194,21 @@ def get_implementation(name: str) -> Any:
     return discovered.implementation
 
 
+def registered_source(name: str) -> str:
+    """The import path under which an implementation is registered.
+
+    >>> registered_source("reference").partition(":")[0]
+    'loptbench.implementations.reference.implementation'
+
+    Raises:
+        UnknownNameError: no implementation is registered under that name.
+    """
+    registrations, _ = _registrations()
+    if name not in registrations:
+        raise UnknownNameError("implementation", name, list(registrations))
+    return registrations[name].path
+
+
 def load_object(path: str, requirement: str = "") -> Any:
     """Import an implementation and check its declaration.
 

@@ -1,6 +1,8 @@
 """The coverage of intervals on the losses of shipped optimizers."""
 
+import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from loptbench.discovery import get_implementation
 from loptbench.rollout.evaluation import evaluate
 from loptbench.statistics.coverage import METHODS, STATISTICS, Coverage, coverage
+from loptbench.study.processes import end_with
 from loptbench.tasks import get_task
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import names, shipped
@@ -64,9 +67,14 @@ def coverages(
         jobs: the number of processes.
     """
     calls = (
-        delayed(coverage)(a, b, statistic, method, size, n_samples, n_resamples)
+        delayed(_coverage)(os.getpid(), a, b, statistic, method, size, n_samples, n_resamples)
         for size in sizes
         for statistic in STATISTICS
         for method in METHODS
     )
     yield from Parallel(n_jobs=jobs, return_as="generator")(calls)
+
+
+def _coverage(caller: int, *arguments: Any) -> Coverage:
+    end_with(caller)
+    return coverage(*arguments)

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pickle import PicklingError
+from typing import NamedTuple
 
 from joblib import Parallel, delayed, parallel_config
 
@@ -17,6 +19,7 @@ from loptbench.results.schema.keys import TrialKind
 from loptbench.results.schema.plan import ImplementationState, Plan
 from loptbench.results.schema.records import Provenance, Record, TrialStatus
 from loptbench.results.store import Store
+from loptbench.study.processes import Packed, end_with, unpack
 from loptbench.study.trials import Trial, TrialOutcome
 from loptbench.tasks import TASKS, Task
 
@@ -28,7 +31,7 @@ several threads."""
 def run_trials(
     trials: Sequence[Trial],
     store: Store,
-    entries: Iterable[DiscoveredImplementation],
+    entries: Sequence[DiscoveredImplementation],
     report: Report = lambda *_: None,
     jobs: int = 1,
 ) -> list[Record]:
@@ -39,7 +42,7 @@ def run_trials(
     Args:
         trials: the trials.
         store: the store of the records.
-        entries: the implementations, for the plan.
+        entries: the implementations. Other processes make their own from where they were found.
         report: called with the number of trials done and the last one.
         jobs: number of processes; 1 means this process.
 
@@ -61,7 +64,7 @@ def run_trials(
     missing = [trial for trial in trials if store.get(trial.key) is None]
     n_done = len(trials) - len(missing)
     report(n_done, f"{n_done} are there already" if n_done else "")
-    for descriptions in _run_all(_groups(missing), store, jobs):
+    for descriptions in _run_all(_groups(missing), store, entries, jobs):
         n_done += len(descriptions)
         report(n_done, descriptions[-1])
     records = [store.get(trial.key) for trial in trials]
@@ -83,15 +86,26 @@ def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
     return list(groups.values())
 
 
-def _run_all(groups: Sequence[Sequence[Trial]], store: Store, jobs: int) -> Iterator[list[str]]:
+def _run_all(
+    groups: Sequence[Sequence[Trial]],
+    store: Store,
+    entries: Sequence[DiscoveredImplementation],
+    jobs: int,
+) -> Iterator[list[str]]:
     """Run all groups; yields the descriptions of a group's trials when the group has ended."""
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     store = Store(store.folder.resolve())  # a process that is kept may be in another folder
+    if jobs == 1:
+        for group in groups:
+            yield _run(group, store)
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
-        # Large arrays travel as they are, not as files in memory that cannot be written to.
         pool = Parallel(return_as="generator_unordered", max_nbytes=None, pre_dispatch=jobs)
+        caller = Caller(os.getpid(), tuple(sys.path), TASKS)
         try:
-            yield from pool(delayed(_run)(group, store, TASKS, os.getpid()) for group in groups)
+            yield from pool(
+                delayed(_run_elsewhere)(Packed(group, entries), store, caller) for group in groups
+            )
         except BrokenProcessPool as error:
             raise LoptbenchError(
                 "a process that ran trials died, perhaps for want of memory; call again, with "
@@ -106,13 +120,30 @@ def _run_all(groups: Sequence[Sequence[Trial]], store: Store, jobs: int) -> Iter
             ) from error
 
 
-def _run(
-    trials: Sequence[Trial], store: Store, tasks: Mapping[str, Task], caller: int
-) -> list[str]:
-    if os.getpid() != caller:
+class Caller(NamedTuple):
+    """What another process has to know of the one that called it.
+
+    Attributes:
+        process: the number of its process.
+        search_path: where it finds modules.
+        tasks: its tasks; `digits` may be on the user's MNIST.
+    """
+
+    process: int
+    search_path: Sequence[str]
+    tasks: Mapping[str, Task]
+
+
+def _run_elsewhere(packed: bytes | Packed, store: Store, caller: Caller) -> list[str]:
+    if os.getpid() != caller.process:
         # Ctrl-C goes to all processes. The caller stops the others, which print no traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    TASKS.update(tasks)  # in another process, `digits` is not yet on the user's MNIST
+        end_with(caller.process)
+    TASKS.update(caller.tasks)
+    return _run(unpack(packed, caller.search_path), store)
+
+
+def _run(trials: Sequence[Trial], store: Store) -> list[str]:
     for trial in trials:
         start = time.monotonic()
         status, message, result = _guarded(trial)

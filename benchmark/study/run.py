@@ -6,7 +6,13 @@ from pathlib import Path
 
 from loptbench.claims.catalogue import LATEST, load_edition
 from loptbench.claims.judging import judge
-from loptbench.discovery import Availability, DiscoveredImplementation, discover, get_implementation
+from loptbench.discovery import (
+    Availability,
+    DiscoveredImplementation,
+    discover,
+    get_implementation,
+    registered_source,
+)
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
 from loptbench.results.schema.verdicts import Verdict
@@ -165,8 +171,7 @@ def select_implementations(chosen: Collection[str]) -> list[DiscoveredImplementa
         name = implementation.name if is_path else choice
         if any(entry.name == name for entry in selected):
             raise LoptbenchError(f"two implementations are called {name!r}; rename one")
-        kind = type(implementation)
-        source = choice if is_path else f"{kind.__module__}:{kind.__qualname__}"
+        source = choice if is_path else registered_source(choice)
         selected.append(
             DiscoveredImplementation(
                 name, source, Availability.INSTALLED, implementation=implementation

@@ -4,17 +4,21 @@ import contextlib
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from loptbench.discovery import get_implementation
+from loptbench.discovery import Availability, DiscoveredImplementation
 from loptbench.errors import LoptbenchError
 from loptbench.results.schema.keys import TrialKind
 from loptbench.results.store import Store, TrialStatus
 from loptbench.study.execution import run_trials
+from loptbench.study.run import select_implementations
 from loptbench.study.trials import Trial, TrialOutcome, bind
 from loptbench.tasks import TASKS, Digits
 from loptbench.tests.reports.made_records import conformance
@@ -158,13 +162,116 @@ def test_other_processes_have_the_same_tasks(
     assert run_trials([trial(0, run)], results, [], jobs=2)[0].message == "7"
 
 
+class Remembering:
+    """An implementation that remembers in which process it was made, and what it was told."""
+
+    name = "remembering"
+    optimizers, tasks, dtypes = ("sgd",), (), ("float64",)
+    devices, versions = ("cpu",), ()
+
+    def __init__(self) -> None:
+        self.made_in = os.getpid()
+        self.told: list[str] = []
+
+    def optimizer(self, *_: object) -> None:
+        """Not needed."""
+
+    problems = optimizer
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_other_process_makes_its_own_implementation(results: Store, jobs: int) -> None:
+    """What an implementation remembers, and what cannot be pickled, stays where it is."""
+    mine = Remembering()
+    mine.told.append("while the trials were planned")
+    vars(mine)["lock"] = threading.Lock()
+    source = f"{Remembering.__module__}:{Remembering.__qualname__}"
+    entries = [
+        DiscoveredImplementation("mine", source, Availability.INSTALLED, implementation=mine)
+    ]
+
+    def run(i: int) -> TrialOutcome:
+        return outcome(f"made here: {mine.made_in == os.getpid()}, told {len(mine.told)}")
+
+    records = run_trials([trial(i, run) for i in range(3)], results, entries, jobs=jobs)
+    expected = f"made here: True, told {1 if jobs == 1 else 0}"
+    assert [record.message for record in records] == [expected] * 3
+
+
+def test_an_implementation_that_another_process_cannot_make_is_named(results: Store) -> None:
+    mine = Remembering()
+    entries = [
+        DiscoveredImplementation("mine", "nowhere:Mine", Availability.INSTALLED, "", "", mine)
+    ]
+
+    def run(i: int) -> TrialOutcome:
+        return outcome(mine.name)
+
+    with pytest.raises(LoptbenchError, match="there is no module 'nowhere' to import nowhere:Mine"):
+        run_trials([trial(0, run)], results, entries, jobs=2)
+
+
 @pytest.mark.parametrize("name", ["reference", "torch", "jax"])
-def test_implementations_can_be_handed_to_another_process(results: Store, name: str) -> None:
+def test_implementations_are_made_in_another_process(results: Store, name: str) -> None:
     if name != "reference":
         pytest.importorskip(name)
-    implementation = get_implementation(name)
+    found = select_implementations([name])
+    implementation = found[0].implementation
 
     def run(i: int) -> TrialOutcome:
         return outcome(implementation.name)
 
-    assert run_trials([trial(0, run)], results, [], jobs=2)[0].message == name
+    assert run_trials([trial(0, run)], results, found, jobs=2)[0].message == name
+
+
+KILLED_RUN = """
+import os, sys, time
+from pathlib import Path
+from loptbench.results.store import Store
+from loptbench.study.execution import run_trials
+from loptbench.study.trials import Trial, bind
+from loptbench.tests.study.test_execution import trial
+
+def work(i):
+    Path(f"{os.getpid()}.worker").touch()
+    while True:
+        sum(range(10**5))
+
+if __name__ == "__main__":
+    run_trials([trial(i, work) for i in range(2)], Store.create(Path("results")), [], jobs=2)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills processes, as POSIX does")
+def test_other_processes_end_with_one_that_is_killed(folder: Path) -> None:
+    (folder / "killed_run.py").write_text(KILLED_RUN)
+    process = subprocess.Popen([sys.executable, "killed_run.py"])
+    try:
+        assert becomes_true(lambda: len([*folder.glob("*.worker")]) == 2)
+        workers = [int(file.stem) for file in folder.glob("*.worker")]
+        assert all(is_running(worker) for worker in workers)
+    finally:
+        process.kill()
+        process.wait()
+    assert becomes_true(lambda: not any(is_running(worker) for worker in workers))
+
+
+def becomes_true(condition: Callable[[], bool]) -> bool:
+    """Whether a condition becomes true within a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_running(process: int) -> bool:
+    status = Path(f"/proc/{process}/stat")
+    if Path("/proc/self/stat").exists():  # one that ended may wait for its new parent to notice
+        return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
