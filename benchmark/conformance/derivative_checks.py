@@ -48,8 +48,12 @@ def _compare_linearizations(
         limit = bound(name, subject.dtype, subject.device)
         comparisons += explained(
             [compared],
-            lambda _: experiment,
-            lambda a=matrix, e=right, b=limit: explain_arrays(a, e, b, ("component",)),
+            experiment,
+            explain_arrays,
+            matrix,
+            right,
+            limit,
+            ("component",),
         )
     return comparisons
 
@@ -106,10 +110,12 @@ def gain(subject: Subject) -> Iterator[Comparison]:
             compared = compare_arrays("D", "gain", actual, expected, subject.dtype, subject.device)
             yield from explained(
                 [compared],
-                lambda _, words=words: words,
-                lambda a=actual, e=expected: explain_arrays(
-                    a, e, bound("D", subject.dtype, subject.device), ("component",)
-                ),
+                words,
+                explain_arrays,
+                actual,
+                expected,
+                bound("D", subject.dtype, subject.device),
+                ("component",),
             )
     require_pure(
         "gain",
@@ -158,8 +164,12 @@ def _compare_meta_gradients(
         )
         comparisons += explained(
             [compared],
-            lambda _: f"of a run of {n_steps} steps on {batch.n_problems} problems",
-            lambda a=values, e=expected_values: explain_arrays(a, e, limit, ("entry",)),
+            f"of a run of {n_steps} steps on {batch.n_problems} problems",
+            explain_arrays,
+            values,
+            expected_values,
+            limit,
+            ("entry",),
         )
     return comparisons
 
@@ -196,7 +206,7 @@ def meta_gradient_purity(subject: Subject) -> list[Comparison]:
         start = varied.batch.starting_at(varied.x0)
         comparisons += explained(
             _compare_meta_gradients(subject, actual, varied.spec, start, SHORT_RUN),
-            lambda _, words=varied.words: f"in {words}, made in turn with runs that differ from it",
+            f"in {varied.words}, made in turn with runs that differ from it",
         )
     return comparisons
 

@@ -42,24 +42,28 @@ def step_experiment(state: Any, gradient: Any, component: int) -> str:
 
 def explained(
     comparisons: Sequence[Comparison],
-    experiment: Callable[[int], str],
-    hint: Callable[[], str] = lambda: "",
+    experiment: Callable[[int], str] | str,
+    hint: Callable[..., str] = str,
+    *arguments: Any,
 ) -> list[Comparison]:
     """The comparisons, with the experiment and a hint in the message of each that failed.
 
     Args:
         comparisons: the comparisons of one experiment.
-        experiment: describes the experiment at an index of the first axis; empty for none.
+        experiment: the experiment, or a function of an index of the first axis that describes it.
         hint: looks for a known mistake; called at most once, and only after a failure.
+        arguments: the arguments of `hint`.
     """
     if all(comparison.ok for comparison in comparisons):
         return list(comparisons)
-    found = hint()
+    found = hint(*arguments)
 
     def in_words(comparison: Comparison) -> Comparison:
         if comparison.ok:
             return comparison
-        parts = [comparison.deviation, experiment(comparison.first_exceeded), found]
+        at = comparison.first_exceeded
+        words = experiment if isinstance(experiment, str) else experiment(at)
+        parts = [comparison.deviation, words, found]
         return dataclasses.replace(comparison, deviation="; ".join(filter(None, parts)))
 
     return [in_words(comparison) for comparison in comparisons]

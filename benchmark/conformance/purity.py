@@ -9,6 +9,7 @@ import numpy as np
 
 from loptbench.conformance.subject import Subject, SubjectOptimizer, SubjectProblems, Unchanged
 from loptbench.conformance.verdicts import CheckFailedError
+from loptbench.global_state import other_seeds, other_torch_dtype, other_value
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Level
 from loptbench.tasks.base import ProblemBatch
@@ -62,6 +63,37 @@ def _largest_difference(one: tuple[Any, ...], other: tuple[Any, ...]) -> float |
         differences = [np.abs(np.asarray(a, float) - np.asarray(b, float)) for a, b in pairs]
     finite = [np.nan_to_num(d, nan=np.inf, posinf=np.inf).max(initial=0.0) for d in differences]
     return float(max(finite, default=0.0))
+
+
+def require_independent_of_settings(call_name: str, call: Callable[[], tuple[Any, ...]]) -> None:
+    """Require the same bits from a call under other settings of the whole process.
+
+    A call may refuse to work under them: an exception is no wrong number.
+
+    Args:
+        call_name: name of the call in messages.
+        call: makes the call.
+
+    Raises:
+        CheckFailedError: the result depends on a seed, or on torch's default dtype or grad mode.
+    """
+    expected = copy.deepcopy(call())
+    for words, setting in (
+        ("another seed of random, numpy.random and torch", other_seeds(1)),
+        ("another default dtype of torch", other_torch_dtype()),
+        ("torch's grad mode switched off", other_value("torch's grad mode", False)),
+    ):
+        with setting:
+            try:
+                result = call()
+            except Exception:
+                continue
+        largest = _largest_difference(expected, result)
+        if largest is not None:
+            raise CheckFailedError(
+                f"{call_name} returned something else under {words}: {largest:.1e} apart; it must "
+                "not depend on settings of the whole process"
+            )
 
 
 def other_spec(spec: OptimizerSpec) -> OptimizerSpec:

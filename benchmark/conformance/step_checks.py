@@ -11,7 +11,7 @@ from loptbench.agreement.trajectories import AXES, above_underflow, oracle_run
 from loptbench.conformance.cases import in_domain
 from loptbench.conformance.hints import explain_arrays, explain_evaluation, explain_step
 from loptbench.conformance.messages import explained, step_experiment, vector
-from loptbench.conformance.purity import other_spec, require_pure
+from loptbench.conformance.purity import other_spec, require_independent_of_settings, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.discovery import oracle
@@ -71,7 +71,12 @@ def compare_steps(
     return explained(
         comparisons,
         lambda component: step_experiment(state, gradient, component),
-        lambda: explain_step(subject.spec, h, g, actual, limits),
+        explain_step,
+        subject.spec,
+        h,
+        g,
+        actual,
+        limits,
     )
 
 
@@ -87,8 +92,12 @@ def initial_state(subject: Subject) -> Iterator[Comparison]:
         )
         yield from explained(
             [compared],
-            lambda _, n=n: f"of {n} components",
-            lambda a=actual, e=expected: explain_arrays(a, e, limit, ("component", "unit")),
+            f"of {n} components",
+            explain_arrays,
+            actual,
+            expected,
+            limit,
+            ("component", "unit"),
         )
 
 
@@ -151,6 +160,8 @@ def step_purity(subject: Subject) -> list[Comparison]:
 
     require_pure("step", lambda: optimizer.step(state, gradient), disturb)
     require_pure("initial_state", lambda: (optimizer.initial_state(12),), disturb)
+    require_independent_of_settings("step", lambda: optimizer.step(state, gradient))
+    require_independent_of_settings("initial_state", lambda: (optimizer.initial_state(12),))
     # An optimizer that is made second must not have the parameters of the first.
     expected = (
         oracle()
@@ -234,6 +245,9 @@ def loss_and_gradient(subject: Subject) -> Iterator[Comparison]:
         "loss_and_gradient",
         lambda: problems.loss_and_gradient(start, 0),
         lambda: problems.loss_and_gradient(2 * start, 1),
+    )
+    require_independent_of_settings(
+        "loss_and_gradient", lambda: problems.loss_and_gradient(start, 0)
     )
 
 

@@ -160,8 +160,12 @@ class SubjectProblems:
 
 
 class Scope(enum.Enum):
-    """What a check depends on; it runs on one of the subjects that are equal in that."""
+    """What a check depends on; it runs on one of the subjects that are equal in that.
 
+    A check of the implementation runs on one subject alone.
+    """
+
+    IMPLEMENTATION = "implementation"
     OPTIMIZER = "optimizer"
     TASK = "task"
     RUN = "run"

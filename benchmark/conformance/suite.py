@@ -13,15 +13,19 @@ from loptbench.conformance import (
     derivative_checks,
     drive_checks,
     full_size,
+    new_process,
     outer_checks,
+    regime_checks,
     run_checks,
     step_checks,
+    sweep_checks,
 )
 from loptbench.conformance.cases import cases
 from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.conformance.watching import watched
 from loptbench.errors import ContractError
-from loptbench.global_state import unchanged
+from loptbench.global_state import GlobalStateError, unchanged
 from loptbench.protocol import Level
 from loptbench.results.schema.conformance import CheckStatus
 from loptbench.storage.weights import Checkpoint
@@ -64,6 +68,7 @@ CHECKS: tuple[Check, ...] = (
     Check("one-step", Level.STEP, step_checks.one_step, Scope.OPTIMIZER),
     Check("not-a-number", Level.STEP, step_checks.not_a_number, Scope.OPTIMIZER),
     Check("step-purity", Level.STEP, step_checks.step_purity, Scope.OPTIMIZER),
+    Check("extreme-gradients", Level.STEP, regime_checks.extreme_gradients, Scope.OPTIMIZER),
     Check("equivariance", Level.STEP, step_checks.equivariance, Scope.OPTIMIZER),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient, Scope.TASK),
     Check("full-size-evaluation", Level.STEP, full_size.full_size_evaluation, Scope.TASK),
@@ -71,7 +76,8 @@ CHECKS: tuple[Check, ...] = (
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
     Check("unroll-losses", Level.UNROLL, run_checks.unroll_losses, needs_level=False),
-    Check("sweep", Level.UNROLL, run_checks.sweep, needs_level=False),
+    Check("divergence", Level.UNROLL, regime_checks.divergence, needs_level=False),
+    Check("sweep", Level.UNROLL, sweep_checks.sweep, needs_level=False),
     Check("drive", Level.UNROLL, drive_checks.drive, Scope.OPTIMIZER, needs_level=False),
     Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
     Check("linearize", Level.LINEARIZE, derivative_checks.linearization, Scope.OPTIMIZER),
@@ -90,10 +96,12 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("meta-gradient-purity", Level.META_GRADIENT, derivative_checks.meta_gradient_purity),
     Check("outer-steps", Level.META_TRAINING, outer_checks.outer_steps),
+    Check("outer-clipping", Level.META_TRAINING, outer_checks.outer_clipping, Scope.IMPLEMENTATION),
     Check("outer-side-by-side", Level.META_TRAINING, outer_checks.outer_side_by_side),
     Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
     Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
     Check("full-size-step", Level.STEP, full_size.full_size_step, Scope.OPTIMIZER),
+    Check("every-kind", Level.UNROLL, regime_checks.every_kind, Scope.TASK),
     Check("full-size-run", Level.UNROLL, full_size.full_size_run, Scope.TASK, needs_level=False),
     Check(
         "full-size-losses", Level.UNROLL, full_size.full_size_losses, Scope.TASK, needs_level=False
@@ -103,6 +111,13 @@ CHECKS: tuple[Check, ...] = (
         Level.META_GRADIENT,
         full_size.full_size_meta_gradient,
         Scope.TASK,
+    ),
+    Check(
+        "new-process",
+        Level.UNROLL,
+        new_process.new_process,
+        Scope.IMPLEMENTATION,
+        needs_level=False,
     ),
 )
 
@@ -143,11 +158,15 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         if on_task and subject.case.batch.task not in subject.implementation.tasks:
             raise CheckSkippedError("the implementation declares no tasks of its own")
         with np.errstate(), unchanged("the implementation"):
-            for comparison in check.run(subject):
-                comparisons.append(comparison)
+            _collect(check, subject, comparisons)
         require_no_deviation(comparisons)
     except CheckSkippedError as skipped:
         return Outcome(check, subject, CheckStatus.SKIPPED, str(skipped), comparisons)
+    except GlobalStateError as changed:
+        message = f"{_changing_call(check, subject) or changed}"
+        if deviation := _cause(comparisons, ""):
+            message = f"{message}; {deviation}"
+        return Outcome(check, subject, CheckStatus.FAILED, f"{message} [{place}]", comparisons)
     except (CheckFailedError, ContractError) as failed:
         message = f"{_cause(comparisons, str(failed))} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
@@ -158,6 +177,20 @@ def run_check(check: Check, subject: Subject) -> Outcome:
         message = f"{_cause(comparisons, raised)} [{place}]"
         return Outcome(check, subject, CheckStatus.FAILED, message, comparisons)
     return Outcome(check, subject, CheckStatus.PASSED, "", comparisons)
+
+
+def _collect(check: Check, subject: Subject, comparisons: list[Comparison]) -> None:
+    """Append a check's comparisons as they come: those before an exception are kept.
+
+    Raises:
+        ContractError: the check failed. It may be a consequence of changed global state, which
+            `unchanged` then names instead.
+    """
+    try:
+        for comparison in check.run(subject):
+            comparisons.append(comparison)
+    except CheckFailedError as failed:
+        raise ContractError(str(failed)) from failed
 
 
 def require_no_deviation(comparisons: Collection[Comparison]) -> None:
@@ -176,8 +209,21 @@ def _cause(comparisons: Collection[Comparison], end: str) -> str:
     try:
         require_no_deviation(comparisons)
     except CheckFailedError as earlier:
-        return str(earlier) if end == str(earlier) else f"{earlier}; then {end}"
+        return str(earlier) if end in {"", str(earlier)} else f"{earlier}; then {end}"
     return end
+
+
+def _changing_call(check: Check, subject: Subject) -> str:
+    """Run a check again to find the call that changes global state; empty if none does now."""
+    watching = dataclasses.replace(subject, implementation=watched(subject.implementation))
+    try:
+        with np.errstate(), unchanged("the implementation"):
+            list(check.run(watching))
+    except GlobalStateError as named:
+        return str(named)
+    except Exception:
+        return ""
+    return ""
 
 
 def _require_all_methods(subject: Subject, level: Level) -> None:
@@ -243,9 +289,13 @@ def subjects(
             optimizer = case.label if case.label != "random gru" else "gru"
             for dtype, device in places:
                 scopes = {Scope.RUN}
-                for scope, name in ((Scope.OPTIMIZER, optimizer), (Scope.TASK, task)):
-                    if (scope.value, name, dtype, device) not in covered:
-                        covered.add((scope.value, name, dtype, device))
+                for scope, *key in (
+                    (Scope.IMPLEMENTATION, device),
+                    (Scope.OPTIMIZER, optimizer, dtype, device),
+                    (Scope.TASK, task, dtype, device),
+                ):
+                    if (scope.value, *key) not in covered:
+                        covered.add((scope.value, *key))
                         scopes.add(scope)
                 selected.append(Subject(implementation, case, dtype, frozenset(scopes), device))
     return selected

@@ -19,11 +19,11 @@ class Mistake(NamedTuple):
 
     Attributes:
         words: what is wrong, as a noun phrase: "W_c transposed".
-        compute: returns the arrays that it gives, in the order of the right ones.
+        compute: called without arguments; returns what it gives, in the order of the right arrays.
     """
 
     words: str
-    compute: Callable[[], Sequence[Any]]
+    compute: Callable[..., Sequence[Any]]
 
 
 def agrees(actual: Any, candidate: Any, scale: Any, limit: float) -> bool:
