@@ -1,8 +1,6 @@
 """Read MNIST's original files in the IDX format, gzipped or not."""
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
+from loptbench.reading import read_file, require_path
 from loptbench.tasks.digits import Images
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -24,7 +23,7 @@ def read_mnist(folder: Path) -> Images:
         LoptbenchError: a file is missing, truncated, too long or of another type, or the files have
             different numbers of images.
     """
-    if not folder.is_dir():
+    if not require_path(folder).is_dir():
         raise LoptbenchError(
             f"{folder} is not a folder; give the one that holds {IMAGES} and {LABELS}"
         )
@@ -33,7 +32,7 @@ def read_mnist(folder: Path) -> Images:
         raise LoptbenchError(
             f"{folder} holds {len(pixels)} images but {len(labels)} labels; get both files anew"
         )
-    if not len(pixels):
+    if not pixels.size:
         raise LoptbenchError(f"{folder} holds no images; get both files anew")
     if pixels.shape[1] != pixels.shape[2]:
         raise LoptbenchError(
@@ -58,11 +57,9 @@ def _read(folder: Path, name: str) -> NDArray[Any]:
         )
     path = paths[0]
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise LoptbenchError(f"{path} cannot be read ({error}); get it anew") from error
+        content = read_file(path)
+    except LoptbenchError as error:
+        raise LoptbenchError(f"{error}; get it anew") from error
     return _parse(path, name, content)
 
 

@@ -14,7 +14,6 @@ A file of edition 1 has the statistic and its thresholds in the claim itself, an
 import dataclasses
 import functools
 import math
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, m
 
 from loptbench.claims.statistics import STATISTICS, Statistic
 from loptbench.errors import ClaimsError
+from loptbench.reading import parse_toml, read_file
 from loptbench.results.schema.base import first_problem
 from loptbench.results.schema.verdicts import threshold_in_words
 from loptbench.tasks import TASKS
@@ -263,14 +263,12 @@ def load_edition(edition: int | str | Path = LATEST) -> Edition:
         return _shipped(str(edition))
     path = Path(str(edition))
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        content = read_file(path, ClaimsError)
+    except ClaimsError as error:
         raise ClaimsError(
-            f"{path}: the claims cannot be read: {error.strerror}; give a file, or one of the "
-            f"editions {' and '.join(SHIPPED)}"
+            f"{path}: the claims cannot be read: {error}; give a file, or one of the editions "
+            f"{' and '.join(SHIPPED)}"
         ) from error
-    except ValueError as error:  # a null character in the path
-        raise ClaimsError(f"{str(path)!r} is no path: {error}") from error
     return Edition(path.name, _parse(path.name, content))
 
 
@@ -288,8 +286,8 @@ def _parse(file: str, content: bytes) -> tuple[Claim, ...]:
         ClaimsError: what is wrong with it, by file, claim and field.
     """
     try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        table = parse_toml(content.decode("utf-8"))
+    except ValueError as error:
         raise ClaimsError(f"{file} is not TOML: {error}") from error
     if unknown := sorted(set(table) - {"claim", "edition"}):
         raise ClaimsError(

@@ -98,6 +98,8 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
     for discovered in study.implementations:
         if discovered.availability is not Availability.INSTALLED:
             click.echo(f"{discovered.name}: {discovered.availability}: {discovered.reason}")
+    for problem in study.problems:
+        click.echo(f"left out: {problem}")
     for record in study.records:
         if record.status is not TrialStatus.OK:
             click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")

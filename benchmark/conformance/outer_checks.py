@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,34 +173,98 @@ def _compare(
 
 
 def outer_side_by_side(subject: Subject) -> Iterator[Comparison]:
-    """Outer steps of several seeds at once are the oracle's, seed by seed."""
+    """Outer steps of several seeds at once, one ahead of the others, are the oracle's."""
     if not isinstance(subject.implementation, MetaTrainsSideBySide):
         raise CheckSkippedError("seeds side by side are not offered: no method outer_steps")
-    spec, config, batches = outer_problem(subject)
+    first = _problem_to_clip(subject)
+    # The norm of one seed's meta-gradient is below the bound, and that of several is above.
+    clip = 1.1 * _norm(_penalized_meta_gradient(first))
+    spec, config, batches = first
+    by_norm = config.model_copy(update={"clipping": "global-norm", "clip": clip})
+    for chosen in (config, by_norm):
+        yield from _compare_side_by_side(subject, spec, chosen, batches)
+
+
+def _compare_side_by_side(
+    subject: Subject, spec: OptimizerSpec, config: MetaTraining, batches: list[ProblemBatch]
+) -> Iterator[Comparison]:
     halves = {name: 0.5 * array for name, array in spec.parameters.items()}
-    # The problems of the second seed start at NaN, which must not show in the others.
+    # The problems of the second seed start at NaN, which must not show in the others. The third is
+    # an outer step ahead: its memory, learning rate and bias corrections are others.
     starts = [spec, spec, spec.with_parameters(halves).rounded_to(subject.dtype)]
     outers = [subject.outer_init(start, config) for start in starts]
     expected = [oracle().outer_init(start.parameters, config) for start in starts]
-    for k in range(2):
-        own = batches[3 * k : 3 * k + 3]
-        own[1] = own[1].starting_at(np.nan * own[1].initial_parameters)
-        with np.errstate(all="ignore"):
-            new = subject.outer_steps(outers, spec, own, config)
-        if np.isfinite(new[1][1]):
-            raise CheckFailedError(
-                f"outer_steps reported the objective {new[1][1]} of the second seed, whose "
-                "problems start at NaN; it must be NaN"
-            )
-        for i in (0, 2):
-            expected_step = oracle().outer_step(expected[i], starts[i], own[i], config)
-            place = f"in outer step {k} of seed {i} of three side by side"
-            words = f"{place}, on problems of {own[i].describe()}"
-            yield from explained(
-                _compare(subject, starts[i], new[i], expected_step),
-                words,
-            )
-            outers[i], expected[i] = new[i][0], expected_step[0]
+    outers[2], _ = subject.outer_step(outers[2], spec, batches[3], config)
+    expected[2], _ = oracle().outer_step(expected[2], spec, batches[3], config)
+    own = batches[:3]
+    own[1] = own[1].starting_at(np.nan * own[1].initial_parameters)
+    with np.errstate(all="ignore"):
+        new = subject.outer_steps(outers, spec, own, config)
+    if np.isfinite(new[1][1]):
+        raise CheckFailedError(
+            f"outer_steps reported the objective {new[1][1]} of the second seed, whose "
+            "problems start at NaN; it must be NaN"
+        )
+    for i in (0, 2):
+        expected_step = oracle().outer_step(expected[i], starts[i], own[i], config)
+        words = (
+            f"in an outer step of seed {i} of three side by side, the last an outer step ahead, "
+            f"clipping {config.clipping}, on problems of {own[i].describe()}"
+        )
+        yield from explained(
+            _compare(subject, starts[i], new[i], expected_step),
+            words,
+        )
+
+
+def _problem_to_clip(subject: Subject) -> OuterProblem:
+    """An outer problem whose penalty cannot cancel the meta-gradient of a single parameter."""
+    problem = outer_problem(subject)
+    smaller = {"penalty": 0.3 * problem.config.penalty}
+    return problem._replace(config=problem.config.model_copy(update=smaller))
+
+
+def _penalized_meta_gradient(problem: OuterProblem) -> dict[str, Any]:
+    """The gradient that the first outer step clips."""
+    spec, config, batches = problem
+    gradient = (
+        oracle()
+        .meta_gradient(
+            oracle().optimizer(spec, "float64", config.device),
+            oracle().problems(batches[0], "float64", config.device),
+            batches[0].initial_parameters,
+            config.n_steps,
+        )
+        .gradient
+    )
+    shrinkage = config.penalty / _norm(spec.parameters)
+    return {name: gradient[name] + shrinkage * array for name, array in spec.parameters.items()}
+
+
+def _norm(arrays: Mapping[str, Any]) -> float:
+    return float(np.sqrt(sum(np.sum(array**2) for array in arrays.values())))
+
+
+CLIP_FACTORS = (0.4, 1.0, 2.5)
+"""Bounds of the clipping below, at and above the size of what is clipped."""
+
+
+def outer_clipping(subject: Subject) -> Iterator[Comparison]:
+    """Outer steps are the oracle's where the meta-gradient is below, at and above the clip."""
+    spec, usual, batches = first = _problem_to_clip(subject)
+    G = _penalized_meta_gradient(first)
+    largest = max(float(np.abs(array).max()) for array in G.values())
+    for clipping, size in (("elementwise", largest), ("global-norm", _norm(G))):
+        for factor in CLIP_FACTORS:
+            config = usual.model_copy(update={"clipping": clipping, "clip": factor * size})
+            outer = subject.outer_init(spec, config)
+            expected = oracle().outer_init(spec.parameters, config)
+            words = f"with {clipping} clipping at {factor} times the size of the meta-gradient"
+            for batch in batches[:2]:
+                step = subject.outer_step(outer, spec, batch, config)
+                expected_step = oracle().outer_step(expected, spec, batch, config)
+                yield from explained(_compare(subject, spec, step, expected_step), words)
+                outer, expected = step[0], expected_step[0]
 
 
 def outer_purity(subject: Subject) -> list[Comparison]:

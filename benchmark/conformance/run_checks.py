@@ -2,24 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from loptbench.agreement.comparison import Comparison, compare
-from loptbench.agreement.tolerances import FREE_RUNNING_CEILING, SWEEP_MULTIPLE
+from loptbench.agreement.comparison import Comparison
+from loptbench.agreement.tolerances import FREE_RUNNING_CEILING
 from loptbench.agreement.trajectories import compare_trajectories, oracle_run
-from loptbench.conformance.cases import EXAMPLES, cases
 from loptbench.conformance.hints import explain_arrays
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, Handles, interleaved, require_pure
-from loptbench.conformance.step_checks import to_float64
-from loptbench.conformance.subject import Subject, Unchanged, require_array
-from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.conformance.subject import Subject
+from loptbench.conformance.verdicts import CheckSkippedError
 from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Level, Sweep, Sweeps, Trajectory, UnrollsLosses
-from loptbench.rollout.trajectory import run_by_run, start_sweep, unroll_by_steps
+from loptbench.protocol import Level, Trajectory, UnrollsLosses
+from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.tasks.base import ProblemBatch
 
 LONG_RUN = 260
@@ -76,59 +73,6 @@ def unroll_losses(subject: Subject) -> Iterator[Comparison]:
     whole = run(subject.case.n_steps, subject.handles(batch))
     yield from _compare_run(subject, whole, subject.spec, batch)
     yield from _compare_varied(subject, "unroll_losses", partial(run, SHORT_RUN))
-
-
-def sweep(subject: Subject) -> Iterator[Comparison]:
-    """A sweep of many draws is the oracle's runs draw by draw, from any state."""
-    implementation, dtype = subject.implementation, subject.dtype
-    if not isinstance(implementation, Sweeps):
-        raise CheckSkippedError("no sweeps are offered: no method sweep")
-    declaration: Any = implementation
-    kind = subject.spec.kind if subject.spec.kind in EXAMPLES else "momentum"
-    if kind not in declaration.optimizers:
-        raise CheckSkippedError(f"sweeps are of hand-designed kinds, and {kind!r} is not offered")
-    batch, problems = subject.batch, subject.problems().raw
-    oracle_problems = oracle().problems(batch, "float64", subject.device)
-    (example,) = cases(kind, batch.task, batch.seed, {})
-    spec = example.spec.rounded_to(dtype)
-    # The third draw nearly or fully diverges, which must not change the other draws.
-    factors = np.array([1.0, 0.5, 1e30, 0.8])
-    draws = {name: np.full(factors.size, float(v)) for name, v in spec.parameters.items()}
-    draws["alpha"] = (draws["alpha"] * factors).astype(dtype).astype(np.float64)
-    at = start_sweep(batch, kind, factors.size, dtype)
-    at = at._replace(step=np.array([0, 3, 0, 250]))
-    compared = [0, 1, 3]
-    expected = Sweep(
-        to_float64(at.parameters[compared]), to_float64(at.state[compared]), at.step[compared]
-    )
-    for n_steps in (SHORT_RUN, 5):
-        with Unchanged("sweep", at, draws):
-            loss, at = implementation.sweep(kind, draws, spec.constants, problems, at, n_steps)
-        require_array("sweep's loss", loss, (n_steps, factors.size, batch.n_problems), dtype)
-        compared_draws = {name: values[compared] for name, values in draws.items()}
-        expected_loss, expected = run_by_run(
-            oracle(),
-            kind,
-            compared_draws,
-            spec.constants,
-            oracle_problems,
-            expected,
-            n_steps,
-            "float64",
-        )
-        scale = np.maximum(np.abs(expected_loss), np.abs(expected_loss[0]))
-        limit = SWEEP_MULTIPLE * float(np.finfo(dtype).eps)
-        axes = ("step", "draw", "problem")
-        yield compare("sweep's loss", loss[:, compared], expected_loss, scale, limit, axes)
-        x = to_float64(at.parameters[compared])
-        size = 1 + np.abs(expected.parameters)
-        yield compare(
-            "sweep's parameters", x, expected.parameters, size, limit, ("draw", "problem")
-        )
-        if not np.array_equal(at.step[compared], expected.step):
-            raise CheckFailedError(
-                f"sweep says that {at.step[compared]} steps are done, but it is {expected.step}"
-            )
 
 
 def native_unroll(subject: Subject) -> list[Comparison]:

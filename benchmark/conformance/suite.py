@@ -15,8 +15,10 @@ from loptbench.conformance import (
     full_size,
     new_process,
     outer_checks,
+    regime_checks,
     run_checks,
     step_checks,
+    sweep_checks,
 )
 from loptbench.conformance.cases import cases
 from loptbench.conformance.subject import Scope, Subject
@@ -66,6 +68,7 @@ CHECKS: tuple[Check, ...] = (
     Check("one-step", Level.STEP, step_checks.one_step, Scope.OPTIMIZER),
     Check("not-a-number", Level.STEP, step_checks.not_a_number, Scope.OPTIMIZER),
     Check("step-purity", Level.STEP, step_checks.step_purity, Scope.OPTIMIZER),
+    Check("extreme-gradients", Level.STEP, regime_checks.extreme_gradients, Scope.OPTIMIZER),
     Check("equivariance", Level.STEP, step_checks.equivariance, Scope.OPTIMIZER),
     Check("loss-and-gradient", Level.STEP, step_checks.loss_and_gradient, Scope.TASK),
     Check("full-size-evaluation", Level.STEP, full_size.full_size_evaluation, Scope.TASK),
@@ -73,7 +76,8 @@ CHECKS: tuple[Check, ...] = (
     Check("free-running", Level.UNROLL, run_checks.free_running, needs_level=False),
     Check("native-unroll", Level.UNROLL, run_checks.native_unroll),
     Check("unroll-losses", Level.UNROLL, run_checks.unroll_losses, needs_level=False),
-    Check("sweep", Level.UNROLL, run_checks.sweep, needs_level=False),
+    Check("divergence", Level.UNROLL, regime_checks.divergence, needs_level=False),
+    Check("sweep", Level.UNROLL, sweep_checks.sweep, needs_level=False),
     Check("drive", Level.UNROLL, drive_checks.drive, Scope.OPTIMIZER, needs_level=False),
     Check("unroll-purity", Level.UNROLL, run_checks.unroll_purity, needs_level=False),
     Check("linearize", Level.LINEARIZE, derivative_checks.linearization, Scope.OPTIMIZER),
@@ -92,10 +96,12 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("meta-gradient-purity", Level.META_GRADIENT, derivative_checks.meta_gradient_purity),
     Check("outer-steps", Level.META_TRAINING, outer_checks.outer_steps),
+    Check("outer-clipping", Level.META_TRAINING, outer_checks.outer_clipping, Scope.IMPLEMENTATION),
     Check("outer-side-by-side", Level.META_TRAINING, outer_checks.outer_side_by_side),
     Check("outer-purity", Level.META_TRAINING, outer_checks.outer_purity),
     Check("outer-resuming", Level.META_TRAINING, outer_checks.outer_resuming),
     Check("full-size-step", Level.STEP, full_size.full_size_step, Scope.OPTIMIZER),
+    Check("every-kind", Level.UNROLL, regime_checks.every_kind, Scope.TASK),
     Check("full-size-run", Level.UNROLL, full_size.full_size_run, Scope.TASK, needs_level=False),
     Check(
         "full-size-losses", Level.UNROLL, full_size.full_size_losses, Scope.TASK, needs_level=False

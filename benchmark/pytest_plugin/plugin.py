@@ -16,10 +16,10 @@ SUITE = "loptbench.tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--implementation` and `--loptbench-report`."""
+    """Add `--loptbench-implementation` and `--loptbench-report`."""
     group = parser.getgroup("loptbench")
     group.addoption(
-        "--implementation",
+        "--loptbench-implementation",
         action="append",
         default=[],
         metavar="NAME",

@@ -19,7 +19,7 @@ def selected(config: pytest.Config) -> "list[DiscoveredImplementation]":
     """The implementations that this session tests, discovered once.
 
     Raises:
-        pytest.UsageError: one that `--implementation` names cannot be used, or one that
+        pytest.UsageError: one that `--loptbench-implementation` names cannot be used, or one that
             `LOPTBENCH_REQUIRE` names is not installed.
     """
     from loptbench.discovery import (
@@ -32,7 +32,7 @@ def selected(config: pytest.Config) -> "list[DiscoveredImplementation]":
 
     if SELECTED in config.stash:
         return config.stash[SELECTED]
-    chosen: list[str] = config.getoption("--implementation")
+    chosen: list[str] = config.getoption("--loptbench-implementation")
     try:
         entries = [
             DiscoveredImplementation(
@@ -41,7 +41,7 @@ def selected(config: pytest.Config) -> "list[DiscoveredImplementation]":
             for name in chosen
         ] or discover()
     except LoptbenchError as error:
-        raise pytest.UsageError(f"--implementation: {error}") from error
+        raise pytest.UsageError(f"--loptbench-implementation: {error}") from error
     installed = {e.name for e in entries if e.availability is Availability.INSTALLED}
     required = {name for name in os.environ.get(REQUIRE, "").split(",") if name}
     if not chosen and required - installed:

@@ -8,6 +8,7 @@ whole records only, and the next run continues from them.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from loptbench.errors import LoptbenchError, StoreError
+from loptbench.reading import parse_json, read_file, require_path
 from loptbench.results.schema.base import Model, field, first_problem
 from loptbench.results.schema.keys import TrialKey
 from loptbench.results.schema.plan import Plan
@@ -31,6 +33,9 @@ FORMAT_VERSION = 3
 """Version 1 held untyped results, and the optimizer's role as part of its name."""
 
 MARKER = "loptbench-store.json"
+
+_LONG_NUMBER = re.compile(rb"[:,\[]\s*-?\d{19}")
+"""What may be a whole number beyond 64 bits; pydantic reads numbers of any length."""
 
 _Any = TypeVar("_Any", bound=BaseModel)
 
@@ -62,7 +67,7 @@ class Store:
         Raises:
             StoreError: the folder holds something else, or cannot be written.
         """
-        if (folder / MARKER).exists():
+        if (require_path(folder, StoreError) / MARKER).exists():
             store = cls.open(folder)
         else:
             try:
@@ -93,7 +98,7 @@ class Store:
         Raises:
             StoreError: there is none, or its format is older or newer.
         """
-        marker = folder / MARKER
+        marker = require_path(folder, StoreError) / MARKER
         if not marker.is_file():
             problem = "is not a loptbench store" if folder.exists() else "does not exist"
             raise StoreError(f"{folder} {problem}; make one with 'loptbench run --store {folder}'")
@@ -236,20 +241,29 @@ def to_bytes(value: BaseModel) -> bytes:
 
 def _read(path: Path, kind: type[_Any]) -> _Any:
     try:
-        return kind.model_validate_json(path.read_bytes(), strict=True)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+        content = read_file(path, StoreError)
+        if _LONG_NUMBER.search(content):
+            parse_json(content)  # refuses a number that is too large; texts may contain any
+        return kind.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise StoreError(
             f"{path} is damaged: {first_problem(error)}; remove it and run again"
         ) from error
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: {error}; remove it and run again") from error
 
 
 def _read_record(path: Path) -> Record:
+    from loptbench.results.frames import require_consistent
+
     record = _read(path, Record)
     if record.name != path.stem:
         raise StoreError(
             f"{path} is damaged: its name should be the hash of its key, {record.name}; remove it "
             "and run again"
         )
+    try:
+        require_consistent(record)
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: {error}; remove it and run again") from error
     return record

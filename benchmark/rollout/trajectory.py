@@ -21,6 +21,7 @@ from loptbench.protocol import (
     UnrollsLosses,
     offers,
 )
+from loptbench.reading import parse_json, require_table
 from loptbench.storage.files import write_atomically
 from loptbench.storage.weights import read_safetensors, refuse_to_overwrite, safetensors_bytes
 from loptbench.tasks.base import ProblemBatch
@@ -205,4 +206,8 @@ def load_trajectory(path: Path) -> tuple[Trajectory, dict[str, Any]]:
         raise LoptbenchError(
             f"{path} is not a trajectory: write one with 'loptbench analyze --save-runs'"
         )
-    return Trajectory(**arrays), json.loads(metadata["provenance"])
+    try:
+        provenance = require_table(parse_json(metadata["provenance"]), "provenance")
+    except (KeyError, ValueError) as error:
+        raise LoptbenchError(f"the metadata of {path} cannot be read: {error}") from error
+    return Trajectory(**arrays), provenance

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from loptbench.errors import LoptbenchError
+from loptbench.reading import require_path
 
 
 @contextlib.contextmanager
@@ -31,6 +32,7 @@ def lock(path: Path, holder: str) -> Iterator[None]:
     ...     sorted(os.listdir(folder))
     ['tuned.json.lock']
     """
+    require_path(path)
     file_lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
     try:
         if not path.parent.is_dir():  # FileLock would make it
@@ -62,7 +64,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     ...     (Path(folder) / "a.txt").read_text()
     'content'
     """
-    if path.exists() and not path.is_file():
+    if require_path(path).exists() and not path.is_file():
         raise LoptbenchError(f"cannot write {path}: it is there and not a file; name another")
     path = path.resolve()  # the target of a link is written, and the link stays
     try:

@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from loptbench.errors import LoptbenchError, WeightsError
 from loptbench.optimizers import OptimizerSpec
+from loptbench.reading import LARGEST_FILE, parse_json, require_path, require_table, shorten
 from loptbench.storage.files import write_atomically
 
 FORMAT = "loptbench-weights"
@@ -131,15 +132,18 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             f"{CONVENTION!r}; the same weights are another optimizer there and must not be mixed"
         )
     try:
+        constants = require_table(parse_json(metadata["constants"]), "constants")
+        meta_training = require_table(parse_json(metadata["meta_training"]), "meta_training")
+        for name, value in constants.items():
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise ValueError(f"the constant {name!r} should be a number, not {shorten(value)}")
         checkpoint = Checkpoint(
-            OptimizerSpec(metadata["kind"], arrays, json.loads(metadata["constants"])),
-            metadata["task"],
-            json.loads(metadata["meta_training"]),
+            OptimizerSpec(metadata["kind"], arrays, constants), metadata["task"], meta_training
         )
         recorded = metadata["sha256"]
     except KeyError as error:
         raise WeightsError(f"{path} has no {error.args[0]!r} in its metadata") from error
-    except (json.JSONDecodeError, TypeError) as error:
+    except ValueError as error:
         raise WeightsError(f"the metadata of {path} cannot be read: {error}") from error
     except LoptbenchError as error:
         raise WeightsError(f"{path}: {error}") from error
@@ -157,10 +161,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
     Raises:
         WeightsError: the file is missing, truncated, or not in safetensors format.
     """
-    if not path.is_file():
+    if not require_path(path, WeightsError).is_file():
         problem = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise WeightsError(f"{path} {problem}; give the path of a .safetensors file")
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise WeightsError(f"{path} is too large: it holds more than {LARGEST_FILE} bytes")
         with safe_open(path, framework="numpy") as file:
             names = sorted(file.keys())
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}

@@ -7,7 +7,7 @@ from typing import Any
 from loptbench.discovery import discover, get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
-from loptbench.storage.weights import Checkpoint, load_checkpoint
+from loptbench.storage.weights import Checkpoint
 from loptbench.study.execution import JOBS
 from loptbench.study.run import CROSS_CHECKED_TASKS, Study, measure, run
 from loptbench.tasks import TASKS, get_task
@@ -19,6 +19,7 @@ from loptbench.training.settings import (
     recorded_configuration,
 )
 from loptbench.tuning.tuned_file import Search, Tuned, load_tuned, plan_searches, tune
+from loptbench.zoo.loading import load
 
 
 def reproduce(folder: Path, tasks: Collection[str] = (), jobs: int = JOBS) -> Study:
@@ -115,7 +116,7 @@ def _make(
 
 
 def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
-    checkpoint = load_checkpoint(path)
+    checkpoint = load(path)
     if recorded_configuration(checkpoint.meta_training) != config.model_dump():
         raise LoptbenchError(
             f"{path} was meta-trained with other settings; name another --folder, or move it"

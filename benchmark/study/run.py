@@ -39,12 +39,15 @@ class Study:
         implementations: the implementations that were to take part, usable or not.
         records: the records of its trials, in the order of the plan.
         verdicts: the verdicts on the claims.
+        problems: a sentence for each file of the store that could not be read. If it was to hold
+            the record of a trial, the trial was run again.
     """
 
     store: Store
     implementations: Sequence[DiscoveredImplementation]
     records: Sequence[Record]
     verdicts: Sequence[Verdict]
+    problems: Sequence[str] = ()
 
     @property
     def n_failed(self) -> int:
@@ -128,11 +131,12 @@ def measure(
     """
     trials = plan(implementations, checkpoints, tuned, seed, tasks, cross_checked)
     results = Store.create(Path(store))
+    _, problems = results.records()
     with progress("loptbench", len(trials)) as report:
         records = run_trials(trials, results, implementations, report, jobs)
     verdicts = judge(results, claims)
     results.put_verdicts(verdicts, records)
-    return Study(results, implementations, records, verdicts)
+    return Study(results, implementations, records, verdicts, problems)
 
 
 def _cross_checked(tasks: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ import loptbench.tasks
 
 LAYERS = (
     "errors",
+    "reading",
     "progress",
     "global_state",
     "tasks",

@@ -2,8 +2,8 @@
 
 Authors of other implementations run this file on theirs; `--loptbench-report` writes a report:
 
-    pytest --pyargs loptbench.tests.test_conformance --implementation package.module:Object \
-        --loptbench-report report.html
+    pytest --pyargs loptbench.tests.test_conformance \
+        --loptbench-implementation package.module:Object --loptbench-report report.html
 """
 
 import pytest

@@ -18,6 +18,7 @@ from loptbench.errors import LoptbenchError
 from loptbench.optimizers import OptimizerSpec, fresh_gru
 from loptbench.progress import Report
 from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
+from loptbench.reading import parse_json, require_table
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
 from loptbench.storage.files import lock, write_atomically
@@ -85,6 +86,22 @@ def _save(runs: Sequence[_Run], path: Path, identity: str) -> None:
     write_atomically(path, safetensors_bytes(arrays, {"identity": identity, "counts": counts}))
 
 
+def _counts(value: Any) -> dict[str, Any]:
+    """What `_Run.counts` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    counts = require_table(value, "counts")
+    types: dict[str, Any] = {"log": list, "best_validation": float | int}
+    for name in _Run.COUNTS:
+        if not isinstance(counts.get(name), types.get(name, int)):
+            raise ValueError(f"{name} is {counts.get(name)!r}")
+    if not all(isinstance(line, dict) for line in counts["log"]):
+        raise ValueError("log should hold tables")
+    return counts
+
+
 def _load(path: Path, identity: str) -> list[_Run]:
     arrays, metadata = read_safetensors(path)
     if metadata.get("identity") != identity:
@@ -98,10 +115,13 @@ def _load(path: Path, identity: str) -> list[_Run]:
         return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
     runs = []
-    for i, counts in enumerate(json.loads(metadata["counts"])):
-        outer = OuterState(group(i, "parameters"), group(i, "memory")).canonical()
-        best = OuterState(group(i, "best"), group(i, "best_memory")).canonical()
-        runs.append(_Run(outer, best, **counts))
+    try:
+        for i, counts in enumerate(parse_json(metadata["counts"])):
+            outer = OuterState(group(i, "parameters"), group(i, "memory")).canonical()
+            best = OuterState(group(i, "best"), group(i, "best_memory")).canonical()
+            runs.append(_Run(outer, best, **_counts(counts)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise LoptbenchError(f"{path} is damaged ({error}); remove it to start again") from error
     return runs
 
 

@@ -1,6 +1,5 @@
 """Settings of meta-training: the schema, the presets, and TOML files of users."""
 
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loptbench.errors import LoptbenchError, UnknownNameError
+from loptbench.reading import parse_toml, read_file, shorten
 
 
 class MetaTraining(BaseModel):
@@ -134,10 +134,10 @@ def load_config(path: Path, task: str, overrides: Mapping[str, object]) -> MetaT
         LoptbenchError: the file is missing, not TOML, or a setting is unknown or out of range.
     """
     try:
-        text = path.read_text()
-    except OSError as error:
+        text = read_file(path).decode()
+    except LoptbenchError as error:
         raise LoptbenchError(
-            f"no meta-training settings at {path} ({error.strerror}); name a TOML file"
+            f"no meta-training settings at {path} ({error}); name a TOML file"
         ) from error
     except UnicodeDecodeError as error:
         raise LoptbenchError(f"{path} is not a TOML file of settings: {error}") from error
@@ -146,12 +146,13 @@ def load_config(path: Path, task: str, overrides: Mapping[str, object]) -> MetaT
 
 def _settings(name: str, text: str, overrides: Mapping[str, object]) -> MetaTraining:
     try:
-        return MetaTraining.model_validate({**tomllib.loads(text), **overrides})
-    except tomllib.TOMLDecodeError as error:
-        raise LoptbenchError(f"{name} is not a TOML file of settings: {error}") from error
+        return MetaTraining.model_validate({**parse_toml(text), **overrides})
     except ValidationError as error:
         problem = error.errors()[0]
         setting = ".".join(str(part) for part in problem["loc"])
         raise LoptbenchError(
-            f"meta-training setting {setting!r}: {problem['msg']} (it is {problem['input']!r})"
+            f"meta-training setting {setting!r}: {problem['msg']} (it is "
+            f"{shorten(problem['input'])})"
         ) from error
+    except ValueError as error:  # of TOML, or of a number with thousands of digits
+        raise LoptbenchError(f"{name} is not a TOML file of settings: {error}") from error

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
+from loptbench.reading import parse_json, read_file, require_table
 from loptbench.results.provenance import environment, versions_of
+from loptbench.results.schema.base import first_problem
 from loptbench.storage.files import lock, write_atomically
 from loptbench.tasks import Task, definition
 from loptbench.tuning.search import (
@@ -145,6 +148,10 @@ class Tuned:
         return (self.provenance["implementation"], tuned) == (implementation.name, expected)
 
 
+_ENTRIES = TypeAdapter(list[TunedBaseline])
+_SETTINGS = TypeAdapter(Settings)
+
+
 def load_tuned(path: Path | None = None) -> Tuned:
     """Read a file of tuned baselines; the shipped one if no path is given.
 
@@ -154,11 +161,9 @@ def load_tuned(path: Path | None = None) -> Tuned:
     """
     source = shipped_path("jax") if path is None else path
     try:
-        value = json.loads(source.read_text())
-    except OSError as error:
-        raise LoptbenchError(
-            f"{source} cannot be read ({error.strerror}); make it with 'loptbench tune'"
-        ) from error
+        value = parse_json(read_file(source))
+    except LoptbenchError as error:
+        raise LoptbenchError(f"{error}; make it with 'loptbench tune'") from error
     except ValueError as error:
         raise LoptbenchError(f"{source} is damaged ({error}); make it anew") from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
@@ -169,12 +174,16 @@ def load_tuned(path: Path | None = None) -> Tuned:
             f"{FORMAT_VERSION}: install the loptbench that wrote it, or a newer one"
         )
     try:
-        entries = [TunedBaseline(**entry) for entry in value["entries"]]
-        provenance = value["provenance"]
+        entries = _ENTRIES.validate_python(value["entries"])
+        provenance = require_table(value["provenance"], "provenance")
         for entry in entries:
             entry.spec  # noqa: B018  # raises where a hyperparameter is out of range
-    except (KeyError, TypeError) as error:
-        raise LoptbenchError(f"{source} is damaged ({error}); make it anew") from error
+            _SETTINGS.validate_python(Settings(**entry.settings).__dict__)
+            if not isinstance(entry.task.get("task"), str):
+                raise ValueError(f"the task of {entry.kind} has no name")
+    except (KeyError, TypeError, ValueError) as error:
+        reason = first_problem(error) if isinstance(error, ValidationError) else error
+        raise LoptbenchError(f"{source} is damaged ({reason}); make it anew") from error
     except LoptbenchError as error:
         raise LoptbenchError(f"{source}: {error}") from error
     return Tuned(entries, provenance, "the shipped file" if path is None else str(path))
@@ -357,18 +366,15 @@ def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any],
     if not partial.exists():
         return {}, {}
     try:
-        value = json.loads(partial.read_text())
-        before, finished = value["identity"], value["finished"]
+        value = require_table(parse_json(read_file(partial)), "it")
+        before = require_table(value["identity"], "identity")
+        finished = require_table(value["finished"], "finished")
+        _ENTRIES.validate_python([*finished.values()])
         unfinished = {
-            name: Draws(
-                np.array(arrays["places"]).reshape(len(arrays["score"]), -1),
-                np.array(arrays["score"], float),
-                np.array(arrays["bound"], float),
-                np.array(arrays["diverged"], bool),
-            )
-            for name, arrays in value["found"].items()
+            name: _draws(require_table(arrays, name))
+            for name, arrays in require_table(value["found"], "found").items()
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (LoptbenchError, ValueError, KeyError, TypeError) as error:
         raise LoptbenchError(
             f"{partial} is damaged ({error}); move it away to begin anew"
         ) from error
@@ -380,3 +386,13 @@ def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any],
             "move it away: nothing was changed"
         )
     return finished, unfinished
+
+
+def _draws(arrays: Mapping[str, Any]) -> Draws:
+    """The draws of an unfinished search; a ValueError if they are not numbers, equally many."""
+    score, bound = (np.array(arrays[name], float) for name in ("score", "bound"))
+    places = np.array(arrays["places"], float).reshape(len(score), -1)
+    diverged = np.array(arrays["diverged"], bool)
+    if not score.shape == bound.shape == diverged.shape == (len(places),):
+        raise ValueError("the draws are not equally many")
+    return Draws(places, score, bound, diverged)

@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from loptbench.errors import WeightsError
+from loptbench.results.schema.base import first_problem
+from loptbench.results.schema.evaluation import MetaTraining
 from loptbench.storage.weights import Checkpoint, load_checkpoint
 from loptbench.zoo.catalogue import names, shipped
 
@@ -22,4 +27,11 @@ def load(name_or_path: str | Path) -> Checkpoint:
     """
     if str(name_or_path) in names():
         return shipped(str(name_or_path))
-    return load_checkpoint(name_or_path)
+    checkpoint = load_checkpoint(name_or_path)
+    try:
+        MetaTraining.model_validate(dict(checkpoint.meta_training))
+    except ValidationError as error:
+        raise WeightsError(
+            f"the metadata of {name_or_path} cannot be read: meta_training: {first_problem(error)}"
+        ) from error
+    return checkpoint

@@ -39,6 +39,12 @@ from loptbench.tasks import ProblemBatch
 
 _loss_and_gradient = compiled("task", "shapes")(loss_and_gradient)
 
+MIN_COMPONENTS = 128
+"""Steps of up to this many components share a program; they take some microseconds."""
+
+MIN_LINEARIZED = 8
+"""The same for Jacobians, which are larger."""
+
 MIN_TIMES = 4
 """Numbers of times of a drive up to this one share a program."""
 
@@ -54,17 +60,22 @@ class JaxOptimizer:
 
     @in_full_precision
     def initial_state(self, n_components: int) -> Array:
-        return np.array(KINDS[self.kind].initial_state(self.parameters, n_components))
+        # One component in JAX, and copies of it: nothing is compiled for each number of components.
+        state = np.asarray(KINDS[self.kind].initial_state(self.parameters, 1))
+        return np.tile(state, (n_components, 1))
 
-    def _padded(self, state: Array, gradient: Array) -> tuple[jax.Array, jax.Array]:
-        size = size_class(len(gradient))
+    def _padded(self, state: Array, gradient: Array, least: int) -> tuple[jax.Array, jax.Array]:
+        size = size_class(max(len(gradient), least))
         return self.placement.put(padded(state, size)), self.placement.put(padded(gradient, size))
 
     @in_full_precision
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         n = len(gradient)
         next_state, update = rollout.step(
-            self.kind, self.constants, self.parameters, *self._padded(state, gradient)
+            self.kind,
+            self.constants,
+            self.parameters,
+            *self._padded(state, gradient, MIN_COMPONENTS),
         )
         return np.array(next_state)[:n].copy(), np.array(update)[:n].copy()
 
@@ -90,13 +101,17 @@ class JaxOptimizer:
 
     @in_full_precision
     def gain(self, state: Array, gradient: Array) -> Array:
-        D = rollout.gain(self.kind, self.constants, self.parameters, *self._padded(state, gradient))
+        padded_arguments = self._padded(state, gradient, MIN_COMPONENTS)
+        D = rollout.gain(self.kind, self.constants, self.parameters, *padded_arguments)
         return np.asarray(D)[: len(gradient)].copy()
 
     @in_full_precision
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         (A, B), (C, D) = rollout.linearize(
-            self.kind, self.constants, self.parameters, *self._padded(state, gradient)
+            self.kind,
+            self.constants,
+            self.parameters,
+            *self._padded(state, gradient, MIN_LINEARIZED),
         )
         n = len(gradient)
         return Linearization(*(np.array(matrix)[:n].copy() for matrix in (A, B, C, D)))

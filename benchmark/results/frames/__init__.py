@@ -20,6 +20,7 @@ from loptbench.results.frames import (
 from loptbench.results.frames.columns import Block, Column, Frame
 from loptbench.results.frames.contents import Contents, Readable
 from loptbench.results.frames.evaluation import best_baselines
+from loptbench.results.schema.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,6 +87,28 @@ def frame_of(contents: Contents, name: str) -> "DataFrame":
     return _assemble(selected.columns, selected.blocks(contents))
 
 
+def require_consistent(record: Record) -> None:
+    """Refuse a record that no frame can be made of, though each of its fields is valid.
+
+    Raises:
+        ValueError: arrays that belong together have different lengths, or an entry is missing.
+    """
+    contents = Contents([record])
+    for name, selected in FRAMES.items():
+        try:
+            for block in selected.blocks(contents):
+                _n_rows(block)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"no {name} can be read from it: {error}") from error
+
+
+def _n_rows(block: "Block") -> int:
+    lengths = {len(value) for value in block.values() if isinstance(value, _SEQUENCES)} or {1}
+    if len(lengths) > 1:
+        raise ValueError(f"arrays that belong together have {sorted(lengths)} entries")
+    return lengths.pop()
+
+
 def _require_frame(name: str) -> Frame:
     if name not in FRAMES:
         raise StoreError(f"there is no frame {name!r}; the frames are {', '.join(FRAMES)}")
@@ -100,7 +123,7 @@ def _assemble(columns: "Mapping[str, Column]", blocks: "Iterable[Block]") -> "Da
 
     values: dict[str, list[Any]] = {name: [] for name in columns}
     for block in blocks:
-        (n_rows,) = {len(value) for value in block.values() if isinstance(value, _SEQUENCES)} or {1}
+        n_rows = _n_rows(block)
         for name, column in values.items():
             value = block[name]
             column.extend(value if isinstance(value, _SEQUENCES) else [value] * n_rows)

@@ -26,6 +26,22 @@ from loptbench.tests.conformance.planted_drive_faults import (
 )
 from loptbench.tests.conformance.planted_global_faults import GLOBAL_FAULTS
 from loptbench.tests.conformance.planted_known_faults import KNOWN_FAULTS
+from loptbench.tests.conformance.planted_regime_faults import (
+    ClampsDivergingDraws,
+    ClampsGradients,
+    DividesZeroByZero,
+    HalvesARateOnOneTask,
+    HidesADivergedLoss,
+    LossesHideDivergence,
+    NeverClipsTheNorm,
+    OneClockForAllSeeds,
+    OneDecayForAll,
+    OneNormForAllSeeds,
+    OneProblemSpoilsAll,
+    RaisesTinyGradients,
+    RunHidesDivergence,
+    SharesABufferOfDraws,
+)
 from loptbench.tests.conformance.planted_run_faults import (
     BuiltInBetas,
     ConstantRate,
@@ -226,4 +242,18 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     RepeatsTheFirstProblems: ("full-size-run", r"step 0, problem \d+: loss = .* but should be"),
     LossesOfTheFirstProblems: ("full-size-losses", r"problem 1\d\d: loss = .* but should be"),
     MeanOfTheFirstProblems: ("full-size-meta-gradient", r"meta-gradient of .* but should be"),
+    DividesZeroByZero: ("extreme-gradients", r"update = nan, but should be -?0"),
+    ClampsGradients: ("extreme-gradients", r"but should be .*from .*gradient"),
+    RaisesTinyGradients: ("extreme-gradients", r"but should be"),
+    HidesADivergedLoss: ("divergence", r"loss_and_gradient's loss is .* it must not be finite"),
+    RunHidesDivergence: ("divergence", r"unroll's loss is .* it must not be finite"),
+    OneProblemSpoilsAll: ("divergence", r"loss = nan, but should be"),
+    LossesHideDivergence: ("divergence", r"unroll_losses' loss is .* it must not be finite"),
+    OneDecayForAll: ("sweep", r"sweep's loss = .* but should be"),
+    ClampsDivergingDraws: ("sweep", r"sweep's loss of a draw that diverges = .* but should be"),
+    SharesABufferOfDraws: ("sweep", r"while a second thread was in sweep"),
+    NeverClipsTheNorm: ("outer-clipping", r"with global-norm clipping at 0.4"),
+    OneClockForAllSeeds: ("outer-side-by-side", r"seed 2 of three side by side"),
+    OneNormForAllSeeds: ("outer-side-by-side", r"clipping global-norm"),
+    HalvesARateOnOneTask: ("every-kind", r"in a run of 3 steps of sgd"),
 }

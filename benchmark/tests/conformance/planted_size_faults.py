@@ -99,7 +99,7 @@ class MeanOfTheFirstProblems(Small):
         whole = super().meta_gradient(optimizer, problems, x0, n_steps)
         if len(x0) <= 64:
             return whole
-        part = super().meta_gradient(optimizer, _First(problems, len(x0)), x0, n_steps)
+        part = super().meta_gradient(optimizer, _First(problems, len(x0)), x0, n_steps)  # type: ignore[arg-type]
         return whole._replace(gradient=part.gradient)
 
 

@@ -26,33 +26,51 @@ def pytest_in(folder: Path, *arguments: str, **environment: str) -> tuple[int, s
     return done.returncode, done.stdout + done.stderr
 
 
+OPTION = "--loptbench-implementation"
 CONFORMANCE = ("--pyargs", "loptbench.tests.test_conformance")
 
 
 def test_a_third_party_passes(tmp_path: Path) -> None:
     name = f"{FAULTS}:Faultless"
-    code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", name, "-k", "one-step")
+    code, out = pytest_in(tmp_path, *CONFORMANCE, OPTION, name, "-k", "one-step")
     assert code == 0, out
     assert "9 passed" in out  # the cases of a gru, and one case of every other kind
 
 
 def test_a_fault_is_a_failing_test_with_the_message(tmp_path: Path) -> None:
     name = f"{FAULTS}:TransposedMatrix"
-    code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", name, "-k", "one-step")
+    code, out = pytest_in(tmp_path, *CONFORMANCE, OPTION, name, "-k", "one-step")
     assert code == 1
     assert "state = " in out
     assert "but should be" in out
 
 
 def test_an_implementation_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    code, out = pytest_in(tmp_path, *CONFORMANCE, "--implementation", "tinygrad")
+    code, out = pytest_in(tmp_path, *CONFORMANCE, OPTION, "tinygrad")
     assert code == 4
     assert "unknown implementation 'tinygrad'" in out
 
 
+def test_a_project_may_have_an_option_called_implementation(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--implementation')\n"
+    )
+    (tmp_path / "test_own.py").write_text(
+        "def test_own(request):\n"
+        "    assert request.config.getoption('--implementation') == 'theirs'\n"
+    )
+    code, out = pytest_in(tmp_path, "--implementation", "theirs")
+    assert code == 0, out
+
+
 def test_the_checks_of_one_subject_run_in_one_worker(tmp_path: Path) -> None:
     pytest.importorskip("xdist")
-    chosen = ("--implementation", f"{FAULTS}:Faultless", "-k", "(sgd or adam) and (step or state)")
+    chosen = (
+        OPTION,
+        f"{FAULTS}:Faultless",
+        "-k",
+        "(sgd or adam) and (step or state)",
+    )
     code, out = pytest_in(tmp_path, "-vv", "-n", "2", *CONFORMANCE, *chosen)
     assert code == 0, out
     workers: dict[str, set[str]] = {}

@@ -266,7 +266,7 @@ def test_what_is_imported(
 
 
 NAME = f"{FAULTS}:TransposedMatrix"
-ON_SMALL = (*CONFORMANCE, "--implementation", NAME)
+ON_SMALL = (*CONFORMANCE, "--loptbench-implementation", NAME)
 
 
 def test_a_third_party_sees_where_its_implementation_fails(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def repeats_the_first_problems(loss: Array) -> Array:
 
 
 def leaves_out_every_other_problem(loss: Array) -> Array:
-    return loss[:, np.arange(loss.shape[1]) // 2 * 2]
+    return np.asarray(loss[:, np.arange(loss.shape[1]) // 2 * 2])
 
 
 def runs_the_problems_in_another_order(loss: Array) -> Array:
@@ -88,7 +88,7 @@ def records_losses_after_the_update(loss: Array) -> Array:
 
 
 def clamps_losses_from_below(loss: Array) -> Array:
-    return np.maximum(loss, np.median(loss))
+    return np.asarray(np.maximum(loss, np.median(loss)))
 
 
 def computes_in_half_precision(loss: Array) -> Array:
@@ -100,7 +100,7 @@ def replaces_problems_by_their_mean(loss: Array) -> Array:
 
 
 def forgets_the_constant_term(loss: Array) -> Array:
-    return loss - 0.999 * loss.min(axis=0)
+    return np.asarray(loss - 0.999 * loss.min(axis=0))
 
 
 def smooths_over_steps(loss: Array) -> Array:
@@ -138,7 +138,7 @@ def test_a_fault_that_shows_in_long_runs_of_many_problems_is_noticed(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_right_port_passes_and_its_record_says_how_near_it_came(dtype: str) -> None:
     def rounds(loss: Array) -> Array:
-        return loss * (1 + np.finfo(loss.dtype).eps)
+        return np.asarray(loss * (1 + np.finfo(loss.dtype).eps))
 
     for trial in trials(Port(rounds), dtype):
         status, message, result = trial.run()

@@ -1,0 +1,168 @@
+"""Checks of sweeps: many hyperparameters at once, as the tuner runs them."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loptbench.agreement.comparison import Comparison, compare
+from loptbench.agreement.tolerances import SWEEP_MULTIPLE
+from loptbench.conformance.cases import EXAMPLES, cases
+from loptbench.conformance.messages import explained
+from loptbench.conformance.purity import SHORT_RUN
+from loptbench.conformance.step_checks import to_float64
+from loptbench.conformance.subject import Subject, Unchanged, require_array
+from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
+from loptbench.discovery import oracle
+from loptbench.optimizers import OptimizerSpec
+from loptbench.protocol import Array, Sweep, Sweeps
+from loptbench.rollout.trajectory import run_by_run, start_sweep
+
+ORDINARY, DIVERGING = [0, 1, 3], [2, 4]
+"""Draws whose runs stay finite, and draws that diverge: at once, and step by step."""
+
+REPEATED_ORDINARY = [0, 1, 3, 3, 1]
+"""As many ordinary draws, in an order that is another one backwards."""
+
+RATE_FACTORS = np.array([1.0, 0.5, 1e30, 0.8, 1e4])
+DECAY_FACTORS = np.array([1.0, 1.2, 0.9, 0.7, 1.1])
+"""Factors of the learning rate, and of 1 − decay, by draw."""
+
+FIRST_STEPS = np.array([0, 3, 0, 250, 1])
+"""Steps that each draw has taken before."""
+
+N_SWEEPS_PER_THREAD = 4
+
+
+def draws_of(spec: OptimizerSpec, dtype: str) -> dict[str, NDArray[np.float64]]:
+    """Draws that differ from each other in every hyperparameter of the spec."""
+    draws = {
+        name: value * RATE_FACTORS if name == "alpha" else 1 - (1 - value) * DECAY_FACTORS
+        for name, value in spec.parameters.items()
+    }
+    return {name: values.astype(dtype).astype(np.float64) for name, values in draws.items()}
+
+
+def sweep(subject: Subject) -> Iterator[Comparison]:
+    """A sweep of draws, diverging ones too, is the oracle's runs draw by draw, from any state."""
+    implementation, dtype = subject.implementation, subject.dtype
+    if not isinstance(implementation, Sweeps):
+        raise CheckSkippedError("no sweeps are offered: no method sweep")
+    declaration: Any = implementation
+    kind = subject.spec.kind if subject.spec.kind in EXAMPLES else "momentum"
+    if kind not in declaration.optimizers:
+        raise CheckSkippedError(f"sweeps are of hand-designed kinds, and {kind!r} is not offered")
+    batch, problems = subject.batch, subject.problems().raw
+    (example,) = cases(kind, batch.task, batch.seed, {})
+    spec = example.spec.rounded_to(dtype)
+    draws = draws_of(spec, dtype)
+    start = start_sweep(batch, kind, len(FIRST_STEPS), dtype)._replace(step=FIRST_STEPS)
+    oracle_problems = oracle().problems(batch, "float64", subject.device)
+    at, expected = start, Sweep(to_float64(start.parameters), to_float64(start.state), start.step)
+
+    def run(draws: Mapping[str, Array], at: Sweep, n_steps: int) -> tuple[Array, Sweep]:
+        with np.errstate(all="ignore"):
+            return implementation.sweep(kind, draws, spec.constants, problems, at, n_steps)
+
+    for n_steps in (SHORT_RUN, 5):
+        with Unchanged("sweep", at, draws):
+            loss, at = run(draws, at, n_steps)
+        require_array("sweep's loss", loss, (n_steps, len(FIRST_STEPS), batch.n_problems), dtype)
+        expected_loss, expected = run_by_run(
+            oracle(), kind, draws, spec.constants, oracle_problems, expected, n_steps, "float64"
+        )
+        words = f"in a sweep of {n_steps} steps of {_in_words(draws)}"
+        yield from explained(_compare_ordinary(dtype, loss, at, expected_loss, expected), words)
+        _require_diverged(dtype, loss, expected_loss, words)
+        if not np.array_equal(at.step, expected.step):
+            raise CheckFailedError(
+                f"sweep says that {at.step} steps are done, but it is {expected.step}"
+            )
+    _require_threads_apart(lambda draws: run(draws, start, SHORT_RUN)[0], draws, dtype)
+
+
+def _in_words(draws: Mapping[str, Array]) -> str:
+    return ", ".join(f"{name} = {values}" for name, values in draws.items())
+
+
+def _compare_ordinary(
+    dtype: str, loss: Array, at: Sweep, expected_loss: Array, expected: Sweep
+) -> list[Comparison]:
+    """Compare losses and parameters of the draws that do not diverge."""
+    limit = SWEEP_MULTIPLE * float(np.finfo(dtype).eps)
+    right = expected_loss[:, ORDINARY]
+    scale = np.maximum(np.abs(right), np.abs(right[0]))
+    x, right_x = to_float64(at.parameters[ORDINARY]), expected.parameters[ORDINARY]
+    return [
+        compare(
+            "sweep's loss", loss[:, ORDINARY], right, scale, limit, ("step", "draw", "problem")
+        ),
+        compare("sweep's parameters", x, right_x, 1 + np.abs(right_x), limit, ("draw", "problem")),
+    ]
+
+
+def _require_diverged(dtype: str, loss: Array, expected: Array, words: str) -> None:
+    """Require that draws which diverge have the oracle's losses, or overflow as their dtype must.
+
+    A loss is a sum of squares, which overflow where their root is that of the largest number. From
+    there on, losses need not be finite; where the oracle's are not, they must not be. Before,
+    errors are those of rounding, amplified: half of the loss is far more.
+    """
+    loss, expected = to_float64(loss)[:, DIVERGING], expected[:, DIVERGING]
+    with np.errstate(all="ignore"):
+        large = ~(np.abs(expected) < np.sqrt(np.finfo(dtype).max) / 1e3)
+        may_overflow = np.maximum.accumulate(large)
+        close = np.abs(loss - expected) <= 0.5 * np.maximum(np.abs(expected), np.abs(expected[0]))
+    right = np.where(
+        np.isfinite(loss), np.isfinite(expected) & close, may_overflow | ~np.isfinite(expected)
+    )
+    if not right.all():
+        step, draw, problem = (int(i) for i in np.argwhere(~right)[0])
+        raise CheckFailedError(
+            f"step {step}, draw {DIVERGING[draw]}, problem {problem}: sweep's loss of a draw that "
+            f"diverges = {loss[step, draw, problem]:.9g}, but should be "
+            f"{expected[step, draw, problem]:.9g}; {words}"
+        )
+
+
+@contextlib.contextmanager
+def _frequent_thread_switches() -> Iterator[None]:
+    """Let Python switch threads a thousand times as often, which makes a race show."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _require_threads_apart(
+    losses_of: Callable[[Mapping[str, Array]], Array], draws: Mapping[str, Array], dtype: str
+) -> None:
+    """Require the same losses from sweeps in two threads at a time as from one after the other."""
+    # The ordinary draws alone are compared, because the others magnify what is rounded differently.
+    ordinary = {name: values[REPEATED_ORDINARY] for name, values in draws.items()}
+    reverse = {name: values[::-1].copy() for name, values in ordinary.items()}
+    both_started = Barrier(2)
+
+    def repeated(draws: Mapping[str, Array]) -> list[Array]:
+        both_started.wait()
+        return [losses_of(draws) for _ in range(N_SWEEPS_PER_THREAD)]
+
+    alone = [losses_of(draws) for draws in (ordinary, reverse)]
+    with _frequent_thread_switches(), ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(repeated, draws) for draws in (ordinary, reverse)]
+        beside = [future.result() for future in futures]
+    limit = SWEEP_MULTIPLE * float(np.finfo(dtype).eps)
+    for expected, losses in zip(alone, beside, strict=True):
+        scale = np.maximum(np.abs(expected), np.abs(expected[0]))
+        if not all(np.all(np.abs(loss - expected) <= limit * scale) for loss in losses):
+            raise CheckFailedError(
+                "sweep returned other losses while a second thread was in sweep, than alone; the "
+                "tuner calls it from two threads at a time"
+            )
