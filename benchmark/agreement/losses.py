@@ -34,6 +34,10 @@ repeats a sixteenth of its problems, one draw of 4 misses less than one in 10,00
 COMPONENTS_DRAWN = 2048
 """Components up to which more than the fewest problems are drawn: the oracle takes seconds."""
 
+LARGEST_GROWN = 1e-3
+"""Relative distance at which a perturbed run is no longer near the run. From there on a chaotic run
+is another one: small errors still grow, but the distance does not, and says nothing of them."""
+
 
 def draw_problems(n_problems: int, n_parameters: int, seed: int) -> list[int]:
     """Problems of an evaluation, one drawn from each of several equal parts of the batch.
@@ -61,7 +65,8 @@ class OracleLosses(NamedTuple):
         loss: f(x_k), (n_steps, n_problems).
         scale: sizes of the terms that each loss adds up, in the same shape.
         amplification: factor by which errors so far have grown, in the same shape.
-        n_comparable: steps before anything comes near overflow in the dtype, (n_problems,).
+        n_comparable: steps before anything comes near overflow in the dtype, or a perturbed run
+            leaves the neighbourhood of the run, (n_problems,).
     """
 
     loss: Float
@@ -93,9 +98,14 @@ def oracle_losses(
     losses = np.empty((n_steps, len(pairs), batch.n_problems))
     scale = np.empty((n_steps, batch.n_problems))
     is_small = np.ones((n_steps, batch.n_problems), bool)
+    is_near = np.ones((n_steps, batch.n_problems), bool)
+    largest = np.abs(x[0]).max(axis=1)
     with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
         for k in range(n_steps):
             scale[k] = problems.rounding_scale(x[0], k)[0]
+            largest = np.maximum(largest, np.abs(x[0]).max(axis=1))
+            away = np.max([np.abs(other - x[0]).max(axis=1) for other in x[1:]], axis=0)
+            is_near[k] = ~(away > LARGEST_GROWN * largest)
             for i, (stepping, evaluating) in enumerate(pairs):
                 losses[k, i], gradient = evaluating.loss_and_gradient(x[i], k)
                 numbers = [scale[k], x[i], gradient, state[i]]
@@ -106,7 +116,7 @@ def oracle_losses(
         distance = np.abs(losses[:, 1:] - losses[:, :1]).max(axis=1)
         factor = np.where(distance == 0, 0.0, distance / scale) / PERTURBATION
     factor = np.nan_to_num(np.maximum(factor, 1.0), nan=np.inf, posinf=np.inf)
-    n_comparable = np.logical_and.accumulate(is_small).sum(axis=0)
+    n_comparable = np.logical_and.accumulate(is_small & is_near).sum(axis=0)
     return OracleLosses(losses[:, 0], scale, np.maximum.accumulate(factor), n_comparable)
 
 
@@ -121,7 +131,7 @@ def compare_losses(
     """Compare the losses of whole runs with the oracle's, at every step.
 
     A run that leaves the range of the dtype is compared up to there; from there on it has to
-    diverge if the oracle's does.
+    diverge if the oracle's does. A chaotic run is compared as long as small errors stay small.
 
     Args:
         oracle: the reference implementation.

@@ -178,6 +178,9 @@ def command(
 ) -> Command:
     """Run `loptbench` with arguments; returns exit code, standard output and error."""
     monkeypatch.setattr("loptbench.cli.main.use_compilation_cache", lambda: None)
+    # Some commands set it: afterwards it is as it was.
+    name = "JAX_ENABLE_COMPILATION_CACHE"
+    monkeypatch.setenv(name, os.environ.get(name, "true"))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["loptbench", *arguments])

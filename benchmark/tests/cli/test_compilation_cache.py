@@ -47,8 +47,9 @@ def test_without_a_folder_there_is_no_cache(folder: Path) -> None:
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
-def test_jax_keeps_its_programs_there(folder: Path) -> None:
+def test_jax_keeps_its_programs_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jax")
+    monkeypatch.delenv("JAX_ENABLE_COMPILATION_CACHE", raising=False)
     compilation_cache.use_compilation_cache()
     program = "import jax; jax.jit(lambda x: 2 * x + 1)(1.0)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -135,6 +135,36 @@ def test_a_fault_that_shows_in_long_runs_of_many_problems_is_noticed(
         assert any(comparison.ratio > 1 for comparison in result.agreement or ())
 
 
+class RoundsOtherwise:
+    """Problems whose gradients have other rounding errors than the oracle's."""
+
+    def __init__(self, problems: Any) -> None:
+        self.problems, self.rng = problems, np.random.default_rng(0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.problems, name)
+
+    def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
+        loss, gradient = self.problems.loss_and_gradient(parameters, step)
+        _, scale = self.problems.rounding_scale(parameters, step)
+        error = np.finfo(np.float64).eps * scale * self.rng.choice([-1.0, 1.0], gradient.shape)
+        return loss, gradient + error
+
+
+class PortThatRoundsOtherwise(Port):
+    def problems(self, batch: Any, dtype: str, device: str) -> Any:
+        return RoundsOtherwise(super().problems(batch, dtype, device))
+
+
+def test_chaotic_runs_are_compared_while_small_errors_stay_small() -> None:
+    """Near the minimum of `quadratic`, tuned RMSProp magnifies rounding without bound."""
+    baselines = trials(PortThatRoundsOtherwise())[0]
+    status, message, result = baselines.run()
+    assert (status, message) == (TrialStatus.OK, "")
+    assert isinstance(result, BaselinesResult)
+    assert all(comparison.ratio > 0 for comparison in result.agreement or ())
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_right_port_passes_and_its_record_says_how_near_it_came(dtype: str) -> None:
     def rounds(loss: Array) -> Array:
