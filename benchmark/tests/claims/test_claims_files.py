@@ -269,7 +269,7 @@ def test_run_says_it(command: Command, tmp_path: Path) -> None:
 
 
 def test_report_says_it(command: Command, tmp_path: Path) -> None:
-    pytest.importorskip("jinja2", reason="the report extra is not installed")
+    pytest.importorskip("seaborn", reason="the report extra is not installed")
     path = write(tmp_path, GOOD.replace('"momentum", at_l', '"momentun", at_l'))
     words = "mine.toml: claim 'momentum': primary: the statistic 'momentun' is unknown"
     Store.create(tmp_path / "old")

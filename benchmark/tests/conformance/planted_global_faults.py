@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import warnings
+import zlib
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class ReadsTheSeed(WithGRU):
         def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
             new, update = super().step(state, gradient)
             _, keys, *_ = np.random.get_state(legacy=True)  # noqa: NPY002
-            return new, update * (1 + 1e-15 * (int(keys[0]) % 2**8 + 1) / 2**7)
+            return new, update * (1 + 1e-14 * (zlib.crc32(keys.tobytes()) % 2**8) / 2**8)
 
     gru = _GRU
 
