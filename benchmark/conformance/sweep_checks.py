@@ -36,6 +36,9 @@ DECAY_FACTORS = np.array([1.0, 1.2, 0.9, 0.7, 1.1])
 FIRST_STEPS = np.array([0, 3, 0, 250, 1])
 """Steps that each draw has taken before."""
 
+MAX_GROWTH = 30
+"""Losses of a diverging draw may be this many times as far off as those of the second run."""
+
 N_SWEEPS_PER_THREAD = 4
 
 
@@ -65,6 +68,14 @@ def sweep(subject: Subject) -> Iterator[Comparison]:
     oracle_problems = oracle().problems(batch, "float64", subject.device)
     at, expected = start, Sweep(to_float64(start.parameters), to_float64(start.state), start.step)
 
+    nearby_draws, nearby = _nearby(draws, expected, dtype)
+    grown = np.zeros((len(FIRST_STEPS), batch.n_problems))
+
+    def oracle_run(draws: Mapping[str, Array], at: Sweep, n_steps: int) -> tuple[Array, Sweep]:
+        return run_by_run(
+            oracle(), kind, draws, spec.constants, oracle_problems, at, n_steps, "float64"
+        )
+
     def run(draws: Mapping[str, Array], at: Sweep, n_steps: int) -> tuple[Array, Sweep]:
         with np.errstate(all="ignore"):
             return implementation.sweep(kind, draws, spec.constants, problems, at, n_steps)
@@ -73,17 +84,36 @@ def sweep(subject: Subject) -> Iterator[Comparison]:
         with Unchanged("sweep", at, draws):
             loss, at = run(draws, at, n_steps)
         require_array("sweep's loss", loss, (n_steps, len(FIRST_STEPS), batch.n_problems), dtype)
-        expected_loss, expected = run_by_run(
-            oracle(), kind, draws, spec.constants, oracle_problems, expected, n_steps, "float64"
-        )
+        expected_loss, expected = oracle_run(draws, expected, n_steps)
+        nearby_loss, nearby = oracle_run(nearby_draws, nearby, n_steps)
         words = f"in a sweep of {n_steps} steps of {_in_words(draws)}"
         yield from explained(_compare_ordinary(dtype, loss, at, expected_loss, expected), words)
-        _require_diverged(dtype, loss, expected_loss, words)
+        grown = np.maximum.accumulate([grown, *_distance(nearby_loss, expected_loss)])
+        _require_diverged(dtype, loss, expected_loss, grown[1:], words)
+        grown = grown[-1]
         if not np.array_equal(at.step, expected.step):
             raise CheckFailedError(
                 f"sweep says that {at.step} steps are done, but it is {expected.step}"
             )
     _require_threads_apart(lambda draws: run(draws, start, SHORT_RUN)[0], draws, dtype)
+
+
+def _nearby(draws: Mapping[str, Array], at: Sweep, dtype: str) -> tuple[dict[str, Array], Sweep]:
+    """The draws and their start, with the errors that ordinary draws may have at their end."""
+    rng, error = np.random.default_rng(0), SWEEP_MULTIPLE * float(np.finfo(dtype).eps)
+
+    def displaced(values: Array) -> Array:
+        return np.asarray(values * (1 + error * rng.choice([-1.0, 1.0], values.shape)))
+
+    return {name: displaced(values) for name, values in draws.items()}, at._replace(
+        parameters=displaced(at.parameters)
+    )
+
+
+def _distance(loss: Array, expected: Array) -> Array:
+    """The distance of losses; infinite where one of them is not finite."""
+    with np.errstate(all="ignore"):
+        return np.nan_to_num(np.abs(loss - expected), nan=np.inf)
 
 
 def _in_words(draws: Mapping[str, Array]) -> str:
@@ -106,18 +136,21 @@ def _compare_ordinary(
     ]
 
 
-def _require_diverged(dtype: str, loss: Array, expected: Array, words: str) -> None:
+def _require_diverged(dtype: str, loss: Array, expected: Array, grown: Array, words: str) -> None:
     """Require that draws which diverge have the oracle's losses, or overflow as their dtype must.
 
     A loss is a sum of squares, which overflow where their root is that of the largest number. From
     there on, losses need not be finite; where the oracle's are not, they must not be. Before,
-    errors are those of rounding, amplified: half of the loss is far more.
+    errors are those of rounding, amplified as the oracle's second run shows. On a network whose
+    units saturate they become as large as the loss.
     """
     loss, expected = to_float64(loss)[:, DIVERGING], expected[:, DIVERGING]
     with np.errstate(all="ignore"):
         large = ~(np.abs(expected) < np.sqrt(np.finfo(dtype).max) / 1e3)
         may_overflow = np.maximum.accumulate(large)
-        close = np.abs(loss - expected) <= 0.5 * np.maximum(np.abs(expected), np.abs(expected[0]))
+        limit = 0.5 * np.maximum(np.abs(expected), np.abs(expected[0]))
+        limit = limit + MAX_GROWTH * grown[:, DIVERGING]
+        close = np.abs(loss - expected) <= limit
     right = np.where(
         np.isfinite(loss), np.isfinite(expected) & close, may_overflow | ~np.isfinite(expected)
     )
