@@ -113,7 +113,7 @@ def _nearby(draws: Mapping[str, Array], at: Sweep, dtype: str) -> tuple[dict[str
 def _distance(loss: Array, expected: Array) -> Array:
     """The distance of losses; infinite where one of them is not finite."""
     with np.errstate(all="ignore"):
-        return np.nan_to_num(np.abs(loss - expected), nan=np.inf)
+        return np.asarray(np.nan_to_num(np.abs(loss - expected), nan=np.inf))
 
 
 def _in_words(draws: Mapping[str, Array]) -> str:

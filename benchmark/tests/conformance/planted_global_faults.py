@@ -72,7 +72,9 @@ class ReadsTheSeed(WithGRU):
         def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
             new, update = super().step(state, gradient)
             _, keys, *_ = np.random.get_state(legacy=True)  # noqa: NPY002
-            return new, update * (1 + 1e-14 * (zlib.crc32(keys.tobytes()) % 2**8) / 2**8)
+            return new, update * (
+                1 + 1e-14 * (zlib.crc32(np.asarray(keys).tobytes()) % 2**8) / 2**8
+            )
 
     gru = _GRU
 
