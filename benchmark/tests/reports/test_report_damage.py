@@ -194,7 +194,7 @@ def test_one_bad_record_is_named_and_takes_nothing_along(
     file = store.records_folder / f"{record.name}.json"
     file.write_text(json.dumps(at(json.loads(file.read_text()), "result", *path)))
     (sentence,) = Report(store).damaged
-    what = "the number 1000" if 10**400 in path else "result"
+    what = "the number '1000" if 10**400 in path else "result"
     assert sentence.startswith(f"{file} is damaged: {what}")
     report_page = page(store)
     titles = {section.title for group in report_page.groups for section in group.sections}
