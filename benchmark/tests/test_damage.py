@@ -296,16 +296,19 @@ def test_settings_and_images_that_are_damaged_at_random(tmp_path: Path) -> None:
     names = ["n_outer_steps", "seed", "clip", "dtype", "clipping", "n_units", "unknown"]
     values = ["null", "[]", "7" * 5000, "[" * 900, "1e999", "nan", "{a = 1}", '"x"', "-1", "10_0"]
     images = idx_files()
+    n_settings, n_images = 0, 0
     for i in range(N_MUTATIONS):
         name, value = names[rng.integers(len(names))], values[rng.integers(len(values))]
         text = f"n_outer_steps = 3\n{name} = {value}\n".encode()
         settings.write_bytes(damaged_bytes(text, rng) if i % 3 == 0 else text)
-        refused(lambda: load_config(settings, "quadratic", {}))
+        n_settings += bool(refused(lambda: load_config(settings, "quadratic", {})))
         for file, content in images.items():
             (tmp_path / file).write_bytes(content)
         file = [*images][i % len(images)]
         (tmp_path / file).write_bytes(damaged_bytes(images[file], rng))
-        refused(lambda: read_mnist(tmp_path))
+        n_images += bool(refused(lambda: read_mnist(tmp_path)))
+    assert N_MUTATIONS // 3 < n_settings <= N_MUTATIONS
+    assert N_MUTATIONS // 3 < n_images <= N_MUTATIONS
 
 
 def idx_files() -> dict[str, bytes]:

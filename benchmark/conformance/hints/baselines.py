@@ -27,57 +27,61 @@ def baseline_mistakes(spec: OptimizerSpec, state: Float, gradient: Float) -> Ite
         yield from MISTAKES[spec.kind](spec, state, gradient)
 
 
+def _one_variable(velocity: Float, update: Float) -> Step:
+    """A step of an optimizer with one state variable."""
+    return velocity[:, None], update
+
+
+def _mistaken_velocities(
+    alpha: float, beta: float, h: Float, g: Float
+) -> tuple[Float, Float, Float]:
+    """The learning rate inside, also with the sign of the update, and damping by 1 − beta."""
+    return beta * h + alpha * g, beta * h - alpha * g, beta * h + (1 - beta) * g
+
+
 def _momentum(spec: OptimizerSpec, state: Float, g: Float) -> Iterator[Mistake]:
     """Right: h' = beta h + g, Δ = −alpha h'."""
     alpha, beta, h = float(spec.parameters["alpha"]), float(spec.parameters["beta"]), state[:, 0]
     new = beta * h + g
-
-    def step(velocity: Float, update: Float) -> Step:
-        return velocity[:, None], update
-
-    inside, signed = beta * h + alpha * g, beta * h - alpha * g
-    damped = beta * h + (1 - beta) * g
-    yield Mistake("the learning rate inside the velocity", lambda: step(inside, -inside))
+    inside, signed, damped = _mistaken_velocities(alpha, beta, h, g)
+    yield Mistake("the learning rate inside the velocity", lambda: _one_variable(inside, -inside))
     yield Mistake(
         "the learning rate inside the velocity, which has the sign of the update",
-        lambda: step(signed, signed),
+        lambda: _one_variable(signed, signed),
     )
-    yield Mistake("a velocity damped by 1 − beta", lambda: step(damped, -alpha * damped))
-    yield Mistake("nesterov's step", lambda: step(new, -alpha * (g + beta * new)))
-    yield Mistake("a step along the old velocity", lambda: step(new, -alpha * h))
-    yield Mistake("a step along the gradient alone", lambda: step(new, -alpha * g))
+    yield Mistake("a velocity damped by 1 − beta", lambda: _one_variable(damped, -alpha * damped))
+    yield Mistake("nesterov's step", lambda: _one_variable(new, -alpha * (g + beta * new)))
+    yield Mistake("a step along the old velocity", lambda: _one_variable(new, -alpha * h))
+    yield Mistake("a step along the gradient alone", lambda: _one_variable(new, -alpha * g))
     yield Mistake(
         "a velocity with the sign of the update",
-        lambda: step(beta * h - g, alpha * (beta * h - g)),
+        lambda: _one_variable(beta * h - g, alpha * (beta * h - g)),
     )
-    yield Mistake("beta on the gradient too", lambda: step(beta * (h + g), -alpha * beta * (h + g)))
+    yield Mistake(
+        "beta on the gradient too", lambda: _one_variable(beta * (h + g), -alpha * beta * (h + g))
+    )
 
 
 def _nesterov(spec: OptimizerSpec, state: Float, g: Float) -> Iterator[Mistake]:
     """Right: h' = beta h + g, Δ = −alpha (g + beta h')."""
     alpha, beta, h = float(spec.parameters["alpha"]), float(spec.parameters["beta"]), state[:, 0]
     new = beta * h + g
-
-    def step(velocity: Float, update: Float) -> Step:
-        return velocity[:, None], update
-
-    inside, signed = beta * h + alpha * g, beta * h - alpha * g
-    damped = beta * h + (1 - beta) * g
-    yield Mistake("plain momentum, without looking ahead", lambda: step(new, -alpha * new))
+    inside, signed, damped = _mistaken_velocities(alpha, beta, h, g)
+    yield Mistake("plain momentum, without looking ahead", lambda: _one_variable(new, -alpha * new))
     yield Mistake(
         "the learning rate inside the velocity",
-        lambda: step(inside, -(alpha * g + beta * inside)),
+        lambda: _one_variable(inside, -(alpha * g + beta * inside)),
     )
     yield Mistake(
         "the learning rate inside the velocity, which has the sign of the update",
-        lambda: step(signed, beta * signed - alpha * g),
+        lambda: _one_variable(signed, beta * signed - alpha * g),
     )
     for words, current in (("", g), (" and of the gradient", (1 - beta) * g)):
         yield Mistake(
             f"a velocity damped by 1 − beta{words}",
-            lambda current=current: step(damped, -alpha * (current + beta * damped)),
+            lambda current=current: _one_variable(damped, -alpha * (current + beta * damped)),
         )
-    yield Mistake("a look ahead without beta", lambda: step(new, -alpha * (g + new)))
+    yield Mistake("a look ahead without beta", lambda: _one_variable(new, -alpha * (g + new)))
 
 
 def _rmsprop(spec: OptimizerSpec, state: Float, g: Float) -> Iterator[Mistake]:

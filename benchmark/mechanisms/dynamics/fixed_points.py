@@ -194,26 +194,6 @@ def linearly_stable(optimizer: Optimizer, state: Float, gradient: Float) -> Bool
     return below_one
 
 
-def condition_numbers(optimizer: Optimizer, state: Float, gradient: Float) -> Float:
-    """‖(I − A)⁻¹‖∞ at each state: how far an error in F moves a fixed point, (n,).
-
-    Args:
-        optimizer: any optimizer in float64.
-        state: fixed points, (n, n_state).
-        gradient: their gradients, (n,).
-    """
-    n, n_state = state.shape
-    condition = np.ones(n)
-    block_size = max(1, MAX_BLOCK_ELEMENTS // max(1, n_state**2))
-    for first in range(0, n if n_state else 0, block_size):
-        block = slice(first, first + block_size)
-        A = approximate_linearization(optimizer, state[block], gradient[block]).A
-        with np.errstate(all="ignore"):
-            inverse = solve_systems(np.eye(n_state) - A, np.eye(n_state))
-        condition[block] = np.abs(inverse).sum(axis=2).max(axis=1)
-    return condition
-
-
 def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, Float]:
     """Newton's iteration on F(h, g) − h = 0 from every initial state.
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.claims.evidence import Evidence, evidence_of
+from loptbench.discovery import oracle
 from loptbench.results.frames import Contents
 from loptbench.results.schema.evaluation import (
     BaselineEvaluation,
@@ -18,7 +19,10 @@ from loptbench.results.schema.evaluation import (
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
 from loptbench.results.schema.mechanisms import MechanismsResult, NotApplicable, SaturationResult
 from loptbench.results.schema.records import Provenance, Record, TrialResult, TrialStatus
+from loptbench.rollout.evaluation import evaluate
+from loptbench.tasks import ProblemBatch, get_task
 from loptbench.tests.reports import made_mechanisms as made_mechanisms_of
+from loptbench.tuning.tuned_file import load_tuned
 
 PROVENANCE = Provenance(
     loptbench="0",
@@ -53,6 +57,18 @@ def made_record(
         device="cpu",
     )
     return Record(key=key, status=TrialStatus.OK, message="", result=result, provenance=PROVENANCE)
+
+
+def tuned_baselines(batch: ProblemBatch) -> dict[str, BaselineEvaluation]:
+    """The oracle's evaluations of the tuned baselines on a batch of problems, by kind."""
+    task = get_task(batch.task)
+    return {
+        tuned.kind: BaselineEvaluation(
+            **dict(evaluate(oracle(), tuned.spec, batch, task.n_steps, "float64")),
+            hyperparameters={k: float(v) for k, v in tuned.spec.parameters.items()},
+        )
+        for tuned in load_tuned().of(task)
+    }
 
 
 def made_contents(

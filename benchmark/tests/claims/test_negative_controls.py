@@ -13,13 +13,11 @@ from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import measure
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
 from loptbench.results.frames import Contents
-from loptbench.results.schema.evaluation import BaselineEvaluation
 from loptbench.results.schema.records import Record
 from loptbench.results.schema.verdicts import Outcome
 from loptbench.rollout.evaluation import evaluate
 from loptbench.tasks import get_task
-from loptbench.tests.claims.made_evidence import made_contents
-from loptbench.tuning.tuned_file import load_tuned
+from loptbench.tests.claims.made_evidence import made_contents, tuned_baselines
 from loptbench.zoo.catalogue import shipped
 
 pytestmark = pytest.mark.harness
@@ -40,13 +38,7 @@ def controls(task: str) -> dict[str, OptimizerSpec]:
 def test_nothing_is_reproduced_where_nothing_was_learned(task: str) -> None:
     problem = get_task(task)
     batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
-    baselines = {
-        tuned.kind: BaselineEvaluation(
-            **dict(evaluate(oracle(), tuned.spec, batch, problem.n_steps, "float64")),
-            hyperparameters={k: float(v) for k, v in tuned.spec.parameters.items()},
-        )
-        for tuned in load_tuned().of(problem)
-    }
+    baselines = tuned_baselines(batch)
     records: dict[str, Record] = {}
     for name, spec in controls(task).items():
         with np.errstate(all="ignore"):

@@ -14,14 +14,12 @@ from loptbench.conformance.cases import GRU_SCALES
 from loptbench.discovery import oracle
 from loptbench.optimizers import random_gru
 from loptbench.results.frames import Contents
-from loptbench.results.schema.evaluation import BaselineEvaluation
 from loptbench.results.schema.records import Record
 from loptbench.results.schema.verdicts import Outcome, Scope
 from loptbench.rollout.evaluation import evaluate
 from loptbench.tasks import get_task
-from loptbench.tests.claims.made_evidence import made_contents, made_mechanisms
+from loptbench.tests.claims.made_evidence import made_contents, made_mechanisms, tuned_baselines
 from loptbench.tests.reports import made_mechanisms as probes
-from loptbench.tuning.tuned_file import load_tuned
 
 pytestmark = [pytest.mark.harness, pytest.mark.slow]
 
@@ -33,13 +31,7 @@ N_OPTIMIZERS = 500
 def test_nothing_is_reproduced_on_random_weights(task: str) -> None:
     problem = get_task(task)
     batch = problem.sample("evaluate", 0, range(N_PROBLEMS))
-    baselines = {
-        tuned.kind: BaselineEvaluation(
-            **dict(evaluate(oracle(), tuned.spec, batch, problem.n_steps, "float64")),
-            hyperparameters={k: float(v) for k, v in tuned.spec.parameters.items()},
-        )
-        for tuned in load_tuned().of(problem)
-    }
+    baselines = tuned_baselines(batch)
     perfect = made_mechanisms(
         convergence_point=probes.convergence_point(),
         momentum=probes.momentum(0.9),
