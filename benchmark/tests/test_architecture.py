@@ -36,6 +36,7 @@ LAYERS = (
     "claims",
     "study",
     "comparison",
+    "reference_results",
     "timing",
     "reports",
     "pytest_plugin",
