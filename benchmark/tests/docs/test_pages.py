@@ -82,7 +82,7 @@ def parse(arguments: list[str]) -> None:
     """Parse a call of the command without running it."""
     command: click.Command = cli
     context = click.Context(cli)
-    while isinstance(command, click.Group) and arguments:
+    while isinstance(command, click.Group) and arguments and arguments[0][0] != "-":
         name, arguments = arguments[0], arguments[1:]
         found = command.get_command(context, name)
         if found is None:
@@ -107,6 +107,8 @@ def test_a_wrong_option_is_noticed() -> None:
         parse(["run", "--stroe", "results"])
     with pytest.raises(click.UsageError):
         parse(["zoo", "lits"])
+    with pytest.raises(click.UsageError):
+        parse(["zoo", "--verify"])
 
 
 def test_environments_of_tox_exist(root: Path) -> None:
