@@ -66,7 +66,6 @@ SMALL = 1e-310
 @functools.lru_cache(maxsize=1)
 def _linear_algebra(n_modules: int) -> list[Any]:
     """The BLAS libraries that are loaded; looked for anew whenever a module has been imported."""
-    # It comes with scikit-learn.
     from threadpoolctl import ThreadpoolController
 
     return [
