@@ -18,6 +18,7 @@ LAYERS = (
     "reading",
     "progress",
     "global_state",
+    "threads",
     "tasks",
     "optimizers",
     "protocol",
@@ -45,7 +46,7 @@ LAYERS = (
 )
 """The folders and modules of loptbench, lowest first; the last is the package, the public API."""
 
-IMPLEMENTATIONS_IMPORT = ("errors", "tasks", "optimizers", "protocol", "implementations")
+IMPLEMENTATIONS_IMPORT = ("errors", "threads", "tasks", "optimizers", "protocol", "implementations")
 
 PACKAGES = (loptbench, loptbench.implementations, loptbench.reports, loptbench.tasks)
 
