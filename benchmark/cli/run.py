@@ -111,6 +111,14 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
     for record in study.records:
         if record.status is not TrialStatus.OK:
             click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
+    keys = {record.name: record.key for record in study.records}
+    for mean in study.deviating_means:
+        key = keys[mean.record]
+        click.echo(
+            f"failed: mean of {mean.optimizer} on {key.task}, {key.dtype}, over "
+            f"{mean.n_problems} problems: {mean.mean:.6g} in {key.implementation}, "
+            f"{mean.other_mean:.6g} in {mean.other}: {mean.deviation}"
+        )
     counts = Counter(record.status for record in study.records)
     click.echo(", ".join(f"{counts[status]} {status}" for status in TrialStatus))
     _summarize_claims(study)
