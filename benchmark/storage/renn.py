@@ -14,7 +14,7 @@ linear maps `update_gate`, `reset_gate` and `cell_state`. The equations are thos
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
