@@ -108,7 +108,7 @@ def _parse_yaml(text: str) -> Any:
     except ImportError as error:
         raise _not_installed("pyyaml") from error
 
-    Loader = type("Loader", (yaml.SafeLoader,), {})  # a constructor is added to it alone
+    Loader: Any = type("Loader", (yaml.SafeLoader,), {})  # a constructor is added to it alone
     Loader.add_constructor(None, lambda _loader, _node: None)
     try:
         return yaml.load(text, Loader)
@@ -201,7 +201,7 @@ def _items(value: Any, n: int | None, what: str) -> list[Any]:
 
 
 def _table(value: Any, what: str) -> dict[str, Any]:
-    table = require_table(value, what)
+    table: dict[Any, Any] = require_table(value, what)
     return {
         key.decode(errors="replace") if isinstance(key, bytes) else key: table[key] for key in table
     }
