@@ -141,14 +141,14 @@ def evaluation_trials(
                 n_problems=n_baseline,
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_baselines, baselines, key))
+            yield Trial(key, bind(_evaluate_baselines, baselines, key), implementation)
         for item in evaluated:
             key = trial_key(
                 *(entry, kind, item.optimizer, item.spec, task, seed, problems.dtype),
                 n_problems=sizes[item.name],
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_learned, baselines, item, key))
+            yield Trial(key, bind(_evaluate_learned, baselines, item, key), implementation)
 
 
 def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:

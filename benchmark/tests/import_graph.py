@@ -14,6 +14,7 @@ LAYERS = (
     "reading",
     "progress",
     "global_state",
+    "threads",
     "tasks",
     "optimizers",
     "protocol",
