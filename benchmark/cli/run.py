@@ -136,6 +136,7 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
     counts = Counter(record.status for record in study.records)
     click.echo(", ".join(f"{counts[status]} {status}" for status in TrialStatus))
     _summarize_claims(study)
+    _compare_with_reference(study)
     folder = study.store.folder
     if report_path is None:
         click.echo(f"results in {folder}; 'loptbench report {folder}' writes the report")
@@ -166,3 +167,11 @@ def _summarize_claims(study: "Study") -> None:
             f"{kind}, {preset}: the verdict, seeds for the claim of all seeds, the mean statistic"
         )
         print_table(table.reset_index(names="claim"))
+
+
+def _compare_with_reference(study: "Study") -> None:
+    """Print where the results agree with the shipped reference results, and where not."""
+    from loptbench.reference_results.comparison import compare_with_reference, in_words
+
+    for line in in_words(compare_with_reference(study.store)):
+        click.echo(line)
