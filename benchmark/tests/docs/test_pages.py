@@ -20,6 +20,8 @@ from loptbench.reference_results.claims_table import with_claims_table
 from loptbench.tests.architecture_picture import description
 from loptbench.tests.docs.pages import blocks, is_notebook, pages, source_tree
 
+pytestmark = pytest.mark.harness
+
 
 @pytest.fixture
 def root(pytestconfig: pytest.Config) -> Path:
