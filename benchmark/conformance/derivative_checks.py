@@ -12,7 +12,7 @@ from loptbench.agreement.tolerances import (
     bound,
     meta_gradient_bound,
 )
-from loptbench.agreement.trajectories import error_amplification, oracle_run, rounding_scales
+from loptbench.agreement.trajectories import measured_run, oracle_meta_gradient
 from loptbench.conformance.hints import explain_arrays
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, interleaved, require_pure
@@ -127,12 +127,7 @@ def gain(subject: Subject) -> Iterator[Comparison]:
 def _compare_meta_gradients(
     subject: Subject, actual: MetaGradient, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int
 ) -> list[Comparison]:
-    expected = oracle().meta_gradient(
-        oracle().optimizer(spec, "float64", subject.device),
-        oracle().problems(batch, "float64", subject.device),
-        batch.initial_parameters,
-        n_steps,
-    )
+    expected = oracle_meta_gradient(oracle(), spec, batch, n_steps)
     pairs = {"meta-objective": (actual.objective, expected.objective)}
     for name, expected_values in expected.gradient.items():
         values = actual.gradient[name]
@@ -140,10 +135,7 @@ def _compare_meta_gradients(
             raise CheckFailedError(f"the meta-gradient of {name} is zero, but should not be")
         pairs[f"meta-gradient of {name}"] = (values, expected_values)
     # Errors enter at each of the n forward and n backward steps, and are amplified as the oracle's.
-    run = oracle_run(oracle(), spec, batch, n_steps)
-    amplification = error_amplification(
-        oracle(), spec, batch, run, rounding_scales(oracle(), spec, batch, run)
-    ).parameters.max()
+    amplification = measured_run(oracle(), spec, batch, n_steps).amplification.parameters.max()
     limit = meta_gradient_bound(float(amplification), n_steps, subject.dtype, subject.device)
     comparisons = []
     for label, (values, expected_values) in pairs.items():
