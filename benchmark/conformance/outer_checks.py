@@ -26,6 +26,9 @@ from loptbench.training.settings import MetaTraining
 
 N_OUTER_STEPS = 8
 
+OTHER_SIZES = {"n_steps": SHORT_RUN - 1, "batch_size": 2, "bptt_segment": 4}
+"""Settings on which the sizes of arrays depend."""
+
 
 class OuterProblem(NamedTuple):
     """A short meta-training.
@@ -88,9 +91,9 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
 def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
     """The problem, then with every setting changed, all parameters zero, and other parameters."""
     first = outer_problem(subject)
+    sizes = OTHER_SIZES if subject.varies_sizes else {}
     changed = {
-        "n_steps": SHORT_RUN - 1,
-        "batch_size": 2,
+        **sizes,
         "learning_rate": 3e-3,
         "decay": 0.7,
         "decay_steps": 3,
@@ -100,7 +103,6 @@ def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
         "clipping": "global-norm",
         "clip": first.config.clip,
         "penalty": 2 * first.config.penalty,
-        "bptt_segment": 4,
     }
     second = outer_problem(subject, **changed)
     zeros = {name: 0 * array for name, array in first.spec.parameters.items()}
@@ -269,7 +271,8 @@ def outer_clipping(subject: Subject) -> Iterator[Comparison]:
 def outer_purity(subject: Subject) -> list[Comparison]:
     """An outer step depends on its arguments only, and reports a gradient that is not finite."""
     spec, config, batches = outer_problem(subject)
-    changed = outer_problem(subject, learning_rate=2e-3, n_steps=SHORT_RUN - 1, batch_size=2)
+    sizes = OTHER_SIZES if subject.varies_sizes else {}
+    changed = outer_problem(subject, learning_rate=2e-3, **sizes)
     start = subject.outer_init(spec, config)
     outer, _ = subject.outer_step(start, spec, batches[0], config)
 
