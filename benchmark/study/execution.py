@@ -14,6 +14,7 @@ from joblib import Parallel, delayed, parallel_config
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.errors import LoptbenchError, StoreError
 from loptbench.progress import Report
+from loptbench.protocol import Compiles
 from loptbench.results.provenance import machine
 from loptbench.results.schema.keys import TrialKind
 from loptbench.results.schema.plan import ImplementationState, Plan
@@ -145,9 +146,16 @@ def _run_elsewhere(packed: bytes | Packed, store: Store, caller: Caller) -> list
 
 def _run(trials: Sequence[Trial], store: Store) -> list[str]:
     for trial in trials:
-        start = time.monotonic()
+        start, compiled_before = time.monotonic(), _compilation_seconds(trial)
         status, message, result = _guarded(trial)
-        provenance = Provenance(**machine(), seconds=round(time.monotonic() - start, 3))
+        compiling = _compilation_seconds(trial)
+        if compiling is not None and compiled_before is not None:
+            compiling = round(compiling - compiled_before, 3)
+        provenance = Provenance(
+            **machine(),
+            seconds=round(time.monotonic() - start, 3),
+            compile_seconds=compiling,
+        )
         store.put(
             Record(
                 key=trial.key,
@@ -158,6 +166,13 @@ def _run(trials: Sequence[Trial], store: Store) -> list[str]:
             )
         )
     return [str(trial.key) for trial in trials]
+
+
+def _compilation_seconds(trial: Trial) -> float | None:
+    """The seconds of compilation so far; None if the implementation does not say."""
+    if not isinstance(trial.implementation, Compiles):
+        return None
+    return trial.implementation.compilation_seconds()
 
 
 def _guarded(trial: Trial) -> TrialOutcome:

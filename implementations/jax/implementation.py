@@ -20,7 +20,7 @@ from loptbench.implementations.jax.arrays import (
     to_numpy,
 )
 from loptbench.implementations.jax.bptt import meta_gradient, meta_gradients
-from loptbench.implementations.jax.compiled import compiled
+from loptbench.implementations.jax.compiled import compilation_seconds, compiled
 from loptbench.implementations.jax.declaration import Declaration
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
@@ -145,6 +145,9 @@ class Implementation(Declaration):
         except RuntimeError:
             return ("cpu",)
         return "cpu", "cuda"
+
+    def compilation_seconds(self) -> float:
+        return compilation_seconds()
 
     @in_full_precision
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> JaxOptimizer:

@@ -58,6 +58,27 @@ def raise_error(i: int) -> TrialOutcome:
     raise ValueError("no")
 
 
+class Compiler:
+    """An implementation that says that it compiled for 2.5 s in each trial."""
+
+    def __init__(self) -> None:
+        self.seconds = 10.0
+
+    def compilation_seconds(self) -> float:
+        return self.seconds
+
+    def run(self, i: int) -> TrialOutcome:
+        self.seconds += 2.5
+        return outcome("compiled")
+
+
+def test_a_record_says_how_long_its_trial_compiled(results: Store) -> None:
+    compiler = Compiler()
+    compiling = dataclasses.replace(trial(0, compiler.run), implementation=compiler)
+    records = run_trials([compiling, trial(1, report_process)], results, [])
+    assert [record.provenance.compile_seconds for record in records] == [2.5, None]
+
+
 def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
     ran: list[int] = []
 
