@@ -106,12 +106,21 @@ def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
     }
     second = outer_problem(subject, **changed)
     zeros = {name: 0 * array for name, array in first.spec.parameters.items()}
-    return {
+    at_zero = {"beta1": 0.0, "beta2": 0.0, "penalty": 0.0, "decay": 1.0}
+    without = first._replace(config=first.config.model_copy(update=at_zero))
+    problems = {
         "from the case's parameters": first,
         "with every setting changed": second,
         "from parameters of zero": first._replace(spec=first.spec.with_parameters(zeros)),
         "from half of every parameter": first._replace(spec=other_spec(first.spec)),
+        "without moments, penalty and decay": without._replace(batches=first.batches[:2]),
     }
+    if "h0" in zeros:  # where every meta-training begins
+        from_zero = first.spec.with_parameters({**first.spec.parameters, "h0": zeros["h0"]})
+        problems["from an initial state of zero"] = OuterProblem(
+            from_zero, first.config, first.batches[:2]
+        )
+    return problems
 
 
 def outer_steps(subject: Subject) -> Iterator[Comparison]:
@@ -127,7 +136,7 @@ def outer_steps(subject: Subject) -> Iterator[Comparison]:
             )
             limit = bound("outer parameters", subject.dtype, subject.device)
             yield from explained(
-                _compare(subject, spec, (outer, objective), (expected, expected_objective)),
+                compare_outer_step(subject, spec, (outer, objective), (expected, expected_objective)),
                 outer_experiment(k, words, problem),
                 explain_outer_steps,
                 spec,
@@ -161,7 +170,7 @@ def outer_experiment(k: int, words: str, problem: OuterProblem) -> str:
     return f"in outer step {k} {words}, on problems of {problem.batches[k].describe()}; {shown}"
 
 
-def _compare(
+def compare_outer_step(
     subject: Subject,
     start: OptimizerSpec,
     actual: tuple[OuterState, float],
@@ -222,7 +231,7 @@ def _compare_side_by_side(
             f"clipping {config.clipping}, on problems of {own[i].describe()}"
         )
         yield from explained(
-            _compare(subject, starts[i], new[i], expected_step),
+            compare_outer_step(subject, starts[i], new[i], expected_step),
             words,
         )
 
@@ -264,7 +273,7 @@ def outer_clipping(subject: Subject) -> Iterator[Comparison]:
             for batch in batches[:2]:
                 step = subject.outer_step(outer, spec, batch, config)
                 expected_step = oracle_outer_step(oracle(), expected, spec, batch, config)
-                yield from explained(_compare(subject, spec, step, expected_step), words)
+                yield from explained(compare_outer_step(subject, spec, step, expected_step), words)
                 outer, expected = step[0], expected_step[0]
 
 
@@ -288,14 +297,16 @@ def outer_purity(subject: Subject) -> list[Comparison]:
             )
 
     require_pure("outer_step", call, disturb)
-    broken = batches[1].starting_at(np.nan * batches[1].initial_parameters)
-    with np.errstate(all="ignore"):
-        _, objective = subject.outer_step(outer, spec, broken, config)
-    if np.isfinite(objective):
-        raise CheckFailedError(
-            f"outer_step on problems that start at NaN reported the objective {objective}; a "
-            "meta-gradient that is not finite must be reported as NaN"
-        )
+    for which, rows in (("problems that start", slice(None)), ("one problem that starts", 1)):
+        x0 = batches[1].initial_parameters.copy()
+        x0[rows] = np.nan
+        with np.errstate(all="ignore"):
+            _, objective = subject.outer_step(outer, spec, batches[1].starting_at(x0), config)
+        if np.isfinite(objective):
+            raise CheckFailedError(
+                f"outer_step on {which} at NaN reported the objective {objective}; a "
+                "meta-gradient that is not finite must be reported as NaN"
+            )
     return []
 
 

@@ -19,6 +19,7 @@ from loptbench.conformance import (
     run_checks,
     step_checks,
     sweep_checks,
+    training_size_checks,
 )
 from loptbench.conformance.cases import cases
 from loptbench.conformance.subject import Scope, Subject
@@ -116,6 +117,18 @@ CHECKS: tuple[Check, ...] = (
         Level.META_GRADIENT,
         full_size.full_size_meta_gradient,
         Scope.TASK,
+    ),
+    Check(
+        "outer-sizes",
+        Level.META_TRAINING,
+        training_size_checks.outer_sizes,
+        Scope.IMPLEMENTATION,
+    ),
+    Check(
+        "outer-many-steps",
+        Level.META_TRAINING,
+        training_size_checks.outer_many_steps,
+        Scope.IMPLEMENTATION,
     ),
     Check(
         "new-process",
