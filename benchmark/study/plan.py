@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from loptbench.discovery import DiscoveredImplementation
+from loptbench.discovery import ORACLE, DiscoveredImplementation
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.conformance import conformance_trials
 from loptbench.study.evaluation import evaluation_trials
@@ -27,6 +27,9 @@ def plan(
     offer: each measures whatever it offers itself. It runs all held-out problems of a checkpoint
     that it meta-trained, or that the one that meta-trained it does not measure: verdicts may rest
     on these runs, as in `loptbench.claims.evidence`.
+
+    The oracle measures baselines only on tasks on which it measures a learned optimizer. Elsewhere
+    nothing would be compared with them: the others are held to the oracle in their own trials.
 
     Args:
         entries: the implementations.
@@ -59,8 +62,12 @@ def plan(
                     if trained_by(checkpoint) == entry.name
                     or not measures(own.get(trained_by(checkpoint)), checkpoint)
                 ]
-                trials += evaluation_trials(entry, measured, judged, tuned, seed, tasks)
-                trials += mechanism_trials(entry, measured, shared, tuned, seed, tasks, oracle)
+                own_tasks = tasks
+                if entry.name == ORACLE:
+                    learned_on = {checkpoint.task for checkpoint in measured.values()}
+                    own_tasks = [task for task in tasks if task in learned_on]
+                trials += evaluation_trials(entry, measured, judged, tuned, seed, own_tasks)
+                trials += mechanism_trials(entry, measured, shared, tuned, seed, own_tasks, oracle)
     return [trial for trial in trials if trial.key.task in tasks]
 
 
