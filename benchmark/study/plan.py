@@ -28,8 +28,8 @@ def plan(
     that it meta-trained, or that the one that meta-trained it does not measure: verdicts may rest
     on these runs, as in `loptbench.claims.evidence`.
 
-    The oracle measures baselines only on tasks on which it measures a learned optimizer. Elsewhere
-    nothing would be compared with them: the others are held to the oracle in their own trials.
+    The oracle measures the mechanisms of baselines only on tasks on which it measures a learned
+    optimizer. Elsewhere they would be compared with nothing.
 
     Args:
         entries: the implementations.
@@ -62,12 +62,12 @@ def plan(
                     if trained_by(checkpoint) == entry.name
                     or not measures(own.get(trained_by(checkpoint)), checkpoint)
                 ]
-                own_tasks = tasks
+                trials += evaluation_trials(entry, measured, judged, tuned, seed, tasks)
+                probed = tasks
                 if entry.name == ORACLE:
                     learned_on = {checkpoint.task for checkpoint in measured.values()}
-                    own_tasks = [task for task in tasks if task in learned_on]
-                trials += evaluation_trials(entry, measured, judged, tuned, seed, own_tasks)
-                trials += mechanism_trials(entry, measured, shared, tuned, seed, own_tasks, oracle)
+                    probed = [task for task in tasks if task in learned_on]
+                trials += mechanism_trials(entry, measured, shared, tuned, seed, probed, oracle)
     return [trial for trial in trials if trial.key.task in tasks]
 
 

@@ -25,7 +25,6 @@ from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store
 from loptbench.rollout import held_out
 from loptbench.rollout.held_out import HeldOut
-from loptbench.study.evaluation import evaluation_trials
 from loptbench.study.execution import run_trials
 from loptbench.study.mechanisms import OracleAnalyses, mechanism_trials
 from loptbench.study.plan import plan
@@ -163,9 +162,8 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tuned = load_tuned()
         planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, tuned, 0)
         trials = [trial for trial in planned if not _on_networks(trial)]
-        # Baselines on the other tasks, which the reference measures beside learned optimizers only.
+        # Baselines on the other tasks, which the reference probes beside learned optimizers only.
         others = [task for task in TASKS if task != "quadratic"]
-        trials += evaluation_trials(entries[0], {}, [], tuned, 0, others)
         trials += mechanism_trials(entries[0], {}, [], tuned, 0, others, OracleAnalyses())
         records = run_trials(trials, store, entries)
         store.put_verdicts(judge_all(evidence_of(Contents(records))), records)
