@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
 from loptbench.cli.options import claims_option, jobs_option, mnist_option
 
 if TYPE_CHECKING:
@@ -23,15 +24,22 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--implementation",
+    shell_complete=complete_implementation,
     multiple=True,
     help="Run only this one: a name or package.module:Object. Repeatable. [default: all installed]",
 )
 @click.option(
     "--checkpoint",
+    shell_complete=complete_checkpoint,
     multiple=True,
     help="A checkpoint file, or the name of a shipped one. Repeatable. [default: the zoo]",
 )
-@click.option("--task", multiple=True, help="Run only this task. Repeatable. [default: all]")
+@click.option(
+    "--task",
+    shell_complete=complete_task,
+    multiple=True,
+    help="Run only this task. Repeatable. [default: all]",
+)
 @click.option(
     "--tuned",
     "tuned_path",
@@ -103,9 +111,18 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
     for record in study.records:
         if record.status is not TrialStatus.OK:
             click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
+    keys = {record.name: record.key for record in study.records}
+    for mean in study.deviating_means:
+        key = keys[mean.record]
+        click.echo(
+            f"failed: mean of {mean.optimizer} on {key.task}, {key.dtype}, over "
+            f"{mean.n_problems} problems: {mean.mean:.6g} in {key.implementation}, "
+            f"{mean.other_mean:.6g} in {mean.other}: {mean.deviation}"
+        )
     counts = Counter(record.status for record in study.records)
     click.echo(", ".join(f"{counts[status]} {status}" for status in TrialStatus))
     _summarize_claims(study)
+    _compare_with_reference(study)
     folder = study.store.folder
     if report_path is None:
         click.echo(f"results in {folder}; 'loptbench report {folder}' writes the report")
@@ -136,3 +153,11 @@ def _summarize_claims(study: "Study") -> None:
             f"{kind}, {preset}: the verdict, seeds for the claim of all seeds, the mean statistic"
         )
         print_table(table.reset_index(names="claim"))
+
+
+def _compare_with_reference(study: "Study") -> None:
+    """Print where the results agree with the shipped reference results, and where not."""
+    from loptbench.reference_results.comparison import compare_with_reference, in_words
+
+    for line in in_words(compare_with_reference(study.store)):
+        click.echo(line)

@@ -15,10 +15,12 @@ from loptbench.discovery import (
 )
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
+from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.execution import JOBS, run_trials
+from loptbench.study.means import hold_means
 from loptbench.study.plan import plan
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuning.tuned_file import Tuned, load_tuned
@@ -41,6 +43,7 @@ class Study:
         verdicts: the verdicts on the claims.
         problems: a sentence for each file of the store that could not be read. If it was to hold
             the record of a trial, the trial was run again.
+        means: the mean of every evaluation beside the other implementations'.
     """
 
     store: Store
@@ -48,13 +51,20 @@ class Study:
     records: Sequence[Record]
     verdicts: Sequence[Verdict]
     problems: Sequence[str] = ()
+    means: Sequence[MeanResult] = ()
+
+    @property
+    def deviating_means(self) -> Sequence[MeanResult]:
+        """The means that deviate, the first of each optimizer in each implementation."""
+        first = {(m.record, m.optimizer): m for m in reversed(self.means) if m.deviation}
+        return [*reversed(first.values())]
 
     @property
     def n_failed(self) -> int:
-        """Number of trials that failed, and of implementations that are broken."""
+        """Number of trials that failed, of means that deviate, and of broken implementations."""
         failed = [r for r in self.records if r.status is TrialStatus.FAILED]
         broken = [i for i in self.implementations if i.availability is Availability.BROKEN]
-        return len(failed) + len(broken)
+        return len(failed) + len(self.deviating_means) + len(broken)
 
 
 def run(
@@ -134,9 +144,10 @@ def measure(
     _, problems = results.records()
     with progress("loptbench", len(trials)) as report:
         records = run_trials(trials, results, implementations, report, jobs)
+    means = hold_means(results, records, checkpoints, tuned)
     verdicts = judge(results, claims)
     results.put_verdicts(verdicts, records)
-    return Study(results, implementations, records, verdicts, problems)
+    return Study(results, implementations, records, verdicts, problems, means)
 
 
 def _cross_checked(tasks: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from loptbench.reports.sections import figures
 from loptbench.reports.sections.agreement import FAILED, PASSED, agreement_matrix
 from loptbench.reports.sections.glossary import glossary
 from loptbench.reports.sections.implementations import implementation_sections, tolerances_table
+from loptbench.reports.sections.means import deviating_means, means_sentence
 from loptbench.reports.sections.performance import (
     better_counts,
     checkpoints_table,
@@ -128,7 +129,7 @@ def lead(report: Report, verdicts: "pd.DataFrame") -> str:
 
 def _failures(report: Report) -> list[Section]:
     """What failed or is missing; the report begins with it."""
-    items = _with_status(report, FAILED)
+    items = _with_status(report, FAILED) + deviating_means(report)
     items += [Item(f"left out: {sentence}", status="damaged") for sentence in report.damaged]
     if any("plan.json" in sentence for sentence in report.damaged):
         items.append(Item("whether anything is missing is not known", status="missing"))
@@ -179,8 +180,8 @@ def _matrices(
         parts = [Prose("This store has no verdicts: no learned optimizer has been measured yet.")]
     sections = [Section("verdicts", "What reproduces", parts)]
     if not report.checks.empty or report.absent:
-        matrix = agreement_matrix(report.checks, report.absent)
-        sections.append(Section("agreement", "Do the implementations agree", [matrix]))
+        agreement = [agreement_matrix(report.checks, report.absent), *means_sentence(report)]
+        sections.append(Section("agreement", "Do the implementations agree", agreement))
     return sections
 
 

@@ -197,8 +197,8 @@ def test_jax_releases_compiled_programs(monkeypatch: pytest.MonkeyPatch) -> None
 def test_jax_says_how_long_it_compiled() -> None:
     pytest.importorskip("jax")
     implementation = get_implementation("jax")
-    assert isinstance(implementation, Compiles)
     optimizer = implementation.optimizer(random_gru(3, 0), "float64", "cpu")
+    assert isinstance(implementation, Compiles)
     state = optimizer.initial_state(2051)  # a size of no other test
     before = implementation.compilation_seconds()
     optimizer.step(state, np.ones(2051))
