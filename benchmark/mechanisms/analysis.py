@@ -309,5 +309,5 @@ def _has_derivatives(optimizer: Optimizer) -> bool:
 
 def _starts(run: Trajectory) -> Float:
     """128 states, evenly spaced over all steps and components, (128, n_state)."""
-    states = np.concatenate(list(run.state))
+    states = run.state.reshape(-1, run.state.shape[2])
     return np.asarray(states[np.linspace(0, len(states) - 1, MAX_STARTS).astype(int)])
