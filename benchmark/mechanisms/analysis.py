@@ -309,5 +309,6 @@ def _has_derivatives(optimizer: Optimizer) -> bool:
 
 def _starts(run: Trajectory) -> Float:
     """128 states, evenly spaced over all steps and components, (128, n_state)."""
-    states = run.state.reshape(-1, run.state.shape[2])
+    n_steps, n_components, n_state = run.state.shape
+    states = run.state.reshape(n_steps * n_components, n_state)
     return np.asarray(states[np.linspace(0, len(states) - 1, MAX_STARTS).astype(int)])

@@ -75,7 +75,7 @@ def measure_states_met(optimizer: Optimizer, run: Trajectory, typical: float) ->
         typical: a typical gradient.
     """
     shape = run.gradient.shape
-    states = run.state[:-1].reshape(-1, run.state.shape[2])
+    states = run.state[:-1].reshape(run.gradient.size, run.state.shape[2])
     gradients, updates = run.gradient.reshape(-1), run.update.reshape(-1)
     gain, contribution = np.empty(len(states)), np.empty(len(states))
     block_size = max(1, BLOCK_ELEMENTS // max(1, states.shape[1]))
