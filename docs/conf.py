@@ -18,6 +18,7 @@ extensions = [
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "loptbench"
+html_show_copyright = False
 html_static_path: list[str] = []
 
 # Pages
@@ -30,6 +31,7 @@ nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
+nb_render_markdown_format = "gfm"  # with tables
 nb_merge_streams = True
 nb_output_stderr = "remove"
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "--checkpoint",
     shell_complete=complete_checkpoint,
     multiple=True,
-    help="A checkpoint file, or the name of a shipped one. Repeatable. [default: the zoo]",
+    help="A checkpoint file, or the name of a shipped one. Repeatable. [default: the zoo's]",
 )
 @click.option(
     "--task",
@@ -62,6 +62,13 @@ if TYPE_CHECKING:
     default=None,
     help="Write the HTML report here afterwards.",
 )
+@click.option(
+    "--quick",
+    "part",
+    flag_value="quick",
+    help="Two minutes: one seed of each task and framework, on 128 problems.",
+)
+@click.option("--full", "part", flag_value="full", help="Everything: the whole zoo.")
 @claims_option("The claims to judge: an edition, or a file of claims.")
 @jobs_option
 def run(
@@ -74,9 +81,15 @@ def run(
     report_path: Path | None,
     claims: str | None,
     jobs: int,
+    part: str | None,
 ) -> None:
-    """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
+    """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
+
+    Without --quick or --full: all seeds of 64 units on quadratic and rosenbrock, and one of each
+    framework on two_moons and digits.
+    """
     from loptbench.claims.catalogue import LATEST
+    from loptbench.study.parts import DEFAULT
     from loptbench.study.run import run as run_study
 
     study = run_study(
@@ -88,6 +101,7 @@ def run(
         seed=seed,
         jobs=jobs,
         claims=claims or LATEST,
+        part=part or DEFAULT.name,
     )
     summarize(study, report_path, claims)
 

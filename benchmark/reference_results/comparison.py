@@ -8,8 +8,8 @@ rounding, so that a mean may move. It agrees if it moves by less than other prob
     |mean − reference mean|             ≤ 1.96 · standard error of the reference mean
     |diverged runs − those of reference| ≤ 1.96 · √(n p (1 − p)),   p = their share in the reference
 
-Each run is held to the reference implementation step by step besides, with far smaller bounds; the
-frame `comparisons` has those.
+Runs and means are held to the reference implementation and to each other besides, with far smaller
+bounds; the frames `comparisons` and `means` have those.
 """
 
 import dataclasses

@@ -59,13 +59,13 @@ def draw(path: Path) -> None:
 
     graph = direct_imports()
     places: dict[str, tuple[float, float]] = {}
-    for y, row in enumerate(rows(graph)):
+    for height, row in enumerate(rows(graph)):
         below = {
             name: sum(places[other][0] for other in graph[name]) / max(1, len(graph[name]))
             for name in row
         }
         for i, name in enumerate(sorted(row, key=lambda name: below[name])):
-            places[name] = ((i - (len(row) - 1) / 2) * 2.0, float(y))
+            places[name] = ((i - (len(row) - 1) / 2) * 2.0, float(height))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "loptbench"}):
         figure = Figure(figsize=(7.5, 8))
         axes = figure.add_axes((0, 0, 1, 1))
