@@ -27,6 +27,7 @@ from loptbench.errors import (
     NotInstalledError,
     UnknownNameError,
 )
+from loptbench.global_state import unchanged
 from loptbench.optimizers import KINDS
 from loptbench.tasks import TASKS
 
@@ -216,9 +217,11 @@ def load_object(path: str, requirement: str = "") -> Any:
         path: `package.module:Object`; modules in the current folder are found too.
         requirement: what `pip install` needs for it, such as `loptbench[torch]`, where known.
     """
-    implementation = import_object(path, requirement)
+    with unchanged(f"the import of {path}"):
+        implementation = import_object(path, requirement)
     if isinstance(implementation, type):
-        implementation = _guarded(f"{path} cannot be made without arguments", implementation)
+        with unchanged(f"{path}()"):
+            implementation = _guarded(f"{path} cannot be made without arguments", implementation)
     _guarded(f"what {path} declares cannot be read", validate_declaration, implementation, path)
     return implementation
 

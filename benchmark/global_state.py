@@ -6,11 +6,16 @@ torch's default dtype changes the precision of others. `unchanged` notices both 
 Only packages that are imported already are looked at.
 """
 
+import decimal
 import functools
 import gc
+import locale
+import logging
 import os
 import random
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -93,6 +98,48 @@ def _set_garbage_collection(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a process."""
+
+
+def _read_signals() -> list[Any]:
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+def _write_signals(value: list[Any]) -> None:
+    # Other threads cannot set a handler, nor can anybody one that C has set.
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in zip(SIGNALS, value, strict=True):
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def _read_logging() -> tuple[Any, ...]:
+    return logging.root.level, logging.root.manager.disable, list(logging.root.handlers)
+
+
+def _write_logging(value: tuple[Any, ...]) -> None:
+    level, disabled, handlers = value
+    logging.root.setLevel(level)
+    logging.disable(disabled)
+    logging.root.handlers[:] = handlers
+
+
+def _read_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _attribute(name: str, owner: Any, attribute: str) -> "Setting":
+    """The setting that an attribute of a module is."""
+    return Setting(
+        name,
+        lambda: getattr(owner, attribute),
+        lambda value: setattr(owner, attribute, value),
+    )
+
+
 SETTINGS = (
     Setting("the seed and state of random", random.getstate, random.setstate),
     Setting("the seed and state of numpy.random", _read_numpy_generator, _write_numpy_generator),
@@ -102,12 +149,34 @@ SETTINGS = (
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("the working directory", os.getcwd, os.chdir),
     Setting("the garbage collection", gc.isenabled, _set_garbage_collection),
+    Setting("what Ctrl-C and SIGTERM do", _read_signals, _write_signals),
+    Setting(
+        "the locale",
+        lambda: locale.setlocale(locale.LC_ALL),
+        lambda value: locale.setlocale(locale.LC_ALL, value),
+    ),
+    Setting("the mask of new files", _read_umask, os.umask),
+    Setting(
+        "the precision of decimal numbers",
+        lambda: decimal.getcontext().prec,
+        lambda value: setattr(decimal.getcontext(), "prec", value),
+    ),
+    Setting("numpy's buffer size", np.getbufsize, np.setbufsize),
+    Setting(
+        "how numpy prints arrays",
+        np.get_printoptions,
+        lambda value: np.set_printoptions(**value),
+    ),
+    Setting("how often threads switch", sys.getswitchinterval, sys.setswitchinterval),
+    _attribute("the hook for uncaught errors (sys.excepthook)", sys, "excepthook"),
+    _attribute("how warnings are shown (warnings.showwarning)", warnings, "showwarning"),
 )
 
 IMPORT_SETTINGS = (
     Setting("the filters of warnings", lambda: list(warnings.filters), _write_warning_filters),
     Setting("the threads of linear algebra", _read_blas_threads, _write_blas_threads),
     Setting("the environment variables", lambda: dict(os.environ), _write_environment),
+    Setting("the level and handlers of logging", _read_logging, _write_logging),
 )
 """Compared only if nothing was imported meanwhile: packages set these as they are imported."""
 
@@ -154,6 +223,7 @@ def _torch_settings(torch: Any) -> list[Setting]:
             torch.get_float32_matmul_precision,
             torch.set_float32_matmul_precision,
         ),
+        _attribute("torch's use of oneDNN", torch.backends.mkldnn, "enabled"),
         Setting(
             "torch's anomaly detection",
             torch.is_anomaly_enabled,

@@ -198,5 +198,5 @@ def in_domain(kind: str, state: NDArray[Any]) -> NDArray[Any]:
     if kind == "adam":
         m, v, t = np.moveaxis(state, -1, 0)
         half = np.asarray(0.5, state.dtype)
-        return np.stack([m, np.abs(v) + half, 2 + np.round(10 * np.abs(t))], axis=-1)
+        return np.stack([m, np.abs(v) + half, 2 + np.round(90 * np.abs(t))], axis=-1)
     return state

@@ -34,8 +34,11 @@ def require_float64(subject: Subject) -> None:
         raise CheckSkippedError(f"compared in float64 only: {subject.dtype} rounds too coarsely")
 
 
-N_COMPONENTS = (1, 50)
+N_COMPONENTS = (1, 1100)
 """Numbers of components whose derivatives are compared."""
+
+DIVERGED = 1
+"""The problem that starts at NaN where a meta-gradient must show it."""
 
 EXPERIMENTS = ("at random states and gradients", "at gradients of zero", "at states of zero")
 """The points of `linearization` and `gain`, in words."""
@@ -177,6 +180,39 @@ def meta_gradient(subject: Subject) -> Iterator[Comparison]:
     for n_steps, batch in runs:
         actual = subject.meta_gradient(n_steps, *subject.handles(batch))
         yield from _compare_meta_gradients(subject, actual, subject.spec, batch, n_steps)
+    if "h0" in subject.spec.parameters:  # where every meta-training begins
+        start = {**subject.spec.parameters, "h0": 0 * subject.spec.parameters["h0"]}
+        spec = subject.spec.with_parameters(start)
+        _, *problems = subject.handles()
+        actual = subject.meta_gradient(SHORT_RUN, subject.optimizer(spec), *problems)
+        yield from explained(
+            _compare_meta_gradients(subject, actual, spec, subject.batch, SHORT_RUN),
+            "from an initial state of zero",
+        )
+    _require_divergence_to_show(subject)
+
+
+def _require_divergence_to_show(subject: Subject) -> None:
+    """Require that one diverged problem shows in the meta-gradient, and in its own objective."""
+    optimizer, problems, x0 = subject.handles()
+    x = x0.copy()
+    x[DIVERGED] = np.nan
+    with np.errstate(all="ignore"):
+        actual = subject.meta_gradient(SHORT_RUN, optimizer, problems, x)
+        batch = subject.batch.starting_at(x)
+        expected = oracle_meta_gradient(oracle(), subject.spec, batch, SHORT_RUN)
+    finite = np.isfinite(actual.objective)
+    if finite[DIVERGED] or not np.delete(finite, DIVERGED).all():
+        raise CheckFailedError(
+            f"problem {DIVERGED} of {len(finite)} starts at NaN, and its meta-objective alone must "
+            f"not be finite, but the meta-objectives are {actual.objective}"
+        )
+    for name, values in expected.gradient.items():
+        if not np.isfinite(values).any() and np.isfinite(actual.gradient[name]).any():
+            raise CheckFailedError(
+                f"problem {DIVERGED} of {len(finite)} starts at NaN, but the meta-gradient of "
+                f"{name} has finite entries: a problem that has diverged may not be left out"
+            )
 
 
 def meta_gradient_purity(subject: Subject) -> list[Comparison]:

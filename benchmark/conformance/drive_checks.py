@@ -19,7 +19,7 @@ from loptbench.agreement.trajectories import (
 from loptbench.conformance.purity import other_spec, require_pure
 from loptbench.conformance.step_checks import random_inputs, to_float64
 from loptbench.conformance.subject import Subject
-from loptbench.conformance.verdicts import CheckSkippedError
+from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.discovery import oracle
 from loptbench.mechanisms.dynamics.driving import drive_by_steps
 from loptbench.optimizers import OptimizerSpec
@@ -29,6 +29,9 @@ Float = NDArray[np.float64]
 
 N_COMPONENTS = 33
 N_STEPS = 260
+
+LONG_DRIVE = 1100
+"""Steps of a drive of few components; the probes take up to 2,000."""
 
 LATE_STEP = 200
 """First step of `pausing_gradients` after the pause."""
@@ -50,6 +53,10 @@ def drive(subject: Subject) -> list[Comparison]:
     ]
     if subject.varies_sizes:
         comparisons += _compare_drive(subject, *random_inputs(subject, 1100), [12])
+        few, sizes = random_inputs(subject, 3)
+        rng = np.random.Generator(np.random.Philox(key=8))
+        long = subject.cast(sizes * rng.uniform(0.5, 1.5, (LONG_DRIVE, 3)))
+        comparisons += _compare_drive(subject, few, long, [600, LONG_DRIVE])
     _require_pure_drive(subject, state, constant)
     return comparisons + drive_with_divergence(subject, state, rows)
 
@@ -77,6 +84,22 @@ def drive_with_divergence(subject: Subject, state: Array, rows: Array) -> list[C
     times = [3, 4, 5, 12]
     states = subject.optimizer().drive(state, rows, times)
     others = np.delete(np.arange(len(state)), DIVERGING)
+    diverging = list(DIVERGING)
+    with np.errstate(all="ignore"):
+        expected = drive_by_steps(
+            oracle().optimizer(subject.spec, "float64", "cpu"),
+            to_float64(state[diverging]),
+            to_float64(rows[:, diverging]),
+            times,
+        )
+    hidden = np.isfinite(states[:, diverging]) & ~np.isfinite(expected)
+    if hidden.any():
+        i, component, unit = (int(index) for index in np.argwhere(hidden)[0])
+        raise CheckFailedError(
+            f"driven for {times[i]} steps, component {DIVERGING[component]}, whose gradient was "
+            f"{rows[3, DIVERGING[component]]} in step 3: state variable {unit} is "
+            f"{states[i, DIVERGING[component], unit]}, but must not be finite"
+        )
     return [_compare(subject, states[:, others], state[others], rows[:, others], times)]
 
 
@@ -133,8 +156,8 @@ def _measured_drive(
     for seed in range(N_PERTURBED_RUNS):
         perturbed = PerturbedOptimizer(reference, seed)
         perturbed_states = drive_by_steps(perturbed, perturbed.perturb(h, scales[0]), g, every_step)
-        distance = np.abs(perturbed_states - expected)
         with np.errstate(invalid="ignore", divide="ignore"):
+            distance = np.abs(perturbed_states - expected)
             scaled = np.where(distance == 0, 0.0, distance / scales) / PERTURBATION
         amplification = np.maximum(amplification, scaled.max(axis=2, initial=0.0))
     return expected, scales, np.maximum.accumulate(amplification)

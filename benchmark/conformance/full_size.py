@@ -49,8 +49,8 @@ N_UNITS = 256
 """Units of a GRU of the preset `paper`."""
 
 N_STEPS = 4
-"""Inner steps of a run at full size. With two, a meta-gradient has no second derivative of the loss,
-and the bias corrections of Adam's first step cancel."""
+"""Inner steps of a run at full size. With two, no second derivative of the loss is in the
+meta-gradient, and the bias corrections of Adam's first step cancel."""
 
 N_DISTINCT_PROBLEMS = 12
 N_DISTINCT_COMPONENTS = 1009

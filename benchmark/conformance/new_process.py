@@ -6,6 +6,7 @@ tomorrow does not: it has what is in the outer state, and nothing else.
 
 import dataclasses
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loptbench.agreement.comparison import Comparison
-from loptbench.conformance.outer_checks import outer_problem
+from loptbench.conformance.outer_checks import outer_problem, small_subject
 from loptbench.conformance.purity import SHORT_RUN, flatten
 from loptbench.conformance.step_checks import random_inputs
 from loptbench.conformance.subject import Subject
@@ -31,6 +32,9 @@ from loptbench.training.settings import MetaTraining
 
 TORCH_THREADS = "torch's number of threads"
 """The setting of `loptbench.global_state`."""
+
+OTHER_HASH_SEED = "12"
+"""The seed of Python's hashes in the other process, which is drawn here."""
 
 TIME_LIMIT = 600
 """Seconds that the other process may take; a framework may compile in it."""
@@ -83,7 +87,8 @@ def new_process(subject: Subject) -> list[Comparison]:
         dataclasses.replace(subject, implementation=None), state, gradient, None, _torch_threads()
     )
     if subject.offers(Level.META_TRAINING):
-        spec, config, batches = outer_problem(subject)
+        small = small_subject(subject)
+        spec, config, batches = outer_problem(small, clipping="global-norm")
         outer = subject.outer_init(spec, config)
         for batch in batches[:2]:
             outer, _ = subject.outer_step(outer, spec, batch, config)
@@ -148,6 +153,8 @@ def _in_a_new_process(path: str, work: Work) -> dict[str, tuple[Array, ...]]:
         process = subprocess.run(
             [sys.executable, "-c", code, str(asked), str(answered)],
             capture_output=True,
+            # Sets and hashes have another order there, as they may have tomorrow.
+            env={**os.environ, "PYTHONHASHSEED": OTHER_HASH_SEED},
             text=True,
             timeout=TIME_LIMIT,
             check=False,

@@ -12,6 +12,7 @@ from loptbench.agreement.comparison import Comparison, compare_arrays
 from loptbench.agreement.memory import remembered
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import oracle_meta_gradient
+from loptbench.conformance.cases import GRU_SCALES
 from loptbench.conformance.hints import explain_outer_steps
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, other_spec, require_pure
@@ -19,12 +20,15 @@ from loptbench.conformance.step_checks import to_float64
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.discovery import oracle
-from loptbench.optimizers import OptimizerSpec
+from loptbench.optimizers import OptimizerSpec, random_gru
 from loptbench.protocol import MetaTrainsSideBySide, OuterState
 from loptbench.tasks import ProblemBatch
 from loptbench.training.settings import MetaTraining
 
 N_OUTER_STEPS = 8
+
+N_UNITS = 3
+"""Units of a small GRU."""
 
 OTHER_SIZES = {"n_steps": SHORT_RUN - 1, "batch_size": 2, "bptt_segment": 4}
 """Settings on which the sizes of arrays depend."""
@@ -42,6 +46,15 @@ class OuterProblem(NamedTuple):
     spec: OptimizerSpec
     config: MetaTraining
     batches: list[ProblemBatch]
+
+
+def small_subject(subject: Subject) -> Subject:
+    """The subject with a GRU of few units, or as it is where the implementation has none."""
+    if "gru" not in subject.implementation.optimizers:
+        return subject
+    task, seed = subject.case.task.name, subject.case.batch.seed
+    spec = random_gru(N_UNITS, seed, *GRU_SCALES[task])
+    return dataclasses.replace(subject, case=dataclasses.replace(subject.case, spec=spec))
 
 
 @remembered
@@ -136,7 +149,9 @@ def outer_steps(subject: Subject) -> Iterator[Comparison]:
             )
             limit = bound("outer parameters", subject.dtype, subject.device)
             yield from explained(
-                compare_outer_step(subject, spec, (outer, objective), (expected, expected_objective)),
+                compare_outer_step(
+                    subject, spec, (outer, objective), (expected, expected_objective)
+                ),
                 outer_experiment(k, words, problem),
                 explain_outer_steps,
                 spec,

@@ -13,7 +13,7 @@ from loptbench.agreement.comparison import Comparison, compare
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import above_underflow, compare_trajectories
 from loptbench.conformance.cases import RATE_FACTORS, cases
-from loptbench.conformance.messages import explained, step_experiment
+from loptbench.conformance.messages import explained, step_experiment, vector
 from loptbench.conformance.purity import SHORT_RUN
 from loptbench.conformance.step_checks import compare_evaluation, to_float64
 from loptbench.conformance.subject import Subject
@@ -26,6 +26,9 @@ from loptbench.tasks.base import ProblemBatch
 TINY_GRADIENT = {"float64": 1e-300, "float32": 1e-30}
 """A gradient whose square underflows, by dtype."""
 
+HUGE_GRADIENTS = {"float64": (1e20, 1e150), "float32": (1e15,)}
+"""Gradients whose squares are still finite, by dtype."""
+
 SMALL_EPSILON = 1e-8
 """ε of the baselines in the benchmark, beside which the checks' own hides a division by zero."""
 
@@ -37,7 +40,9 @@ def extreme_gradients(subject: Subject) -> Iterator[Comparison]:
         constants = {**subject.spec.constants, "epsilon": SMALL_EPSILON}
         specs.append(dataclasses.replace(subject.spec, constants=constants))
     tiny = TINY_GRADIENT[subject.dtype]
-    gradient = subject.cast(np.array([0.0, tiny, -tiny, 1e10, -1e10, np.inf, -np.inf, 0.5]))
+    huge = HUGE_GRADIENTS[subject.dtype]
+    sizes = [0.0, tiny, -tiny, 1e10, -1e10, *huge, -huge[0], np.inf, -np.inf, 0.5]
+    gradient = subject.cast(np.array(sizes))
     for spec in specs:
         optimizer = subject.optimizer(spec)
         state = optimizer.initial_state(len(gradient))
@@ -84,6 +89,9 @@ def _compare_extreme_step(
 
 INFINITE, NOT_A_NUMBER, FAR = 1, 2, 4
 """The problems of a batch with one infinite parameter, with one that is NaN, and far away."""
+
+SAME_GRADIENT = 1e-2
+"""Relative difference of two gradients at the same parameters that rounding may leave far away."""
 
 ORDINARY = [0, 3, 5]
 """The problems beside them."""
@@ -179,7 +187,16 @@ def _require_own_evaluations(subject: Subject, run: Trajectory) -> None:
     problems = subject.problems()
     for k in range(len(run.loss)):
         with np.errstate(all="ignore"):
-            loss, _ = problems.loss_and_gradient(run.parameters[k], k)
+            loss, gradient = problems.loss_and_gradient(run.parameters[k], k)
+            actual, right = run.gradient[k, FAR], gradient[FAR]
+            size = np.abs(right).max()
+            differs = np.isfinite(size) & ~(np.abs(actual - right) <= SAME_GRADIENT * size)
+        if differs.any():
+            raise CheckFailedError(
+                f"step {k}, problem {FAR}, which starts far away: unroll's gradient is "
+                f"{vector(actual)}, but loss_and_gradient's at the same parameters is "
+                f"{vector(right)}"
+            )
         own = loss[FAR : FAR + 1]
         _require_same_finite(
             f"step {k}: unroll's", run.loss[k, FAR : FAR + 1], own, "loss_and_gradient's"

@@ -11,7 +11,7 @@ from loptbench.agreement.trajectories import compare_trajectories, oracle_run
 from loptbench.conformance.hints import explain_arrays
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, Handles, interleaved, require_pure
-from loptbench.conformance.subject import Subject
+from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckSkippedError
 from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec
@@ -70,6 +70,9 @@ def unroll_losses(subject: Subject) -> Iterator[Comparison]:
     whole = run(subject.case.n_steps, subject.handles(batch))
     yield from _compare_run(subject, whole, subject.spec, batch)
     yield from _compare_varied(subject, "unroll_losses", partial(run, SHORT_RUN))
+    if subject.varies_sizes and Scope.TASK in subject.scopes:
+        alone = subject.batch.part([2])
+        yield from _compare_run(subject, run(1, subject.handles(alone)), subject.spec, alone)
 
 
 def native_unroll(subject: Subject) -> list[Comparison]:

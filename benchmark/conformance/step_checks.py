@@ -1,5 +1,6 @@
 """Checks of level 1: single steps and single evaluations."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,13 +9,14 @@ import numpy as np
 from loptbench.agreement.comparison import Comparison, compare, compare_arrays
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import AXES, above_underflow, oracle_run
-from loptbench.conformance.cases import in_domain
+from loptbench.conformance.cases import EXAMPLES, in_domain
 from loptbench.conformance.hints import explain_arrays, explain_evaluation, explain_step
 from loptbench.conformance.messages import explained, step_experiment, vector
 from loptbench.conformance.purity import other_spec, require_independent_of_settings, require_pure
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.discovery import oracle
+from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array
 from loptbench.tasks.base import ProblemBatch
 
@@ -105,6 +107,14 @@ def one_step(subject: Subject) -> Iterator[Comparison]:
     """Two steps from random states with random gradients are the oracle's."""
     optimizer = subject.optimizer()
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
+    if subject.varies_sizes and subject.spec.kind in EXAMPLES:
+        case = dataclasses.replace(subject.case, spec=_at_end_of_range(subject.spec))
+        extreme = dataclasses.replace(subject, case=case)
+        state, gradient = random_inputs(extreme, N_COMPONENTS[-1])
+        slow = oracle().optimizer(extreme.spec, "float64", subject.device)
+        expected = slow.step(to_float64(state), to_float64(gradient))
+        actual = extreme.optimizer().step(state, gradient)
+        yield from compare_steps(extreme, actual, expected, state, gradient)
     for n in N_COMPONENTS:
         state, gradient = random_inputs(subject, n)
         expected = reference.step(to_float64(state), to_float64(gradient))
@@ -117,8 +127,17 @@ def one_step(subject: Subject) -> Iterator[Comparison]:
         yield from compare_steps(subject, actual, expected, state, gradient)
 
 
+def _at_end_of_range(spec: OptimizerSpec) -> OptimizerSpec:
+    """A hand-designed optimizer with a rate above 1, and decays of 0.9999, as the tuner draws."""
+    extreme = {
+        name: np.asarray(30.0 if name == "alpha" else 1 - 1e-4, array.dtype)
+        for name, array in spec.parameters.items()
+    }
+    return spec.with_parameters(extreme)
+
+
 def not_a_number(subject: Subject) -> list[Comparison]:
-    """A gradient of NaN gives an update of NaN, in its own component only."""
+    """A gradient or a state of NaN gives an update of NaN, in its own component only."""
     optimizer = subject.optimizer()
     state, gradient = random_inputs(subject, 6)
     _, clean = optimizer.step(state, gradient)
@@ -128,6 +147,14 @@ def not_a_number(subject: Subject) -> list[Comparison]:
         raise CheckFailedError(f"a gradient of NaN gave an update of {update[2]}, not NaN")
     if np.isnan(np.delete(update, 2)).any() and not np.isnan(clean).any():
         raise CheckFailedError("a gradient of NaN in one component gave NaN in another")
+    if subject.spec.n_state:
+        state[1], gradient[2] = np.nan, 0.0
+        new, update = optimizer.step(state, gradient)
+        if not (np.isnan(new[1]).any() and np.isnan(update[1])):
+            raise CheckFailedError(
+                f"a state of NaN gave the new state {vector(new[1])} and an update of "
+                f"{update[1]}, not NaN"
+            )
     return []
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from loptbench.agreement.comparison import Comparison, compare
 from loptbench.agreement.tolerances import SWEEP_MULTIPLE
 from loptbench.conformance.cases import EXAMPLES, cases
+from loptbench.conformance.full_size import SMALL_PROBLEM, drawn_size, repeated
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN
 from loptbench.conformance.step_checks import to_float64
-from loptbench.conformance.subject import Subject, Unchanged, require_array
+from loptbench.conformance.subject import Scope, Subject, Unchanged, require_array
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.discovery import oracle
 from loptbench.optimizers import OptimizerSpec
@@ -40,6 +41,14 @@ MAX_GROWTH = 30
 """Losses of a diverging draw may be this many times as far off as those of the second run."""
 
 N_SWEEPS_PER_THREAD = 4
+
+GROUP_SIZE, TUNING_PROBLEMS = 256, 64
+"""Draws that the tuner runs at a time at most, and problems of a tuning."""
+
+LARGE_SWEEP_STEPS = 3
+
+SLOW_DECAY = 1 - 1e-4
+"""The largest decay that the tuner draws."""
 
 
 def draws_of(spec: OptimizerSpec, dtype: str) -> dict[str, NDArray[np.float64]]:
@@ -96,6 +105,68 @@ def sweep(subject: Subject) -> Iterator[Comparison]:
                 f"sweep says that {at.step} steps are done, but it is {expected.step}"
             )
     _require_threads_apart(lambda draws: run(draws, start, SHORT_RUN)[0], draws, dtype)
+    if subject.varies_sizes and Scope.TASK in subject.scopes:
+        for n_draws, n_problems in sweep_sizes(subject):
+            yield from _compare_large_sweep(subject, spec, n_draws, n_problems)
+
+
+def sweep_sizes(subject: Subject) -> Iterator[tuple[int, int]]:
+    """Numbers of draws and of problems: one draw alone, and more than a group of the tuner has.
+
+    On networks so many runs would fill the memory.
+    """
+    yield 1, subject.batch.n_problems
+    if subject.case.task.n_parameters <= SMALL_PROBLEM:
+        seed = subject.case.batch.seed
+        draws = GROUP_SIZE + drawn_size(seed, "draws", 1, 40)
+        yield draws, TUNING_PROBLEMS + drawn_size(seed, "tuning", 1, 20)
+
+
+def _compare_large_sweep(
+    subject: Subject, spec: OptimizerSpec, n_draws: int, n_problems: int
+) -> Iterator[Comparison]:
+    """Compare a short sweep whose draws and problems are a few, repeated in a drawn order."""
+    seed, dtype, kind = subject.case.batch.seed, subject.dtype, spec.kind
+    draws = {
+        name: np.append(values[ORDINARY], (0.1 * values[0] if name == "alpha" else SLOW_DECAY))
+        for name, values in draws_of(spec, dtype).items()
+    }
+    n_distinct = len(ORDINARY) + 1
+    which = repeated(n_distinct, n_draws, seed)
+    positions = repeated(subject.batch.n_problems, n_problems, seed + 1)
+    batch = subject.batch.part(positions.tolist())
+    start = start_sweep(batch, kind, n_draws, dtype)
+    with np.errstate(all="ignore"):
+        loss, at = subject.implementation.sweep(
+            kind,
+            {name: values[which] for name, values in draws.items()},
+            spec.constants,
+            subject.problems(batch).raw,
+            start,
+            LARGE_SWEEP_STEPS,
+        )
+    shape = (LARGE_SWEEP_STEPS, n_draws, n_problems)
+    require_array("sweep's loss", loss, shape, dtype)
+    few = start_sweep(subject.batch, kind, n_distinct, "float64")
+    few = few._replace(parameters=to_float64(subject.cast(few.parameters)))
+    problems = oracle().problems(subject.batch, "float64", subject.device)
+    expected_loss, expected = run_by_run(
+        oracle(), kind, draws, spec.constants, problems, few, LARGE_SWEEP_STEPS, "float64"
+    )
+    limit = SWEEP_MULTIPLE * float(np.finfo(dtype).eps)
+    right = expected_loss[:, which][:, :, positions]
+    right_x = expected.parameters[which][:, positions]
+    scale = np.maximum(np.abs(right), np.abs(right[0]))
+    x = to_float64(at.parameters)
+    yield from explained(
+        [
+            compare("sweep's loss", loss, right, scale, limit, ("step", "draw", "problem")),
+            compare(
+                "sweep's parameters", x, right_x, 1 + np.abs(right_x), limit, ("draw", "problem")
+            ),
+        ],
+        f"in a sweep of {n_draws} draws on {n_problems} problems, which repeat {_in_words(draws)}",
+    )
 
 
 def _nearby(draws: Mapping[str, Array], at: Sweep, dtype: str) -> tuple[dict[str, Array], Sweep]:
