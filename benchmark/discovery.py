@@ -217,8 +217,7 @@ def load_object(path: str, requirement: str = "") -> Any:
         path: `package.module:Object`; modules in the current folder are found too.
         requirement: what `pip install` needs for it, such as `loptbench[torch]`, where known.
     """
-    with unchanged(f"the import of {path}"):
-        implementation = import_object(path, requirement)
+    implementation = import_object(path, requirement)
     if isinstance(implementation, type):
         with unchanged(f"{path}()"):
             implementation = _guarded(f"{path} cannot be made without arguments", implementation)

@@ -141,8 +141,6 @@ def _attribute(name: str, owner: Any, attribute: str) -> "Setting":
 
 
 SETTINGS = (
-    Setting("the seed and state of random", random.getstate, random.setstate),
-    Setting("the seed and state of numpy.random", _read_numpy_generator, _write_numpy_generator),
     Setting("numpy's handling of errors (np.seterr)", np.geterr, lambda value: np.seterr(**value)),
     Setting("numpy's error handler (np.seterrcall)", np.geterrcall, np.seterrcall),
     Setting("the flushing of small numbers to zero", lambda: SMALL * 0.5 == 0, _set_flush_to_zero),
@@ -172,7 +170,13 @@ SETTINGS = (
     _attribute("how warnings are shown (warnings.showwarning)", warnings, "showwarning"),
 )
 
+GENERATORS = (
+    Setting("the seed and state of random", random.getstate, random.setstate),
+    Setting("the seed and state of numpy.random", _read_numpy_generator, _write_numpy_generator),
+)
+
 IMPORT_SETTINGS = (
+    *GENERATORS,
     Setting("the filters of warnings", lambda: list(warnings.filters), _write_warning_filters),
     Setting("the threads of linear algebra", _read_blas_threads, _write_blas_threads),
     Setting("the environment variables", lambda: dict(os.environ), _write_environment),
@@ -294,7 +298,9 @@ belongs to the whole process
 def other_seeds(seed: int) -> Iterator[None]:
     """Run a block under other seeds of random, numpy.random and torch; then set them back."""
     generators = [
-        setting for setting in settings() if setting.name.startswith("the seed and state of ")
+        setting
+        for setting in (*GENERATORS, *settings())
+        if setting.name.startswith("the seed and state of ")
     ]
     before = [(setting, setting.read()) for setting in generators]
     try:

@@ -133,4 +133,6 @@ def compare_arrays(
     compared = compare(
         label, actual[None], expected[None], np.asarray(scale)[None], limit, ("call", "index")
     )
-    return dataclasses.replace(compared, deviation=compared.deviation.removeprefix("call 0, "))
+    # A scalar has no place, and an array one within it.
+    deviation = compared.deviation.removeprefix("call 0, ").removeprefix("call 0: ")
+    return dataclasses.replace(compared, deviation=deviation)

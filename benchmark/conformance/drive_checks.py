@@ -16,6 +16,7 @@ from loptbench.agreement.trajectories import (
     PerturbedOptimizer,
     above_underflow,
 )
+from loptbench.conformance.messages import vector
 from loptbench.conformance.purity import other_spec, require_pure
 from loptbench.conformance.step_checks import random_inputs, to_float64
 from loptbench.conformance.subject import Subject
@@ -39,6 +40,9 @@ LATE_STEP = 200
 DIVERGING = (4, 11)
 """Components whose gradients are not finite in `drive_with_divergence`."""
 
+LOST = 7
+"""The component whose state is NaN from the start."""
+
 
 def drive(subject: Subject) -> list[Comparison]:
     """An optimizer's own drive takes the oracle's steps, under constant and given gradients."""
@@ -57,6 +61,7 @@ def drive(subject: Subject) -> list[Comparison]:
         rng = np.random.Generator(np.random.Philox(key=8))
         long = subject.cast(sizes * rng.uniform(0.5, 1.5, (LONG_DRIVE, 3)))
         comparisons += _compare_drive(subject, few, long, [600, LONG_DRIVE])
+        comparisons += _compare_drive(subject, few, sizes, [LONG_DRIVE])
     _require_pure_drive(subject, state, constant)
     return comparisons + drive_with_divergence(subject, state, rows)
 
@@ -77,14 +82,15 @@ def pausing_gradients(subject: Subject, sizes: Array) -> Array:
 
 
 def drive_with_divergence(subject: Subject, state: Array, rows: Array) -> list[Comparison]:
-    """The other components are the oracle's where some gradients are NaN and infinite."""
-    rows = rows.copy()
+    """The other components are the oracle's where states and gradients of some are not finite."""
+    rows, state = rows.copy(), state.copy()
+    state[LOST] = np.nan
     for component, value in zip(DIVERGING, (np.nan, np.inf), strict=True):
         rows[3, component] = value
     times = [3, 4, 5, 12]
     states = subject.optimizer().drive(state, rows, times)
-    others = np.delete(np.arange(len(state)), DIVERGING)
-    diverging = list(DIVERGING)
+    diverging = [*DIVERGING, LOST]
+    others = np.delete(np.arange(len(state)), diverging)
     with np.errstate(all="ignore"):
         expected = drive_by_steps(
             oracle().optimizer(subject.spec, "float64", "cpu"),
@@ -95,10 +101,11 @@ def drive_with_divergence(subject: Subject, state: Array, rows: Array) -> list[C
     hidden = np.isfinite(states[:, diverging]) & ~np.isfinite(expected)
     if hidden.any():
         i, component, unit = (int(index) for index in np.argwhere(hidden)[0])
+        c = diverging[component]
         raise CheckFailedError(
-            f"driven for {times[i]} steps, component {DIVERGING[component]}, whose gradient was "
-            f"{rows[3, DIVERGING[component]]} in step 3: state variable {unit} is "
-            f"{states[i, DIVERGING[component], unit]}, but must not be finite"
+            f"driven for {times[i]} steps, component {c}, which started at {vector(state[c])} and "
+            f"had a gradient of {rows[3, c]} in step 3: state variable {unit} is "
+            f"{states[i, c, unit]}, but must not be finite"
         )
     return [_compare(subject, states[:, others], state[others], rows[:, others], times)]
 

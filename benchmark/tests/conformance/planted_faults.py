@@ -120,6 +120,7 @@ from loptbench.tests.conformance.planted_task_faults import (
     UncorrectedAdam,
     WrongMinibatchOrder,
 )
+from loptbench.tests.conformance.planted_training_faults import TRAINING_FAULTS
 
 __all__ = ["FAULTS", "Faultless"]
 
@@ -256,4 +257,5 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     OneClockForAllSeeds: ("outer-side-by-side", r"seed 2 of three side by side"),
     OneNormForAllSeeds: ("outer-side-by-side", r"clipping global-norm"),
     HalvesARateOnOneTask: ("every-kind", r"in a run of 3 steps of sgd"),
+    **TRAINING_FAULTS,
 }

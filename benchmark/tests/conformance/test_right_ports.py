@@ -8,9 +8,10 @@ import pytest
 
 from loptbench.conformance import CheckStatus, check_all
 from loptbench.implementations.reference.optimizers import GRU
+from loptbench.implementations.reference.outer_step import initial_outer_state, outer_update
 from loptbench.implementations.reference.tasks.quadratic import QuadraticProblems
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Array
+from loptbench.protocol import Array, OuterState
 from loptbench.tasks import ProblemBatch
 from loptbench.tests.conformance.planted_base import ForLosses, Small
 
@@ -98,3 +99,50 @@ def test_accepts(port: type[Small]) -> None:
     passed = {outcome.check.name for outcome in outcomes if outcome.status is CheckStatus.PASSED}
     not_offered = {"full-size-meta-gradient"} if port is SumsBackwards else set()
     assert passed == set(CHECKS) - not_offered
+
+
+@pytest.mark.parametrize("kind", ["adam", "composed", "momentum", "nesterov", "rmsprop", "sgd"])
+def test_accepts_a_port_of_one_kind(kind: str) -> None:
+    """Where there is no GRU, the kind itself is checked at full size, and nothing cancels."""
+
+    class OneKind(Small):
+        optimizers = (kind,)
+
+    outcomes = list(check_all(OneKind(), only=["full-size-meta-gradient", "outer-sizes"]))
+    assert {outcome.status for outcome in outcomes} == {CheckStatus.PASSED}
+
+
+def test_accepts_training_in_single_precision() -> None:
+    """float32 throughout, also where a batch is large and a run is long."""
+    names = ("outer-sizes", "outer-many-steps", "outer-steps", "meta-gradient")
+    outcomes = list(check_all(TrainsInSinglePrecision(), only=names))
+    failed = [outcome for outcome in outcomes if outcome.status is CheckStatus.FAILED]
+    assert not failed, failed[0].message
+
+
+class TrainsInSinglePrecision(SinglePrecision):
+    """Everything is computed in float32, the outer steps too."""
+
+    optimizers = ("gru",)
+
+    def outer_init(self, parameters: Any, config: Any) -> OuterState:
+        return _single(initial_outer_state(parameters))
+
+    def outer_step(
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
+    ) -> tuple[OuterState, float]:
+        objective, gradient = self.meta_gradient(
+            self.optimizer(spec.with_parameters(outer.parameters), "float32", "cpu"),
+            self.problems(batch, "float32", "cpu"),
+            batch.initial_parameters.astype(np.float32),
+            config.n_steps,
+        )
+        return _single(outer_update(outer, gradient, config)), float(np.mean(objective))
+
+
+def _single(outer: OuterState) -> OuterState:
+    def rounded(arrays: Any) -> Any:
+        return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+    t = {"t": outer.memory["t"]}
+    return OuterState(rounded(outer.parameters), rounded(outer.memory) | t)
