@@ -62,6 +62,17 @@ if TYPE_CHECKING:
     default=None,
     help="Write the HTML report here afterwards.",
 )
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Answer in two minutes: one learned optimizer of each task, in one framework, on 128 "
+    "problems, with few checks.",
+)
+@click.option(
+    "--details",
+    is_flag=True,
+    help="At the end, print the numbers of all verdicts, and which runs diverged.",
+)
 @claims_option("The claims to judge: an edition, or a file of claims.")
 @jobs_option
 def run(
@@ -72,34 +83,64 @@ def run(
     tuned_path: Path | None,
     seed: int,
     report_path: Path | None,
+    quick: bool,
+    details: bool,
     claims: str | None,
     jobs: int,
 ) -> None:
-    """Run the benchmark: agreement, evaluation and mechanisms, into a results folder."""
+    """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
+
+    Ends with the claims by tasks, and last the path of the report.
+    """
     from loptbench.claims.catalogue import LATEST
-    from loptbench.study.run import run as run_study
 
-    study = run_study(
-        store,
-        implementations=implementation,
-        checkpoints=checkpoint,
-        tasks=task,
-        tuned=tuned_path,
-        seed=seed,
-        jobs=jobs,
-        claims=claims or LATEST,
-    )
-    summarize(study, report_path, claims)
+    if report_path is not None:
+        _require_report(report_path, store)
+    edition = claims or LATEST
+    if quick:
+        from loptbench.study.quick import quick_run
+
+        if checkpoint or len(implementation) > 1:
+            raise click.UsageError(
+                "--quick chooses the checkpoints itself, and runs a single implementation"
+            )
+        study = quick_run(
+            store,
+            implementation="".join(implementation),
+            tasks=task,
+            tuned=tuned_path,
+            seed=seed,
+            jobs=jobs,
+            claims=edition,
+        )
+    else:
+        from loptbench.study.run import run as run_study
+
+        study = run_study(
+            store,
+            implementations=implementation,
+            checkpoints=checkpoint,
+            tasks=task,
+            tuned=tuned_path,
+            seed=seed,
+            jobs=jobs,
+            claims=edition,
+        )
+    summarize(study, report_path, claims, details)
 
 
-def summarize(study: "Study", report_path: Path | None, claims: str | None = None) -> None:
+def summarize(
+    study: "Study", report_path: Path | None, claims: str | None = None, details: bool = False
+) -> None:
     """Print how a study ended and write its report; exit with 1 if something failed.
 
     Args:
         study: the study.
         report_path: where to write the report; None for none.
         claims: the edition or file of the claims; that of the study if None.
+        details: whether to print the numbers of the verdicts, and which runs diverged.
     """
+    from loptbench.cli.claims_table import print_claims, print_numbers
     from loptbench.discovery import Availability
     from loptbench.results.store import TrialStatus
 
@@ -108,8 +149,9 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
             click.echo(f"{discovered.name}: {discovered.availability}: {discovered.reason}")
     for problem in study.problems:
         click.echo(f"left out: {problem}")
+    told = {TrialStatus.FAILED, *([TrialStatus.DIVERGED] if details else [])}
     for record in study.records:
-        if record.status is not TrialStatus.OK:
+        if record.status in told:
             click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
     keys = {record.name: record.key for record in study.records}
     for mean in study.deviating_means:
@@ -119,9 +161,15 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
             f"{mean.n_problems} problems: {mean.mean:.6g} in {key.implementation}, "
             f"{mean.other_mean:.6g} in {mean.other}: {mean.deviation}"
         )
+    verdicts = study.store.frame("verdicts")
+    if details:
+        print_numbers(verdicts)
+    else:
+        print_claims(verdicts)
     counts = Counter(record.status for record in study.records)
-    click.echo(", ".join(f"{counts[status]} {status}" for status in TrialStatus))
-    _summarize_claims(study)
+    deviating = len(study.deviating_means)
+    more = f", {deviating} means that deviate" if deviating else ""
+    click.echo(f"trials: {', '.join(f'{counts[status]} {status}' for status in TrialStatus)}{more}")
     folder = study.store.folder
     if report_path is None:
         click.echo(f"results in {folder}; 'loptbench report {folder}' writes the report")
@@ -133,22 +181,9 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
         sys.exit(1)
 
 
-def _summarize_claims(study: "Study") -> None:
-    """Print the verdicts over all seeds: claims by tasks, a table for each kind and preset."""
-    from loptbench.cli.tables import print_table
-    from loptbench.results.schema.verdicts import Scope
+def _require_report(path: Path, store: Path) -> None:
+    """Refuse a report that could not be written; the folder of the store may still be made."""
+    from loptbench.reports.write import require_report
 
-    verdicts = study.store.frame("verdicts")
-    verdicts = verdicts[verdicts.scope == str(Scope.ALL_SEEDS)]
-    verdicts = verdicts.sort_values("kind", kind="stable")  # confirmatory, then exploratory
-    for (kind, preset), own in verdicts.groupby(["kind", "preset"], sort=False):
-        cells = [
-            f"{verdict.words}, {verdict.n_reproduced}/{verdict.n_seeds}: {verdict.value:.3g}"
-            for verdict in own.itertuples()
-        ]
-        table = own.assign(cell=cells).pivot(index="title", columns="task", values="cell")
-        table = table.reindex(index=own.title.unique(), columns=own.task.unique()).fillna("")
-        click.echo(
-            f"{kind}, {preset}: the verdict, seeds for the claim of all seeds, the mean statistic"
-        )
-        print_table(table.reset_index(names="claim"))
+    if path.resolve().parent != store.resolve():
+        require_report(path)

@@ -1,6 +1,7 @@
 """Run a study: select implementations and optimizers, plan, execute, judge."""
 
 import dataclasses
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -14,14 +15,17 @@ from loptbench.discovery import (
     registered_source,
 )
 from loptbench.errors import LoptbenchError
-from loptbench.progress import progress
+from loptbench.progress import watching
 from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.storage.weights import Checkpoint
+from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.study.execution import JOBS, run_trials
 from loptbench.study.means import hold_means
+from loptbench.study.monitor import Journal, Monitor
 from loptbench.study.plan import plan
+from loptbench.study.trials import Trial
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuning.tuned_file import Tuned, load_tuned
 from loptbench.zoo.catalogue import names, representatives
@@ -140,10 +144,41 @@ def measure(
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
     """
     trials = plan(implementations, checkpoints, tuned, seed, tasks, cross_checked)
+    return execute(store, implementations, checkpoints, tuned, trials, jobs, claims)
+
+
+def execute(
+    store: Path | str,
+    implementations: Sequence[DiscoveredImplementation],
+    checkpoints: Mapping[str, Checkpoint],
+    tuned: Tuned,
+    trials: Sequence[Trial],
+    jobs: int,
+    claims: int | str | Path = LATEST,
+) -> Study:
+    """Execute the trials of a plan that have no record, and judge.
+
+    Args:
+        store: the folder of results.
+        implementations: the implementations.
+        checkpoints: the learned optimizers, by name.
+        tuned: the tuned baselines.
+        trials: the plan.
+        jobs: the number of processes.
+        claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
+    """
     results = Store.create(Path(store))
     _, problems = results.records()
-    with progress("loptbench", len(trials)) as report:
-        records = run_trials(trials, results, implementations, report, jobs)
+    early = EarlyVerdicts((trial.key for trial in trials), results, claims)
+    with tempfile.TemporaryDirectory() as folder:
+        monitor = Monitor(Journal(Path(folder)), jobs)
+        with watching("loptbench", monitor.look) as say:
+
+            def report(*_: object) -> None:
+                for sentence in early.sentences():
+                    say(sentence)
+
+            records = run_trials(trials, results, implementations, report, jobs, monitor)
     means = hold_means(results, records, checkpoints, tuned)
     verdicts = judge(results, claims)
     results.put_verdicts(verdicts, records)
