@@ -13,6 +13,9 @@ from loptbench.cli.options import claims_option, jobs_option, mnist_option
 if TYPE_CHECKING:
     from loptbench.study.run import Study
 
+MAX_LINES = 6
+"""Lines about the reference results at the end of a run; `--details` prints all."""
+
 
 @click.command()
 @click.option(
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     "--checkpoint",
     shell_complete=complete_checkpoint,
     multiple=True,
-    help="A checkpoint file, or the name of a shipped one. Repeatable. [default: the zoo]",
+    help="A checkpoint file, or the name of a shipped one. Repeatable. [default: the zoo's]",
 )
 @click.option(
     "--task",
@@ -64,10 +67,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--quick",
-    is_flag=True,
-    help="Answer in two minutes: one learned optimizer of each task, in one framework, on 128 "
-    "problems, with few checks.",
+    "part",
+    flag_value="quick",
+    help="Two minutes: one seed of each task and framework, on 128 problems.",
 )
+@click.option("--full", "part", flag_value="full", help="Everything: the whole zoo.")
 @click.option(
     "--details",
     is_flag=True,
@@ -83,49 +87,33 @@ def run(
     tuned_path: Path | None,
     seed: int,
     report_path: Path | None,
-    quick: bool,
-    details: bool,
     claims: str | None,
     jobs: int,
+    part: str | None,
+    details: bool,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
 
-    Ends with the claims by tasks, and last the path of the report.
+    Without --quick or --full: all seeds of 64 units on quadratic and rosenbrock, and one of each
+    framework on two_moons and digits. Ends with the claims by tasks, and last the report's path.
     """
     from loptbench.claims.catalogue import LATEST
+    from loptbench.study.parts import DEFAULT
+    from loptbench.study.run import run as run_study
 
     if report_path is not None:
         _require_report(report_path, store)
-    edition = claims or LATEST
-    if quick:
-        from loptbench.study.quick import quick_run
-
-        if checkpoint or len(implementation) > 1:
-            raise click.UsageError(
-                "--quick chooses the checkpoints itself, and runs a single implementation"
-            )
-        study = quick_run(
-            store,
-            implementation="".join(implementation),
-            tasks=task,
-            tuned=tuned_path,
-            seed=seed,
-            jobs=jobs,
-            claims=edition,
-        )
-    else:
-        from loptbench.study.run import run as run_study
-
-        study = run_study(
-            store,
-            implementations=implementation,
-            checkpoints=checkpoint,
-            tasks=task,
-            tuned=tuned_path,
-            seed=seed,
-            jobs=jobs,
-            claims=edition,
-        )
+    study = run_study(
+        store,
+        implementations=implementation,
+        checkpoints=checkpoint,
+        tasks=task,
+        tuned=tuned_path,
+        seed=seed,
+        jobs=jobs,
+        claims=claims or LATEST,
+        part=part or DEFAULT.name,
+    )
     summarize(study, report_path, claims, details)
 
 
@@ -170,6 +158,7 @@ def summarize(
     deviating = len(study.deviating_means)
     more = f", {deviating} means that deviate" if deviating else ""
     click.echo(f"trials: {', '.join(f'{counts[status]} {status}' for status in TrialStatus)}{more}")
+    _compare_with_reference(study, None if details else MAX_LINES)
     folder = study.store.folder
     if report_path is None:
         click.echo(f"results in {folder}; 'loptbench report {folder}' writes the report")
@@ -187,3 +176,19 @@ def _require_report(path: Path, store: Path) -> None:
 
     if path.resolve().parent != store.resolve():
         require_report(path)
+
+
+def _compare_with_reference(study: "Study", most: int | None) -> None:
+    """Print where the results agree with the shipped reference results, and where not.
+
+    Args:
+        study: the study.
+        most: the largest number of lines; None for all.
+    """
+    from loptbench.reference_results.comparison import compare_with_reference, in_words
+
+    lines = in_words(compare_with_reference(study.store))
+    for line in lines[:most]:
+        click.echo(line)
+    if most is not None and len(lines) > most:
+        click.echo(f"  and {len(lines) - most} more lines: --details prints them")

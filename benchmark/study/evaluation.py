@@ -104,6 +104,7 @@ def evaluation_trials(
     tuned: Tuned,
     seed: int,
     tasks: Collection[str],
+    max_problems: int | None = None,
 ) -> Iterator[Trial]:
     """The evaluation trials of one implementation.
 
@@ -119,6 +120,7 @@ def evaluation_trials(
         tuned: the tuned baselines.
         seed: the seed of the held-out problems.
         tasks: the tasks' names.
+        max_problems: the largest number of problems; None for all.
     """
     implementation, kind = entry.implementation, TrialKind.EVALUATION
     for task in sorted(set(implementation.tasks) & set(tasks), key=list(TASKS).index):
@@ -128,10 +130,10 @@ def evaluation_trials(
             if checkpoint.spec.kind in implementation.optimizers
         ]
         problems = held_out(task, implementation)
-        cross_check = min(PAPER, problems.n_problems)
+        n_problems = min(problems.n_problems, max_problems or problems.n_problems)
+        cross_check = min(PAPER, n_problems)
         sizes = {
-            item.name: problems.n_problems if item.name in judged else cross_check
-            for item in evaluated
+            item.name: n_problems if item.name in judged else cross_check for item in evaluated
         }
         n_baseline = max(sizes.values(), default=cross_check)
         baselines = Baselines(implementation, get_task(task), tuned, seed, n_baseline)

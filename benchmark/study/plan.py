@@ -20,6 +20,7 @@ def plan(
     seed: int,
     tasks: Collection[str] = tuple(TASKS),
     checked: Collection[str] | None = None,
+    max_problems: int | None = None,
 ) -> list[Trial]:
     """The trials of all implementations that are installed.
 
@@ -36,6 +37,7 @@ def plan(
         tasks: the names of the tasks to run.
         checked: the checkpoints that every implementation measures, to be cross-checked; all if
             None. The others are measured once, by the implementation that meta-trained them.
+        max_problems: the largest number of problems of an evaluation; None for all.
     """
     if checked is None:
         checked = checkpoints
@@ -59,7 +61,9 @@ def plan(
                     if trained_by(checkpoint) == entry.name
                     or not measures(own.get(trained_by(checkpoint)), checkpoint)
                 ]
-                trials += evaluation_trials(entry, measured, judged, tuned, seed, tasks)
+                trials += evaluation_trials(
+                    entry, measured, judged, tuned, seed, tasks, max_problems
+                )
                 trials += mechanism_trials(entry, measured, shared, tuned, seed, tasks, oracle)
     return [trial for trial in trials if trial.key.task in tasks]
 

@@ -1,6 +1,7 @@
 """The package: its modules, their imports, and the public names."""
 
 import ast
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -145,3 +146,21 @@ def test_the_public_names_can_be_imported() -> None:
         assert getattr(loptbench, name).__doc__
     with pytest.raises(AttributeError, match="has no attribute 'evalute'"):
         loptbench.evalute  # noqa: B018  # the access is what is tested
+
+
+def test_every_file_of_data_is_installed(pytestconfig: pytest.Config) -> None:
+    """A file that is not Python reaches a wheel only if pyproject.toml names it."""
+    pyproject = pytestconfig.inipath
+    if pyproject is None or not (pyproject.parent / "benchmark" / "protocol").exists():
+        pytest.skip("not run from the source tree: there is no pyproject.toml to compare with")
+    setup = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]
+    named = {
+        file
+        for package, patterns in setup["package-data"].items()
+        for pattern in patterns
+        for file in Path(importlib.import_module(package).__path__[0]).glob(pattern)
+    }
+    for package in PACKAGES.values():
+        for file in Path(package.__path__[0]).rglob("*"):
+            if file.is_file() and file.suffix not in (".py", ".pyc", ".png"):
+                assert file in named, f"pyproject.toml does not name {file}"

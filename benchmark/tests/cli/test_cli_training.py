@@ -4,14 +4,13 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from loptbench.results.store import Store
 from loptbench.storage.weights import load_checkpoint
-from loptbench.study.plan import plan
+from loptbench.study.run import Selection
 from loptbench.study.trials import Trial
 from loptbench.tests.fixture_types import Command
 from loptbench.tests.reports.made_records import changed, conformance
@@ -208,17 +207,8 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
     arguments += ["--task", "rosenbrock", "--outer-steps", "1", "--draws", "30"]
     planned: list[list[Trial]] = []
 
-    def plan_only(
-        store: Path,
-        implementations: Any,
-        checkpoints: Any,
-        tuned: Any,
-        tasks: Any,
-        cross_checked: Any,
-        seed: int,
-        jobs: int,
-    ) -> None:
-        planned.append(plan(implementations, checkpoints, tuned, seed, tasks, cross_checked))
+    def plan_only(_store: Path, selection: Selection, _jobs: int) -> None:
+        planned.append(selection.trials())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("loptbench.study.reproduce.measure", plan_only)

@@ -6,11 +6,8 @@ import pytest
 
 from loptbench.cli.claims_table import print_claims, print_numbers
 from loptbench.results.frames import Contents, frame_of
-from loptbench.results.schema.keys import Role, TrialKind
 from loptbench.results.store import Store
-from loptbench.study import quick
 from loptbench.study.early_verdicts import EarlyVerdicts
-from loptbench.study.trials import Trial
 from loptbench.tests.claims.made_evidence import made_records
 from loptbench.tests.fixture_types import Command
 from loptbench.tests.reports.made_records import verdict
@@ -34,42 +31,6 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_run(
     assert code == 2
     assert message in err
     assert not Path("loptbench-results").exists()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--checkpoint", "quadratic-quick-jax-0"),
-        ("--implementation", "torch", "--implementation", "jax"),
-    ],
-)
-def test_a_quick_run_chooses_checkpoints_itself(
-    arguments: tuple[str, ...], command: Command
-) -> None:
-    code, _, err = command("run", "--quick", *arguments)
-    assert code == 2
-    assert "--quick chooses the checkpoints itself, and runs a single implementation" in err
-
-
-def test_a_quick_run_is_one_learned_optimizer_of_each_task(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    planned: list[Trial] = []
-    monkeypatch.setattr(quick, "execute", lambda *arguments: planned.extend(arguments[4]))
-    quick.quick_run(folder / "store", implementation="reference")
-    keys = [trial.key for trial in planned]
-    assert {key.implementation for key in keys} == {"reference"}
-    learned = [key for key in keys if key.optimizer.role is Role.CHECKPOINT]
-    assert sorted((key.task, str(key.trial)) for key in learned) == sorted(
-        (task, kind)
-        for task in ("quadratic", "rosenbrock", "two_moons", "digits")
-        for kind in ("evaluation", "mechanisms")
-    )
-    evaluations = [key for key in keys if key.trial is TrialKind.EVALUATION]
-    assert {key.n_problems for key in evaluations} == {128}
-    checks = [key for key in keys if key.trial is TrialKind.CONFORMANCE]
-    assert {(key.task, key.dtype) for key in checks} == {("quadratic", "float64")}
-    assert len(keys) < 25
 
 
 def test_the_end_of_a_run_is_one_table_of_claims_by_tasks(
