@@ -157,7 +157,7 @@ def summarize(
     counts = Counter(record.status for record in study.records)
     deviating = len(study.deviating_means)
     more = f", {deviating} means that deviate" if deviating else ""
-    click.echo(f"trials: {', '.join(f'{counts[status]} {status}' for status in TrialStatus)}{more}")
+    click.echo(f"{', '.join(f'{counts[status]} {status}' for status in TrialStatus)}{more}")
     _compare_with_reference(study, None if details else MAX_LINES)
     folder = study.store.folder
     if report_path is None:
