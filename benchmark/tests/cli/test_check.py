@@ -138,5 +138,5 @@ def test_a_wrong_file_of_expected_failures_is_refused(
 
 
 def test_a_check_that_does_not_exist_is_refused_from_python() -> None:
-    with pytest.raises(UnknownNameError, match="unknown check 'step'; known are: .*one-step"):
+    with pytest.raises(UnknownNameError, match=r"unknown check 'step'; known are: .*one-step"):
         list(loptbench.check("reference", only=["step"]))
