@@ -1,7 +1,6 @@
 """The package: its modules, their imports, and the public names."""
 
 import ast
-import importlib
 import importlib.util
 import subprocess
 import sys
@@ -154,13 +153,22 @@ def test_every_file_of_data_is_installed(pytestconfig: pytest.Config) -> None:
     if pyproject is None or not (pyproject.parent / "benchmark" / "protocol").exists():
         pytest.skip("not run from the source tree: there is no pyproject.toml to compare with")
     setup = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]
+    folders: dict[str, Path] = {
+        name: pyproject.parent / folder for name, folder in setup["package-dir"].items()
+    }
+
+    def source(package: str) -> Path:
+        owner = max((name for name in folders if f"{package}.".startswith(f"{name}.")), key=len)
+        return folders[owner].joinpath(*package.removeprefix(owner).split("."))
+
     named = {
         file
         for package, patterns in setup["package-data"].items()
         for pattern in patterns
-        for file in Path(importlib.import_module(package).__path__[0]).glob(pattern)
+        for file in source(package).glob(pattern)
     }
-    for package in PACKAGES.values():
-        for file in Path(package.__path__[0]).rglob("*"):
+    assert named
+    for folder in folders.values():
+        for file in folder.rglob("*"):
             if file.is_file() and file.suffix not in (".py", ".pyc", ".png"):
                 assert file in named, f"pyproject.toml does not name {file}"

@@ -19,6 +19,8 @@ from loptbench.tests.reports.made_records import IN_A, baselines, changed, evalu
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import names, shipped
 
+pytestmark = pytest.mark.harness
+
 EVALUATIONS = table("evaluations")
 
 STANDARD_ERROR = 0.6455
