@@ -49,6 +49,21 @@ def test_pyproject_lists_every_subpackage(pytestconfig: pytest.Config) -> None:
     assert sorted(setup["packages"]) == sorted(subpackages)
 
 
+def test_the_lowest_versions_are_the_lower_bounds(pytestconfig: pytest.Config) -> None:
+    pyproject = pytestconfig.inipath
+    if pyproject is None or not (pyproject.parent / "constraints-lowest.txt").exists():
+        pytest.skip("not run from the source tree: there is no file of lowest versions")
+    project = tomllib.loads(pyproject.read_text())["project"]
+    needed = project["dependencies"] + [
+        needed
+        for extra in ("jax", "report", "export", "test")
+        for needed in project["optional-dependencies"][extra]
+    ]
+    lines = (pyproject.parent / "constraints-lowest.txt").read_text().splitlines()
+    lowest = [line for line in lines if not line.startswith("#")]
+    assert lowest == sorted({name.replace(">=", "==") for name in needed})
+
+
 def test_every_subpackage_is_installed() -> None:
     names = {name for name, _ in sources()}
     assert {"loptbench.tests", "loptbench.conformance", "loptbench.mechanisms"} <= names
