@@ -64,6 +64,18 @@ def test_the_lowest_versions_are_the_lower_bounds(pytestconfig: pytest.Config) -
     assert lowest == sorted({name.replace(">=", "==") for name in needed})
 
 
+def test_tox_gives_pip_no_path_that_may_have_a_space(pytestconfig: pytest.Config) -> None:
+    """pip splits the value of PIP_CONSTRAINT at spaces."""
+    pyproject = pytestconfig.inipath
+    if pyproject is None or not (pyproject.parent / "tox.ini").exists():
+        pytest.skip("not run from the source tree: there is no tox.ini")
+    lines = (pyproject.parent / "tox.ini").read_text().splitlines()
+    values = [line.partition("PIP_CONSTRAINT =")[2].strip() for line in lines]
+    files = [value for value in values if value]
+    assert files
+    assert all((pyproject.parent / file).is_file() and "{" not in file for file in files)
+
+
 def test_every_subpackage_is_installed() -> None:
     names = {name for name, _ in sources()}
     assert {"loptbench.tests", "loptbench.conformance", "loptbench.mechanisms"} <= names
