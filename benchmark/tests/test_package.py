@@ -153,7 +153,9 @@ def test_every_file_of_data_is_installed(pytestconfig: pytest.Config) -> None:
     if pyproject is None or not (pyproject.parent / "benchmark" / "protocol").exists():
         pytest.skip("not run from the source tree: there is no pyproject.toml to compare with")
     setup = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]
-    folders = {name: pyproject.parent / folder for name, folder in setup["package-dir"].items()}
+    folders: dict[str, Path] = {
+        name: pyproject.parent / folder for name, folder in setup["package-dir"].items()
+    }
 
     def source(package: str) -> Path:
         owner = max((name for name in folders if f"{package}.".startswith(f"{name}.")), key=len)
