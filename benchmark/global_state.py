@@ -66,8 +66,7 @@ SMALL = 1e-310
 @functools.lru_cache(maxsize=1)
 def _linear_algebra(n_modules: int) -> list[Any]:
     """The BLAS libraries that are loaded; looked for anew whenever a module has been imported."""
-    # It comes with scikit-learn.
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     return [
         library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"

@@ -67,12 +67,16 @@ class OracleLosses(NamedTuple):
         amplification: factor by which errors so far have grown, in the same shape.
         n_comparable: steps before anything comes near overflow in the dtype, or a perturbed run
             leaves the neighbourhood of the run, (n_problems,).
+        n_in_range: steps before anything comes near overflow in the dtype, (n_problems,).
+        perturbed: f(x_k) of the perturbed runs, (n_steps, N_PERTURBED_RUNS, n_problems).
     """
 
     loss: Float
     scale: Float
     amplification: Float
     n_comparable: NDArray[np.int64]
+    n_in_range: NDArray[np.int64]
+    perturbed: Float
 
 
 def oracle_losses(
@@ -117,7 +121,9 @@ def oracle_losses(
         factor = np.where(distance == 0, 0.0, distance / scale) / PERTURBATION
     factor = np.nan_to_num(np.maximum(factor, 1.0), nan=np.inf, posinf=np.inf)
     n_comparable = np.logical_and.accumulate(is_small & is_near).sum(axis=0)
-    return OracleLosses(losses[:, 0], scale, np.maximum.accumulate(factor), n_comparable)
+    n_in_range = np.logical_and.accumulate(is_small).sum(axis=0)
+    amplification = np.maximum.accumulate(factor)
+    return OracleLosses(losses[:, 0], scale, amplification, n_comparable, n_in_range, losses[:, 1:])
 
 
 def compare_losses(

@@ -5,17 +5,17 @@ its optimizers and problems have the method `rounding_scale`: the sizes of the t
 an evaluation adds up, which rounding errors are relative to.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.agreement.comparison import Comparison, compare
+from loptbench.agreement.memory import remembered
 from loptbench.agreement.tolerances import free_running_bound
 from loptbench.optimizers import OptimizerSpec
-from loptbench.protocol import Array, Optimizer, Problems, Trajectory
+from loptbench.protocol import Array, MetaGradient, Optimizer, Problems, Trajectory
 from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.tasks.base import ProblemBatch
 
@@ -54,8 +54,7 @@ class OracleProblems(Problems, Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True)
-class Scales:
+class Scales(NamedTuple):
     """One number for each rounding error of a run; the fields are those of `Trajectory`."""
 
     loss: Float
@@ -65,6 +64,7 @@ class Scales:
     update: Float
 
 
+@remembered
 def oracle_run(oracle: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int) -> Trajectory:
     """The oracle's run of an optimizer on a batch of problems."""
     run: Trajectory = oracle.unroll(
@@ -74,6 +74,20 @@ def oracle_run(oracle: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: i
         n_steps,
     )
     return run
+
+
+@remembered
+def oracle_meta_gradient(
+    oracle: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int
+) -> MetaGradient:
+    """The oracle's meta-objectives on a batch of problems, and the gradient of their mean."""
+    result: MetaGradient = oracle.meta_gradient(
+        oracle.optimizer(spec, "float64", "cpu"),
+        oracle.problems(batch, "float64", "cpu"),
+        batch.initial_parameters,
+        n_steps,
+    )
+    return result
 
 
 def rounding_scales(
@@ -187,6 +201,30 @@ def error_amplification(
     return Scales(**largest)
 
 
+class MeasuredRun(NamedTuple):
+    """A run of the oracle, and how it magnifies rounding errors.
+
+    Attributes:
+        run: the run.
+        scales: its rounding scales.
+        amplification: its error amplification.
+    """
+
+    run: Trajectory
+    scales: Scales
+    amplification: Scales
+
+
+@remembered
+def measured_run(
+    oracle: Any, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int
+) -> MeasuredRun:
+    """`oracle_run`, `rounding_scales` and `error_amplification` of it."""
+    run = oracle_run(oracle, spec, batch, n_steps)
+    scales = rounding_scales(oracle, spec, batch, run)
+    return MeasuredRun(run, scales, error_amplification(oracle, spec, batch, run, scales))
+
+
 def compare_trajectories(
     oracle: Any,
     actual: Trajectory,
@@ -218,10 +256,7 @@ def compare_trajectories(
 
     Returns: one comparison for each of the fields.
     """
-    n_steps = actual.loss.shape[0]
-    run = oracle_run(oracle, spec, batch, n_steps)
-    scales = rounding_scales(oracle, spec, batch, run)
-    amplification = error_amplification(oracle, spec, batch, run, scales)
+    run, scales, amplification = measured_run(oracle, spec, batch, actual.loss.shape[0])
     rows = np.arange(batch.n_problems) if positions is None else positions
     comparisons = []
     for name in fields:

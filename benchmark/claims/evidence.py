@@ -111,13 +111,20 @@ def evidence_of(contents: Contents) -> list[Evidence]:
 
     If that implementation did not measure it, another one's measurements are the evidence. A
     checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing. An
-    evaluation that failed, as its losses are not the reference's, is no evidence.
+    evaluation that failed, as its losses are not the reference's, is no evidence; nor is one whose
+    mean deviates.
     """
     import pandas as pd
 
     failed = (TrialKind.EVALUATION, TrialStatus.FAILED)
+    deviating = {mean.record for mean in contents.means if mean.deviation}
     contents = dataclasses.replace(
-        contents, records=[r for r in contents.records if (r.key.trial, r.status) != failed]
+        contents,
+        records=[
+            record
+            for record in contents.records
+            if (record.key.trial, record.status) != failed and record.name not in deviating
+        ],
     )
     tables = {name: frame_of(contents, name) for name in FRAMES}
     by_record = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
 from loptbench.cli.options import mnist_option
 
 if TYPE_CHECKING:
@@ -54,10 +55,19 @@ def _gradients(
 
 
 @click.command(epilog=EPILOG)
-@click.argument("what")
-@click.option("--implementation", default="reference", show_default=True, help="What computes it.")
+@click.argument("what", shell_complete=complete_checkpoint)
 @click.option(
-    "--task", default=None, help="The task its runs are on; that of the checkpoint if there is one."
+    "--implementation",
+    shell_complete=complete_implementation,
+    default="reference",
+    show_default=True,
+    help="What computes it.",
+)
+@click.option(
+    "--task",
+    shell_complete=complete_task,
+    default=None,
+    help="The task its runs are on; that of the checkpoint if there is one.",
 )
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the problems."

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import DTYPES, device_option, mnist_option
 from loptbench.conformance import CHECKS, Check, CheckStatus, Outcome, Subject, run_check
 from loptbench.conformance.expected import Expectations, load_expected
@@ -19,7 +20,7 @@ from loptbench.progress import Report, progress
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_implementation)
 @click.option(
     "--only",
     multiple=True,
@@ -27,7 +28,7 @@ from loptbench.progress import Report, progress
     help="Run only this check.",
 )
 @click.option("--level", multiple=True, type=click.IntRange(1, 5), help="Run only this level.")
-@click.option("--task", multiple=True, help="Run only on this task.")
+@click.option("--task", shell_complete=complete_task, multiple=True, help="Run only on this task.")
 @click.option("--optimizer", multiple=True, help="Run only on this kind, or case of that name.")
 @click.option("--dtype", multiple=True, type=click.Choice(DTYPES), help="Run only in this dtype.")
 @click.option(

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import click
 
+from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import DTYPES, device_option, mnist_option
 
 
 @click.command("meta-train")
-@click.argument("task")
-@click.option("--implementation", required=True, help="What computes it, such as jax or torch.")
+@click.argument("task", shell_complete=complete_task)
+@click.option(
+    "--implementation",
+    shell_complete=complete_implementation,
+    required=True,
+    help="What computes it, such as jax or torch.",
+)
 @click.option(
     "--seed",
     "seeds",

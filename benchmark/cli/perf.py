@@ -9,6 +9,7 @@ import click
 
 from loptbench.cli.compilation_cache import without_compilation_cache
 from loptbench.cli.options import F, device_option
+from loptbench.cli.perf_study import study
 from loptbench.discovery import get_implementation, require_device
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, random_gru
@@ -33,7 +34,8 @@ ANALYZED = ("quadratic-paper-jax-0", "quadratic-quick-jax-0", "momentum:alpha=0.
 def perf(context: click.Context) -> None:
     """Time parts beside references, in one process: all of them if none is named, which takes long.
 
-    Both frameworks want all cores: run nothing beside it. JAX compiles everything anew.
+    Both frameworks want all cores: run nothing beside it. JAX compiles everything anew. `study` is
+    another thing: it shows where the time of a run went, from its records.
     """
     without_compilation_cache()
     if context.invoked_subcommand is None:
@@ -337,6 +339,9 @@ def start(repeats: int, as_json: bool) -> None:
         "ratio": [row.ratio for row in times],
     }
     _print(columns, {"time (s)": ".3f", "import numpy (s)": ".3f", "ratio": ".1f"})
+
+
+perf.add_command(study)
 
 
 def _print(columns: dict[str, list[Any]], formats: dict[str, str]) -> None:

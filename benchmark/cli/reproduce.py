@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import device_option, jobs_option, mnist_option
 from loptbench.cli.run import summarize
 
@@ -25,10 +26,19 @@ ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws",
     help="Where everything goes; called again, it goes on from what is there.",
 )
 @click.option(
-    "--implementation", default="jax", show_default=True, help="What meta-trains and tunes."
+    "--implementation",
+    shell_complete=complete_implementation,
+    default="jax",
+    show_default=True,
+    help="What meta-trains and tunes.",
 )
 @click.option("--preset", default="quick", show_default=True, help="Settings of meta-training.")
-@click.option("--task", multiple=True, help="Only this task. Repeatable. [default: all]")
+@click.option(
+    "--task",
+    shell_complete=complete_task,
+    multiple=True,
+    help="Only this task. Repeatable. [default: all]",
+)
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of meta-training."
 )

@@ -14,7 +14,7 @@ from loptbench.tasks import TASKS, get_task
 
 @click.group()
 def statistics() -> None:
-    """Check the statistics of the benchmark: docs/statistics.md has what is found."""
+    """Check the statistics of the benchmark: docs/how_it_works/statistics.md has the results."""
 
 
 @statistics.command()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import mnist_option
 from loptbench.optimizers import BASELINES
 
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--task", multiple=True, help="Tune on this task. Repeatable. [default: all]")
+@click.option(
+    "--task",
+    shell_complete=complete_task,
+    multiple=True,
+    help="Tune on this task. Repeatable. [default: all]",
+)
 @click.option(
     "--baseline",
     multiple=True,
@@ -21,7 +27,11 @@ if TYPE_CHECKING:
     help="Tune this baseline. Repeatable. [default: all]",
 )
 @click.option(
-    "--implementation", default="jax", show_default=True, help="What computes it: jax or torch."
+    "--implementation",
+    shell_complete=complete_implementation,
+    default="jax",
+    show_default=True,
+    help="What computes it: jax or torch.",
 )
 @click.option("--draws", type=int, default=None, help="Draws from the whole range. [default: 2500]")
 @click.option(

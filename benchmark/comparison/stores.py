@@ -124,9 +124,12 @@ class StoreComparison:
         if len(self.checks_changed):
             parts.append(f"{len(self.checks_changed)} checks ended otherwise")
         parts.append(f"{self.n_other_results} trials differ somewhere in their results")
+        deviating = [int((view.frame("means")["deviation"] != "").sum()) for _, view in sides]
         counts = [int((self.trials["only_in"] == side).sum()) for side in "AB"]
         if any(counts):
             parts.append(f"{counts[0]} trials are only in A, {counts[1]} only in B")
+        if any(deviating):
+            parts.append(f"{deviating[1]} means of evaluations deviate in B, {deviating[0]} in A")
         return parts
 
 

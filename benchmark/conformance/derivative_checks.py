@@ -12,7 +12,7 @@ from loptbench.agreement.tolerances import (
     bound,
     meta_gradient_bound,
 )
-from loptbench.agreement.trajectories import error_amplification, oracle_run, rounding_scales
+from loptbench.agreement.trajectories import measured_run, oracle_meta_gradient
 from loptbench.conformance.hints import explain_arrays
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, interleaved, require_pure
@@ -33,6 +33,9 @@ def require_float64(subject: Subject) -> None:
     if subject.dtype != "float64":
         raise CheckSkippedError(f"compared in float64 only: {subject.dtype} rounds too coarsely")
 
+
+N_COMPONENTS = (1, 50)
+"""Numbers of components whose derivatives are compared."""
 
 EXPERIMENTS = ("at random states and gradients", "at gradients of zero", "at states of zero")
 """The points of `linearization` and `gain`, in words."""
@@ -62,7 +65,7 @@ def linearization(subject: Subject) -> Iterator[Comparison]:
     """A, B, C, D are the oracle's hand-derived ones."""
     optimizer = subject.optimizer()
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
-    for n in (1, 24, 70):
+    for n in N_COMPONENTS:
         state, gradient = random_inputs(subject, n)
         points = ((state, gradient), (state, 0 * gradient), (0 * state, gradient))
         for words, (h, g) in zip(EXPERIMENTS, points, strict=True):
@@ -101,7 +104,7 @@ def gain(subject: Subject) -> Iterator[Comparison]:
     if not isinstance(optimizer.raw, Gains):
         raise CheckSkippedError("D alone is not offered: no method gain on the optimizer")
     reference = oracle().optimizer(subject.spec, "float64", subject.device)
-    for n in (1, 24, 70):
+    for n in N_COMPONENTS:
         state, gradient = random_inputs(subject, n)
         points = ((state, gradient), (state, 0 * gradient), (0 * state, gradient))
         for words, (h, g) in zip(EXPERIMENTS, points, strict=True):
@@ -127,12 +130,7 @@ def gain(subject: Subject) -> Iterator[Comparison]:
 def _compare_meta_gradients(
     subject: Subject, actual: MetaGradient, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int
 ) -> list[Comparison]:
-    expected = oracle().meta_gradient(
-        oracle().optimizer(spec, "float64", subject.device),
-        oracle().problems(batch, "float64", subject.device),
-        batch.initial_parameters,
-        n_steps,
-    )
+    expected = oracle_meta_gradient(oracle(), spec, batch, n_steps)
     pairs = {"meta-objective": (actual.objective, expected.objective)}
     for name, expected_values in expected.gradient.items():
         values = actual.gradient[name]
@@ -140,10 +138,7 @@ def _compare_meta_gradients(
             raise CheckFailedError(f"the meta-gradient of {name} is zero, but should not be")
         pairs[f"meta-gradient of {name}"] = (values, expected_values)
     # Errors enter at each of the n forward and n backward steps, and are amplified as the oracle's.
-    run = oracle_run(oracle(), spec, batch, n_steps)
-    amplification = error_amplification(
-        oracle(), spec, batch, run, rounding_scales(oracle(), spec, batch, run)
-    ).parameters.max()
+    amplification = measured_run(oracle(), spec, batch, n_steps).amplification.parameters.max()
     limit = meta_gradient_bound(float(amplification), n_steps, subject.dtype, subject.device)
     comparisons = []
     for label, (values, expected_values) in pairs.items():
@@ -176,13 +171,10 @@ def _compare_meta_gradients(
 
 def meta_gradient(subject: Subject) -> Iterator[Comparison]:
     """The meta-objective and its gradient by every parameter are the oracle's."""
-    for n_steps, batch in (
-        (subject.case.n_steps, subject.batch),
-        (1, subject.batch),
-        (SHORT_RUN, subject.batch),
-        (SHORT_RUN - 1, subject.batch.part([1, 4])),
-        (LONG_RUN, subject.resized.part([0])),
-    ):
+    runs = [(SHORT_RUN, subject.batch)]
+    if subject.varies_sizes:
+        runs += [(1, subject.batch.part([1, 4])), (LONG_RUN, subject.resized.part([0]))]
+    for n_steps, batch in runs:
         actual = subject.meta_gradient(n_steps, *subject.handles(batch))
         yield from _compare_meta_gradients(subject, actual, subject.spec, batch, n_steps)
 
@@ -190,11 +182,10 @@ def meta_gradient(subject: Subject) -> Iterator[Comparison]:
 def meta_gradient_purity(subject: Subject) -> list[Comparison]:
     """A meta-gradient depends on its optimizer, problems and initial parameters only."""
     handles = subject.handles()
-    n_steps = subject.case.n_steps
     require_pure(
         "meta_gradient",
-        lambda: flatten(subject.meta_gradient(n_steps, *handles)),
-        lambda: subject.meta_gradient(n_steps, *handles[:2], 2 * handles[2]),
+        lambda: flatten(subject.meta_gradient(SHORT_RUN, *handles)),
+        lambda: subject.meta_gradient(SHORT_RUN, *handles[:2], 2 * handles[2]),
     )
     comparisons = []
     for varied, actual in interleaved(

@@ -18,9 +18,9 @@ from loptbench.agreement.comparison import Comparison, compare, compare_arrays
 from loptbench.agreement.tolerances import bound, meta_gradient_bound, summation_bound
 from loptbench.agreement.trajectories import (
     compare_trajectories,
-    error_amplification,
+    measured_run,
+    oracle_meta_gradient,
     oracle_run,
-    rounding_scales,
 )
 from loptbench.conformance.cases import GRU_SCALES
 from loptbench.conformance.step_checks import (
@@ -250,19 +250,11 @@ def full_size_meta_gradient(subject: Subject) -> list[Comparison]:
     distinct, positions, batch = full_batch(subject, N_PROBLEMS)
     actual = subject.meta_gradient(N_STEPS, *subject.handles(batch))
     alone = [
-        oracle().meta_gradient(
-            oracle().optimizer(spec, "float64", subject.device),
-            oracle().problems(problem, "float64", subject.device),
-            problem.initial_parameters,
-            N_STEPS,
-        )
+        oracle_meta_gradient(oracle(), spec, problem, N_STEPS)
         for problem in (distinct.part([i]) for i in range(distinct.n_problems))
     ]
     weights = np.bincount(positions, minlength=distinct.n_problems) / len(positions)
-    run = oracle_run(oracle(), spec, distinct, N_STEPS)
-    amplification = error_amplification(
-        oracle(), spec, distinct, run, rounding_scales(oracle(), spec, distinct, run)
-    ).parameters.max()
+    amplification = measured_run(oracle(), spec, distinct, N_STEPS).amplification.parameters.max()
     limit = meta_gradient_bound(float(amplification), N_STEPS, subject.dtype, subject.device)
     limit = max(limit, summation_bound(batch.initial_parameters.size, subject.dtype))
     objective = np.concatenate([of_problem.objective for of_problem in alone])[positions]

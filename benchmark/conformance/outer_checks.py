@@ -9,7 +9,9 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from loptbench.agreement.comparison import Comparison, compare_arrays
+from loptbench.agreement.memory import remembered
 from loptbench.agreement.tolerances import bound
+from loptbench.agreement.trajectories import oracle_meta_gradient
 from loptbench.conformance.hints import explain_outer_steps
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, other_spec, require_pure
@@ -24,6 +26,9 @@ from loptbench.training.settings import MetaTraining
 
 N_OUTER_STEPS = 8
 
+OTHER_SIZES = {"n_steps": SHORT_RUN - 1, "batch_size": 2, "bptt_segment": 4}
+"""Settings on which the sizes of arrays depend."""
+
 
 class OuterProblem(NamedTuple):
     """A short meta-training.
@@ -37,6 +42,15 @@ class OuterProblem(NamedTuple):
     spec: OptimizerSpec
     config: MetaTraining
     batches: list[ProblemBatch]
+
+
+@remembered
+def oracle_outer_step(
+    oracle: Any, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: MetaTraining
+) -> tuple[OuterState, float]:
+    """One outer step of the oracle."""
+    step: tuple[OuterState, float] = oracle.outer_step(outer, spec, batch, config)
+    return step
 
 
 def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
@@ -67,12 +81,7 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
         )
         for i in range(N_OUTER_STEPS)
     ]
-    first = oracle().meta_gradient(
-        oracle().optimizer(spec, "float64", subject.device),
-        oracle().problems(batches[0], "float64", subject.device),
-        batches[0].initial_parameters,
-        config.n_steps,
-    )
+    first = oracle_meta_gradient(oracle(), spec, batches[0], config.n_steps)
     absolute = np.concatenate([np.abs(np.ravel(leaf)) for leaf in first.gradient.values()])
     typical = float(np.median(absolute))
     scale = {"clip": 2 * typical, "epsilon": typical, "penalty": typical}
@@ -82,9 +91,9 @@ def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
 def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
     """The problem, then with every setting changed, all parameters zero, and other parameters."""
     first = outer_problem(subject)
+    sizes = OTHER_SIZES if subject.varies_sizes else {}
     changed = {
-        "n_steps": SHORT_RUN - 1,
-        "batch_size": 2,
+        **sizes,
         "learning_rate": 3e-3,
         "decay": 0.7,
         "decay_steps": 3,
@@ -94,7 +103,6 @@ def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
         "clipping": "global-norm",
         "clip": first.config.clip,
         "penalty": 2 * first.config.penalty,
-        "bptt_segment": 4,
     }
     second = outer_problem(subject, **changed)
     zeros = {name: 0 * array for name, array in first.spec.parameters.items()}
@@ -114,7 +122,9 @@ def outer_steps(subject: Subject) -> Iterator[Comparison]:
         expected = oracle().outer_init(spec.parameters, config)
         for k, batch in enumerate(batches):
             outer, objective = subject.outer_step(outer, spec, batch, config)
-            expected, expected_objective = oracle().outer_step(expected, spec, batch, config)
+            expected, expected_objective = oracle_outer_step(
+                oracle(), expected, spec, batch, config
+            )
             limit = bound("outer parameters", subject.dtype, subject.device)
             yield from explained(
                 _compare(subject, spec, (outer, objective), (expected, expected_objective)),
@@ -195,7 +205,7 @@ def _compare_side_by_side(
     outers = [subject.outer_init(start, config) for start in starts]
     expected = [oracle().outer_init(start.parameters, config) for start in starts]
     outers[2], _ = subject.outer_step(outers[2], spec, batches[3], config)
-    expected[2], _ = oracle().outer_step(expected[2], spec, batches[3], config)
+    expected[2], _ = oracle_outer_step(oracle(), expected[2], spec, batches[3], config)
     own = batches[:3]
     own[1] = own[1].starting_at(np.nan * own[1].initial_parameters)
     with np.errstate(all="ignore"):
@@ -206,7 +216,7 @@ def _compare_side_by_side(
             "problems start at NaN; it must be NaN"
         )
     for i in (0, 2):
-        expected_step = oracle().outer_step(expected[i], starts[i], own[i], config)
+        expected_step = oracle_outer_step(oracle(), expected[i], starts[i], own[i], config)
         words = (
             f"in an outer step of seed {i} of three side by side, the last an outer step ahead, "
             f"clipping {config.clipping}, on problems of {own[i].describe()}"
@@ -227,16 +237,7 @@ def _problem_to_clip(subject: Subject) -> OuterProblem:
 def _penalized_meta_gradient(problem: OuterProblem) -> dict[str, Any]:
     """The gradient that the first outer step clips."""
     spec, config, batches = problem
-    gradient = (
-        oracle()
-        .meta_gradient(
-            oracle().optimizer(spec, "float64", config.device),
-            oracle().problems(batches[0], "float64", config.device),
-            batches[0].initial_parameters,
-            config.n_steps,
-        )
-        .gradient
-    )
+    gradient = oracle_meta_gradient(oracle(), spec, batches[0], config.n_steps).gradient
     shrinkage = config.penalty / _norm(spec.parameters)
     return {name: gradient[name] + shrinkage * array for name, array in spec.parameters.items()}
 
@@ -262,7 +263,7 @@ def outer_clipping(subject: Subject) -> Iterator[Comparison]:
             words = f"with {clipping} clipping at {factor} times the size of the meta-gradient"
             for batch in batches[:2]:
                 step = subject.outer_step(outer, spec, batch, config)
-                expected_step = oracle().outer_step(expected, spec, batch, config)
+                expected_step = oracle_outer_step(oracle(), expected, spec, batch, config)
                 yield from explained(_compare(subject, spec, step, expected_step), words)
                 outer, expected = step[0], expected_step[0]
 
@@ -270,7 +271,8 @@ def outer_clipping(subject: Subject) -> Iterator[Comparison]:
 def outer_purity(subject: Subject) -> list[Comparison]:
     """An outer step depends on its arguments only, and reports a gradient that is not finite."""
     spec, config, batches = outer_problem(subject)
-    changed = outer_problem(subject, learning_rate=2e-3, n_steps=SHORT_RUN - 1, batch_size=2)
+    sizes = OTHER_SIZES if subject.varies_sizes else {}
+    changed = outer_problem(subject, learning_rate=2e-3, **sizes)
     start = subject.outer_init(spec, config)
     outer, _ = subject.outer_step(start, spec, batches[0], config)
 

@@ -162,13 +162,16 @@ class SubjectProblems:
 class Scope(enum.Enum):
     """What a check depends on; it runs on one of the subjects that are equal in that.
 
-    A check of the implementation runs on one subject alone.
+    A check of the implementation runs on one subject alone, and one of a run on all. A check of
+    meta-training leaves out hand-designed optimizers in a coarse dtype: what follows after the
+    meta-gradient does not know the optimizer.
     """
 
     IMPLEMENTATION = "implementation"
     OPTIMIZER = "optimizer"
     TASK = "task"
     RUN = "run"
+    TRAINING = "training"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +213,11 @@ class Subject:
     def resized(self) -> ProblemBatch:
         """The case's problems of another size, rounded."""
         return self.case.resized.rounded_to(self.dtype)
+
+    @property
+    def varies_sizes(self) -> bool:
+        """Whether lengths and batches are varied: in the finest dtype; they do not depend on it."""
+        return self.dtype == max(self.implementation.dtypes)
 
     def describe(self, split: str = "evaluate") -> str:
         """The subject in messages.

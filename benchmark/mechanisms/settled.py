@@ -2,7 +2,7 @@
 
 From the convergence point the state has 2,250 steps to come to rest. A gradient at which it does
 not has no number here. Claims of edition 1 rest on the gradients that are left; why that misleads
-is told in `docs/adaptation.md`.
+is told in `docs/how_it_works/adaptation.md`.
 """
 
 from typing import NamedTuple

@@ -19,7 +19,7 @@ An implementation offers level 1, and as many of the others as it can:
 A level is offered by having its methods. A level left out is reported as *not offered*, never as a
 failure. Beside the levels there are optional fast paths: `unroll_losses`, `sweep` and `outer_steps`
 of the implementation, `drive` and `gain` of the optimizer. `loptbench check NAME` checks all that
-an implementation offers.
+an implementation offers. With `compilation_seconds` it says how long it compiled.
 
 Sizes used throughout:
 
@@ -30,6 +30,7 @@ Sizes used throughout:
 """
 
 from loptbench.protocol.implementation import (
+    Compiles,
     Implementation,
     Level,
     MetaGradients,
@@ -59,6 +60,7 @@ from loptbench.protocol.values import (
 
 __all__ = [
     "Array",
+    "Compiles",
     "Drives",
     "Gains",
     "Implementation",

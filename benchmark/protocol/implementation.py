@@ -174,6 +174,18 @@ class OuterSettings(Protocol):
 
 
 @runtime_checkable
+class Compiles(Protocol):
+    """Optional. An implementation that compiles programs as it is called, and says for how long.
+
+    The harness calls this before and after a trial. `loptbench perf study` shows the difference.
+    """
+
+    def compilation_seconds(self) -> float:
+        """The seconds that this process has spent on compiling so far; they never decrease."""
+        ...
+
+
+@runtime_checkable
 class MetaTrains(Protocol):
     """Level 5. An implementation that takes outer steps.
 

@@ -19,6 +19,7 @@ from loptbench.errors import LoptbenchError, StoreError
 from loptbench.reading import parse_json, read_file, require_path
 from loptbench.results.schema.base import Model, field, first_problem
 from loptbench.results.schema.keys import TrialKey
+from loptbench.results.schema.means import MeanResult, Means
 from loptbench.results.schema.plan import Plan
 from loptbench.results.schema.records import Record, TrialStatus
 from loptbench.results.schema.verdicts import Verdict, Verdicts
@@ -127,6 +128,10 @@ class Store:
     def _path(self, name: str) -> Path:
         return self.records_folder / f"{name}.json"
 
+    def has(self, key: TrialKey) -> bool:
+        """Whether there is a file of the trial's record, damaged or not."""
+        return self._path(key.name).exists()
+
     def get(self, key: TrialKey) -> Record | None:
         """The record of a trial; None if it has not been run or its file is damaged."""
         path = self._path(key.name)
@@ -195,6 +200,29 @@ class Store:
         """
         drawn_from = _read(self.folder / "verdicts.json", Verdicts).drawn_from
         return drawn_from == self._digest(records)
+
+    def put_means(self, means: Sequence[MeanResult], records: Iterable[Record]) -> None:
+        """Write the means of evaluations, with a hash of the records that they are of."""
+        content = Means(means=tuple(means), drawn_from=self._digest(records))
+        self._write(self.folder / "means.json", content)
+
+    def means(self) -> tuple[MeanResult, ...]:
+        """The means of the evaluations of the last run; none if it was interrupted before.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = self.folder / "means.json"
+        return _read(path, Means).means if path.exists() else ()
+
+    def means_are_of(self, records: Iterable[Record]) -> bool:
+        """Whether the means are of exactly these evaluations, as they are now.
+
+        Raises:
+            StoreError: the file of the means is damaged.
+        """
+        path = self.folder / "means.json"
+        return path.exists() and _read(path, Means).drawn_from == self._digest(records)
 
     def _digest(self, records: Iterable[Record]) -> str:
         """A hash of the files of these records."""

@@ -17,6 +17,7 @@ from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.resolve import AnyOptimizer, realize, resolve
 from loptbench.tasks import get_task
+from loptbench.threads import component_threads
 
 
 def analyze(
@@ -80,7 +81,8 @@ def measure(
     try:
         with redirect_stdout(sys.stderr):  # whatever the optimizer prints
             if realized is not resolved:
-                return measure_optimizer(realized, name, seed, oracle(), n_problems, grid)
+                with component_threads():
+                    return measure_optimizer(realized, name, seed, oracle(), n_problems, grid)
             with checked(realized) as brought:
                 return measure_optimizer(brought, name, seed, oracle(), n_problems, grid)
     except LoptbenchError:

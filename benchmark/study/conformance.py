@@ -35,7 +35,7 @@ def conformance_trials(
             seed,
             subject.dtype,
         )
-        yield Trial(key, bind(_run_checks, subject))
+        yield Trial(key, bind(_run_checks, subject), entry.implementation)
 
 
 def check_result(outcome: Outcome) -> CheckResult:

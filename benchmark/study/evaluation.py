@@ -34,7 +34,7 @@ from loptbench.study.trials import (
     learned,
     trial_key,
 )
-from loptbench.tasks import TASKS, Quadratic, Task, get_task
+from loptbench.tasks import TASKS, ProblemBatch, Quadratic, Task, get_task
 from loptbench.tuning.tuned_file import Tuned
 
 Float = NDArray[np.float64]
@@ -63,6 +63,11 @@ class Baselines:
         return {name: weights_hash(spec) for name, spec in self.specs.items()}
 
     @functools.cached_property
+    def batch(self) -> ProblemBatch:
+        """The held-out problems."""
+        return self.task.sample("evaluate", self.seed, range(self.n_problems))
+
+    @functools.cached_property
     def losses(self) -> dict[str, Float]:
         """The losses of each baseline on the held-out problems, (n_steps, n_problems)."""
         return {
@@ -76,7 +81,9 @@ class Baselines:
 
     def run(self, spec: OptimizerSpec, n_problems: int, dtype: str) -> Float:
         """The losses of an optimizer on the first of the held-out problems."""
-        batch = self.task.sample("evaluate", self.seed, range(n_problems))
+        batch = self.batch
+        if n_problems < self.n_problems:
+            batch = batch.part(range(n_problems))
         return evaluated_losses(
             self.implementation, spec.rounded_to(dtype), batch, self.task.n_steps, dtype
         )
@@ -93,7 +100,7 @@ class Baselines:
             draw: the seed of the draw.
         """
         drawn = draw_problems(loss.shape[1], self.task.n_parameters, draw)
-        batch = self.task.sample("evaluate", self.seed, drawn)
+        batch = self.batch.part(drawn)
         return compare_losses(oracle(), loss[:, drawn], spec, batch, dtype)
 
 
@@ -104,6 +111,7 @@ def evaluation_trials(
     tuned: Tuned,
     seed: int,
     tasks: Collection[str],
+    max_problems: int | None = None,
 ) -> Iterator[Trial]:
     """The evaluation trials of one implementation.
 
@@ -119,6 +127,7 @@ def evaluation_trials(
         tuned: the tuned baselines.
         seed: the seed of the held-out problems.
         tasks: the tasks' names.
+        max_problems: the largest number of problems; None for all.
     """
     implementation, kind = entry.implementation, TrialKind.EVALUATION
     for task in sorted(set(implementation.tasks) & set(tasks), key=list(TASKS).index):
@@ -128,10 +137,10 @@ def evaluation_trials(
             if checkpoint.spec.kind in implementation.optimizers
         ]
         problems = held_out(task, implementation)
-        cross_check = min(PAPER, problems.n_problems)
+        n_problems = min(problems.n_problems, max_problems or problems.n_problems)
+        cross_check = min(PAPER, n_problems)
         sizes = {
-            item.name: problems.n_problems if item.name in judged else cross_check
-            for item in evaluated
+            item.name: n_problems if item.name in judged else cross_check for item in evaluated
         }
         n_baseline = max(sizes.values(), default=cross_check)
         baselines = Baselines(implementation, get_task(task), tuned, seed, n_baseline)
@@ -141,14 +150,14 @@ def evaluation_trials(
                 n_problems=n_baseline,
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_baselines, baselines, key))
+            yield Trial(key, bind(_evaluate_baselines, baselines, key), implementation)
         for item in evaluated:
             key = trial_key(
                 *(entry, kind, item.optimizer, item.spec, task, seed, problems.dtype),
                 n_problems=sizes[item.name],
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_learned, baselines, item, key))
+            yield Trial(key, bind(_evaluate_learned, baselines, item, key), implementation)
 
 
 def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:

@@ -98,7 +98,8 @@ def mechanism_trials(
                 compared_with_oracle=compared,
             )
             expected = oracle if compared else None
-            yield Trial(key, bind(_measure, implementation, spec, task, seed, expected))
+            measurement = bind(_measure, implementation, spec, task, seed, expected)
+            yield Trial(key, measurement, implementation)
 
 
 def _analyze(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from loptbench.discovery import DiscoveredImplementation
+from loptbench.discovery import ORACLE, DiscoveredImplementation
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.conformance import conformance_trials
 from loptbench.study.evaluation import evaluation_trials
@@ -20,6 +20,7 @@ def plan(
     seed: int,
     tasks: Collection[str] = tuple(TASKS),
     checked: Collection[str] | None = None,
+    max_problems: int | None = None,
 ) -> list[Trial]:
     """The trials of all implementations that are installed.
 
@@ -27,6 +28,9 @@ def plan(
     offer: each measures whatever it offers itself. It runs all held-out problems of a checkpoint
     that it meta-trained, or that the one that meta-trained it does not measure: verdicts may rest
     on these runs, as in `loptbench.claims.evidence`.
+
+    The oracle measures the mechanisms of baselines only on tasks on which it measures a learned
+    optimizer. Elsewhere they would be compared with nothing.
 
     Args:
         entries: the implementations.
@@ -36,6 +40,7 @@ def plan(
         tasks: the names of the tasks to run.
         checked: the checkpoints that every implementation measures, to be cross-checked; all if
             None. The others are measured once, by the implementation that meta-trained them.
+        max_problems: the largest number of problems of an evaluation; None for all.
     """
     if checked is None:
         checked = checkpoints
@@ -59,8 +64,14 @@ def plan(
                     if trained_by(checkpoint) == entry.name
                     or not measures(own.get(trained_by(checkpoint)), checkpoint)
                 ]
-                trials += evaluation_trials(entry, measured, judged, tuned, seed, tasks)
-                trials += mechanism_trials(entry, measured, shared, tuned, seed, tasks, oracle)
+                trials += evaluation_trials(
+                    entry, measured, judged, tuned, seed, tasks, max_problems
+                )
+                probed = tasks
+                if entry.name == ORACLE:
+                    learned_on = {checkpoint.task for checkpoint in measured.values()}
+                    probed = [task for task in tasks if task in learned_on]
+                trials += mechanism_trials(entry, measured, shared, tuned, seed, probed, oracle)
     return [trial for trial in trials if trial.key.task in tasks]
 
 

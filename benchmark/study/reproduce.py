@@ -9,7 +9,8 @@ from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.execution import JOBS
-from loptbench.study.run import CROSS_CHECKED_TASKS, Study, measure, run
+from loptbench.study.parts import FULL, SMALL_TASKS
+from loptbench.study.run import Selection, Study, measure, run
 from loptbench.tasks import TASKS, get_task
 from loptbench.training.loop import meta_train, require_meta_training
 from loptbench.training.settings import (
@@ -26,7 +27,7 @@ def reproduce(folder: Path, tasks: Collection[str] = (), jobs: int = JOBS) -> St
     """Measure and judge what is shipped, into the folder `results` of `folder`."""
     chosen = [get_task(name).name for name in dict.fromkeys(tasks or TASKS)]
     make_folder(folder)
-    return run(folder / "results", tasks=chosen, jobs=jobs)
+    return run(folder / "results", tasks=chosen, jobs=jobs, part=FULL.name)
 
 
 def reproduce_from_scratch(
@@ -70,11 +71,10 @@ def reproduce_from_scratch(
     searches = plan_searches(computing, [get_task(name) for name in chosen], **changed_settings)
     checkpoints, tuned = _make(computing, configs, searches, folder)
     cross_checked = [
-        name for name, checkpoint in checkpoints.items() if checkpoint.task in CROSS_CHECKED_TASKS
+        name for name, checkpoint in checkpoints.items() if checkpoint.task in SMALL_TASKS
     ]
-    return measure(
-        folder / "results", discover(), checkpoints, tuned, chosen, cross_checked, 0, jobs
-    )
+    selection = Selection(discover(), checkpoints, tuned, chosen, cross_checked)
+    return measure(folder / "results", selection, jobs)
 
 
 def make_folder(folder: Path) -> None:

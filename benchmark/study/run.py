@@ -1,6 +1,7 @@
 """Run a study: select implementations and optimizers, plan, execute, judge."""
 
 import dataclasses
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -13,21 +14,59 @@ from loptbench.discovery import (
     get_implementation,
     registered_source,
 )
-from loptbench.errors import LoptbenchError
-from loptbench.progress import progress
+from loptbench.errors import LoptbenchError, UnknownNameError
+from loptbench.progress import watching
+from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.storage.weights import Checkpoint
+from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.study.execution import JOBS, run_trials
+from loptbench.study.means import hold_means
+from loptbench.study.monitor import Journal, Monitor
+from loptbench.study.parts import DEFAULT, FULL, PARTS, SMALL_TASKS, Part
 from loptbench.study.plan import plan
+from loptbench.study.trials import Trial
 from loptbench.tasks import TASKS, get_task
 from loptbench.tuning.tuned_file import Tuned, load_tuned
 from loptbench.zoo.catalogue import names, representatives
 from loptbench.zoo.loading import load
 
-CROSS_CHECKED_TASKS = ("quadratic", "rosenbrock")
-"""The tasks on which one shipped checkpoint is compared in every implementation. On the networks a
-trial of it takes minutes, so implementations are compared on random optimizers only."""
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What a study measures.
+
+    Attributes:
+        implementations: the implementations.
+        checkpoints: the learned optimizers, by name.
+        tuned: the tuned baselines.
+        tasks: the names of the tasks.
+        cross_checked: the names of the checkpoints that every implementation measures.
+        seed: the seed of the problems and of the random optimizers.
+        part: the part of the benchmark; of the others, its trials are left out.
+    """
+
+    implementations: Sequence[DiscoveredImplementation]
+    checkpoints: Mapping[str, Checkpoint]
+    tuned: Tuned
+    tasks: Sequence[str]
+    cross_checked: Collection[str]
+    seed: int = 0
+    part: Part = FULL
+
+    def trials(self) -> list[Trial]:
+        """The trials, in the order of the plan."""
+        planned = plan(
+            self.implementations,
+            self.checkpoints,
+            self.tuned,
+            self.seed,
+            self.tasks,
+            self.cross_checked,
+            self.part.max_problems,
+        )
+        return [trial for trial in planned if self.part.keeps(trial.key)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +80,7 @@ class Study:
         verdicts: the verdicts on the claims.
         problems: a sentence for each file of the store that could not be read. If it was to hold
             the record of a trial, the trial was run again.
+        means: the mean of every evaluation beside the other implementations'.
     """
 
     store: Store
@@ -48,13 +88,20 @@ class Study:
     records: Sequence[Record]
     verdicts: Sequence[Verdict]
     problems: Sequence[str] = ()
+    means: Sequence[MeanResult] = ()
+
+    @property
+    def deviating_means(self) -> Sequence[MeanResult]:
+        """The means that deviate, the first of each optimizer in each implementation."""
+        first = {(m.record, m.optimizer): m for m in reversed(self.means) if m.deviation}
+        return [*reversed(first.values())]
 
     @property
     def n_failed(self) -> int:
-        """Number of trials that failed, and of implementations that are broken."""
+        """Number of trials that failed, of means that deviate, and of broken implementations."""
         failed = [r for r in self.records if r.status is TrialStatus.FAILED]
         broken = [i for i in self.implementations if i.availability is Availability.BROKEN]
-        return len(failed) + len(broken)
+        return len(failed) + len(self.deviating_means) + len(broken)
 
 
 def run(
@@ -67,6 +114,7 @@ def run(
     seed: int = 0,
     jobs: int = JOBS,
     claims: int | str | Path = LATEST,
+    part: str = DEFAULT.name,
 ) -> Study:
     """Run the benchmark: agreement, evaluation, mechanisms, verdicts.
 
@@ -77,42 +125,40 @@ def run(
     Args:
         store: the folder of results; it is made if it does not exist.
         implementations: names or `package.module:Object`; all that are installed if empty.
-        checkpoints: names of shipped ones or files; the zoo if empty.
+        checkpoints: names of shipped ones or files; those of the part if empty.
         tasks: names of tasks; all if empty.
         tuned: a file that `tune` wrote; the shipped baselines if None.
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
+        part: `quick`, `default` or `full`, as in `loptbench.study.parts`.
 
     Raises:
         LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
     """
     load_edition(claims)  # a damaged file is found before anything is measured
+    if part not in PARTS:
+        raise UnknownNameError("part", part, [*PARTS])
+    chosen_part = PARTS[part]
     chosen_tasks = [get_task(name).name for name in tasks or TASKS]
-    chosen = select_checkpoints(checkpoints or names())
+    chosen = select_checkpoints(checkpoints or chosen_part.checkpoints(chosen_tasks))
     # User checkpoints are cross-checked in every implementation, but only some of the zoo.
-    cross_checked = [*chosen] if checkpoints else _cross_checked(chosen_tasks)
-    return measure(
-        store,
+    small = [task for task in chosen_tasks if task in SMALL_TASKS]
+    selection = Selection(
         select_implementations(implementations),
         chosen,
         load_tuned(tuned),
         chosen_tasks,
-        cross_checked,
+        [*chosen] if checkpoints else representatives(small),
         seed,
-        jobs,
-        claims,
+        chosen_part,
     )
+    return measure(store, selection, jobs, claims)
 
 
 def measure(
     store: Path | str,
-    implementations: Sequence[DiscoveredImplementation],
-    checkpoints: Mapping[str, Checkpoint],
-    tuned: Tuned,
-    tasks: Sequence[str],
-    cross_checked: Collection[str],
-    seed: int,
+    selection: Selection,
     jobs: int,
     claims: int | str | Path = LATEST,
 ) -> Study:
@@ -120,27 +166,27 @@ def measure(
 
     Args:
         store: the folder of results.
-        implementations: the implementations.
-        checkpoints: the learned optimizers, by name.
-        tuned: the tuned baselines.
-        tasks: the names of the tasks.
-        cross_checked: the names of the checkpoints that every implementation measures.
-        seed: the seed of the problems and of the random optimizers.
+        selection: what is measured.
         jobs: the number of processes.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
     """
-    trials = plan(implementations, checkpoints, tuned, seed, tasks, cross_checked)
+    entries, trials = selection.implementations, selection.trials()
     results = Store.create(Path(store))
     _, problems = results.records()
-    with progress("loptbench", len(trials)) as report:
-        records = run_trials(trials, results, implementations, report, jobs)
-    verdicts = judge(results, claims)
+    early = EarlyVerdicts((trial.key for trial in trials), results, claims)
+    with tempfile.TemporaryDirectory() as folder:
+        monitor = Monitor(Journal(Path(folder)), jobs)
+        with watching("loptbench", monitor.look) as say:
+
+            def report(*_: object) -> None:
+                for sentence in early.sentences():
+                    say(sentence)
+
+            records = run_trials(trials, results, entries, report, jobs, monitor)
+    means = hold_means(results, records, selection.checkpoints, selection.tuned)
+    verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)
-    return Study(results, implementations, records, verdicts, problems)
-
-
-def _cross_checked(tasks: Sequence[str]) -> list[str]:
-    return representatives(task for task in tasks if task in CROSS_CHECKED_TASKS)
+    return Study(results, entries, records, verdicts, problems, means)
 
 
 def select_checkpoints(chosen: Collection[str | Path]) -> dict[str, Checkpoint]:

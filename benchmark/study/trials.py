@@ -28,10 +28,12 @@ class Trial:
     Attributes:
         key: what determines its result, and names its record.
         run: makes the measurement.
+        implementation: what computes it.
     """
 
     key: TrialKey
     run: Callable[[], TrialOutcome]
+    implementation: Any = None
 
 
 def trial_key(

@@ -3,88 +3,11 @@
 Every import counts, also those inside functions and for type checkers alone.
 """
 
-import ast
-import functools
 from collections.abc import Iterator
-from pathlib import Path
 
-import loptbench
-import loptbench.implementations
-import loptbench.reports
-import loptbench.tasks
+from loptbench.tests.import_graph import LAYERS, imports, layer, modules
 
-LAYERS = (
-    "errors",
-    "reading",
-    "progress",
-    "global_state",
-    "tasks",
-    "optimizers",
-    "protocol",
-    "storage",
-    "statistics",
-    "results",
-    "implementations",
-    "discovery",
-    "rollout",
-    "agreement",
-    "mechanisms",
-    "training",
-    "tuning",
-    "zoo",
-    "conformance",
-    "claims",
-    "study",
-    "comparison",
-    "timing",
-    "reports",
-    "pytest_plugin",
-    "cli",
-    "__main__",
-    "",
-)
-"""The folders and modules of loptbench, lowest first; the last is the package, the public API."""
-
-IMPLEMENTATIONS_IMPORT = ("errors", "tasks", "optimizers", "protocol", "implementations")
-
-PACKAGES = (loptbench, loptbench.implementations, loptbench.reports, loptbench.tasks)
-
-
-@functools.cache
-def modules() -> dict[str, Path]:
-    """The source file of every module but the tests, by its dotted name."""
-    files = {}
-    for package in PACKAGES:
-        root = Path(package.__path__[0])
-        for file in root.rglob("*.py"):
-            parts = file.relative_to(root).with_suffix("").parts
-            name = ".".join([package.__name__, *parts]).removesuffix(".__init__")
-            if not name.startswith("loptbench.tests"):
-                files[name] = file
-    return files
-
-
-@functools.cache
-def imports(module: str) -> frozenset[str]:
-    """The modules of loptbench that a module imports."""
-    targets = set()
-    for node in ast.walk(ast.parse(modules()[module].read_text())):
-        if isinstance(node, ast.Import):
-            targets |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} imports relatively"
-            # `from package import name`: the name is a module, or the package defines it.
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            submodules = names & modules().keys()
-            targets |= submodules
-            if submodules != names:
-                targets.add(str(node.module))
-    return frozenset(targets & modules().keys() - {module})
-
-
-def layer(module: str) -> str:
-    """The layer that a module belongs to."""
-    return module.removeprefix("loptbench").removeprefix(".").partition(".")[0]
+IMPLEMENTATIONS_IMPORT = ("errors", "threads", "tasks", "optimizers", "protocol", "implementations")
 
 
 def points_up(module: str, imported: str) -> bool:

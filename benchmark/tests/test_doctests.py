@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loptbench.tests.test_architecture import modules
+from loptbench.tests.import_graph import modules
 
 NEEDS = {
     "loptbench.implementations.torch": "torch",

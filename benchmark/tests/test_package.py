@@ -145,3 +145,30 @@ def test_the_public_names_can_be_imported() -> None:
         assert getattr(loptbench, name).__doc__
     with pytest.raises(AttributeError, match="has no attribute 'evalute'"):
         loptbench.evalute  # noqa: B018  # the access is what is tested
+
+
+def test_every_file_of_data_is_installed(pytestconfig: pytest.Config) -> None:
+    """A file that is not Python reaches a wheel only if pyproject.toml names it."""
+    pyproject = pytestconfig.inipath
+    if pyproject is None or not (pyproject.parent / "benchmark" / "protocol").exists():
+        pytest.skip("not run from the source tree: there is no pyproject.toml to compare with")
+    setup = tomllib.loads(pyproject.read_text())["tool"]["setuptools"]
+    folders: dict[str, Path] = {
+        name: pyproject.parent / folder for name, folder in setup["package-dir"].items()
+    }
+
+    def source(package: str) -> Path:
+        owner = max((name for name in folders if f"{package}.".startswith(f"{name}.")), key=len)
+        return folders[owner].joinpath(*package.removeprefix(owner).split("."))
+
+    named = {
+        file
+        for package, patterns in setup["package-data"].items()
+        for pattern in patterns
+        for file in source(package).glob(pattern)
+    }
+    assert named
+    for folder in folders.values():
+        for file in folder.rglob("*"):
+            if file.is_file() and file.suffix not in (".py", ".pyc", ".png"):
+                assert file in named, f"pyproject.toml does not name {file}"

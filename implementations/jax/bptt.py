@@ -165,12 +165,15 @@ def _meta_gradient(
         return end, (loss, (first, *start))
 
     initial_state, through_initial_state = jax.vjp(lambda p: kind.initial_state(p, x0.size), p)
-    middle, (losses, starts) = jax.lax.scan(
-        forward_segment, (initial_state, x0), length * jnp.arange(n_recomputed)
-    )
     last = n_recomputed * length
-    _, (loss, kept) = steps(middle, last, program.n_steps - last)
-    loss = jnp.concatenate([losses.reshape(-1, len(x0)), loss])
+    if n_recomputed:  # else a loop of no steps would be compiled
+        middle, (losses, starts) = jax.lax.scan(
+            forward_segment, (initial_state, x0), length * jnp.arange(n_recomputed)
+        )
+        _, (loss, kept) = steps(middle, last, program.n_steps - last)
+        loss = jnp.concatenate([losses.reshape(-1, len(x0)), loss])
+    else:
+        _, (loss, kept) = steps((initial_state, x0), 0, program.n_steps)
     weight = 1 / (n_problems * program.n_steps * loss[0])
 
     def backward(bar: _Adjoints, step: Any) -> tuple[_Adjoints, None]:
@@ -190,7 +193,8 @@ def _meta_gradient(
 
     bar = _Adjoints(*jax.tree.map(jnp.zeros_like, (initial_state, x0, weights)))
     bar, _ = jax.lax.scan(backward, bar, kept, reverse=True)
-    bar, _ = jax.lax.scan(recompute, bar, starts, reverse=True)
+    if n_recomputed:
+        bar, _ = jax.lax.scan(recompute, bar, starts, reverse=True)
 
     (p_bar,) = through_initial_state(bar.state)
     gradient = dict(p_bar)

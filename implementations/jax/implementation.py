@@ -20,7 +20,7 @@ from loptbench.implementations.jax.arrays import (
     to_numpy,
 )
 from loptbench.implementations.jax.bptt import meta_gradient, meta_gradients
-from loptbench.implementations.jax.compiled import compiled
+from loptbench.implementations.jax.compiled import compilation_seconds, compiled
 from loptbench.implementations.jax.declaration import Declaration
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
@@ -146,6 +146,9 @@ class Implementation(Declaration):
             return ("cpu",)
         return "cpu", "cuda"
 
+    def compilation_seconds(self) -> float:
+        return compilation_seconds()
+
     @in_full_precision
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> JaxOptimizer:
         placed = placement(dtype, device)
@@ -215,7 +218,7 @@ class Implementation(Declaration):
     @in_full_precision
     def outer_init(self, parameters: Mapping[str, Array], config: OuterSettings) -> OuterState:
         start = placement(config.dtype, config.device).put_all(parameters)
-        memory = outer_step.outer_optimizer(config).init(start)
+        memory = outer_step.outer_optimizer(outer_step.settings(config)).init(start)
         return outer_step.to_outer_state(start, memory)
 
     @in_full_precision
@@ -228,7 +231,9 @@ class Implementation(Declaration):
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         run = _run(optimizer, problems, batch.initial_parameters, config.n_steps)
         objective, gradient = meta_gradient(*run, config.bptt_segment)
-        parameters, memory, finite = outer_step.outer_update(config, parameters, memory, gradient)
+        parameters, memory, finite = outer_step.outer_update(
+            outer_step.settings(config), parameters, memory, gradient
+        )
         mean = float(np.mean(np.asarray(objective)))
         return outer_step.to_outer_state(parameters, memory), mean if finite else np.nan
 
@@ -247,7 +252,9 @@ class Implementation(Declaration):
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         run = _run(optimizer, problems, batch.initial_parameters, config.n_steps)
         objective, gradient = meta_gradients(*run, config.bptt_segment)
-        parameters, memory, finite = outer_step.outer_updates(config, parameters, memory, gradient)
+        parameters, memory, finite = outer_step.outer_updates(
+            outer_step.settings(config), parameters, memory, gradient
+        )
         means = np.asarray(objective).reshape(len(outers), -1).mean(axis=1)
         objectives = np.where(np.asarray(finite), means, np.nan).tolist()
         states = outer_step.unstack(outer_step.to_outer_state(parameters, memory))

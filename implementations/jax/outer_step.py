@@ -6,6 +6,7 @@ leaves of optax's state in their order, as `000`, `001`, ….
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,40 +20,70 @@ from loptbench.implementations.jax.optimizers import Parameters
 from loptbench.protocol import OuterSettings, OuterState
 
 
-def outer_optimizer(config: OuterSettings) -> optax.GradientTransformation:
+class Settings(NamedTuple):
+    """The settings of an outer step as numbers: one program serves all of them.
+
+    `OuterSettings` describes the fields. `by_norm` is 1 for clipping by the global norm, else 0.
+    """
+
+    learning_rate: Array
+    decay: Array
+    decay_steps: Array
+    beta1: Array
+    beta2: Array
+    epsilon: Array
+    clip: Array
+    by_norm: Array
+    penalty: Array
+
+
+def settings(config: OuterSettings) -> Settings:
+    """The settings of an outer step in its dtype."""
+    values = {name: getattr(config, name, None) for name in Settings._fields}
+    values["by_norm"] = config.clipping == "global-norm"
+    return Settings(**{name: jnp.asarray(value, config.dtype) for name, value in values.items()})
+
+
+def outer_optimizer(with_settings: Settings) -> optax.GradientTransformation:
     """Clipping and Adam."""
 
     def learning_rate(t: Array) -> Array:
         # optax.exponential_decay computes this in float32, whatever the parameters are in.
-        return config.learning_rate * config.decay ** (t.astype(config.dtype) / config.decay_steps)
+        s = with_settings
+        return s.learning_rate * s.decay ** (t.astype(s.decay.dtype) / s.decay_steps)
 
-    clips = {"elementwise": optax.clip, "global-norm": optax.clip_by_global_norm}
+    each, whole = optax.clip(with_settings.clip), optax.clip_by_global_norm(with_settings.clip)
+
+    def clip(gradient: Any, _: Any = None) -> Any:
+        elementwise, by_norm = (rule.update(gradient, rule.init(None))[0] for rule in (each, whole))
+        return jax.tree.map(partial(jnp.where, with_settings.by_norm), by_norm, elementwise)
+
+    s = with_settings
     return optax.chain(
-        clips[config.clipping](config.clip),
-        optax.adam(learning_rate, config.beta1, config.beta2, config.epsilon),
+        optax.stateless(clip), optax.adam(learning_rate, s.beta1, s.beta2, s.epsilon)
     )
 
 
-@compiled("config")
+@compiled()
 def outer_update(
-    config: OuterSettings, p: Parameters, memory: optax.OptState, gradient: Parameters
+    with_settings: Settings, p: Parameters, memory: optax.OptState, gradient: Parameters
 ) -> tuple[Parameters, optax.OptState, Array]:
     """The parameters and Adam's memory after one update; whether the gradient was finite."""
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in gradient.values()]))
     norm = jnp.sqrt(sum(jnp.sum(array**2) for array in p.values()))
-    shrinkage = config.penalty / jnp.where(norm > 0, norm, 1)
+    shrinkage = with_settings.penalty / jnp.where(norm > 0, norm, 1)
     gradient = jax.tree.map(lambda g, array: g + shrinkage * array, gradient, p)
-    updates, memory = outer_optimizer(config).update(gradient, memory)
+    updates, memory = outer_optimizer(with_settings).update(gradient, memory)
     return optax.apply_updates(p, updates), memory, finite
 
 
-@compiled("config")
+@compiled()
 def outer_updates(
-    config: OuterSettings, p: Parameters, memory: optax.OptState, gradient: Parameters
+    with_settings: Settings, p: Parameters, memory: optax.OptState, gradient: Parameters
 ) -> tuple[Parameters, optax.OptState, Array]:
     """`outer_update` of several seeds; every array has a leading axis for the seed."""
     each: Callable[..., tuple[Parameters, optax.OptState, Array]] = jax.vmap(
-        partial(outer_update, config)
+        partial(outer_update, with_settings)
     )
     return each(p, memory, gradient)
 
@@ -62,7 +93,8 @@ def to_jax(
 ) -> tuple[Parameters, optax.OptState]:
     """The parameters, and optax's state with the leaves that are stored in the memory."""
     parameters = placement.put_all(outer.parameters)
-    structure = jax.tree.structure(jax.eval_shape(outer_optimizer(config).init, parameters))
+    optimizer = outer_optimizer(settings(config))
+    structure = jax.tree.structure(jax.eval_shape(optimizer.init, parameters))
     leaves = [placement.put(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
     return parameters, jax.tree.unflatten(structure, leaves)
 

@@ -10,6 +10,7 @@ from loptbench.reports.sections import figures
 from loptbench.reports.sections.agreement import FAILED, agreement_matrix
 from loptbench.reports.sections.glossary import glossary
 from loptbench.reports.sections.implementations import implementation_sections, tolerances_table
+from loptbench.reports.sections.means import deviating_means, means_sentence
 from loptbench.reports.sections.overview import QUESTION, WHAT, answer, overview
 from loptbench.reports.sections.performance import checkpoints_table, tuning_table
 from loptbench.reports.sections.provenance import provenance, timings
@@ -84,7 +85,7 @@ def _failures(report: Report) -> list[Section]:
     wrong = sorted(set(failed.implementation[failed.trial.isin(["conformance", "mechanisms"])]))
     if wrong:
         items.append(Item(f"disagreement with the reference in {', '.join(wrong)}", status=FAILED))
-    items += _with_status(report, FAILED)
+    items += _with_status(report, FAILED) + deviating_means(report)
     items += [Item(f"left out: {sentence}", status="damaged") for sentence in report.damaged]
     if any("plan.json" in sentence for sentence in report.damaged):
         items.append(Item("whether anything is missing is not known", status="missing"))
@@ -121,7 +122,8 @@ def _agreement(report: Report) -> list[Section]:
     if report.checks.empty and not report.absent:
         return []
     matrix = agreement_matrix(report.checks, report.absent)
-    parts = [*figures.agreement(report), Folded("The worst error of each level and task", [matrix])]
+    parts = [*figures.agreement(report), *means_sentence(report)]
+    parts.append(Folded("The worst error of each level and task", [matrix]))
     sections = [Section("agreement", "Do the implementations agree?", parts)]
     return [*sections, *implementation_sections(report)]
 

@@ -21,6 +21,7 @@ from loptbench.mechanisms.dynamics.linearization import (
     checked_step,
 )
 from loptbench.protocol import Optimizer
+from loptbench.threads import by_blocks
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -244,12 +245,18 @@ def solve_systems(matrix: Float, right_side: Float) -> Float:
         right_side: (n, n_state, ...).
     """
     try:
-        return np.asarray(np.linalg.solve(matrix, right_side))
+        n = len(matrix)
+        right_side = np.broadcast_to(right_side, (n, *right_side.shape[-2:]))
+        parts = by_blocks(
+            lambda block: np.linalg.solve(matrix[block], right_side[block]),
+            n,
+            matrix.size * matrix.shape[-1] // 3,
+        )
+        return np.concatenate(parts)
     except np.linalg.LinAlgError:
         if len(matrix) == 1:
             finite = np.where(np.isfinite(matrix), matrix, 0.0)
             return np.asarray(np.linalg.pinv(finite) @ right_side)
-    right_side = np.broadcast_to(right_side, (len(matrix), *right_side.shape[-2:]))
     one_by_one = [slice(i, i + 1) for i in range(len(matrix))]
     return np.concatenate([solve_systems(matrix[i], right_side[i]) for i in one_by_one])
 

@@ -9,6 +9,7 @@ from loptbench.errors import StoreError
 from loptbench.results.schema.conformance import ConformanceResult
 from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult, MetaTraining
 from loptbench.results.schema.keys import Role, TrialKey
+from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.results.schema.plan import Plan
 from loptbench.results.schema.records import Record
@@ -27,6 +28,9 @@ class Readable(Protocol):
     def verdicts(self) -> Sequence[Verdict]:
         """The verdicts of the last run."""
 
+    def means(self) -> Sequence[MeanResult]:
+        """The means of the last run's evaluations, beside the other implementations'."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
@@ -38,6 +42,7 @@ class Contents:
         unplanned: records of no trial of the plan, such as those of an earlier version.
         verdicts: the verdicts of the last run.
         problems: a sentence for each file that cannot be read.
+        means: the means of evaluations, beside the other implementations'.
     """
 
     records: Sequence[Record]
@@ -45,6 +50,7 @@ class Contents:
     unplanned: Sequence[Record] = ()
     verdicts: Sequence[Verdict] = ()
     problems: Sequence[str] = ()
+    means: Sequence[MeanResult] = ()
 
     @classmethod
     def of(cls, store: Readable) -> "Contents":
@@ -52,6 +58,7 @@ class Contents:
         records, problems = store.records()
         plan: Plan | None = None
         verdicts: Sequence[Verdict] = ()
+        means: Sequence[MeanResult] = ()
         try:
             plan = store.plan()
         except StoreError as error:
@@ -60,8 +67,12 @@ class Contents:
             verdicts = store.verdicts()
         except StoreError as error:
             problems.append(str(error))
+        try:
+            means = store.means()
+        except StoreError as error:
+            problems.append(str(error))
         if plan is None:
-            return cls(records, None, (), verdicts, problems)
+            return cls(records, None, (), verdicts, problems, means)
         by_name = {record.name: record for record in records}
         names = dict.fromkeys(key.name for key in plan.trials)
         return cls(
@@ -70,6 +81,7 @@ class Contents:
             [record for name, record in by_name.items() if name not in names],
             verdicts,
             problems,
+            means,
         )
 
     def trials(self) -> Iterator[tuple[TrialKey, Record | None]]:

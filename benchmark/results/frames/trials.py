@@ -67,6 +67,7 @@ def _timings(contents: Contents) -> Iterator[Block]:
             **optimizer_columns(record.key),
             "trial": str(record.key.trial),
             "seconds": record.provenance.seconds,
+            "compile_seconds": record.provenance.compile_seconds,
             "record": record.name,
         }
 
@@ -77,6 +78,7 @@ TIMINGS = Frame(
         **OPTIMIZER,
         "trial": Column("the kind of trial"),
         "seconds": number("the time that the trial took", "s"),
+        "compile_seconds": number("of it, compiling; missing if not measured", "s"),
         **RECORD,
     },
     _timings,
@@ -88,7 +90,9 @@ IDENTITY = {"trial", "implementation", "optimizer", "task", "dtype", "seed", "de
 
 def _provenance(contents: Contents) -> Iterator[Block]:
     for record in contents.records:
-        provenance = record.provenance.model_dump(mode="json", exclude={"seconds"})
+        provenance = record.provenance.model_dump(
+            mode="json", exclude={"seconds", "compile_seconds"}
+        )
         facts = {(name, ""): value for name, value in provenance.items()}
         facts["code", ""] = record.key.code
         for name, value in record.key.model_dump(mode="json", exclude=IDENTITY).items():

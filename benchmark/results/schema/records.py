@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Tag, model_validator
 
-from loptbench.results.schema.base import Number, Result, field
+from loptbench.results.schema.base import Number, OptionalNumber, Result, field, optional
 from loptbench.results.schema.conformance import ConformanceResult
 from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult
 from loptbench.results.schema.keys import Role, TrialKey, TrialKind
@@ -33,6 +33,7 @@ class Provenance(Result):
     processor: str = field("model of the processor")
     cores: int | None = field("number of processor cores")
     seconds: Number = field("duration of the trial", "s", ge=0)
+    compile_seconds: OptionalNumber = optional("of it, compiling; absent if not measured", "s")
 
 
 TrialResult = ConformanceResult | BaselinesResult | LearnedResult | MechanismsResult

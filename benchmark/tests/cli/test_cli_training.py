@@ -4,15 +4,16 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from loptbench.results.store import Store
 from loptbench.storage.weights import load_checkpoint
-from loptbench.study.plan import plan
+from loptbench.study.run import Selection
 from loptbench.study.trials import Trial
 from loptbench.tests.fixture_types import Command
+from loptbench.tests.reports.made_records import changed, conformance
 from loptbench.timing.outer_steps import outer_steps, peak_memory_of
 from loptbench.training.settings import MetaTraining
 from loptbench.zoo.catalogue import shipped, zoo
@@ -106,6 +107,34 @@ def test_perf_of_analyses(command: Command) -> None:
     assert row["products_seconds"] is None
 
 
+@pytest.mark.harness
+def test_perf_of_a_study(command: Command, tmp_path: Path) -> None:
+    """Compilation is apart where it was measured; all trials count."""
+    store = Store.create(tmp_path / "results")
+    measured = {"seconds": 3.0, "compile_seconds": 2.0}
+    trials = [
+        (conformance(seed=0), measured),
+        (conformance(seed=1), measured),
+        (conformance(seed=2, task="rosenbrock"), {"seconds": 2.0}),
+    ]
+    for record, durations in trials:
+        store.put(changed(record, provenance=record.provenance.model_copy(update=durations)))
+    code, out, err = command("perf", "study", str(store.folder), "--json")
+    assert code == 0, err
+    first, second = json.loads(out)["study"]
+    assert (first["task"], first["trials"], first["longest"]) == ("quadratic", 2, 3.0)
+    assert (first["seconds"], first["compiling"], first["computing"]) == (6.0, 4.0, 2.0)
+    assert (second["task"], second["seconds"], second["compiling"]) == ("rosenbrock", 2.0, None)
+    assert [first["share"], second["share"]] == [0.75, 0.25]
+    code, out, _ = command("perf", "study", str(store.folder))
+    assert code == 0
+    assert out.startswith("3 trials took 8.0 s in all, 4.0 s of it compilation;")
+    assert re.search(r"^conformance +jax +rosenbrock +1 +2\.0 +– +– +2\.0 +25\.0$", out, re.M)
+    code, _, err = command("perf", "study", str(tmp_path / "none"))
+    assert code == 2
+    assert "does not exist" in err
+
+
 def test_perf_of_fixed_points(command: Command) -> None:
     code, out, err = command("perf", "fixed-points", "--units", "2", "--json")
     assert code == 0, err
@@ -151,7 +180,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     pytest.importorskip("jax")
     member = next(member for member in zoo() if member.task == "rosenbrock")
     monkeypatch.setattr("loptbench.cli.zoo.all_members", lambda: [member])
-    code, out, err = command("zoo", "verify", "--task", "rosenbrock")
+    code, out, err = command("zoo", "verify", "--task", "rosenbrock", "--jobs", "1")
     assert code == 0, err
     assert re.search(rf"^{member.name} .* 0\.\d+ \[0\.\d+, 0\.\d+\] better$", out, re.MULTILINE)
     assert "seeds that beat the best tuned baseline" in out
@@ -165,7 +194,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     }
     misrecorded = dataclasses.replace(true, meta_training=false_record)
     monkeypatch.setattr("loptbench.zoo.verification.shipped", lambda _: misrecorded)
-    code, out, _ = command("zoo", "verify", "--task", "rosenbrock")
+    code, out, _ = command("zoo", "verify", "--task", "rosenbrock", "--jobs", "1")
     assert code == 1
     assert f"not as recorded: {member.name}" in out
 
@@ -178,17 +207,8 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
     arguments += ["--task", "rosenbrock", "--outer-steps", "1", "--draws", "30"]
     planned: list[list[Trial]] = []
 
-    def plan_only(
-        store: Path,
-        implementations: Any,
-        checkpoints: Any,
-        tuned: Any,
-        tasks: Any,
-        cross_checked: Any,
-        seed: int,
-        jobs: int,
-    ) -> None:
-        planned.append(plan(implementations, checkpoints, tuned, seed, tasks, cross_checked))
+    def plan_only(_store: Path, selection: Selection, _jobs: int) -> None:
+        planned.append(selection.trials())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("loptbench.study.reproduce.measure", plan_only)

@@ -72,9 +72,9 @@ class ReadsTheSeed(WithGRU):
         def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
             new, update = super().step(state, gradient)
             _, keys, *_ = np.random.get_state(legacy=True)  # noqa: NPY002
-            return new, update * (
-                1 + 1e-14 * (zlib.crc32(np.asarray(keys).tobytes()) % 2**8) / 2**8
-            )
+            hashed = zlib.crc32(np.asarray(keys).tobytes())
+            bits = hashed >> np.arange(len(update)) % 32 & 1
+            return new, update * (1 + 2e-14 * bits)
 
     gru = _GRU
 

@@ -9,6 +9,7 @@ import pytest
 from loptbench.conformance import CheckStatus, check_all
 from loptbench.discovery import get_implementation, import_object
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru
+from loptbench.protocol import Compiles
 from loptbench.tasks import get_task
 from loptbench.timing.outer_steps import TEXTBOOK
 from loptbench.training.loop import training_batch
@@ -191,6 +192,20 @@ def test_jax_releases_compiled_programs(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(n_programs) <= 4
     np.testing.assert_array_equal(losses[0], losses[8])
     np.testing.assert_array_equal(losses[1], losses[9])
+
+
+def test_jax_says_how_long_it_compiled() -> None:
+    pytest.importorskip("jax")
+    implementation = get_implementation("jax")
+    optimizer = implementation.optimizer(random_gru(3, 0), "float64", "cpu")
+    assert isinstance(implementation, Compiles)
+    state = optimizer.initial_state(2051)  # a size of no other test
+    before = implementation.compilation_seconds()
+    optimizer.step(state, np.ones(2051))
+    after = implementation.compilation_seconds()
+    assert after > before
+    optimizer.step(state, np.zeros(2051))
+    assert implementation.compilation_seconds() == after
 
 
 def test_jax_compiles_one_drive_for_many_lengths() -> None:

@@ -14,6 +14,7 @@ from loptbench.protocol import Array
 from loptbench.results.frames import Contents, frame_of
 from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult
 from loptbench.results.schema.keys import Role
+from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.records import TrialStatus
 from loptbench.results.store import Store
 from loptbench.rollout import held_out
@@ -56,7 +57,7 @@ class Port(Reference):  # type: ignore[misc]  # a class that is found at run tim
 
 def trials(implementation: Any, dtype: str = "float64") -> list[Trial]:
     found = DiscoveredImplementation(
-        "port", "here", Availability.INSTALLED, implementation=implementation
+        implementation.name, "here", Availability.INSTALLED, implementation=implementation
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "HELD_OUT", {"quadratic": HeldOut(N_PROBLEMS, dtype)})
@@ -186,7 +187,7 @@ def test_losses_of_another_shape_are_refused() -> None:
         trials(port)[0].run()
 
 
-def test_a_failed_evaluation_is_no_evidence(full_store: Any) -> None:
+def test_an_evaluation_that_failed_or_whose_mean_deviates_is_no_evidence(full_store: Any) -> None:
     records, _ = Store.open(full_store).records()
     assert evidence_of(Contents(records))
     failed = [
@@ -196,6 +197,14 @@ def test_a_failed_evaluation_is_no_evidence(full_store: Any) -> None:
         for record in records
     ]
     assert not evidence_of(Contents(failed))
+    deviating = MeanResult(
+        **dict.fromkeys(("record", "role", "other", "optimizer"), "x"),
+        **dict.fromkeys(("n_problems", "mean", "other_mean", "error", "n_disputed"), 1),
+        **dict.fromkeys(("bound", "n_measured"), 0),
+        deviation="the means differ",
+    )
+    means = [deviating.model_copy(update={"record": record.name}) for record in records]
+    assert not evidence_of(Contents(records, means=means))
 
 
 def test_the_agreement_of_evaluations_is_in_the_frame_of_comparisons(tmp_path: Any) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from loptbench.implementations.reference.optimizers.base import Array, gradient_rows
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
+from loptbench.threads import by_blocks
 
 
 def _sigmoid(x: Array) -> Array:
@@ -24,6 +25,13 @@ def _sigmoid(x: Array) -> Array:
         np.exp(np.negative(x, out=x), out=x)
     x += 1
     return np.divide(1, x, out=x)
+
+
+def _joined(parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:
+    """The arrays of some components, joined along their first axis."""
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
 class GRU:
@@ -54,9 +62,15 @@ class GRU:
 
     def step(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         """h' = z ∘ h + (1 − z) ∘ c;  Δ = output_scale · (w · h' + b)."""
-        z, _, c = self._gates(state, gradient)
-        new = z * state + (1 - z) * c
-        return new, self.output_scale * (new @ self.p["w"] + self.p["b"])
+
+        def step(block: slice) -> tuple[Array, Array]:
+            h = state[block]
+            z, _, c = self._gates(h, gradient[block])
+            new = z * h + (1 - z) * c
+            return new, self.output_scale * (new @ self.p["w"] + self.p["b"])
+
+        new, update = _joined(by_blocks(step, len(state), 3 * state.size * state.shape[1]))
+        return new, update
 
     def drive(self, state: Array, gradients: Array, times: Sequence[int]) -> Array:
         """The states at `times`, computed in place, one column per component.
@@ -68,6 +82,16 @@ class GRU:
             c = tanh(M_c [r ∘ h; g; 1]),  h' = h + (1 − z) ∘ (c − h)
         """
         rows = gradient_rows(gradients, times[-1])
+        n_multiplications = 3 * state.size * state.shape[1] * times[-1]
+
+        def drive(block: slice) -> Array:
+            return self._drive(state[block], rows[:, block], times)
+
+        parts = by_blocks(drive, len(state), n_multiplications)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _drive(self, state: Array, rows: Array, times: Sequence[int]) -> Array:
+        """`drive`, of some components; `rows` are their gradients, (n_steps, n)."""
         (n, n_units), p = state.shape, self.p
         M_z, M_r, M_c = (
             np.column_stack([p[f"W_{k}"], self.input_scale * p[f"a_{k}"], p[f"b_{k}"]])
@@ -104,7 +128,16 @@ class GRU:
         A = diag(z) + diag((h − c) z(1 − z)) W_z + diag(1 − z) ∂c/∂h
         C = output_scale · wᵀA,  D = output_scale · wᵀB
         """
-        p, h = self.p, state
+
+        def linearize(block: slice) -> tuple[Array, ...]:
+            return self._linearize(state[block], gradient[block])
+
+        n_multiplications = state.size * state.shape[1] ** 2
+        return Linearization(*_joined(by_blocks(linearize, len(state), n_multiplications)))
+
+    def _linearize(self, h: Array, gradient: Array) -> tuple[Array, Array, Array, Array]:
+        """`linearize`, of some components: A, B, C, D."""
+        p = self.p
         z, r, c = self._gates(h, gradient)
         slope_r, slope_c, slope_z = r * (1 - r), 1 - c**2, (h - c) * z * (1 - z)
         diagonal = np.arange(h.shape[1])
@@ -116,7 +149,7 @@ class GRU:
         A[:, diagonal, diagonal] += z
         B = self._state_by_gradient(h, z, r, c)
         C = self.output_scale * (p["w"] @ A)
-        return Linearization(A, B, C, self.output_scale * B @ p["w"])
+        return A, B, C, self.output_scale * B @ p["w"]
 
     def _state_by_gradient(self, h: Array, z: Array, r: Array, c: Array) -> Array:
         """B = ∂h'/∂g, (n_components, n_state), from the gates.
@@ -133,8 +166,13 @@ class GRU:
 
     def gain(self, state: Array, gradient: Array) -> Array:
         """D = output_scale · wᵀB."""
-        B = self._state_by_gradient(state, *self._gates(state, gradient))
-        return np.asarray(self.output_scale * B @ self.p["w"])
+
+        def gain(block: slice) -> tuple[Array]:
+            h = state[block]
+            B = self._state_by_gradient(h, *self._gates(h, gradient[block]))
+            return (self.output_scale * B @ self.p["w"],)
+
+        return _joined(by_blocks(gain, len(state), 4 * state.size * state.shape[1]))[0]
 
     def pullback(
         self, state: Array, gradient: Array, state_bar: Array, update_bar: Array

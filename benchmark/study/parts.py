@@ -1,0 +1,76 @@
+"""Parts of the benchmark: a run of two minutes, one of six, and all of it.
+
+The results of a part are those of all of it: its trials are the same, but for `quick`, which
+evaluates fewer problems.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection
+
+from loptbench.results.schema.keys import Role, TrialKey, TrialKind
+from loptbench.rollout.held_out import PAPER
+from loptbench.zoo.catalogue import Member, zoo
+
+SMALL_TASKS = ("quadratic", "rosenbrock")
+"""The tasks of a few parameters. On the networks a trial takes minutes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of the benchmark.
+
+    Attributes:
+        name: its name.
+        words: what it measures, and for how long on two cores.
+        has_member: whether a learned optimizer of the zoo is measured.
+        keeps: whether a trial is run.
+        max_problems: the largest number of problems of an evaluation; None for all.
+    """
+
+    name: str
+    words: str
+    has_member: Callable[[Member], bool]
+    keeps: Callable[[TrialKey], bool]
+    max_problems: int | None = None
+
+    def checkpoints(self, tasks: Collection[str]) -> list[str]:
+        """The names of its learned optimizers that were meta-trained on one of the tasks."""
+        return [m.name for m in zoo() if m.task in tasks and self.has_member(m)]
+
+
+def _is_first_seed(member: Member) -> bool:
+    return member.preset == "quick" and member.seed == 0
+
+
+def _is_quick_trial(key: TrialKey) -> bool:
+    """One random optimizer's checks on the small tasks; no mechanisms of baselines."""
+    if key.trial is TrialKind.CONFORMANCE:
+        is_random = key.optimizer.name == "random gru" and key.dtype == "float64"
+        return is_random and key.task in SMALL_TASKS
+    return key.trial is TrialKind.EVALUATION or key.optimizer.role is not Role.TUNED
+
+
+def _is_default_trial(key: TrialKey) -> bool:
+    """All but the mechanisms of baselines on the networks, whose answers are known."""
+    of_baseline = key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
+    return not of_baseline or key.task in SMALL_TASKS
+
+
+QUICK = Part(
+    "quick",
+    "one seed of each task and framework on 128 problems, two minutes",
+    _is_first_seed,
+    _is_quick_trial,
+    PAPER,
+)
+
+DEFAULT = Part(
+    "default",
+    "all seeds of 64 units on quadratic and rosenbrock, one on two_moons and digits",
+    lambda member: member.preset == "quick" and (member.task in SMALL_TASKS or member.seed == 0),
+    _is_default_trial,
+)
+
+FULL = Part("full", "the whole zoo", lambda _member: True, lambda _key: True)
+
+PARTS = {part.name: part for part in (QUICK, DEFAULT, FULL)}

@@ -1,0 +1,69 @@
+"""The parts of the benchmark: a small one is a part of a large one."""
+
+import functools
+
+import pytest
+
+from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
+from loptbench.errors import UnknownNameError
+from loptbench.results.schema.keys import Role, TrialKey, TrialKind
+from loptbench.study.parts import DEFAULT, FULL, PARTS, QUICK, Part
+from loptbench.study.run import Selection, run, select_checkpoints
+from loptbench.tasks import TASKS
+from loptbench.tuning.tuned_file import load_tuned
+from loptbench.zoo.catalogue import names, zoo
+
+
+@functools.cache
+def keys(part: Part) -> list[TrialKey]:
+    reference = DiscoveredImplementation(
+        "reference", "", Availability.INSTALLED, implementation=get_implementation("reference")
+    )
+    chosen = select_checkpoints(part.checkpoints(TASKS))
+    selection = Selection([reference], chosen, load_tuned(), list(TASKS), [*chosen], part=part)
+    return [trial.key for trial in selection.trials()]
+
+
+def test_the_default_part_is_a_part_of_all() -> None:
+    """A run goes from one to the other without measuring anything again."""
+    everything = {key.name for key in keys(FULL)}
+    default = {key.name for key in keys(DEFAULT)}
+    assert default < everything
+
+
+def test_all_is_the_whole_zoo() -> None:
+    assert FULL.checkpoints(TASKS) == names()
+
+
+@pytest.mark.parametrize("part", [QUICK, DEFAULT])
+def test_every_framework_has_a_seed_on_every_task(part: Part) -> None:
+    chosen = part.checkpoints(TASKS)
+    wanted = {(member.task, member.implementation) for member in zoo()}
+    assert {(m.task, m.implementation) for m in zoo() if m.name in chosen} == wanted
+
+
+def test_the_quick_part_is_small_and_has_every_kind_of_trial() -> None:
+    quick = keys(QUICK)
+    assert {key.trial for key in quick} == set(TrialKind)
+    assert {key.task for key in quick} == set(TASKS)
+    assert max(key.n_problems or 0 for key in quick if key.trial is TrialKind.EVALUATION) == 128
+    assert len(quick) < len(keys(DEFAULT)) / 2
+
+
+def test_the_default_part_has_no_mechanisms_of_baselines_on_networks() -> None:
+    left = {
+        key.task
+        for key in keys(DEFAULT)
+        if key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
+    }
+    assert left == {"quadratic", "rosenbrock"}
+
+
+def test_tasks_limit_a_part() -> None:
+    assert QUICK.checkpoints(["digits"]) == ["digits-quick-jax-0", "digits-quick-torch-0"]
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="unknown part 'all'; known are: default, full"):
+        run("never-made", part="all")
+    assert set(PARTS) == {"quick", "default", "full"}
