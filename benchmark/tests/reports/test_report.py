@@ -17,7 +17,7 @@ pytest.importorskip("jinja2", reason="the report extra is not installed")
 
 from loptbench.claims.catalogue import claims
 from loptbench.protocol import Level
-from loptbench.reports.page.elements import Data, Figure, Folded, Section, Table, anchor
+from loptbench.reports.page.elements import Figure, Folded, Section, Table, anchor
 from loptbench.reports.page.store import page, render
 from loptbench.reports.plots import styles
 from loptbench.reports.sections.agreement import agreement_matrix
@@ -350,35 +350,6 @@ def test_the_answer_is_short_and_counts_the_chosen_size(store: Store) -> None:
     assert not isinstance(words, str)
     assert words[small].startswith("Yes: ")
     assert words["large"].startswith("No: ")
-
-
-def test_the_page_is_light(store: Store) -> None:
-    """The elements that are there before the reader opens a table."""
-    parsed = Page(render(store))
-    assert len(parsed.tags) < 15_000
-    assert parsed.tags.count("a") < 200
-    assert parsed.tags.count("table") < 20
-    assert parsed.tags.index("svg") < parsed.tags.index("details")
-
-
-def test_long_tables_are_numbers(store: Store) -> None:
-    data = Page(render(store)).data
-    for name in ("evaluations-table", "seeds-table", "mechanisms-table", "checks-table"):
-        table = pd.read_csv(io.StringIO(data[name]))
-        assert len(table) > 1
-        texts = table.select_dtypes(exclude="number").stack()
-        assert not texts.astype(str).str.match(r"[=+@-]").any()
-    evaluations = pd.read_csv(io.StringIO(data["evaluations-table"]))
-    assert evaluations.objective_mean.dtype == float
-
-
-@pytest.mark.parametrize("word", ["=1+1", "+1", "-1", "@name", "\ttab"])
-def test_no_cell_is_a_formula(word: str) -> None:
-    frame = pd.DataFrame({"name": [word, "a, b"], word: [-1.5, 2.0]})
-    csv = Data("d", "Rows", "caption", frame).csv()
-    assert csv.splitlines()[0] == f"name,'{word}"
-    assert pd.read_csv(io.StringIO(csv)).name.tolist() == [f"'{word}", "a, b"]
-    assert pd.read_csv(io.StringIO(csv)).iloc[:, 1].tolist() == [-1.5, 2.0]
 
 
 def over_seeds(store: Store) -> pd.DataFrame:
