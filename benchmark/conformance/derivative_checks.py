@@ -183,8 +183,8 @@ def meta_gradient(subject: Subject) -> Iterator[Comparison]:
     if "h0" in subject.spec.parameters:  # where every meta-training begins
         start = {**subject.spec.parameters, "h0": 0 * subject.spec.parameters["h0"]}
         spec = subject.spec.with_parameters(start)
-        _, *problems = subject.handles()
-        actual = subject.meta_gradient(SHORT_RUN, subject.optimizer(spec), *problems)
+        _, problems, x0 = subject.handles()
+        actual = subject.meta_gradient(SHORT_RUN, subject.optimizer(spec), problems, x0)
         yield from explained(
             _compare_meta_gradients(subject, actual, spec, subject.batch, SHORT_RUN),
             "from an initial state of zero",

@@ -76,8 +76,6 @@ class SinglePrecision(Small, ForLosses):
 
     dtypes = ("float32",)
     optimizers = ("gru",)
-    outer_init = None  # type: ignore[assignment]
-    outer_step = None  # type: ignore[assignment]
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
         gru = GRU(spec)
@@ -89,6 +87,28 @@ class SinglePrecision(Small, ForLosses):
         for name in ("H", "v", "c"):
             setattr(problems, name, getattr(problems, name).astype(np.float32))
         return problems
+
+    def outer_init(self, parameters: Any, config: Any) -> OuterState:
+        return _single(initial_outer_state(parameters))
+
+    def outer_step(
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
+    ) -> tuple[OuterState, float]:
+        objective, gradient = self.meta_gradient(
+            self.optimizer(spec.with_parameters(outer.parameters), "float32", "cpu"),
+            self.problems(batch, "float32", "cpu"),
+            batch.initial_parameters.astype(np.float32),
+            config.n_steps,
+        )
+        return _single(outer_update(outer, gradient, config)), float(np.mean(objective))
+
+
+def _single(outer: OuterState) -> OuterState:
+    def rounded(arrays: Any) -> Any:
+        return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+    t = {"t": outer.memory["t"]}
+    return OuterState(rounded(outer.parameters), rounded(outer.memory) | t)
 
 
 @pytest.mark.parametrize("port", [SumsBackwards, SinglePrecision], ids=lambda port: port.__name__)
@@ -115,34 +135,6 @@ def test_accepts_a_port_of_one_kind(kind: str) -> None:
 def test_accepts_training_in_single_precision() -> None:
     """float32 throughout, also where a batch is large and a run is long."""
     names = ("outer-sizes", "outer-many-steps", "outer-steps", "meta-gradient")
-    outcomes = list(check_all(TrainsInSinglePrecision(), only=names))
+    outcomes = list(check_all(SinglePrecision(), only=names))
     failed = [outcome for outcome in outcomes if outcome.status is CheckStatus.FAILED]
     assert not failed, failed[0].message
-
-
-class TrainsInSinglePrecision(SinglePrecision):
-    """Everything is computed in float32, the outer steps too."""
-
-    optimizers = ("gru",)
-
-    def outer_init(self, parameters: Any, config: Any) -> OuterState:
-        return _single(initial_outer_state(parameters))
-
-    def outer_step(
-        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
-    ) -> tuple[OuterState, float]:
-        objective, gradient = self.meta_gradient(
-            self.optimizer(spec.with_parameters(outer.parameters), "float32", "cpu"),
-            self.problems(batch, "float32", "cpu"),
-            batch.initial_parameters.astype(np.float32),
-            config.n_steps,
-        )
-        return _single(outer_update(outer, gradient, config)), float(np.mean(objective))
-
-
-def _single(outer: OuterState) -> OuterState:
-    def rounded(arrays: Any) -> Any:
-        return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-
-    t = {"t": outer.memory["t"]}
-    return OuterState(rounded(outer.parameters), rounded(outer.memory) | t)
