@@ -1,7 +1,7 @@
 """Checks of an optimizer's own drive: many components under given gradients."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,26 +44,25 @@ LOST = 7
 """The component whose state is NaN from the start."""
 
 
-def drive(subject: Subject) -> list[Comparison]:
+def drive(subject: Subject) -> Iterator[Comparison]:
     """An optimizer's own drive takes the oracle's steps, under constant and given gradients."""
     if not isinstance(subject.optimizer().raw, Drives):
         raise CheckSkippedError("drives are not offered: no method drive on the optimizer")
     state, constant = random_inputs(subject, N_COMPONENTS)
     rows = pausing_gradients(subject, constant)
-    comparisons = [
-        *_compare_drive(subject, state, constant, [0, 1, 2, N_STEPS]),
-        *_compare_drive(subject, state, rows, [1, 7, LATE_STEP + 1, N_STEPS - 3]),
-        *_compare_drive(subject, 0 * state, np.roll(rows, 3 - LATE_STEP, axis=0), range(2, 6)),
-    ]
+    yield from _compare_drive(subject, state, constant, [0, 1, 2, N_STEPS])
+    yield from _compare_drive(subject, state, rows, [1, 7, LATE_STEP + 1, N_STEPS - 3])
+    late_first = np.roll(rows, 3 - LATE_STEP, axis=0)
+    yield from _compare_drive(subject, 0 * state, late_first, range(2, 6))
+    _require_pure_drive(subject, state, constant)
+    yield from drive_with_divergence(subject, state, rows)
     if subject.varies_sizes:
-        comparisons += _compare_drive(subject, *random_inputs(subject, 1100), [12])
+        yield from _compare_drive(subject, *random_inputs(subject, 1100), [12])
         few, sizes = random_inputs(subject, 3)
         rng = np.random.Generator(np.random.Philox(key=8))
         long = subject.cast(sizes * rng.uniform(0.5, 1.5, (LONG_DRIVE, 3)))
-        comparisons += _compare_drive(subject, few, long, [600, LONG_DRIVE])
-        comparisons += _compare_drive(subject, few, sizes, [LONG_DRIVE])
-    _require_pure_drive(subject, state, constant)
-    return comparisons + drive_with_divergence(subject, state, rows)
+        yield from _compare_drive(subject, few, long, [600, LONG_DRIVE])
+        yield from _compare_drive(subject, few, sizes, [LONG_DRIVE])
 
 
 def pausing_gradients(subject: Subject, sizes: Array) -> Array:
@@ -81,7 +80,7 @@ def pausing_gradients(subject: Subject, sizes: Array) -> Array:
     return subject.cast(rows)
 
 
-def drive_with_divergence(subject: Subject, state: Array, rows: Array) -> list[Comparison]:
+def drive_with_divergence(subject: Subject, state: Array, rows: Array) -> Iterator[Comparison]:
     """The other components are the oracle's where states and gradients of some are not finite."""
     rows, state = rows.copy(), state.copy()
     state[LOST] = np.nan
@@ -91,6 +90,7 @@ def drive_with_divergence(subject: Subject, state: Array, rows: Array) -> list[C
     states = subject.optimizer().drive(state, rows, times)
     diverging = [*DIVERGING, LOST]
     others = np.delete(np.arange(len(state)), diverging)
+    yield _compare(subject, states[:, others], state[others], rows[:, others], times)
     with np.errstate(all="ignore"):
         expected = drive_by_steps(
             oracle().optimizer(subject.spec, "float64", "cpu"),
@@ -107,7 +107,6 @@ def drive_with_divergence(subject: Subject, state: Array, rows: Array) -> list[C
             f"had a gradient of {rows[3, c]} in step 3: state variable {unit} is "
             f"{states[i, c, unit]}, but must not be finite"
         )
-    return [_compare(subject, states[:, others], state[others], rows[:, others], times)]
 
 
 def _compare_drive(
