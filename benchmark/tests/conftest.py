@@ -172,15 +172,19 @@ def store(full_store: Path, tmp_path: Path) -> Store:
     return Store.open(tmp_path / "store")
 
 
+JAX_VARIABLES = {"JAX_ENABLE_COMPILATION_CACHE": "true", "JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
+"""Environment variables that commands set, with the values that JAX takes if they are not set."""
+
+
 @pytest.fixture
 def command(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], folder: Path
 ) -> Command:
     """Run `loptbench` with arguments; returns exit code, standard output and error."""
     monkeypatch.setattr("loptbench.cli.main.use_compilation_cache", lambda: None)
-    # Some commands set it: afterwards it is as it was.
-    name = "JAX_ENABLE_COMPILATION_CACHE"
-    monkeypatch.setenv(name, os.environ.get(name, "true"))
+    # Some commands set these: afterwards they are as they were.
+    for name, value in JAX_VARIABLES.items():
+        monkeypatch.setenv(name, os.environ.get(name, value))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["loptbench", *arguments])
