@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from loptbench.agreement.tolerances import TABLE
@@ -136,12 +137,25 @@ def _on_networks(trial: Trial) -> bool:
 
 
 @pytest.fixture(scope="session")
-def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of the reference and of one implementation that is not installed. Do not change it.
 
-    Making it takes a minute, so all tests of reports share it. It has no conformance trials on
-    networks, which would take another minute.
+    Making it takes a minute, so all tests of reports share it, in all processes of pytest-xdist. It
+    has no conformance trials on networks, which would take another minute.
     """
+    shared = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # each process has a folder in that of all
+        shared = shared.parent
+    folder = shared / "full" / "store"
+    with FileLock(shared / "full.lock"):
+        if not folder.exists():
+            unfinished = shared / "unfinished" / "store"
+            _make_full_store(unfinished)
+            unfinished.parent.rename(folder.parent)
+    return folder
+
+
+def _make_full_store(folder: Path) -> None:
     entries = [
         DiscoveredImplementation(
             "reference",
@@ -153,7 +167,7 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "tinygrad", "there", Availability.MISSING, "needs 'tinygrad': pip install it"
         ),
     ]
-    folder = tmp_path_factory.mktemp("full") / "store"
+    folder.parent.mkdir(exist_ok=True)
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "HELD_OUT", dict.fromkeys(TASKS, HeldOut(6, "float64")))
@@ -162,7 +176,6 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trials = [trial for trial in planned if not _on_networks(trial)]
         records = run_trials(trials, store, entries)
         store.put_verdicts(judge_all(evidence_of(Contents(records))), records)
-    return folder
 
 
 @pytest.fixture
