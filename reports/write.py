@@ -1,11 +1,12 @@
 """Write reports as HTML files."""
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loptbench.errors import NotInstalledError
 from loptbench.results.store import Store
-from loptbench.storage.files import write_atomically
+from loptbench.storage.files import require_writable, write_atomically
 
 if TYPE_CHECKING:
     from loptbench.comparison.stores import StoreComparison
@@ -43,6 +44,24 @@ def report(
             f"the report needs {error.name!r}, not installed: pip install 'loptbench[report]'"
         ) from error
     return _write(render(store, claims), Path(path))
+
+
+def require_report(path: Path) -> None:
+    """Refuse a report that could not be written, before the work of hours.
+
+    Args:
+        path: the file to be written.
+
+    Raises:
+        NotInstalledError: the extra `report` is not installed.
+        LoptbenchError: the file cannot be written.
+    """
+    for module in ("jinja2", "matplotlib", "seaborn"):
+        if importlib.util.find_spec(module) is None:
+            raise NotInstalledError(
+                f"the report needs {module!r}, not installed: pip install 'loptbench[report]'"
+            )
+    require_writable(path)
 
 
 def report_comparison(comparison: "StoreComparison", path: Path | str) -> Path:

@@ -30,7 +30,7 @@ Float = NDArray[np.float64]
 FEWEST_MEASURED, MOST_MEASURED = 4, 512
 """Problems of one optimizer that the oracle runs, at most: between these two."""
 
-COMPONENTS_MEASURED = 4096
+COMPONENTS_MEASURED = 2048
 """Components up to which more than the fewest problems are run: the oracle takes seconds."""
 
 SMALLEST_DIFFERENCE = 1e-10

@@ -45,13 +45,13 @@ def device_option(command: F) -> F:
 
 
 def jobs_option(command: F) -> F:
-    """Add `--jobs`, the number of processes that run trials."""
+    """Add `--jobs`, the number of processes that compute."""
     option: Callable[[F], F] = click.option(
         "--jobs",
         default=JOBS,
         show_default=True,
         type=click.IntRange(1),
-        help="Run trials in so many processes; each may take three GB.",
+        help="Compute in so many processes; each may take three GB.",
     )
     return option(command)
 

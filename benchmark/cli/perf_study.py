@@ -26,10 +26,12 @@ def study(store: Path, as_json: bool) -> None:
         click.echo(json.dumps({"study": rows}))
         return
     total = float(table.seconds.sum())
-    compiling = float(table.compiling.sum())
+    compiling = f"{table.compiling.sum():,.1f} s of it compilation"
+    if table.compiling.isna().all():
+        compiling = "no record says how long it compiled"
     click.echo(
-        f"{table.trials.sum()} trials took {total:,.1f} s in all, {compiling:,.1f} s of it "
-        "compilation; trials that ran side by side count twice\n"
+        f"{table.trials.sum()} trials took {total:,.1f} s in all, {compiling}; trials that ran "
+        "side by side count twice\n"
     )
     headings = {
         "seconds": "all (s)",

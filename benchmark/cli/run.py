@@ -13,6 +13,9 @@ from loptbench.cli.options import claims_option, jobs_option, mnist_option
 if TYPE_CHECKING:
     from loptbench.study.run import Study
 
+MAX_LINES = 6
+"""Lines about the reference results at the end of a run; `--details` prints all."""
+
 
 @click.command()
 @click.option(
@@ -69,6 +72,11 @@ if TYPE_CHECKING:
     help="Two minutes: one seed of each task and framework, on 128 problems.",
 )
 @click.option("--full", "part", flag_value="full", help="Everything: the whole zoo.")
+@click.option(
+    "--details",
+    is_flag=True,
+    help="At the end, print the numbers of all verdicts, and which runs diverged.",
+)
 @claims_option("The claims to judge: an edition, or a file of claims.")
 @jobs_option
 def run(
@@ -82,16 +90,19 @@ def run(
     claims: str | None,
     jobs: int,
     part: str | None,
+    details: bool,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
 
     Without --quick or --full: all seeds of 64 units on quadratic and rosenbrock, and one of each
-    framework on two_moons and digits.
+    framework on two_moons and digits. Ends with the claims by tasks, and last the report's path.
     """
     from loptbench.claims.catalogue import LATEST
     from loptbench.study.parts import DEFAULT
     from loptbench.study.run import run as run_study
 
+    if report_path is not None:
+        _require_report(report_path, store)
     study = run_study(
         store,
         implementations=implementation,
@@ -103,17 +114,21 @@ def run(
         claims=claims or LATEST,
         part=part or DEFAULT.name,
     )
-    summarize(study, report_path, claims)
+    summarize(study, report_path, claims, details)
 
 
-def summarize(study: "Study", report_path: Path | None, claims: str | None = None) -> None:
+def summarize(
+    study: "Study", report_path: Path | None, claims: str | None = None, details: bool = False
+) -> None:
     """Print how a study ended and write its report; exit with 1 if something failed.
 
     Args:
         study: the study.
         report_path: where to write the report; None for none.
         claims: the edition or file of the claims; that of the study if None.
+        details: whether to print the numbers of the verdicts, and which runs diverged.
     """
+    from loptbench.cli.claims_table import print_claims, print_numbers
     from loptbench.discovery import Availability
     from loptbench.results.store import TrialStatus
 
@@ -122,8 +137,9 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
             click.echo(f"{discovered.name}: {discovered.availability}: {discovered.reason}")
     for problem in study.problems:
         click.echo(f"left out: {problem}")
+    told = {TrialStatus.FAILED, *([TrialStatus.DIVERGED] if details else [])}
     for record in study.records:
-        if record.status is not TrialStatus.OK:
+        if record.status in told:
             click.echo(f"{record.status}: {record.key}, {record.key.dtype}: {record.message}")
     keys = {record.name: record.key for record in study.records}
     for mean in study.deviating_means:
@@ -133,10 +149,16 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
             f"{mean.n_problems} problems: {mean.mean:.6g} in {key.implementation}, "
             f"{mean.other_mean:.6g} in {mean.other}: {mean.deviation}"
         )
+    verdicts = study.store.frame("verdicts")
+    if details:
+        print_numbers(verdicts)
+    else:
+        print_claims(verdicts)
     counts = Counter(record.status for record in study.records)
-    click.echo(", ".join(f"{counts[status]} {status}" for status in TrialStatus))
-    _summarize_claims(study)
-    _compare_with_reference(study)
+    deviating = len(study.deviating_means)
+    more = f", {deviating} means that deviate" if deviating else ""
+    click.echo(f"{', '.join(f'{counts[status]} {status}' for status in TrialStatus)}{more}")
+    _compare_with_reference(study, None if details else MAX_LINES)
     folder = study.store.folder
     if report_path is None:
         click.echo(f"results in {folder}; 'loptbench report {folder}' writes the report")
@@ -148,30 +170,25 @@ def summarize(study: "Study", report_path: Path | None, claims: str | None = Non
         sys.exit(1)
 
 
-def _summarize_claims(study: "Study") -> None:
-    """Print the verdicts over all seeds: claims by tasks, a table for each kind and preset."""
-    from loptbench.cli.tables import print_table
-    from loptbench.results.schema.verdicts import Scope
+def _require_report(path: Path, store: Path) -> None:
+    """Refuse a report that could not be written; the folder of the store may still be made."""
+    from loptbench.reports.write import require_report
 
-    verdicts = study.store.frame("verdicts")
-    verdicts = verdicts[verdicts.scope == str(Scope.ALL_SEEDS)]
-    verdicts = verdicts.sort_values("kind", kind="stable")  # confirmatory, then exploratory
-    for (kind, preset), own in verdicts.groupby(["kind", "preset"], sort=False):
-        cells = [
-            f"{verdict.words}, {verdict.n_reproduced}/{verdict.n_seeds}: {verdict.value:.3g}"
-            for verdict in own.itertuples()
-        ]
-        table = own.assign(cell=cells).pivot(index="title", columns="task", values="cell")
-        table = table.reindex(index=own.title.unique(), columns=own.task.unique()).fillna("")
-        click.echo(
-            f"{kind}, {preset}: the verdict, seeds for the claim of all seeds, the mean statistic"
-        )
-        print_table(table.reset_index(names="claim"))
+    if path.resolve().parent != store.resolve():
+        require_report(path)
 
 
-def _compare_with_reference(study: "Study") -> None:
-    """Print where the results agree with the shipped reference results, and where not."""
+def _compare_with_reference(study: "Study", most: int | None) -> None:
+    """Print where the results agree with the shipped reference results, and where not.
+
+    Args:
+        study: the study.
+        most: the largest number of lines; None for all.
+    """
     from loptbench.reference_results.comparison import compare_with_reference, in_words
 
-    for line in in_words(compare_with_reference(study.store)):
+    lines = in_words(compare_with_reference(study.store))
+    for line in lines[:most]:
         click.echo(line)
+    if most is not None and len(lines) > most:
+        click.echo(f"  and {len(lines) - most} more lines: --details prints them")

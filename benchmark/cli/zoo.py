@@ -1,10 +1,12 @@
 """`loptbench zoo`."""
 
+import functools
 import math
 import sys
 
 import click
 
+from loptbench.cli.options import jobs_option
 from loptbench.progress import progress
 from loptbench.tasks import TASKS
 from loptbench.tuning.tuned_file import load_tuned
@@ -54,17 +56,21 @@ def list_() -> None:
     default=None,
     help="What computes. [default: what meta-trained each]",
 )
-def verify(task: tuple[str, ...], implementation: str | None) -> None:
+@jobs_option
+def verify(task: tuple[str, ...], implementation: str | None, jobs: int) -> None:
     """Evaluate every learned optimizer of the zoo again, from its bytes.
 
     Fails if a learned optimizer does not validate as its file records. It is no failure if one
     does not beat the best tuned baseline: such a seed stays in the zoo and counts.
     """
+    from loptbench.study.processes import map_in_processes
+
     members = [member for member in all_members() if not task or member.task in task]
     click.echo(f"{'name':28} validation (recorded)    held out  ratio to the best tuned baseline")
     verified: list[Verification] = []
     with progress("evaluating", len(members)) as report:
-        for verification in verify_members(members, load_tuned(), implementation):
+        evaluate_all = functools.partial(map_in_processes, jobs=jobs)
+        for verification in verify_members(members, load_tuned(), implementation, evaluate_all):
             verified.append(verification)
             report(len(verified), verification.member.name)
             click.echo(_line(verification))

@@ -40,7 +40,7 @@ def check(
 
     Raises:
         LoptbenchError: the implementation is unknown or broken, or lacks the device; or there is no
-            task or optimizer of a given name.
+            check, task or optimizer of a given name.
     """
     if isinstance(implementation, str):
         implementation = get_implementation(implementation)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from loptbench.conformance.subject import Subject
-from loptbench.conformance.suite import Check, pairs, subjects
+from loptbench.conformance.suite import CHECKS, Check, pairs, subjects
 from loptbench.errors import UnknownNameError
 from loptbench.optimizers import KINDS
 from loptbench.protocol import Level
@@ -62,8 +62,12 @@ def selected_pairs(
     ['adam']
 
     Raises:
-        UnknownNameError: there is no such task or optimizer.
+        UnknownNameError: there is no such check, task or optimizer.
     """
+    checks = [check.name for check in CHECKS]
+    for name in selection.only:
+        if name not in checks:
+            raise UnknownNameError("check", name, checks)
     for task in selection.tasks:
         if task not in TASKS:
             raise UnknownNameError("task", task, list(TASKS))

@@ -51,7 +51,12 @@ MIN_PROBLEMS = 2
 
 MAX_MULTIPLICATIONS = 2**31
 """Bound of n_components · n_steps · n_state² for more than two problems. Each state is visited some
-four times, so this takes a few seconds."""
+four times, so this takes a few seconds. The same bounds the gradients of a task."""
+
+MULTIPLICATIONS_PER_FLOAT = 8
+"""The multiplications that a float of a gradient's intermediate values counts as. It takes as long
+as 16 to 75 of them, because of memory and hyperbolic tangents. With 8, no learned optimizer of 32
+units or more has fewer problems for it."""
 
 MAX_STARTS = 128
 """Number of states from real runs from which the convergence point is searched again."""
@@ -142,11 +147,11 @@ def later_runs(
 def analysis_size(n_state: int, task: str) -> int:
     """The number of problems on which an optimizer is measured: 64, or fewer where a run is large.
 
-    A large state has fewer problems, for the sake of memory and time; at least two if they fit into
-    memory.
+    A large state has fewer problems, for the sake of memory and time, and so has a task whose
+    gradients are long to compute; at least two if they fit into memory.
 
-    >>> analysis_size(64, "quadratic"), analysis_size(256, "quadratic")
-    (64, 32)
+    >>> analysis_size(64, "quadratic"), analysis_size(256, "quadratic"), analysis_size(1, "digits")
+    (64, 32, 27)
 
     Args:
         n_state: the size of the optimizer's state.
@@ -155,7 +160,9 @@ def analysis_size(n_state: int, task: str) -> int:
     definition = get_task(task)
     batch = definition.sample("evaluate", 0, [0])
     in_memory = problems_at_once(n_state, batch, definition.n_steps)
-    per_problem = batch.n_parameters * definition.n_steps * max(1, n_state) ** 2
+    of_optimizer = batch.n_parameters * max(1, n_state) ** 2
+    of_task = MULTIPLICATIONS_PER_FLOAT * definition.n_floats
+    per_problem = definition.n_steps * max(of_optimizer, of_task)
     return min(MAX_PROBLEMS, in_memory, max(MIN_PROBLEMS, MAX_MULTIPLICATIONS // per_problem))
 
 
@@ -302,5 +309,6 @@ def _has_derivatives(optimizer: Optimizer) -> bool:
 
 def _starts(run: Trajectory) -> Float:
     """128 states, evenly spaced over all steps and components, (128, n_state)."""
-    states = np.concatenate(list(run.state))
+    n_steps, n_components, n_state = run.state.shape
+    states = run.state.reshape(n_steps * n_components, n_state)
     return np.asarray(states[np.linspace(0, len(states) - 1, MAX_STARTS).astype(int)])

@@ -75,15 +75,16 @@ def measure_states_met(optimizer: Optimizer, run: Trajectory, typical: float) ->
         typical: a typical gradient.
     """
     shape = run.gradient.shape
-    states = np.concatenate(run.state[:-1])
+    states = run.state[:-1].reshape(run.gradient.size, run.state.shape[2])
     gradients, updates = run.gradient.reshape(-1), run.update.reshape(-1)
     gain, contribution = np.empty(len(states)), np.empty(len(states))
     block_size = max(1, BLOCK_ELEMENTS // max(1, states.shape[1]))
     for first in range(0, len(states), block_size):
         block = slice(first, first + block_size)
-        at_zero = checked_step(optimizer, states[block], np.zeros(len(states[block])))[1]
+        state = states[block].copy()  # an optimizer may write into its arguments
+        at_zero = checked_step(optimizer, state, np.zeros(len(state)))[1]
         contribution[block] = updates[block] - at_zero
-        gain[block] = _gain(optimizer, states[block], gradients[block], at_zero, typical)
+        gain[block] = _gain(optimizer, state, gradients[block], at_zero, typical)
     contribution[gradients == 0] = 0.0
     return StatesMet(
         gain.reshape(shape),

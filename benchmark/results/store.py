@@ -128,6 +128,10 @@ class Store:
     def _path(self, name: str) -> Path:
         return self.records_folder / f"{name}.json"
 
+    def has(self, key: TrialKey) -> bool:
+        """Whether there is a file of the trial's record, damaged or not."""
+        return self._path(key.name).exists()
+
     def get(self, key: TrialKey) -> Record | None:
         """The record of a trial; None if it has not been run or its file is damaged."""
         path = self._path(key.name)

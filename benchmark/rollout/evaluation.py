@@ -1,5 +1,6 @@
 """Evaluation of optimizers on held-out problems."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from loptbench.statistics.ratios import (
     ProbabilityOfImprovement,
     RatioOfTrimmedMeans,
 )
-from loptbench.tasks import ProblemBatch
+from loptbench.tasks import ProblemBatch, get_task
 
 Float = NDArray[np.float64]
 
@@ -68,6 +69,13 @@ COMPONENTS_AT_ONCE = 2**16
 """Components that are evaluated at once. On a CPU, PyTorch takes twice as long per problem where
 the intermediate values of 512 networks have left the cache."""
 
+STATES_AT_ONCE = 2**19
+"""State variables of these components, for the same reason: with more, JAX takes a tenth longer."""
+
+FLOATS_AT_ONCE = 2**21
+"""Floats of the losses and gradients that are computed at once, for the same reason. Of 128
+networks, JAX takes nearly twice as long per problem as of 16, and PyTorch as long."""
+
 LOSS_ONLY_STEPS = 7
 """Memory of a loss-only rollout, in recorded steps: gates and other intermediate values."""
 
@@ -79,6 +87,22 @@ def problems_at_once(n_state: int, batch: ProblemBatch, n_steps: int) -> int:
     """
     floats_per_problem = (n_steps + 1) * batch.n_parameters * (n_state + 3)
     return 1 << max(0, (MEMORY_FLOATS // floats_per_problem).bit_length() - 1)
+
+
+def problems_in_cache(n_state: int, batch: ProblemBatch) -> int:
+    """The number of problems whose intermediate values stay in a processor's cache.
+
+    >>> batch = get_task("two_moons").sample("evaluate", 0, [0])
+    >>> problems_in_cache(32, batch), problems_in_cache(256, batch)
+    (16, 4)
+
+    Returns: a power of two, at least 1.
+    """
+    n_components = min(COMPONENTS_AT_ONCE, STATES_AT_ONCE / max(1, n_state))
+    of_optimizer = n_components / batch.n_parameters
+    of_task = FLOATS_AT_ONCE / get_task(batch.task).n_floats
+    # The power of two below the first, and the one nearest to the second.
+    return 1 << max(0, min(math.floor(math.log2(of_optimizer)), round(math.log2(of_task))))
 
 
 def evaluated_losses(
@@ -97,8 +121,9 @@ def evaluated_losses(
         ContractError: the implementation returns losses of another shape.
     """
     n_recorded = LOSS_ONLY_STEPS if isinstance(implementation, UnrollsLosses) else n_steps
-    in_cache = max(1, COMPONENTS_AT_ONCE // batch.n_parameters)
-    size = min(problems_at_once(spec.n_state, batch, n_recorded), 1 << (in_cache.bit_length() - 1))
+    size = min(
+        problems_at_once(spec.n_state, batch, n_recorded), problems_in_cache(spec.n_state, batch)
+    )
     losses = []
     with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
         for start in range(0, batch.n_problems, size):

@@ -61,9 +61,11 @@ def of_problems(run: Trajectory, chosen: NDArray[np.int64]) -> Trajectory:
 
     Args:
         run: the runs.
-        chosen: the places of the problems in the batch.
+        chosen: the places of the problems in the batch, in increasing order.
     """
     _, n_problems, n_parameters = run.gradient.shape
+    if len(chosen) == n_problems:
+        return run  # states are large, and copies of them take seconds
     n_state = run.state.shape[2]
     by_problem = run.state.reshape(len(run.state), n_problems, n_parameters, n_state)
     return Trajectory(
@@ -78,7 +80,7 @@ def of_problems(run: Trajectory, chosen: NDArray[np.int64]) -> Trajectory:
 def finite_problems(run: Trajectory) -> NDArray[np.bool_]:
     """Whether states, updates and parameters of each problem are finite numbers, (n_problems,)."""
     _, n_problems, n_parameters = run.gradient.shape
-    state = np.all(np.isfinite(run.state.astype(np.float64)), axis=(0, 2))
+    state = np.all(np.isfinite(run.state.astype(np.float64, copy=False)), axis=(0, 2))
     finite = state.reshape(n_problems, n_parameters).all(axis=1)
     for part in (run.update, run.parameters):
         finite &= np.all(np.isfinite(part), axis=(0, 2))

@@ -52,6 +52,27 @@ def lock(path: Path, holder: str) -> Iterator[None]:
         file_lock.release()
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a file that `write_atomically` could not write, before the work of hours.
+
+    Raises:
+        LoptbenchError: the folder does not exist or cannot be written, or `path` is a folder.
+    """
+    _refuse_other_than_file(path)
+    try:
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except OSError as error:
+        raise LoptbenchError(
+            f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable"
+        ) from error
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    if require_path(path).exists() and not path.is_file():
+        raise LoptbenchError(f"cannot write {path}: it is there and not a file; name another")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write to a temporary file beside `path` and rename it: readers see all of it or nothing.
 
@@ -64,8 +85,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     ...     (Path(folder) / "a.txt").read_text()
     'content'
     """
-    if require_path(path).exists() and not path.is_file():
-        raise LoptbenchError(f"cannot write {path}: it is there and not a file; name another")
+    _refuse_other_than_file(path)
     path = path.resolve()  # the target of a link is written, and the link stays
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

@@ -34,7 +34,7 @@ from loptbench.study.trials import (
     learned,
     trial_key,
 )
-from loptbench.tasks import TASKS, Quadratic, Task, get_task
+from loptbench.tasks import TASKS, ProblemBatch, Quadratic, Task, get_task
 from loptbench.tuning.tuned_file import Tuned
 
 Float = NDArray[np.float64]
@@ -63,6 +63,11 @@ class Baselines:
         return {name: weights_hash(spec) for name, spec in self.specs.items()}
 
     @functools.cached_property
+    def batch(self) -> ProblemBatch:
+        """The held-out problems."""
+        return self.task.sample("evaluate", self.seed, range(self.n_problems))
+
+    @functools.cached_property
     def losses(self) -> dict[str, Float]:
         """The losses of each baseline on the held-out problems, (n_steps, n_problems)."""
         return {
@@ -76,7 +81,9 @@ class Baselines:
 
     def run(self, spec: OptimizerSpec, n_problems: int, dtype: str) -> Float:
         """The losses of an optimizer on the first of the held-out problems."""
-        batch = self.task.sample("evaluate", self.seed, range(n_problems))
+        batch = self.batch
+        if n_problems < self.n_problems:
+            batch = batch.part(range(n_problems))
         return evaluated_losses(
             self.implementation, spec.rounded_to(dtype), batch, self.task.n_steps, dtype
         )
@@ -93,7 +100,7 @@ class Baselines:
             draw: the seed of the draw.
         """
         drawn = draw_problems(loss.shape[1], self.task.n_parameters, draw)
-        batch = self.task.sample("evaluate", self.seed, drawn)
+        batch = self.batch.part(drawn)
         return compare_losses(oracle(), loss[:, drawn], spec, batch, dtype)
 
 

@@ -20,6 +20,8 @@ from loptbench.results.schema.keys import TrialKind
 from loptbench.results.schema.plan import ImplementationState, Plan
 from loptbench.results.schema.records import Provenance, Record, TrialStatus
 from loptbench.results.store import Store
+from loptbench.study.monitor import Journal, Monitor
+from loptbench.study.order import first_answer_first
 from loptbench.study.processes import Packed, end_with, unpack
 from loptbench.study.trials import Trial, TrialOutcome
 from loptbench.tasks import TASKS, Task
@@ -35,6 +37,7 @@ def run_trials(
     entries: Sequence[DiscoveredImplementation],
     report: Report = lambda *_: None,
     jobs: int = 1,
+    monitor: Monitor | None = None,
 ) -> list[Record]:
     """Run the trials without a record, and return the records of all trials, in order.
 
@@ -46,6 +49,7 @@ def run_trials(
         entries: the implementations. Other processes make their own from where they were found.
         report: called with the number of trials done and the last one.
         jobs: number of processes; 1 means this process.
+        monitor: is told what is to be run, and through its journal what begins and ends.
 
     Raises:
         LoptbenchError: the store cannot be written, a process died, or an implementation cannot be
@@ -65,7 +69,11 @@ def run_trials(
     missing = [trial for trial in trials if store.get(trial.key) is None]
     n_done = len(trials) - len(missing)
     report(n_done, f"{n_done} are there already" if n_done else "")
-    for descriptions in _run_all(_groups(missing), store, entries, jobs):
+    if monitor is not None:
+        monitor.begin((trial.key for trial in missing), n_done)
+    journal = monitor.journal if monitor is not None else Journal()
+    groups = first_answer_first(_groups(missing))
+    for descriptions in _run_all(groups, store, entries, jobs, journal):
         n_done += len(descriptions)
         report(n_done, descriptions[-1])
     records = [store.get(trial.key) for trial in trials]
@@ -92,17 +100,18 @@ def _run_all(
     store: Store,
     entries: Sequence[DiscoveredImplementation],
     jobs: int,
+    journal: Journal,
 ) -> Iterator[list[str]]:
     """Run all groups; yields the descriptions of a group's trials when the group has ended."""
     store = Store(store.folder.resolve())  # a process that is kept may be in another folder
     if jobs == 1:
         for group in groups:
-            yield _run(group, store)
+            yield _run(group, store, journal)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
         pool = Parallel(return_as="generator_unordered", max_nbytes=None, pre_dispatch=jobs)
-        caller = Caller(os.getpid(), tuple(sys.path), TASKS)
+        caller = Caller(os.getpid(), tuple(sys.path), TASKS, journal)
         try:
             yield from pool(
                 delayed(_run_elsewhere)(Packed(group, entries), store, caller) for group in groups
@@ -128,11 +137,13 @@ class Caller(NamedTuple):
         process: the number of its process.
         search_path: where it finds modules.
         tasks: its tasks; `digits` may be on the user's MNIST.
+        journal: where to tell what begins and ends.
     """
 
     process: int
     search_path: Sequence[str]
     tasks: Mapping[str, Task]
+    journal: Journal
 
 
 def _run_elsewhere(packed: bytes | Packed, store: Store, caller: Caller) -> list[str]:
@@ -141,11 +152,12 @@ def _run_elsewhere(packed: bytes | Packed, store: Store, caller: Caller) -> list
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         end_with(caller.process)
     TASKS.update(caller.tasks)
-    return _run(unpack(packed, caller.search_path), store)
+    return _run(unpack(packed, caller.search_path), store, caller.journal)
 
 
-def _run(trials: Sequence[Trial], store: Store) -> list[str]:
+def _run(trials: Sequence[Trial], store: Store, journal: Journal) -> list[str]:
     for trial in trials:
+        journal.began(trial.key)
         start, compiled_before = time.monotonic(), _compilation_seconds(trial)
         status, message, result = _guarded(trial)
         compiling = _compilation_seconds(trial)
@@ -165,6 +177,7 @@ def _run(trials: Sequence[Trial], store: Store) -> list[str]:
                 provenance=provenance,
             )
         )
+        journal.ended(trial.key, status, message)
     return [str(trial.key) for trial in trials]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from loptbench.discovery import DiscoveredImplementation
+from loptbench.discovery import ORACLE, DiscoveredImplementation
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.conformance import conformance_trials
 from loptbench.study.evaluation import evaluation_trials
@@ -28,6 +28,9 @@ def plan(
     offer: each measures whatever it offers itself. It runs all held-out problems of a checkpoint
     that it meta-trained, or that the one that meta-trained it does not measure: verdicts may rest
     on these runs, as in `loptbench.claims.evidence`.
+
+    The oracle measures the mechanisms of baselines only on tasks on which it measures a learned
+    optimizer. Elsewhere they would be compared with nothing.
 
     Args:
         entries: the implementations.
@@ -64,7 +67,11 @@ def plan(
                 trials += evaluation_trials(
                     entry, measured, judged, tuned, seed, tasks, max_problems
                 )
-                trials += mechanism_trials(entry, measured, shared, tuned, seed, tasks, oracle)
+                probed = tasks
+                if entry.name == ORACLE:
+                    learned_on = {checkpoint.task for checkpoint in measured.values()}
+                    probed = [task for task in tasks if task in learned_on]
+                trials += mechanism_trials(entry, measured, shared, tuned, seed, probed, oracle)
     return [trial for trial in trials if trial.key.task in tasks]
 
 

@@ -11,12 +11,16 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import cloudpickle
+from joblib import Parallel, delayed, parallel_config
 
 from loptbench.discovery import DiscoveredImplementation, load_object
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 SECONDS_BETWEEN_LOOKS = 0.5
 """How often a process looks whether its parent is still there."""
@@ -96,3 +100,35 @@ def end_with(parent: int) -> None:
 
     if os.getpid() != parent:
         threading.Thread(target=watch, name="watch the parent", daemon=True).start()
+
+
+def map_in_processes(
+    function: Callable[[Item], Outcome], items: Iterable[Item], jobs: int
+) -> Iterator[Outcome]:
+    """`map` in several processes, which end when this one does.
+
+    >>> list(map_in_processes(len, ["a", "bc"], jobs=1))
+    [1, 2]
+
+    Args:
+        function: a function that other processes can import.
+        items: its arguments, as they are pickled.
+        jobs: the number of processes; 1 means this process.
+
+    Returns: the results, in the order of the items, each as soon as those before it are there.
+    """
+    if jobs == 1:
+        yield from map(function, items)
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
+        calls = (delayed(_apply)(function, item, os.getpid(), tuple(sys.path)) for item in items)
+        yield from Parallel(return_as="generator", pre_dispatch=2 * jobs)(calls)
+
+
+def _apply(
+    function: Callable[[Item], Outcome], item: Item, caller: int, search_path: Iterable[str]
+) -> Outcome:
+    end_with(caller)
+    sys.path += [folder for folder in search_path if folder not in sys.path]
+    return function(item)

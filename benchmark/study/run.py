@@ -1,6 +1,7 @@
 """Run a study: select implementations and optimizers, plan, execute, judge."""
 
 import dataclasses
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from loptbench.discovery import (
     registered_source,
 )
 from loptbench.errors import LoptbenchError, UnknownNameError
-from loptbench.progress import progress
+from loptbench.progress import watching
 from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.storage.weights import Checkpoint
+from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.study.execution import JOBS, run_trials
 from loptbench.study.means import hold_means
+from loptbench.study.monitor import Journal, Monitor
 from loptbench.study.parts import DEFAULT, FULL, PARTS, SMALL_TASKS, Part
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
@@ -170,11 +173,19 @@ def measure(
     entries, trials = selection.implementations, selection.trials()
     results = Store.create(Path(store))
     _, problems = results.records()
-    with progress("loptbench", len(trials)) as report:
-        records = run_trials(trials, results, entries, report, jobs)
-    verdicts = judge(results, claims)
-    results.put_verdicts(verdicts, records)
+    early = EarlyVerdicts((trial.key for trial in trials), results, claims)
+    with tempfile.TemporaryDirectory() as folder:
+        monitor = Monitor(Journal(Path(folder)), jobs)
+        with watching("loptbench", monitor.look) as say:
+
+            def report(*_: object) -> None:
+                for sentence in early.sentences():
+                    say(sentence)
+
+            records = run_trials(trials, results, entries, report, jobs, monitor)
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
+    verdicts = judge(results, claims)  # a mean that deviates is no evidence
+    results.put_verdicts(verdicts, records)
     return Study(results, entries, records, verdicts, problems, means)
 
 

@@ -27,6 +27,7 @@ from loptbench.results.store import Record, Store
 from loptbench.rollout import held_out
 from loptbench.rollout.held_out import HeldOut
 from loptbench.study.execution import run_trials
+from loptbench.study.mechanisms import OracleAnalyses, mechanism_trials
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
 from loptbench.tasks import TASKS
@@ -172,8 +173,12 @@ def _make_full_store(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "HELD_OUT", dict.fromkeys(TASKS, HeldOut(6, "float64")))
         patch.setattr(analysis, "MAX_PROBLEMS", 2)
-        planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, load_tuned(), 0)
+        tuned = load_tuned()
+        planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, tuned, 0)
         trials = [trial for trial in planned if not _on_networks(trial)]
+        # Baselines on the other tasks, which the reference probes beside learned optimizers only.
+        others = [task for task in TASKS if task != "quadratic"]
+        trials += mechanism_trials(entries[0], {}, [], tuned, 0, others, OracleAnalyses())
         records = run_trials(trials, store, entries)
         store.put_verdicts(judge_all(evidence_of(Contents(records))), records)
 

@@ -1,12 +1,13 @@
 """Verification of the zoo: evaluate each checkpoint again and compare with what it records."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from loptbench.discovery import get_implementation
+from loptbench.optimizers import OptimizerSpec
 from loptbench.results.frames import best_baselines
 from loptbench.results.schema.evaluation import Estimate, Evaluation
 from loptbench.rollout.evaluation import evaluate, paired_ratios
@@ -60,40 +61,96 @@ class Verification:
         return self.ratio.high < 1
 
 
-def verify(members: Iterable[Member], tuned: Tuned, using: str | None) -> Iterator[Verification]:
+class Runs(NamedTuple):
+    """What one process evaluates: an optimizer on the held-out problems of a task.
+
+    Attributes:
+        implementation: the name of the implementation that computes.
+        task: the task's name.
+        optimizer: a checkpoint's name, which is also validated, or the kind of a tuned baseline.
+        baseline: the tuned baseline; None for a checkpoint.
+    """
+
+    implementation: str
+    task: str
+    optimizer: str
+    baseline: OptimizerSpec | None = None
+
+
+class Outcome(NamedTuple):
+    """The evaluations of `Runs`.
+
+    Attributes:
+        held_out: on 128 held-out problems.
+        validation: the mean on the validation problems; NaN for a baseline.
+    """
+
+    held_out: Evaluation
+    validation: float
+
+
+Evaluate = Callable[[Callable[[Runs], Outcome], Iterable[Runs]], Iterator[Outcome]]
+"""Applies a function to each of the runs, in their order, as `map` does."""
+
+
+def verify(
+    members: Iterable[Member], tuned: Tuned, using: str | None, evaluate_all: Evaluate = map
+) -> Iterator[Verification]:
     """Evaluate checkpoints on their validation problems and on 128 held-out ones, in float32.
 
     Args:
         members: the checkpoints.
         tuned: the tuned baselines.
         using: name of the implementation that computes; None for the one that meta-trained each.
+        evaluate_all: what evaluates the runs, such as `map`, or processes side by side.
 
     Raises:
         WeightsError: a file is damaged.
         LoptbenchError: the implementation is not installed.
     """
-    baselines: dict[tuple[str, str], dict[str, Evaluation]] = {}
-    for member in members:
+    members = list(members)
+    learned = [Runs(using or m.implementation, m.task, m.name) for m in members]
+    places = dict.fromkeys((runs.implementation, runs.task) for runs in learned)
+    baselines = [
+        Runs(implementation, task, entry.kind, entry.spec)
+        for implementation, task in places
+        for entry in tuned.of(get_task(task))
+    ]
+    for implementation, _ in places:
+        get_implementation(implementation)  # raises here if it is not installed
+    outcomes = evaluate_all(run_again, [*baselines, *learned])
+    evaluations: dict[tuple[str, str], dict[str, Evaluation]] = {place: {} for place in places}
+    for runs in baselines:
+        evaluation = next(outcomes).held_out
+        evaluations[runs.implementation, runs.task][runs.optimizer] = evaluation
+    for member, runs, outcome in zip(members, learned, outcomes, strict=True):
         checkpoint = shipped(member.name)
-        implementation = get_implementation(using or member.implementation)
-        key = (implementation.name, member.task)
-        if key not in baselines:
-            entries = tuned.of(get_task(member.task))
-            baselines[key] = {
-                entry.kind: _held_out(implementation, entry.spec, member.task) for entry in entries
-            }
-        evaluation = _held_out(implementation, checkpoint.optimizer, member.task)
-        best = _best_baseline(*key, baselines[key])
+        place = (runs.implementation, runs.task)
+        best = _best_baseline(*place, evaluations[place])
         yield Verification(
             member,
             checkpoint.sha256,
             float(checkpoint.meta_training["best_validation"]),
-            _validation(implementation, checkpoint),
-            float(np.mean(evaluation.objective)),
-            evaluation.n_diverged,
+            outcome.validation,
+            float(np.mean(outcome.held_out.objective)),
+            outcome.held_out.n_diverged,
             best,
-            paired_ratios(evaluation, baselines[key][best]).of_means,
+            paired_ratios(outcome.held_out, evaluations[place][best]).of_means,
         )
+
+
+def run_again(runs: Runs) -> Outcome:
+    """Evaluate one optimizer.
+
+    Raises:
+        WeightsError: the checkpoint's file is damaged.
+    """
+    implementation = get_implementation(runs.implementation)
+    if runs.baseline is not None:
+        return Outcome(_held_out(implementation, runs.baseline, runs.task), np.nan)
+    checkpoint = shipped(runs.optimizer)
+    evaluation = _held_out(implementation, checkpoint.optimizer, runs.task)
+    return Outcome(evaluation, _validation(implementation, checkpoint))
 
 
 def _best_baseline(implementation: str, task: str, baselines: Mapping[str, Evaluation]) -> str:

@@ -97,9 +97,9 @@ def compilation_seconds() -> float:
     return _compilation.seconds
 
 
-def _note(event: str, duration: float, **_: Any) -> None:
+def _note(event: str, duration_secs: float, **_: Any) -> None:
     if event in COMPILATION_EVENTS:
-        _compilation.add(duration, time.monotonic())
+        _compilation.add(duration_secs, time.monotonic())
 
 
 jax.monitoring.register_event_duration_secs_listener(_note)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import loptbench
+from loptbench.errors import UnknownNameError
 from loptbench.tests.fixture_types import Command
 
 pytestmark = pytest.mark.harness
@@ -133,3 +135,8 @@ def test_a_wrong_file_of_expected_failures_is_refused(
     code, _, err = command("check", "reference", "--expected-failures", file)
     assert code == 2
     assert message in err
+
+
+def test_a_check_that_does_not_exist_is_refused_from_python() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown check 'step'; known are: .*one-step"):
+        list(loptbench.check("reference", only=["step"]))

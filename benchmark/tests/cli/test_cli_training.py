@@ -180,7 +180,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     pytest.importorskip("jax")
     member = next(member for member in zoo() if member.task == "rosenbrock")
     monkeypatch.setattr("loptbench.cli.zoo.all_members", lambda: [member])
-    code, out, err = command("zoo", "verify", "--task", "rosenbrock")
+    code, out, err = command("zoo", "verify", "--task", "rosenbrock", "--jobs", "1")
     assert code == 0, err
     assert re.search(rf"^{member.name} .* 0\.\d+ \[0\.\d+, 0\.\d+\] better$", out, re.MULTILINE)
     assert "seeds that beat the best tuned baseline" in out
@@ -194,7 +194,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     }
     misrecorded = dataclasses.replace(true, meta_training=false_record)
     monkeypatch.setattr("loptbench.zoo.verification.shipped", lambda _: misrecorded)
-    code, out, _ = command("zoo", "verify", "--task", "rosenbrock")
+    code, out, _ = command("zoo", "verify", "--task", "rosenbrock", "--jobs", "1")
     assert code == 1
     assert f"not as recorded: {member.name}" in out
 

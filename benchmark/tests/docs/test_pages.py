@@ -168,6 +168,18 @@ def test_notebooks_run(root: Path, folder: Path, page: str) -> None:
     assert run_blocks(root / "docs" / f"{page}.md", ("{code-cell} python",)) >= 5
 
 
+def test_docstrings_are_converted_for_sphinx(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(root / "docs")
+    docstrings = importlib.import_module("docstrings")
+    assert docstrings.__file__ == str(root / "docs" / "docstrings.py")
+    results = doctest.testmod(docstrings)
+    assert results.attempted
+    assert not results.failed
+    examples = doctest.testmod(importlib.import_module("loptbench.tests.docs.pages"))
+    assert examples.attempted
+    assert not examples.failed
+
+
 def documented(root: Path) -> set[Any]:
     """The objects that the pages of the reference describe, by their directives."""
     objects: set[Any] = set()

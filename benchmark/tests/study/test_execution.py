@@ -18,6 +18,7 @@ from loptbench.errors import LoptbenchError
 from loptbench.results.schema.keys import TrialKind
 from loptbench.results.store import Store, TrialStatus
 from loptbench.study.execution import run_trials
+from loptbench.study.processes import map_in_processes
 from loptbench.study.run import select_implementations
 from loptbench.study.trials import Trial, TrialOutcome, bind
 from loptbench.tasks import TASKS, Digits
@@ -56,6 +57,17 @@ def exit_process(i: int) -> TrialOutcome:
 
 def raise_error(i: int) -> TrialOutcome:
     raise ValueError("no")
+
+
+def process_of(i: int) -> tuple[int, int]:
+    return i, os.getpid()
+
+
+def test_a_map_in_processes_keeps_the_order() -> None:
+    results = list(map_in_processes(process_of, range(6), jobs=2))
+    assert [i for i, _ in results] == [*range(6)]
+    assert os.getpid() not in {process for _, process in results}
+    assert [*map_in_processes(process_of, [7], jobs=1)] == [(7, os.getpid())]
 
 
 class Compiler:

@@ -98,6 +98,17 @@ def test_every_implementation_measures_the_baselines_that_it_offers() -> None:
     }
 
 
+def test_the_reference_probes_baselines_only_beside_learned_optimizers() -> None:
+    entries = [entry("a"), entry("reference")]
+    on_quadratic = {"of a": CHECKPOINTS["of a"]}
+    trials = plan(entries, on_quadratic, load_tuned(), 0, FEW_TASKS)
+    tasks: dict[tuple[str, Role], set[str]] = {}
+    for key in (trial.key for trial in trials):
+        tasks.setdefault((key.implementation, key.optimizer.role), set()).add(key.task)
+    assert tasks["reference", Role.TUNED] == {"quadratic"}
+    assert tasks["a", Role.TUNED] == tasks["reference", Role.BASELINES] == {*FEW_TASKS}
+
+
 def test_verdicts_rest_on_all_problems_of_ones_own_and_of_what_nobody_else_answers_for(
     alone: list[Trial],
 ) -> None:

@@ -44,9 +44,14 @@ def step(
 ) -> tuple[Tensor, Tensor]:
     """The next state and the update."""
     h, s = state, constants["input_scale"] * gradient[:, None]
-    z = torch.sigmoid(h @ p["W_z"].T + p["a_z"] * s + p["b_z"])
-    r = torch.sigmoid(h @ p["W_r"].T + p["a_r"] * s + p["b_r"])
-    c = torch.tanh((r * h) @ p["W_c"].T + p["a_c"] * s + p["b_c"])
+
+    def inputs(gate: str, h: Tensor) -> Tensor:
+        """W h + a s + b, in two operations instead of four."""
+        Wh_b = torch.addmm(p[f"b_{gate}"], h, p[f"W_{gate}"].T)
+        return torch.addcmul(Wh_b, s, p[f"a_{gate}"])
+
+    z, r = torch.sigmoid(inputs("z", h)), torch.sigmoid(inputs("r", h))
+    c = torch.tanh(inputs("c", r * h))
     h = z * h + (1 - z) * c
     return h, constants["output_scale"] * (h @ p["w"] + p["b"])
 
