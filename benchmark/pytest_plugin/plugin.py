@@ -5,6 +5,7 @@ only for the tests of `loptbench.tests`, or when the user asks for a report.
 """
 
 import os
+from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
@@ -68,11 +69,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _worker_group(nodeid: str) -> str:
-    """The group of tests that share a full store, or functions compiled for the same subject."""
+    """The group of tests that share a browser, or functions compiled for the same subject."""
     module, _, test = nodeid.partition("::")
-    if module.endswith(("test_report.py", "test_report_damage.py", "test_browser.py")):
+    if module.endswith("test_browser.py"):
         return module
     return nodeid.rpartition("/")[0] if test.startswith("test_implementation[") else nodeid
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """For its own suite: each reason why tests were skipped, once, and how many they are."""
+    if not _runs_own_suite(config):
+        return
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, n_tests in reasons.most_common():
+        terminalreporter.write_line(f"skipped {n_tests}: {reason}")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -49,6 +49,33 @@ def test_pyproject_lists_every_subpackage(pytestconfig: pytest.Config) -> None:
     assert sorted(setup["packages"]) == sorted(subpackages)
 
 
+def test_the_lowest_versions_are_the_lower_bounds(pytestconfig: pytest.Config) -> None:
+    pyproject = pytestconfig.inipath
+    if pyproject is None or not (pyproject.parent / "constraints-lowest.txt").exists():
+        pytest.skip("not run from the source tree: there is no file of lowest versions")
+    project = tomllib.loads(pyproject.read_text())["project"]
+    needed = project["dependencies"] + [
+        needed
+        for extra in ("jax", "renn", "report", "export", "test")
+        for needed in project["optional-dependencies"][extra]
+    ]
+    lines = (pyproject.parent / "constraints-lowest.txt").read_text().splitlines()
+    lowest = [line for line in lines if not line.startswith("#")]
+    assert lowest == sorted({name.replace(">=", "==") for name in needed if ">=" in name})
+
+
+def test_tox_gives_pip_no_path_that_may_have_a_space(pytestconfig: pytest.Config) -> None:
+    """pip splits the value of PIP_CONSTRAINT at spaces."""
+    pyproject = pytestconfig.inipath
+    if pyproject is None or not (pyproject.parent / "tox.ini").exists():
+        pytest.skip("not run from the source tree: there is no tox.ini")
+    lines = (pyproject.parent / "tox.ini").read_text().splitlines()
+    values = [line.partition("PIP_CONSTRAINT =")[2].strip() for line in lines]
+    files = [value for value in values if value]
+    assert files
+    assert all((pyproject.parent / file).is_file() and "{" not in file for file in files)
+
+
 def test_every_subpackage_is_installed() -> None:
     names = {name for name, _ in sources()}
     assert {"loptbench.tests", "loptbench.conformance", "loptbench.mechanisms"} <= names

@@ -85,9 +85,16 @@ class Table:
         for name in self.note:
             place = list(frame.columns).index(name) + 1
             frame.insert(place, f"{name}: note", self.marks(self.note, name))
-        texts = frame.select_dtypes(exclude="number").columns
-        frame[texts] = frame[texts].map(_safe_text)
-        return str(frame.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
+        return _csv(frame)
+
+
+def _csv(frame: "pd.DataFrame") -> str:
+    """A frame as CSV: numbers with nine digits, texts on one line that no spreadsheet runs."""
+    frame = frame.copy()
+    texts = frame.select_dtypes(exclude="number").columns
+    frame[texts] = frame[texts].astype(object).map(_safe_text)
+    frame.columns = [_safe_text(str(name)) for name in frame.columns]
+    return str(frame.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
 
 
 def _safe_text(value: Any) -> Any:
@@ -98,23 +105,28 @@ def _safe_text(value: Any) -> Any:
     return f"'{line}" if value.startswith(SPREADSHEET_FORMULA) else line
 
 
+Text = str | Mapping[str, str]
+"""A text, or one for each size of learned optimizers, of which the page shows the chosen one's."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Prose:
     """A paragraph."""
 
     kind: ClassVar[str] = "prose"
 
-    text: str
+    text: Text
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """An entry of a list: its text, status, small print and link."""
+    """An entry of a list: its text, status, small print, link and identifier."""
 
-    text: str
+    text: Text
     status: str = ""
     note: str = ""
     link: str = ""
+    anchor: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,26 +158,119 @@ class Folded:
 
 
 @dataclasses.dataclass(frozen=True)
+class Data:
+    """A long table that the page builds when the reader opens it, from the CSV that it lets save.
+
+    Attributes:
+        anchor: its identifier in the page, and in the page's address.
+        title: its heading.
+        caption: what it shows.
+        frame: its numbers and texts; of a column `preset`, the page shows the chosen size.
+        n_heads: the number of leading columns that name the row.
+        about: description and unit of columns, as a frame of `loptbench.results.frames` has them.
+    """
+
+    kind: ClassVar[str] = "data"
+
+    anchor: str
+    title: str
+    caption: str
+    frame: "pd.DataFrame"
+    n_heads: int = 1
+    about: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+
+    def csv(self) -> str:
+        """The frame as CSV, one line for each row."""
+        return _csv(self.frame)
+
+    def columns(self) -> list[dict[str, Any]]:
+        """Heading and description of each column, and whether it has numbers."""
+        shape = Table(self.anchor, self.caption, self.frame, about=self.about)
+        return [
+            {"heading": heading, "about": description, "number": kind.kind in "iuf"}
+            for (heading, description), kind in zip(shape.columns, self.frame.dtypes, strict=True)
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """One verdict in a cell of a matrix.
+
+    Attributes:
+        outcome: the outcome, which has a sign and a colour.
+        text: the number of seeds for it, of all.
+        words: the verdict in words.
+        size: the size of its learned optimizers.
+        is_aside: whether another verdict of this size comes before it.
+    """
+
+    outcome: str
+    text: str
+    words: str
+    size: str
+    is_aside: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """Verdicts as a heat map: a mark for each size in each cell; large is that of the chosen size.
+
+    Attributes:
+        anchor: its identifier in the page.
+        caption: what the marks mean.
+        columns: the headings of the columns.
+        rows: for each row its heading, the address of its evidence, and its cells; a cell without
+            marks is one that nothing is claimed of.
+    """
+
+    kind: ClassVar[str] = "matrix"
+
+    anchor: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, str, Sequence[Sequence[Mark]]]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Panel:
-    """One drawing of a figure: an `<svg>` element and its heading."""
+    """One drawing of a figure: an `<svg>` element, its heading, and a line under it."""
 
     title: str
     svg: str
+    note: Text = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Panels side by side, with one heading that also names their axes; None is an empty place."""
+
+    title: str
+    panels: Sequence[Panel | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """An entry of a legend: its text, an `<svg>` element, and whether it hides its series."""
+
+    name: str
+    svg: str
+    is_series: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """Small multiples with one legend and their numbers, which a page lets download.
+    """Rows of panels with one legend and their numbers, which a page lets download.
 
     Attributes:
         anchor: its identifier in the page.
         title: its heading.
         alternative: what it shows, in words, for readers who do not see it.
         caption: what to look for, and which of the paper's figures it answers to.
-        panels: the drawings; they stand side by side where there is room.
-        legend: what lines and markers mean, as an `<svg>` element.
-        tables: its numbers.
+        rows: the drawings.
+        legend: what lines and markers mean.
+        data: its numbers, one row for each point.
         command: the command that makes it again.
+        columns: the headings of the columns, where all rows have the same ones.
     """
 
     kind: ClassVar[str] = "figure"
@@ -174,13 +279,33 @@ class Figure:
     title: str
     alternative: str
     caption: str
-    panels: Sequence[Panel]
-    legend: str
-    tables: Sequence[Table]
+    rows: Sequence[Row]
+    legend: Sequence[Key]
+    data: "pd.DataFrame"
     command: str
+    columns: Sequence[str] = ()
+
+    @property
+    def panels(self) -> list[Panel]:
+        """The panels of all rows."""
+        return [panel for row in self.rows for panel in row.panels if panel is not None]
+
+    def csv(self) -> str:
+        """The numbers as CSV, one line for each point."""
+        return _csv(self.data)
 
 
-Part = Prose | Bullets | Code | Table | Figure | Folded
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """Two columns, one above the other where there is no room."""
+
+    kind: ClassVar[str] = "beside"
+
+    left: "Sequence[Part]"
+    right: "Sequence[Part]"
+
+
+Part = Prose | Bullets | Code | Table | Data | Matrix | Figure | Folded | Beside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,11 +320,10 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Sections under one entry of the contents; `beside` places them side by side if they fit."""
+    """Sections under one entry of the contents."""
 
     title: str
     sections: Sequence[Section]
-    beside: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,8 +334,12 @@ class Page:
         title: its title.
         lead: one sentence: what was run, and what came out.
         groups: its sections.
+        note: a line under the lead.
+        sizes: the sizes of learned optimizers that the reader can choose from, the first at first.
     """
 
     title: str
-    lead: str
+    lead: Text
     groups: Sequence[Group]
+    note: str = ""
+    sizes: Sequence[str] = ()

@@ -1,6 +1,7 @@
 """Render a page as one self-contained HTML file."""
 
 import functools
+import re
 from collections.abc import Iterator
 from importlib import resources
 
@@ -31,7 +32,17 @@ def _template() -> jinja2.Template:
         loader=jinja2.FunctionLoader(_file),
     )
     environment.filters["rows"] = _rows
+    environment.filters["css"] = _css
     return environment.get_template("page.html")
+
+
+def _css(text: str) -> str:
+    r"""A text inside the quotes of a selector.
+
+    >>> _css('a"b')
+    'a\\22 b'
+    """
+    return re.sub(r"[^\w-]", lambda match: f"\\{ord(match[0]):x} ", text)
 
 
 def _rows(table: Table) -> Iterator[Markup]:

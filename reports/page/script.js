@@ -1,6 +1,7 @@
 "use strict";
 // The address holds the state: #section&table.sort=2-&table.filter=text&theme=dark.
-// The page is complete without this script. The script makes tables sort, filter and download.
+// Figures and verdicts are there without this script. It builds the long tables, makes tables
+// sort, filter and download, chooses a size of learned optimizers, and highlights seeds.
 (() => {
   const state = new Map();
   let anchor = "";
@@ -33,7 +34,11 @@
     target.scrollIntoView();
   }
   function open(target) {
-    for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    for (let node = target; node; node = node.parentElement) {
+      if (node.tagName !== "DETAILS") continue;
+      node.open = true;
+      build(node);
+    }
   }
   function element(name, properties, ...children) {
     const node = Object.assign(document.createElement(name), properties);
@@ -64,8 +69,8 @@
   const missing = (v) => v === "" || v === "–" || Number.isNaN(v);
 
   class Tabular {
-    constructor(box) {
-      this.id = box.id;
+    constructor(box, id = box.id) {
+      this.id = id;
       this.body = box.querySelector("tbody");
       this.heads = [...box.querySelectorAll("thead th")];
       this.rows = [...this.body.rows];
@@ -147,6 +152,50 @@
       return [heads, ...shown.map((row) => lines[place.get(row)]), ""].join("\r\n");
     }
   }
+  // A long table is built from its CSV when it is first opened.
+  const unquoted = (line) => [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)]
+    .map(([, quoted, plain]) => quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+  function number(text) {
+    const value = Number(text.replace("inf", "Infinity"));
+    if (text === "") return "–";
+    return Number.isFinite(value) ? String(Number(value.toPrecision(4))) : value > 0 ? "∞" : "−∞";
+  }
+  function build(details) {
+    if (!details.matches(".data:not(.built)")) return;
+    details.classList.add("built");
+    const {csv, columns, heads} = details.dataset;
+    const kinds = JSON.parse(columns);
+    const [names, ...lines] = csv.trimEnd().split("\n").map(unquoted);
+    const [size, judged] = [names.indexOf("preset"), kinds.map((_, i) => ["status", "outcome"].includes(names[i]))];
+    const head = element("tr", {}, ...kinds.map(({heading, about}) =>
+      element("th", {scope: "col", title: about}, heading)));
+    const body = element("tbody", {}, ...lines.map((cells) => {
+      const row = element("tr", {}, ...cells.map((text, i) => {
+        const cell = element(i < heads ? "th" : "td", {}, kinds[i].number ? number(text) : text);
+        if (i < heads) cell.scope = "row";
+        if (kinds[i].number) {
+          cell.className = "n";
+          cell.dataset.v = text === "" ? "NaN" : text.replace("inf", "Infinity");
+        } else if (judged[i]) cell.className = text.replaceAll(" ", "-");
+        return cell;
+      }));
+      if (size >= 0 && cells[size]) row.dataset.size = cells[size];
+      return row;
+    }));
+    const caption = details.querySelector(".caption");
+    caption.id = `${details.id}-caption`;
+    const table = element("table", {}, element("thead", {}, head), body);
+    table.setAttribute("aria-labelledby", caption.id);
+    const scroll = element("div", {className: "scroll", tabIndex: 0}, table);
+    scroll.setAttribute("role", "group");
+    scroll.setAttribute("aria-label", caption.textContent.slice(0, 80));
+    const box = element("div", {className: "tabular", id: `${details.id}-rows`}, caption, scroll);
+    box.dataset.csv = csv;
+    details.append(box);
+    const made = new Tabular(box, details.id);
+    tables.push(made);
+    made.apply();
+  }
   const TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
     "∞": "$\\infty$", "−": "$-$", "±": "$\\pm$", "κ": "$\\kappa$", "η": "$\\eta$", "θ": "$\\theta$",
     "α": "$\\alpha$", "β": "$\\beta$", "λ": "$\\lambda$", "Σ": "$\\Sigma$", "–": "--",
@@ -184,10 +233,16 @@
       svg.append(copy);
     };
     addText(8, 18, figure.querySelector("h3").textContent, 14);
-    const legend = figure.querySelector(".legend svg");
-    const {width, height} = legend.viewBox.baseVal;
-    addDrawing(legend, 8, 28, width, height);
-    let y = 28 + height + 12;
+    let y = 28;
+    [...figure.querySelectorAll(".legend li")].forEach((entry, i) => {
+      const x = 8 + (i % perRow) * columnWidth;
+      y += i && i % perRow === 0 ? 16 : 0;
+      addDrawing(entry.querySelector("svg"), x, y, 28, 12);
+      addText(x + 34, y + 10, entry.textContent, 11);
+    });
+    y += 24;
+    for (const row of figure.querySelectorAll(".row-title")) addText(8, (y += 14), row.textContent, 11);
+    y += 8;
     for (let i = 0; i < panels.length; i += perRow) {
       const row = sizes.slice(i, i + perRow);
       row.forEach((size, j) => {
@@ -199,6 +254,8 @@
     for (const [k, v] of Object.entries({xmlns: SVG, "xmlns:xlink": "http://www.w3.org/1999/xlink",
       width: perRow * columnWidth, height: y, viewBox: `0 0 ${perRow * columnWidth} ${y}`})) svg.setAttribute(k, v);
     svg.removeAttribute("aria-hidden");
+    const chosen = document.documentElement.dataset.size;
+    for (const other of svg.querySelectorAll("[data-size]")) if (other.dataset.size !== chosen) other.remove();
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(svg)
       .replace(/var\(--[\w-]+, (#[0-9a-f]{6})\)/g, "$1");
   }
@@ -215,11 +272,67 @@
   }
 
   const tables = [...document.querySelectorAll(".tabular")].map((box) => new Tabular(box));
+  for (const details of document.querySelectorAll("details.data")) {
+    details.addEventListener("toggle", () => { if (details.open) build(details); });
+  }
   for (const figure of document.querySelectorAll("figure")) {
-    const button = element("button", {type: "button", className: "svg"}, "Download SVG");
-    button.setAttribute("aria-label", `Download SVG: ${figure.querySelector("h3").textContent}`);
-    button.addEventListener("click", () => save(`${figure.id}.svg`, "image/svg+xml", drawing(figure)));
-    figure.querySelector("figcaption").append(" ", button);
+    const title = figure.querySelector("h3").textContent;
+    const caption = figure.querySelector("figcaption");
+    for (const [name, type, make] of [["SVG", "image/svg+xml", () => drawing(figure)], ["CSV", "text/csv", () => figure.dataset.csv.replaceAll("\n", "\r\n")]]) {
+      const button = element("button", {type: "button", className: `save ${name.toLowerCase()}`}, name);
+      button.setAttribute("aria-label", `Download as ${name}: ${title}`);
+      button.addEventListener("click", () => save(`${figure.id}.${name.toLowerCase()}`, type, make()));
+      caption.append(" ", button);
+    }
+    // An entry of the legend hides its series.
+    for (const entry of figure.querySelectorAll(".legend [data-key]")) {
+      const button = element("button", {type: "button"}, ...entry.childNodes);
+      button.setAttribute("aria-pressed", "true");
+      button.addEventListener("click", () => {
+        const shown = button.getAttribute("aria-pressed") !== "true";
+        button.setAttribute("aria-pressed", String(shown));
+        for (const node of figure.querySelectorAll(".panel [data-series]")) {
+          if (node.dataset.series === entry.dataset.key) node.style.visibility = shown ? "" : "hidden";
+        }
+      });
+      entry.append(button);
+    }
+  }
+  // A seed under the pointer is highlighted in every figure, and named.
+  const hint = element("div", {id: "hint", hidden: true});
+  hint.setAttribute("aria-hidden", "true");
+  document.body.append(hint);
+  addEventListener("mouseover", ({target, clientX, clientY}) => {
+    const {seed} = target.closest?.(".panel [data-seed]")?.dataset ?? {};
+    for (const node of document.querySelectorAll(".panel .on")) node.classList.remove("on");
+    document.body.classList.toggle("lit", Boolean(seed));
+    hint.hidden = !seed;
+    if (!seed) return;
+    hint.textContent = seed;
+    Object.assign(hint.style, {left: `${clientX + 12}px`, top: `${clientY + 12}px`});
+    for (const node of document.querySelectorAll(`.panel [data-seed="${CSS.escape(seed)}"]`)) node.classList.add("on");
+  });
+
+  // The size of the learned optimizers that the page shows.
+  const sizes = JSON.parse(document.documentElement.dataset.sizes || "[]");
+  function size() {
+    const requested = state.get("size");
+    const chosen = sizes.includes(requested) ? requested : sizes[0];
+    if (chosen) document.documentElement.dataset.size = chosen;
+    for (const button of document.querySelectorAll("#sizes button")) {
+      button.setAttribute("aria-pressed", String(button.textContent === chosen));
+    }
+  }
+  if (sizes.length > 1) {
+    const box = document.getElementById("sizes");
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", "Size of the learned optimizers");
+    box.append("Size ");
+    for (const name of sizes) {
+      const button = element("button", {type: "button"}, name);
+      button.addEventListener("click", () => { put("size", name === sizes[0] ? "" : name); size(); });
+      box.append(button);
+    }
   }
   for (const [name, label] of [["", "System"], ["light", "Light"], ["dark", "Dark"]]) {
     const button = element("button", {type: "button"}, label);
@@ -231,8 +344,13 @@
   document.getElementById("theme").setAttribute("aria-label", "Theme");
   function applyState() {
     theme();
+    size();
     for (const table of tables) table.apply();
     // An address that sorts or filters a table also opens that table.
+    for (const key of [...state.keys()]) {
+      const details = document.getElementById(key.replace(/\.(sort|filter)$/, ""));
+      if (details && details !== document.getElementById(key)) open(details);
+    }
     const sent = tables.filter(({id}) => state.has(`${id}.sort`) || state.has(`${id}.filter`));
     for (const {id} of sent) open(document.getElementById(id));
     show(anchor || (sent.length ? sent[0].id : ""));
@@ -249,10 +367,4 @@
   });
   for (const [k, v] of read()) state.set(k, v);
   applyState();
-  let folded = [];
-  addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("details:not([open])")].filter((details) => details.closest("figure") === null);
-    for (const details of folded) details.open = true;
-  });
-  addEventListener("afterprint", () => { for (const details of folded) details.open = false; });
 })();

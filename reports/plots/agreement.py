@@ -1,79 +1,84 @@
-"""Agreement: the error of each implementation beside its bound, step by step."""
+"""Agreement: the largest error of each implementation over its tolerance."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import seaborn as sns
 
-from loptbench.reports.page.elements import Figure, Table
+from loptbench.reports.page.elements import Figure, Panel, Row
 from loptbench.reports.page.numbers import number_text
-from loptbench.reports.plots import styles
-from loptbench.reports.plots.canvas import Canvas, legend, numbers
+from loptbench.reports.plots.canvas import Canvas
+from loptbench.reports.plots.styles import CELLS, INK, PAPER
+from loptbench.reports.sections.agreement import level_text
+from loptbench.tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-QUANTITIES = ("loss", "parameters", "gradient", "state", "update")
-CHECKS = ("teacher-forced", "free-running")
+DECADES = 4
+"""Decades below the tolerance that colours tell apart."""
+ROW_HEIGHT, HEAD = 0.24, 0.3
+"""Heights in inches: of a row of the heat map, and of the names under it."""
 
 
-def errors_by_step(
-    check_steps: "pd.DataFrame", optimizer: str, dtype: str, names: Sequence[str], command: str
-) -> Figure | None:
-    """The scaled error of each implementation against its bound, over the steps of a run.
+def agreement_map(checks: "pd.DataFrame", command: str) -> Figure | None:
+    """A heat map for each implementation: log10 of the largest error over its tolerance.
 
     Args:
-        check_steps: the frame `check_steps`.
-        optimizer: the optimizer whose runs are shown.
-        dtype: the dtype of the runs.
-        names: all implementations of the store.
+        checks: the frame `checks`.
         command: the command that makes the figure again.
     """
-    data = check_steps[(check_steps.optimizer == optimizer) & (check_steps.dtype == dtype)]
-    data = data[data.quantity.isin(QUANTITIES) & data.check.isin(CHECKS)]
+    data = checks[np.isfinite(checks.ratio)]
     if data.empty:
         return None
-    floor = float(np.finfo(dtype).eps) / 100
-    shown = [styles.implementation(name, names) for name in sorted(set(data.implementation))]
-    anchor = f"errors-{dtype}"
-    canvases, tables = [], []
-    for check in CHECKS:
-        for quantity in QUANTITIES:
-            own = data[(data.check == check) & (data.quantity == quantity)]
-            if own.empty:
-                continue
-            canvas = Canvas(f"{check}: {quantity}")
-            errors = own.assign(
-                series=own.implementation, optimizer=own.implementation, error=own.error.clip(floor)
-            )
-            bounds = own.groupby("step", as_index=False).bound.min()
-            bounds = bounds.assign(series="bound", optimizer="bound")
-            canvas.curves(errors, "step", "error", shown, sorted(set(errors.optimizer)))
-            canvas.curves(bounds, "step", "bound", [styles.BOUND], ["bound"])
-            canvas.axes.set_yscale("log")
-            canvas.labels("inner step", "scaled error")
-            canvases.append(canvas)
-            caption = f"Scaled error, {check}, {quantity}, {dtype}"
-            tables.append(numbers(f"{anchor}-{check}-{quantity}", caption, errors, "step", "error"))
-    worst = data.assign(ratio=data.error / data.bound)
-    worst = worst.groupby(["check", "quantity", "implementation"], as_index=False).agg(
-        {"error": "max", "ratio": "max"}
-    )
+    worst = data.groupby(["implementation", "level", "task"], as_index=False).ratio.max()
+    tasks = [task for task in TASKS if (worst.task == task).any()]
+    panels: list[Panel | None] = []
+    for place, (implementation, own) in enumerate(worst.groupby("implementation")):
+        wide = own.pivot(index="level", columns="task", values="ratio").reindex(columns=tasks)
+        wide.index = [level_text(level) for level in wide.index]
+        panels.append(_map(str(implementation), wide).panel(f"agreement-{place}"))
     top = worst.loc[worst.ratio.idxmax()]
-    headings = {"error": "largest error", "ratio": "largest error / bound"}
-    caption = "The largest error of each run, and the largest error over its bound."
     return Figure(
-        anchor,
-        f"{optimizer}, {dtype}",
-        "Scaled error of each implementation against inner step, one panel for each check and each "
-        f"of {', '.join(QUANTITIES)}, with the bound as a dashed line. The largest error is "
-        f"{number_text(float(top.ratio))} of its bound: {top.quantity}, {top.check}, "
-        f"{top.implementation}.",
-        "Errors are relative to the size of the terms that were added up. Errors of exactly zero "
-        f"are drawn at {floor:.0e}. The bound of a free run grows as the reference amplifies small "
-        "errors. The paper shows no such figure.",
-        [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
-        legend([*shown, styles.BOUND], f"{anchor}-legend"),
-        [Table(f"{anchor}-worst", caption, worst, 3, headings=headings), *tables],
+        "figure-agreement",
+        "Largest error over its tolerance",
+        "For each implementation a heat map, levels of checks by tasks, of log10 of the largest "
+        "error over its tolerance, over all optimizers and dtypes. The largest is "
+        f"{number_text(top.ratio)}: level {level_text(top.level)} of {top.implementation} on "
+        f"{top.task}.",
+        "log10 of the largest error over its tolerance: −1 is a tenth of it, above 0 fails. −∞ is "
+        "no error at all; an empty cell was not compared. The paper shows no such figure.",
+        [Row("Levels of checks by tasks, one map for each implementation", panels)],
+        [],
+        worst,
         command,
     )
+
+
+def _map(title: str, ratios: "pd.DataFrame") -> Canvas:
+    """The heat map of one implementation."""
+    height = ROW_HEIGHT * len(ratios) + HEAD + 0.08
+    canvas = Canvas(title, height, (0.46, 0.99), HEAD)
+    with np.errstate(divide="ignore"):
+        logs = np.log10(ratios.astype(float))
+    words = logs.map(lambda value: "" if value != value else f"{value:.1f}".replace("-", "−"))
+    words = words.replace("−inf", "−∞")
+    sns.heatmap(
+        logs.clip(-DECADES, 1),
+        vmin=-DECADES,
+        vmax=1,
+        cmap=[style.light for style in CELLS],
+        annot=words,
+        fmt="",
+        annot_kws={"fontsize": 9, "color": INK},
+        linewidths=1,
+        linecolor=PAPER,
+        cbar=False,
+        ax=canvas.axes,
+    )
+    canvas.axes.set(xlabel="", ylabel="")
+    canvas.axes.set_xticklabels(
+        [name.replace("_", " ")[:9] for name in ratios.columns], rotation=0, fontsize=8
+    )
+    canvas.axes.tick_params(axis="y", labelrotation=0, labelsize=9)
+    return canvas

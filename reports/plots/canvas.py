@@ -1,54 +1,35 @@
 """Axes for seaborn to draw on, in one theme, and their drawing as an SVG element of a page."""
 
-import io
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from loptbench.reports.page.elements import Panel, Table
-from loptbench.reports.plots.styles import INK, LINE, Style, variables
+from loptbench.reports.page.elements import Panel, Text
+from loptbench.reports.plots.styles import NO_PRESET, Style
+from loptbench.reports.plots.svg import THEME, Tag, svg, tags_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDTH, HEIGHT = 3.2, 2.3
+WIDTH, HEIGHT = 2.8, 1.9
 """The size of a panel in inches: as wide as the screen of a phone."""
-BOTTOM = 0.46
-"""The height of an axis with a label of one line, in inches."""
-LINE_HEIGHT = 0.15
-"""The height of each further line of a label, in inches."""
-LEGEND_COLUMNS = 4
-MAX_STEPS_DRAWN = 61
+SIDES = (0.19, 0.97)
+"""Where the axes begin and end, as fractions of the width."""
+BOTTOM = 0.26
+"""The height of the labels of an axis, in inches."""
+N_TICKS = 4
+"""Intervals between the labels of an axis."""
+MAX_STEPS_DRAWN = 41
 """Maximum number of points of a thinned curve."""
 MAX_SEEDS_DRAWN = 20
 """Maximum number of learned optimizers in a panel; the tables have all of them."""
 CONTROL = "control: momentum, β = 0.9"
-THEME: dict[Any, Any] = {
-    "axes.edgecolor": INK,
-    "axes.facecolor": "none",
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.dpi": 72,
-    "figure.facecolor": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "grid.color": LINE,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
 class Canvas:
@@ -57,35 +38,47 @@ class Canvas:
     Args:
         title: its heading in the page.
         height: in inches.
+        sides: where the axes begin and end, as fractions of the width.
         bottom: the height of the abscissas' labels, in inches.
+        width: in inches.
     """
 
-    def __init__(self, title: str, height: float = HEIGHT, bottom: float = BOTTOM) -> None:
+    def __init__(
+        self,
+        title: str,
+        height: float = HEIGHT,
+        sides: tuple[float, float] = SIDES,
+        bottom: float = BOTTOM,
+        width: float = WIDTH,
+    ) -> None:
         self.title = title
+        self.tags: list[Sequence[Tag]] = []
         with sns.axes_style("whitegrid", THEME), sns.plotting_context("paper", rc=THEME):
-            self.drawing = Drawing(figsize=(WIDTH, height))
+            self.drawing = Drawing(figsize=(width, height))
             # Fixed margins: matplotlib takes as long to compute them as to draw everything else.
             low, high = bottom / height, 1 - 0.08 / height
-            self.axes: Axes = self.drawing.add_axes((0.24, low, 0.73, high - low))
+            box = (sides[0], low, sides[1] - sides[0], high - low)
+            self.axes: Axes = self.drawing.add_axes(box)
+
+    def tag(self, artist: Artist, *tags: Tag) -> None:
+        """Say what an artist shows: one tag for all of it, or one for each of its points."""
+        artist.set_gid(f"tag{len(self.tags)}")
+        self.tags.append(tags)
 
     def curves(
         self, data: "pd.DataFrame", x: str, y: str, styles: Sequence[Style], bold: Iterable[str]
     ) -> None:
         """Draw one line for each optimizer, those in `bold` thick and the others thin.
 
-        Thick lines have every point; thin ones are thinned.
-
         Args:
-            data: one row for each point, with the columns `series` and `optimizer`.
+            data: one row for each point, with the columns `series`, `optimizer` and `size`.
             x: the column of abscissas.
             y: the column of ordinates.
             styles: the style of each series.
             bold: the optimizers that are drawn thick.
         """
         names = [style.name for style in styles]
-        data = data[np.isfinite(data[y]) & data.series.isin(names)]
-        if data.empty:
-            return
+        data = thinned(data[np.isfinite(data[y]) & data.series.isin(names)], x)
         is_bold = data.optimizer.isin(list(bold))
         options: dict[str, Any] = {
             "hue": "series",
@@ -93,16 +86,21 @@ class Canvas:
             "palette": {style.name: style.light for style in styles},
             "units": "optimizer",
             "estimator": None,
+            "errorbar": None,
+            "sort": False,
             "legend": False,
             "ax": self.axes,
         }
-        thin = thinned(data[~is_bold], x)
+        thin, thick = data[~is_bold], data[is_bold]
         if not thin.empty:
-            sns.lineplot(thin, x=x, y=y, linewidth=0.6, alpha=0.6, **options)
-        if is_bold.any():
+            n_before = len(self.axes.lines)
+            sns.lineplot(thin, x=x, y=y, linewidth=0.7, alpha=0.55, **options)
+            self._tag_lines(n_before, thin, names)
+        if not thick.empty:
+            n_before = len(self.axes.lines)
             markers = {style.name: style.marker or "None" for style in styles}
             sns.lineplot(
-                data[is_bold],
+                thick,
                 x=x,
                 y=y,
                 style="series",
@@ -116,18 +114,66 @@ class Canvas:
                 sizes={style.name: style.width for style in styles},
                 **options,
             )
+            self._tag_lines(n_before, thick, names)
 
-    def labels(self, x: str, y: str) -> None:
-        """Name the axes."""
-        self.axes.set(xlabel=x, ylabel=y)
+    def _tag_lines(self, n_before: int, data: "pd.DataFrame", names: Sequence[str]) -> None:
+        """Tag the lines that seaborn drew: by series, then by optimizer."""
+        first = data.drop_duplicates(["series", "optimizer"])
+        first = first.assign(place=first.series.map(list(names).index))
+        first = first.sort_values(["place", "optimizer"], kind="stable")
+        lines = self.axes.lines[n_before:]
+        for line, tag in zip(lines, tags_of(first), strict=True):
+            self.tag(line, tag)
 
-    def panel(self, anchor: str) -> Panel:
+    def points(
+        self, data: "pd.DataFrame", x: str, y: str, styles: Sequence[Style], **how: Any
+    ) -> None:
+        """Draw one point for each row, with the columns `series`, `optimizer` and `size`."""
+        data = data[np.isfinite(data[x]) & np.isfinite(data[y])]
+        for style in styles:
+            own = data[data.series == style.name]
+            if own.empty:
+                continue
+            # One marker for each call, so that the drawing holds its shape once.
+            sns.scatterplot(
+                own,
+                x=x,
+                y=y,
+                color=style.light,
+                marker=style.marker,
+                **{"s": 20, "alpha": 0.75, **how},
+                linewidth=0,
+                legend=False,
+                clip_on=False,
+                ax=self.axes,
+            )
+            self.tag(self.axes.collections[-1], *tags_of(own))
+
+    def scales(self, n_x: int = N_TICKS, n_y: int = N_TICKS) -> None:
+        """Give both axes few ticks, as plain numbers, and no labels: the row's heading has them."""
+        self.axes.set(xlabel="", ylabel="")
+        for axis, n in ((self.axes.xaxis, n_x), (self.axes.yaxis, n_y)):
+            if axis.get_scale() == "linear":
+                axis.set_major_locator(MaxNLocator(n))
+            else:  # plain numbers: powers as formulas take long to set
+                if axis.get_scale() == "log":
+                    axis.set_major_locator(LogLocator(numticks=n))
+                axis.set_major_formatter(_plain)
+                axis.set_minor_locator(NullLocator())
+
+    def panel(self, anchor: str, note: Text = "") -> Panel:
         """The panel of the page; `anchor` makes its identifiers unique there."""
-        for axis in (self.axes.xaxis, self.axes.yaxis):
-            if axis.get_scale() != "linear":  # plain numbers: powers as formulas take long to set
-                axis.set_major_formatter("{x:g}")
-                axis.set_minor_formatter(NullFormatter())
-        return Panel(self.title, svg(self.drawing, anchor))
+        return Panel(self.title, svg(self.drawing, anchor, self.tags), note)
+
+
+def _plain(value: float, _place: int) -> str:
+    """A number of an axis, with a short power of ten.
+
+    >>> _plain(1e-06, 0), _plain(0.01, 1)
+    ('1e−6', '0.01')
+    """
+    text = f"{value:g}".replace("e+0", "e").replace("e+", "e")
+    return text.replace("e-0", "e−").replace("e-", "e−").replace("-", "−")
 
 
 def thinned(data: "pd.DataFrame", x: str) -> "pd.DataFrame":
@@ -137,60 +183,6 @@ def thinned(data: "pd.DataFrame", x: str) -> "pd.DataFrame":
     place, length = curves.cumcount(), curves.transform("size")
     every = -(-length // MAX_STEPS_DRAWN)
     return data[(place % every == 0) | (place == length - 1)]
-
-
-def legend(styles: Sequence[Style], anchor: str, more: Sequence[Any] = ()) -> str:
-    """The legend of a figure as an SVG element.
-
-    Args:
-        styles: the series.
-        anchor: makes its identifiers unique in the page.
-        more: matplotlib artists for signs that are no series.
-    """
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=style.light,
-            marker=style.marker,
-            markersize=5,
-            linewidth=style.width,
-            linestyle=(0, style.dashes) if style.dashes else "-",
-            label=style.name,
-        )
-        for style in styles
-    ]
-    handles += list(more)
-    columns = min(LEGEND_COLUMNS, len(handles))
-    rows = -(-len(handles) // columns)
-    with mpl.rc_context(THEME):
-        # One width for all legends: pages scale them to it, so letters have the same size.
-        drawing = Drawing(figsize=(1.7 * LEGEND_COLUMNS, 0.22 * rows + 0.05))
-        drawing.legend(
-            handles=handles, ncols=columns, loc="center left", borderaxespad=0, fontsize=9
-        )
-    return svg(drawing, anchor)
-
-
-def svg(drawing: Drawing, anchor: str) -> str:
-    """A drawing as an `<svg>` element: the same bytes each time, with the colours of the page.
-
-    matplotlib names its elements anew in each drawing, so they get `anchor` as a prefix.
-    """
-    buffer = io.StringIO()
-    with mpl.rc_context({**THEME, "svg.hashsalt": anchor}):
-        # matplotlib leaves this method without types.
-        FigureCanvasSVG(drawing).print_svg(  # type: ignore[no-untyped-call]
-            buffer, metadata={"Date": None, "Creator": None}
-        )
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{anchor}-", text)
-    text = re.sub(r"(\.\d)\d+(?=[^<>]*>)", r"\1", text)  # of coordinates, not of words
-    text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
-    for colour, variable in variables().items():
-        text = text.replace(f": {colour}", f": var(--{variable}, {colour})")
-    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
 def series(data: "pd.DataFrame") -> "pd.DataFrame":
@@ -206,8 +198,16 @@ def series(data: "pd.DataFrame") -> "pd.DataFrame":
     names = data.optimizer.mask(data.role == "checkpoint", "learned").mask(is_momentum, "control")
     optimizers = data.optimizer.mask(is_momentum, CONTROL)
     return data.assign(
-        series=names, optimizer=optimizers, is_own=data.trained_by == data.implementation
+        series=names,
+        optimizer=optimizers,
+        size=size_of(data),
+        is_own=data.trained_by == data.implementation,
     )
+
+
+def size_of(data: "pd.DataFrame") -> "pd.Series[str]":
+    """The size of the learned optimizer of each row; empty for other optimizers."""
+    return data.preset.replace("", NO_PRESET).where(data.role == "checkpoint", "")
 
 
 def first_seeds(data: "pd.DataFrame") -> tuple["pd.DataFrame", str]:
@@ -232,23 +232,14 @@ def one_implementation(data: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def bold_optimizers(data: "pd.DataFrame") -> list[str]:
-    """The optimizers to draw thick: the first of each series."""
-    return list(data.drop_duplicates("series").optimizer)
+    """The optimizers to draw thick: the first of each series and size."""
+    return list(data.drop_duplicates(["series", "size"]).optimizer)
 
 
-def numbers(anchor: str, caption: str, data: "pd.DataFrame", x: str, y: str) -> Table:
-    """The numbers of a panel: a column for each optimizer, beside the abscissas.
+def long(data: "pd.DataFrame", x: str, *columns: str) -> "pd.DataFrame":
+    """The numbers of a figure: thinned curves, one row for each point."""
+    import pandas as pd
 
-    If the abscissas of optimizers differ, each optimizer has its own column of abscissas.
-    """
-    data = thinned(data, x).drop_duplicates(["optimizer", x])
-    if data.groupby("optimizer")[x].agg(tuple).nunique() == 1:
-        wide = data.pivot(index=x, columns="optimizer", values=y).reset_index()
-        wide.columns = [str(name) for name in wide.columns]
-    else:
-        data = data.assign(place=data.groupby("optimizer").cumcount())
-        wide = data.pivot(index="place", columns="optimizer", values=[x, y])
-        wide = wide.swaplevel(axis=1).sort_index(axis=1, kind="stable")
-        wide.columns = [f"{name}: {part.replace('_', ' ')}" for name, part in wide.columns]
-    words = f"{caption}; of long curves about {MAX_STEPS_DRAWN} points."
-    return Table(f"{anchor}-numbers", words, wide.astype(float), 0)
+    parts = [thinned(own, x) for _, own in data.groupby("task", sort=False)]
+    rows = pd.concat(parts) if parts else data
+    return rows[["task", "optimizer", "role", "preset", "implementation", x, *columns]]

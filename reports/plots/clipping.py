@@ -1,28 +1,34 @@
-"""Clipping: the update against the gradient, in several states, and the gradients of real runs."""
+"""Clipping: the update against the gradient in several states, over the gradients of real runs."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from loptbench.reports.page.elements import Table
-from loptbench.reports.plots.canvas import Canvas, numbers
+from loptbench.reports.plots.canvas import Canvas, long
 from loptbench.reports.plots.mechanisms import Frames, Group, ProbeFigure
 from loptbench.reports.plots.styles import INK, OPTIMIZERS
+from loptbench.reports.plots.svg import Tag
 
 if TYPE_CHECKING:
     import pandas as pd
 
 START, CONVERGENCE_POINT = "h0", "h*"
-MET_WIDTH, MET_ALPHA = 0.6, 0.5
-"""Width and opacity of the curves of states met on real runs."""
-START_DASHES = (0, (4, 2))
-
-
-def _saturations(data: "pd.DataFrame") -> "pd.DataFrame":
-    """Update functions with s(g) in the column `saturation`, by gradient."""
-    saturation = data["update"] / (data.gain * data.gradient)
-    return data.assign(saturation=saturation).sort_values("gradient", kind="stable")
+LEARNED = OPTIMIZERS[0]
+CURVES: dict[str, dict[str, Any]] = {
+    "at h*": {"color": LEARNED.light, "linewidth": LEARNED.width},
+    "at h0": {"color": INK, "linewidth": 1.2, "linestyle": (0, (4, 2))},
+    "at states of real runs": {"color": LEARNED.light, "linewidth": 0.6, "alpha": 0.5},
+}
+"""How the update functions at the kinds of states are drawn."""
+HALF: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "D", "markersize": 4}
+"""The mark of half-saturation."""
+N_HALVES = 3.0
+"""The range of gradients shown, in half-saturations."""
+SHARES = (0.5, 0.9, 0.99)
+"""Shares of the gradients met whose ranges are shaded, from dark to light."""
+SHADE: dict[str, Any] = {"color": INK, "alpha": 0.07, "linewidth": 0}
 
 
 def _update_functions(frames: Frames) -> "pd.DataFrame":
@@ -34,86 +40,65 @@ def _update_functions(frames: Frames) -> "pd.DataFrame":
         return CONVERGENCE_POINT if CONVERGENCE_POINT in names else names[len(names) // 2]
 
     where = data.groupby(["task", "optimizer"])["where"].transform(chosen)
-    return _saturations(data[data["where"] == where])
+    data = data[data["where"] == where]
+    saturation = data["update"] / (data.gain * data.gradient)
+    return data.assign(saturation=saturation).sort_values("gradient", kind="stable")
 
 
 def _saturation(canvas: Canvas, group: Group) -> None:
     data = _update_functions(group.frames)
-    _gradient_axis(canvas, data)
+    data = data[data.gradient > 0]
     canvas.curves(data, "gradient", "saturation", group.shown, group.bold)
-    _half(canvas)
-
-
-def _half(canvas: Canvas) -> None:
     canvas.axes.axhline(0.5, color=INK, linestyle=":", linewidth=1)
-    canvas.axes.set_ylim(-0.1, 1.6)
-    canvas.labels("gradient g (symlog)", "s(g) = u(g) / D g")
+    canvas.axes.set(xscale="log", ylim=(-0.1, 1.6))
 
 
 def _states(canvas: Canvas, group: Group) -> None:
-    """One learned optimizer: the update function at h0, at h*, and at states of real runs."""
-    data = group.learned("update_functions")
-    data = _saturations(data[data.optimizer.isin(group.bold)])
-    if data.empty:
-        return
-    _gradient_axis(canvas, _update_functions(group.frames))
-    for where, own in data.groupby("where", sort=False):
-        options: dict[str, Any] = {"color": OPTIMIZERS[0].light, "linewidth": OPTIMIZERS[0].width}
-        if where == START:
-            options = {"color": INK, "linewidth": 1.2, "linestyle": START_DASHES}
-        elif where != CONVERGENCE_POINT:
-            options |= {"linewidth": MET_WIDTH, "alpha": MET_ALPHA}
-        canvas.axes.plot(own.gradient, own.saturation, **options)
-    _half(canvas)
+    """One learned optimizer: u(g) at h0, at h*, and at states of runs, over the gradients met."""
+    density = dict(group.first_learned("gradient_density"))
+    reach = 0.0
+    for tag, data in group.first_learned("update_functions"):
+        halves = data[data["where"] == CONVERGENCE_POINT].groupby("arm").half_saturation.first()
+        halves = halves[np.isfinite(halves)]
+        largest = data.gradient.abs().max()
+        reach = max(reach, min(largest, N_HALVES * halves.max()) if len(halves) else largest)
+        for where, own in data.sort_values("gradient").groupby("where", sort=False):
+            kind = {START: "at h0", CONVERGENCE_POINT: "at h*"}.get(str(where))
+            options = CURVES[kind or "at states of real runs"]
+            (line,) = canvas.axes.plot(own.gradient, own["update"], **options)
+            canvas.tag(line, tag)
+            if where == CONVERGENCE_POINT:
+                signs = np.where(halves.index == "negative", -1.0, 1.0)
+                gradients = signs * halves.to_numpy()
+                updates = np.interp(gradients, own.gradient, own["update"])
+                (marks,) = canvas.axes.plot(gradients, updates, **HALF)
+                canvas.tag(marks, tag)
+        if tag in density:
+            _density(canvas, tag, density[tag])
+    if reach:
+        canvas.axes.set_xlim(-reach, reach)
+        inside = [line.get_ydata()[np.abs(line.get_xdata()) <= reach] for line in canvas.axes.lines]
+        low, high = np.min(np.concatenate(inside)), np.max(np.concatenate(inside))
+        canvas.axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
-def _density(canvas: Canvas, group: Group) -> None:
-    data = group.learned("gradient_density")
-    data = data[data.optimizer.isin(group.bold)]
-    if data.empty:
-        return
-    _gradient_axis(canvas, _update_functions(group.frames))
-    for arm, own in data.groupby("arm"):
-        sign = -1.0 if arm == "negative" else 1.0
-        middle = sign * np.sqrt(own.gradient_low * own.gradient_high)
-        canvas.axes.fill_between(
-            middle, own.share, color=OPTIMIZERS[0].light, alpha=0.5, step="mid", linewidth=0
-        )
-    canvas.labels("gradient g (symlog)", "share of gradients met")
+def _density(canvas: Canvas, tag: Tag, data: "pd.DataFrame") -> None:
+    """The ranges around 0 of the gradients met, one over the other."""
+    shares = data.groupby("gradient_high").share.sum().sort_index().cumsum()
+    for share in SHARES:
+        inside = shares.index[shares >= share * shares.iloc[-1]]
+        canvas.tag(canvas.axes.axvspan(-inside[0], inside[0], **SHADE), tag)
 
 
-def _gradient_axis(canvas: Canvas, data: "pd.DataFrame") -> None:
-    """Logarithmic on both sides of the smallest gradient; the first optimizer sets the range."""
-    first = data[data.optimizer == data.optimizer.iloc[0]].gradient.abs()
-    smallest, largest = float(first.min()), float(first.max())
-    canvas.axes.set_xscale("symlog", linthresh=smallest)
-    canvas.axes.set_xlim(-largest, largest)
-    ends = np.log10(smallest), np.log10(largest)
-    decades = 10.0 ** np.unique(np.linspace(*ends, 3).round()[1:])
-    canvas.axes.set_xticks([*-decades[::-1], 0.0, *decades])
-
-
-def _tables(anchor: str, frames: Frames) -> list[Table]:
-    data = _update_functions(frames)
-    return [
-        numbers(f"{anchor}-{task}", f"Saturation s(g) on {task}", own, "gradient", "saturation")
-        for task, own in data.groupby("task", sort=False)
-    ]
+def _numbers(frames: Frames) -> "pd.DataFrame":
+    return long(_update_functions(frames), "gradient", "where", "update", "saturation")
 
 
 def _signs() -> list[Any]:
-    learned = OPTIMIZERS[0]
     return [
-        Line2D([], [], color=learned.light, linewidth=learned.width, label="at h*"),
-        Line2D([], [], color=INK, linewidth=1.2, linestyle=START_DASHES, label="at h0"),
-        Line2D(
-            [],
-            [],
-            color=learned.light,
-            linewidth=MET_WIDTH,
-            alpha=MET_ALPHA,
-            label="at states of real runs",
-        ),
+        *(Line2D([], [], label=name, **options) for name, options in CURVES.items()),
+        Line2D([], [], label="half-saturation", **HALF),
+        Patch(label="50, 90 and 99 % of the gradients met", **SHADE),
     ]
 
 
@@ -122,19 +107,16 @@ CLIPPING = ProbeFigure(
     "The update against the gradient",
     ("update_functions", "gradient_density"),
     {
-        "saturation at h*": _saturation,
-        "saturation at other states": _states,
-        "gradients met": _density,
+        "Update u(g) of one learned optimizer, against the gradient g": _states,
+        "Saturation u(g) / (D g) at h*, against g > 0": _saturation,
     },
-    "The update over what a linear optimizer would make of the gradient, which falls where it "
-    "saturates, with a dotted line at one half; of one learned optimizer the same at its initial "
-    "state h0, at its convergence point h* and at states of real runs; and the gradients that the "
-    "learned optimizer meets.",
-    "At the convergence point; where an optimizer has no gain there, at a state from the middle of "
-    "a run. Half-saturation is where the curve crosses the dotted line. How much of the updates of "
-    "real runs saturation takes away is the saturation loss, among the numbers below. An axis "
-    "called symlog is logarithmic on both sides of a linear part around 0. Compare the paper's "
-    "figure on gradient clipping.",
-    _tables,
+    "Of one learned optimizer the update against the gradient, at its initial state h0, at its "
+    "convergence point h* and at states of real runs, over the density of gradients that it "
+    "meets, with half-saturation marked; and the update of every optimizer over what a linear one "
+    "would make of the gradient, with a dotted line at one half.",
+    "A curve that flattens clips. At h*, or where an optimizer has no gain there, at a state from "
+    "the middle of a run. Compare the "
+    "paper's figure on gradient clipping.",
+    _numbers,
     _signs,
 )

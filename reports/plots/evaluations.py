@@ -1,105 +1,143 @@
-"""Loss curves: learned optimizers beside tuned baselines."""
+"""Loss curves: learned optimizers beside tuned baselines, a panel for each task."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loptbench.reports.page.elements import Figure
+from loptbench.reports.page.elements import Figure, Panel, Row, Text
 from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles
-from loptbench.reports.plots.canvas import (
-    Canvas,
-    bold_optimizers,
-    first_seeds,
-    legend,
-    numbers,
-    series,
-    thinned,
-)
-from loptbench.reports.plots.schematics import schematic
+from loptbench.reports.plots.canvas import Canvas, long, one_implementation, series
+from loptbench.reports.plots.styles import OPTIMIZERS, Style
+from loptbench.reports.plots.svg import Tag, keys
+from loptbench.tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_LOSS_SHOWN = 10.0
 """The top of the loss axis, in first losses; diverging runs leave the panel there."""
+WIDTH, HEIGHT, SIDES = 3.7, 1.95, (0.13, 0.78)
+"""Size of a panel in inches, and the ends of its axes: labels stand at their right."""
+N_BEST = 2
+"""Number of baselines that are drawn in full colour, with their names beside them."""
+MUTED_ALPHA = 0.35
+LABEL_DISTANCE = 0.085
+"""Least distance of two labels, as a fraction of the panel's height."""
 
 
 def loss_curves(
-    curves: "pd.DataFrame", evaluations: "pd.DataFrame", task: str, command: str
+    curves: "pd.DataFrame",
+    evaluations: "pd.DataFrame",
+    notes: Mapping[str, Text],
+    command: str,
 ) -> Figure | None:
-    """The paper's first figure on one task, with a panel for each implementation.
+    """The paper's first figure: loss over first loss against the inner step, on every task.
 
     Args:
         curves: the frame `curves`.
-        evaluations: the frame `evaluations`, for the words.
-        task: the task.
+        evaluations: the frame `evaluations`, for the best baselines and the words.
+        notes: the line under each task's panel.
         command: the command that makes the figure again.
     """
-    data = series(curves[curves.task == task])
+    data = one_implementation(series(curves[curves.role != "control"]))
     if data.empty:
         return None
-    anchor = f"curves-{task}"
+    tasks = [task for task in TASKS if (data.task == task).any()]
+    panels: list[Panel | None] = []
     shown = styles.optimizers(data.series)
-    positive = data.loss_mean[np.isfinite(data.loss_mean) & (data.loss_mean > 0)]
-    drawn, left_out = first_seeds(data)
-    canvases, tables, bold = [], [], []
-    for name, own in drawn.groupby("implementation", sort=False):
-        has_learned = (own.role == "checkpoint").any()
-        canvas = Canvas(str(name) if has_learned else f"{name}: baselines only")
-        thick = bold_optimizers(own)
-        bold += own.optimizer[(own.role == "checkpoint") & own.optimizer.isin(thick)].tolist()
-        canvas.curves(own, "step", "loss_mean", shown, thick)
-        for style in shown:
-            band = thinned(own[(own.series == style.name) & own.optimizer.isin(thick)], "step")
-            low = np.maximum(band.loss_mean - band.loss_standard_error, band.loss_mean / 100)
-            high = band.loss_mean + band.loss_standard_error
-            step = band.step.astype(float)
-            canvas.axes.fill_between(step, low, high, color=style.light, alpha=0.2, linewidth=0)
-        canvas.labels("inner step", "loss / first loss")
-        canvas.axes.set_yscale("log")
-        canvas.axes.set_ylim(
-            float(positive.min()) / 3, min(canvas.axes.get_ylim()[1], MAX_LOSS_SHOWN)
-        )
-        canvases.append(canvas)
-        caption = f"Loss over first loss on {task}, in {name}"
-        tables.append(
-            numbers(
-                f"{anchor}-{name}", caption, data[data.implementation == name], "step", "loss_mean"
-            )
-        )
-    own = evaluations[evaluations.task == task]
+    for place, task in enumerate(tasks):
+        canvas = Canvas(task, HEIGHT, SIDES, width=WIDTH)
+        best = best_baselines(evaluations, task)[:N_BEST]
+        _panel(canvas, data[data.task == task], shown, best)
+        panels.append(canvas.panel(f"curves-{place}", notes.get(task, "")))
     objectives = "; ".join(
-        f"{row.optimizer} in {row.implementation} {number_text(row.objective_mean)}"
+        f"{row.optimizer} on {row.task} in {row.implementation} {number_text(row.objective_mean)}"
         f" ± {number_text(row.objective_standard_error)}"
-        for row in own.itertuples()
+        for row in evaluations.itertuples()
     )
     learned = "learned" in {style.name for style in shown}
     return Figure(
-        anchor,
+        "curves",
         "Loss curves: " + ("learned against tuned baselines" if learned else "tuned baselines"),
-        "A sketch of the task, and loss over first loss against inner step on a log scale. "
-        f"Mean meta-objectives: {objectives}.",
-        f"Mean over {data.n_problems.max()} held-out problems; bands are one standard error of the "
-        "mean. Baselines are tuned on other problems of the task. A curve leaves the panel at the "
-        f"top, or ends, where a run of its optimizer diverged. "
-        f"{thick_words(bold)}Compare the paper's first figure.{left_out}"
-        + ("" if learned else " No learned optimizer for this task was among the checkpoints."),
-        [c.panel(f"{anchor}-{i}") for i, c in enumerate([schematic(task), *canvases])],
-        legend(shown, f"{anchor}-legend"),
-        tables,
+        "Loss over first loss against inner step on a log scale, a panel for each task. Mean "
+        f"meta-objectives: {objectives}.",
+        "Mean loss over first loss, against the inner step. Bold: median over seeds; band: lowest "
+        "to highest seed. Baselines are tuned; the best two have names. Compare the paper's first "
+        "figure." + ("" if learned else " No learned optimizer was among the checkpoints."),
+        [Row("", panels)],
+        keys(shown),
+        long(data, "step", "loss_mean", "loss_standard_error"),
         command,
     )
 
 
-def thick_words(names: list[str]) -> str:
-    """The sentence on which learned optimizers are drawn thick; empty if none is.
+def best_baselines(evaluations: "pd.DataFrame", task: str) -> list[str]:
+    """The tuned baselines of a task, the one with the lowest meta-objective first."""
+    own = evaluations[(evaluations.task == task) & (evaluations.role == "tuned")]
+    return list(own.groupby("optimizer").objective_mean.min().sort_values(kind="stable").index)
 
-    >>> thick_words(["a"])
-    'Of the learned optimizers, a is drawn thick, others thin. '
-    """
-    if not names:
-        return ""
-    unique = list(dict.fromkeys(names))
-    verb = "is" if len(unique) == 1 else "are"
-    return f"Of the learned optimizers, {', '.join(unique)} {verb} drawn thick, others thin. "
+
+def _panel(canvas: Canvas, data: "pd.DataFrame", shown: list[Style], best: list[str]) -> None:
+    positive = data.loss_mean[np.isfinite(data.loss_mean) & (data.loss_mean > 0)]
+    labels: list[tuple[float, str, str, Tag]] = []
+    tuned = data[data.role != "checkpoint"]
+    canvas.curves(tuned, "step", "loss_mean", shown, best)
+    for line, tag in zip(canvas.axes.lines, canvas.tags, strict=True):
+        if tag[0].series in best:
+            line.set(marker="", linewidth=1.4)
+            labels.append((_last(line.get_ydata()), tag[0].series, line.get_color(), tag[0]))
+        else:
+            line.set_alpha(MUTED_ALPHA)
+    learned = OPTIMIZERS[0]
+    for size, own in data[data.role == "checkpoint"].groupby("size", sort=False):
+        wide = own.pivot_table("loss_mean", "step", "optimizer", aggfunc="first")
+        wide = wide.clip(lower=float(positive.min()) / 100)
+        low, middle, high = wide.min(axis=1), wide.median(axis=1), wide.max(axis=1)
+        step = wide.index.astype(float)
+        tag = Tag("learned", "", str(size))
+        band = canvas.axes.fill_between(
+            step, low, high, color=learned.light, alpha=0.25, linewidth=0
+        )
+        canvas.tag(band, tag)
+        (line,) = canvas.axes.plot(step, middle, color=learned.light, linewidth=2.6, zorder=4)
+        canvas.tag(line, tag)
+        labels.append((_last(middle.to_numpy()), "learned", learned.light, tag))
+    top = min(canvas.axes.get_ylim()[1], MAX_LOSS_SHOWN)
+    canvas.axes.set(yscale="log", ylim=(float(positive.min()) / 3, top))
+    canvas.scales()
+    _label(canvas, labels)
+
+
+def _last(losses: Any) -> float:
+    finite = np.asarray(losses, float)
+    finite = finite[np.isfinite(finite)]
+    return float(finite[-1]) if finite.size else 1.0
+
+
+def _label(canvas: Canvas, labels: list[tuple[float, str, str, Tag]]) -> None:
+    """The names at the ends of the curves, moved apart where they would touch."""
+    low, high = np.log(canvas.axes.get_ylim())
+    baselines = [label for label in labels if not label[3].size]
+    sizes = list(dict.fromkeys(label[3].size for label in labels if label[3].size))
+    for size in sizes or [""]:  # names of baselines make room for the learned optimizer's
+        own = sorted(
+            [*baselines, *(label for label in labels if size and label[3].size == size)],
+            key=lambda label: label[:2],
+        )
+        heights = [float(np.clip((np.log(y) - low) / (high - low), 0, 1)) for y, *_ in own]
+        for i in range(1, len(heights)):
+            heights[i] = max(heights[i], heights[i - 1] + LABEL_DISTANCE)
+        for height, (_, name, colour, tag) in zip(heights, own, strict=True):
+            text = canvas.axes.text(
+                1.03,
+                height,
+                name,
+                transform=canvas.axes.transAxes,
+                va="center",
+                fontsize=9,
+                color=colour,
+                fontweight="bold" if tag.size else "normal",
+            )
+            canvas.tag(text, Tag(tag.series, "", size))

@@ -1,21 +1,20 @@
-"""The figure of one probe: rows of panels, learned optimizers beside tuned ones on each task."""
+"""The figure of one probe: rows of panels, a column for each task."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from loptbench.reports.page.elements import Figure, Table
+from loptbench.reports.page.elements import Figure, Row
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import (
     Canvas,
     bold_optimizers,
     first_seeds,
-    legend,
     one_implementation,
     series,
 )
-from loptbench.reports.plots.evaluations import thick_words
 from loptbench.reports.plots.styles import Style
+from loptbench.reports.plots.svg import Tag, keys
 from loptbench.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Group:
         task: the task.
         frames: the frames of the figure, with the rows of this task and the column `series`.
         shown: the styles of the series.
-        bold: the optimizers that are drawn thick, one of each series.
+        bold: the optimizers that are drawn thick, one of each series and size.
         left_out: a sentence on the optimizers that are not drawn; empty if all are.
     """
 
@@ -47,29 +46,38 @@ class Group:
         data = self.frames[frame]
         return data[data.role == "checkpoint"]
 
+    def first_learned(self, frame: str) -> "list[tuple[Tag, pd.DataFrame]]":
+        """The rows of the learned optimizers that are drawn thick, one of each size."""
+        data = self.learned(frame)
+        data = data[data.optimizer.isin(self.bold)]
+        return [
+            (Tag("learned", str(name), str(size)), own)
+            for (name, size), own in data.groupby(["optimizer", "size"], sort=False)
+        ]
+
 
 @dataclasses.dataclass(frozen=True)
 class ProbeFigure:
     """The figure of one probe.
 
     Attributes:
-        probe: the probe, whose name the figure has.
+        name: what its identifier ends in.
         title: its heading.
         frames: the frames that it draws; the first determines which optimizers are shown.
-        panels: the heading of each panel of a task, and what draws it.
+        rows: the heading of each row, which names its axes, and what draws a panel of it.
         alternative: what it shows.
         caption: what to look for.
-        tables: makes its tables from all rows.
+        numbers: its numbers, from the frames.
         signs: matplotlib artists in the legend besides the optimizers.
     """
 
-    probe: str
+    name: str
     title: str
     frames: tuple[str, ...]
-    panels: Mapping[str, Callable[[Canvas, Group], None]]
+    rows: Mapping[str, Callable[[Canvas, Group], None]]
     alternative: str
     caption: str
-    tables: Callable[[str, Frames], list[Table]]
+    numbers: "Callable[[Frames], pd.DataFrame]"
     signs: Callable[[], list[Any]] = list
 
     def draw(self, frames: Frames, verdicts: str, command: str) -> Figure | None:
@@ -80,37 +88,45 @@ class ProbeFigure:
             verdicts: the verdicts in words, for readers who do not see the figure.
             command: the command that makes the figure again.
         """
-        data = {name: one_implementation(series(frames[name])) for name in self.frames}
+        data = {
+            name: one_implementation(series(frames[name]))
+            if "preset" in frames[name]
+            else frames[name]
+            for name in self.frames
+        }
         groups = [group for task in TASKS if (group := _group(task, data)) is not None]
         if not groups:
             return None
-        anchor = f"figure-{self.probe}"
-        canvases = []
-        for title, draw in self.panels.items():  # the same panel of every task stands in one row
+        anchor = f"figure-{self.name}"
+        rows, drawn = [], set()
+        for place, (title, draw) in enumerate(self.rows.items()):
+            canvases = []
             for group in groups:
-                canvas = Canvas(f"{group.task}: {title}")
+                canvas = Canvas(group.task)
                 draw(canvas, group)
-                if canvas.axes.has_data():  # some panels are of learned optimizers only
-                    canvases.append(canvas)
-        bold = {name for group in groups for name in group.bold}
-        learned = data[self.frames[0]]
-        learned = learned[learned.role == "checkpoint"]
-        thick = [name for name in dict.fromkeys(learned.optimizer) if name in bold]
+                canvas.scales()
+                drawn |= {tag.series for tags in canvas.tags for tag in tags}
+                canvases.append(canvas if canvas.axes.has_data() else None)
+            if any(canvases):  # some rows are of learned optimizers only
+                panels = [
+                    None if canvas is None else canvas.panel(f"{anchor}-{place}-{i}")
+                    for i, canvas in enumerate(canvases)
+                ]
+                rows.append(Row(title, panels))
         left_out = "".join(
             f" On {group.task}:{group.left_out}" for group in groups if group.left_out
         )
-        names = {style.name for group in groups for style in group.shown}
+        learned = " Thick: the first seed of the chosen size." if "learned" in drawn else ""
         return Figure(
             anchor,
             self.title,
             f"{self.alternative} {verdicts}",
-            f"{self.caption} {thick_words(thick)}Baselines are the tuned ones. The control is "
-            "momentum with β = 0.9. Where an optimizer is missing, the table of convergence "
-            f"points says why.{left_out}",
-            [canvas.panel(f"{anchor}-{i}") for i, canvas in enumerate(canvases)],
-            legend(styles.optimizers(names), f"{anchor}-legend", self.signs()),
-            self.tables(anchor, data),
+            f"{self.caption}{learned}{left_out}",
+            rows,
+            keys(styles.optimizers(drawn - {""}), self.signs()),
+            self.numbers(data),
             command,
+            [group.task for group in groups],
         )
 
 
@@ -120,5 +136,8 @@ def _group(task: str, frames: Frames) -> Group | None:
     first, words = first_seeds(next(iter(own.values())))
     if first.empty:
         return None
-    own = {name: data[data.optimizer.isin(first.optimizer)] for name, data in own.items()}
+    own = {
+        name: data[data.optimizer.isin(first.optimizer)] if "series" in data else data
+        for name, data in own.items()
+    }
     return Group(task, own, styles.optimizers(first.series), bold_optimizers(first), words)

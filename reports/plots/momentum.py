@@ -1,16 +1,24 @@
 """Momentum: the response to an impulse, and the eigenvalues at the convergence point."""
 
-import numpy as np
-import seaborn as sns
+from typing import TYPE_CHECKING
 
-from loptbench.reports.page.elements import Table
-from loptbench.reports.plots.canvas import Canvas, numbers
+import numpy as np
+
+from loptbench.reports.plots.canvas import Canvas, long
+from loptbench.reports.plots.convergence import N_MODES, main_modes
 from loptbench.reports.plots.mechanisms import Frames, Group, ProbeFigure
-from loptbench.reports.plots.styles import INK
+from loptbench.reports.plots.styles import INK, optimizer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_LAG = 60
 MAX_RESPONSE = 4.0
 """The range of the relative response that a panel shows."""
+MARKED = {"momentum": "β", "theoretical momentum": "β*"}
+"""Baselines whose β is marked beside the eigenvalues, and its label."""
+MARGIN = 0.08
+"""Room around the eigenvalues, in their own unit."""
 
 
 def _impulse_response(canvas: Canvas, group: Group) -> None:
@@ -22,50 +30,60 @@ def _impulse_response(canvas: Canvas, group: Group) -> None:
     canvas.curves(data, "lag", "relative", group.shown, group.bold)
     low, high = canvas.axes.get_ylim()
     canvas.axes.set_ylim(max(low, -MAX_RESPONSE), min(high, MAX_RESPONSE))
-    canvas.labels("steps after the impulse", "κ[t] / κ[0]")
 
 
 def _eigenvalues(canvas: Canvas, group: Group) -> None:
+    """All eigenvalues, zoomed, with the arc of the unit circle that is in sight."""
     data = group.frames["modes"]
-    data = data[data.optimizer.isin(group.bold)]
-    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-    canvas.axes.plot(circle.real, circle.imag, color=INK, linewidth=0.8)
-    if not data.empty:  # seaborn warns of a palette without colours to give
-        sns.scatterplot(
-            data,
-            x="eigenvalue_real",
-            y="eigenvalue_imag",
-            hue="series",
-            style="series",
-            palette={style.name: style.light for style in group.shown},
-            markers={style.name: style.marker for style in group.shown},
-            s=22,
-            alpha=0.7,
-            linewidth=0,
-            legend=False,
-            ax=canvas.axes,
-        )
-    canvas.axes.set_aspect("equal", adjustable="datalim")
-    canvas.labels("eigenvalues: real part", "imaginary part")
+    data = data[data.role.isin(["checkpoint", "tuned"])]
+    if data.empty:
+        return
+    data = main_modes(data)
+    axes = canvas.axes
+    tuning = group.frames["tuning"]
+    tuning = tuning[tuning.hyperparameter == "beta"].drop_duplicates("baseline")
+    betas = tuning.set_index("baseline").value
+    for name, label in MARKED.items():
+        if name in betas.index:
+            axes.axvline(betas[name], color=optimizer(name).light, linewidth=1, linestyle=":")
+            axes.annotate(
+                label,
+                (betas[name], 0.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(-2, 2),
+                textcoords="offset points",
+                ha="right",
+                fontsize=9,
+                color=INK,
+            )
+    canvas.points(data, "eigenvalue_real", "eigenvalue_imag", group.shown)
+    low = min(data.eigenvalue_real.min() - MARGIN, 1 - 4 * MARGIN)
+    height = data.eigenvalue_imag.abs().max() + MARGIN
+    circle = np.exp(1j * np.linspace(-np.pi, np.pi, 400))
+    inside = (circle.real >= low) & (np.abs(circle.imag) <= height)
+    circle = np.where(inside, circle, np.nan)
+    axes.plot(circle.real, circle.imag, color=INK, linewidth=0.8)
+    axes.set(xlim=(low, 1 + MARGIN), ylim=(-height, height))
 
 
-def _tables(anchor: str, frames: Frames) -> list[Table]:
-    tables = []
-    for task, own in frames["impulse_responses"].groupby("task", sort=False):
-        own = own[own.lag <= MAX_LAG]
-        caption = f"Impulse response κ on {task}"
-        tables.append(numbers(f"{anchor}-{task}", caption, own, "lag", "response"))
-    return tables
+def _numbers(frames: Frames) -> "pd.DataFrame":
+    data = frames["impulse_responses"]
+    return long(data[data.lag <= MAX_LAG], "lag", "response")
 
 
 MOMENTUM = ProbeFigure(
     "momentum",
     "Momentum at the convergence point",
-    ("impulse_responses", "modes"),
-    {"impulse response": _impulse_response, "eigenvalues": _eigenvalues},
+    ("impulse_responses", "modes", "tuning"),
+    {
+        "Impulse response κ[t] / κ[0], against the steps t after the impulse": _impulse_response,
+        "Eigenvalues of A, imaginary against real part, near the unit circle": _eigenvalues,
+    },
     "The response to a gradient impulse over the steps after it, relative to the first, and the "
-    "eigenvalues of A in the complex plane with the unit circle.",
-    "What comes after the first step is momentum: the index is 1 − κ[0]/Σκ. Slow modes have "
-    "eigenvalues near 1. Compare the paper's figure on momentum.",
-    _tables,
+    "eigenvalues of A in the complex plane near 1, with an arc of the unit circle.",
+    f"Drawn are the {N_MODES} strongest modes of each seed. What comes after the first step is "
+    "momentum: the index is 1 − κ[0]/Σκ. Dotted lines: β of "
+    "tuned momentum, β* of theory. Compare the paper's figure on momentum. Its update functions "
+    "along the slow mode are not in the records.",
+    _numbers,
 )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from loptbench.reports.page.elements import Figure, Panel, Table
-from loptbench.reports.plots.canvas import WIDTH, Canvas, legend
-from loptbench.reports.plots.styles import INK, LINE, OUTCOMES, PAPER, Style
+from loptbench.reports.page.elements import Figure, Panel, Row
+from loptbench.reports.plots.canvas import Canvas
+from loptbench.reports.plots.styles import INK, LINE, NO_PRESET, OUTCOMES, PAPER, Style
+from loptbench.reports.plots.svg import Tag, keys
 from loptbench.results.schema.verdicts import EvidenceKind
 
 if TYPE_CHECKING:
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
 
 SIDE = 0.04
 """The margin on both sides of a panel, as a fraction of its width."""
-HEADER, TEXT_LINE, ROW, FOOTER = 0.36, 0.135, 0.3, 0.3
+HEADER, TEXT_LINE, ROW, FOOTER = 0.4, 0.145, 0.26, 0.24
 """Heights in inches: the names of the tasks, a line of text, the marks of a reading, the axis."""
-FONT_SIZE = 7
-LINE_LENGTH = 54
+FONT_SIZE = 8
+LINE_LENGTH = 38
 """Characters of a reading on one line."""
 REACH = 0.4
 """How far marks may lie from the threshold, as a fraction of the distance between tasks."""
 EXPLORATORY_ALPHA = 0.35
 """Opacity of exploratory marks beside confirmatory ones."""
+COLUMNS = ["claim", "task", "preset", "kind", "reading", "threshold", "outcome", "value", "low"]
+COLUMNS += ["high", "agrees"]
+"""The columns of the numbers that the figure lets save."""
 BESIDE = 0.09
 """How far exploratory marks lie below confirmatory ones, in inches."""
 
@@ -67,19 +71,16 @@ def interval_distances(row: Any) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def specification_curve(
-    anchor: str, readings: "pd.DataFrame", tables: Sequence[Table], command: str
-) -> Figure | None:
+def specification_curve(anchor: str, readings: "pd.DataFrame", command: str) -> Figure | None:
     """What every reading of some claims says; None where no claim has more than one reading.
 
     Args:
         anchor: the section's.
-        readings: rows of the frame `specifications`, of one verdict for each kind, claim and task,
-            with the verdict's `robustness`.
-        tables: the numbers.
+        readings: rows of the frame `specifications`, of one verdict for each kind, claim, task and
+            size, with the verdict's `robustness`.
         command: the command that makes the figure again.
     """
-    panels: list[Panel] = []
+    panels: list[Panel | None] = []
     words: list[str] = []
     outcomes: set[str] = set()
     both_kinds = readings.kind.nunique() > 1
@@ -89,8 +90,10 @@ def specification_curve(
             panels.append(_panel(title, own).panel(f"readings-{anchor}-{len(panels)}"))
             outcomes |= set(own.outcome)
             words += [
-                f"{title}, {task}, {kind}: {_agreement(rows)}"
-                for (task, kind), rows in own.groupby(["task", "kind"], sort=False)
+                f"{title}, {task}, {preset or NO_PRESET}, {kind}: {_agreement(rows)}"
+                for (task, preset, kind), rows in own.groupby(
+                    ["task", "preset", "kind"], sort=False
+                )
             ]
     if not panels:
         return None
@@ -102,15 +105,14 @@ def specification_curve(
         "For each claim, its readings from top to bottom, the one that is judged first, and for "
         "each task a mark for what the reading says, to the right of its threshold where the claim "
         f"holds. {'; '.join(words)}.",
-        "The shaded reading is the primary one, on which the verdict rests; the others say the "
-        "same sentence with another statistic. A mark is the mean over seeds, the bar its 95 % "
-        "interval, and the line the reading's own threshold: to the right of it the claim "
-        "holds. The scale is relative to the threshold, and what lies further than its own size "
-        "stands at the edge. If all marks of a task look alike, the verdict does not depend on the "
-        "reading. The numbers are in the table. The paper shows no such figure.",
-        panels,
-        legend([], f"{name}-legend", _signs(shown, both_kinds)),
-        tables,
+        "Under each task: how many of the other readings agree. Shaded: the primary reading, on "
+        "which the verdict rests; the others say the same "
+        "sentence with another statistic. A mark is the mean over seeds, its bar the 95 % "
+        "interval, the line the threshold. Distances are relative to it, and end at its own size. "
+        "The paper shows no such figure.",
+        [Row("", panels)],
+        keys([], _signs(shown, both_kinds)),
+        readings[COLUMNS],
         command,
     )
 
@@ -119,15 +121,15 @@ def _agreement(rows: "pd.DataFrame") -> str:
     """The verdict, and how many alternatives agree, in words."""
     outcome = rows.outcome[rows.is_primary.astype(bool)]
     verdict = f"{outcome.iloc[0]}, " if len(outcome) else ""
-    return f"{verdict}{_count(rows)}"
+    return f"{verdict}{_count(rows)} agree"
 
 
 def _count(rows: "pd.DataFrame") -> str:
     """How many alternatives agree with the primary reading, if that one decides something."""
     others = rows[~rows.is_primary.astype(bool)]
     if rows.robustness.isna().all():
-        return "nothing decided"
-    return f"{int(others.agrees.astype(bool).sum())} of {len(others)} agree"
+        return "–"
+    return f"{int(others.agrees.astype(bool).sum())}/{len(others)}"
 
 
 def _panel(title: str, readings: "pd.DataFrame") -> Canvas:
@@ -183,7 +185,7 @@ def _labels(readings: "pd.DataFrame") -> dict[str, str]:
     """The text of each reading, with its threshold, on lines that fit; the primary one first."""
     rows = readings.drop_duplicates("reading")
     rows = rows.sort_values("is_primary", ascending=False, kind="stable")
-    width = round(LINE_LENGTH * WIDTH / 3.2)
+    width = LINE_LENGTH
     return {
         row.reading: textwrap.fill(_whole(f"{row.reading}: {row.threshold}"), width)
         for row in rows.itertuples()
@@ -199,18 +201,12 @@ def _whole(text: str) -> str:
 def _header(canvas: Canvas, tasks: Sequence[str], readings: "pd.DataFrame") -> None:
     """The names of the tasks, and how many readings agree with the primary one."""
     for column, task in enumerate(tasks):
-        rows = _foremost(readings[readings.task == task])
-        name = task.replace(" ", "\n", 1) if len(tasks) > 1 else task
-        canvas.axes.text(
-            column,
-            HEADER - 0.04,
-            f"{name}\n{_count(rows)}",
-            ha="center",
-            va="bottom",
-            fontsize=FONT_SIZE,
-            color=INK,
-            linespacing=1.1,
-        )
+        options: dict[str, Any] = {"ha": "center", "fontsize": FONT_SIZE, "color": INK}
+        canvas.axes.text(column, 0.16, task.replace("_", " "), **options)
+        own = readings[readings.task == task]
+        for preset, rows in own.groupby("preset"):
+            count = canvas.axes.text(column, HEADER - 0.06, _count(_foremost(rows)), **options)
+            canvas.tag(count, Tag(size=str(preset) or NO_PRESET))
 
 
 def _foremost(rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -227,18 +223,20 @@ def _marks(canvas: Canvas, rows: "pd.DataFrame", column: int, height: float) -> 
         y = height + (BESIDE if is_faint else 0.0)
         alpha = EXPLORATORY_ALPHA if is_faint else 1.0
         style = next(style for style in OUTCOMES if style.name == row.outcome)
+        tag = Tag(size=row.preset or NO_PRESET)
         if not np.isfinite(row.value):
-            canvas.axes.text(
-                column, y, "no number", ha="center", va="center", fontsize=FONT_SIZE - 1, color=INK
-            )
+            words = {"ha": "center", "va": "center", "fontsize": FONT_SIZE, "color": INK}
+            canvas.tag(canvas.axes.text(column, y, "no number", **words), tag)
             continue
         if np.isfinite(row.low) and np.isfinite(row.high):
             ends = np.clip(interval_distances(row), -1, 1)
-            canvas.axes.plot(
+            (bar,) = canvas.axes.plot(
                 column + REACH * ends, [y, y], color=style.light, linewidth=1.4, alpha=alpha
             )
+            canvas.tag(bar, tag)
         place = float(np.clip(distance(row.value, row.at_least, row.at_most), -1, 1))
-        canvas.axes.plot(column + REACH * place, y, alpha=alpha, **_marker(style))
+        (mark,) = canvas.axes.plot(column + REACH * place, y, alpha=alpha, **_marker(style))
+        canvas.tag(mark, tag)
 
 
 def _marker(style: Style) -> dict[str, Any]:

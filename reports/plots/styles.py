@@ -8,6 +8,10 @@ INK, PAPER, LINE = "#1b1f24", "#ffffff", "#d0d7de"
 """Text and axes, background, and grid lines: on a page, its own variables of these names."""
 
 
+NO_PRESET = "other"
+"""The size of learned optimizers that no preset made."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Style:
     """How a series is drawn.
@@ -64,6 +68,17 @@ OUTCOMES = (
     Style("inconclusive", "#656d76", "#9aa4af", "D"),
 )
 """The outcomes of verdicts."""
+CELLS = tuple(
+    Style("", light, dark, "")
+    for light, dark in (
+        ("#f3f9f6", "#12211a"),
+        ("#dcefe5", "#16301f"),
+        ("#bfe3d0", "#1d4531"),
+        ("#f7e3b5", "#5c4a14"),
+        ("#f5b7ab", "#6e231b"),
+    )
+)
+"""The colours of a heat map's cells, from far below a limit to above it."""
 
 
 def optimizer(name: str) -> Style:
@@ -106,7 +121,7 @@ def optimizers(names: Iterable[str]) -> list[Style]:
 
 def _pairs() -> dict[str, str]:
     """Every colour of a series on white, and its colour on a dark page."""
-    styles = (*OPTIMIZERS, *IMPLEMENTATIONS, *FURTHER_IMPLEMENTATIONS, *ARMS, *OUTCOMES)
+    styles = (*OPTIMIZERS, *IMPLEMENTATIONS, *FURTHER_IMPLEMENTATIONS, *ARMS, *OUTCOMES, *CELLS)
     return {style.light: style.dark for style in styles}
 
 

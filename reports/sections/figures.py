@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import Claim
-from loptbench.reports.page.elements import Part, Table
+from loptbench.reports.page.elements import Part
 from loptbench.reports.plots.adaptation import ADAPTATION
-from loptbench.reports.plots.agreement import errors_by_step
+from loptbench.reports.plots.agreement import agreement_map
 from loptbench.reports.plots.clipping import CLIPPING
-from loptbench.reports.plots.evaluations import loss_curves
+from loptbench.reports.plots.convergence import CONVERGENCE
 from loptbench.reports.plots.momentum import MOMENTUM
 from loptbench.reports.plots.schedule import SCHEDULE
 from loptbench.reports.plots.seeds import seed_plot
 from loptbench.reports.plots.specifications import specification_curve
 from loptbench.reports.plots.training import meta_training as training_curves
-from loptbench.reports.sections.readings import readings_table, standing_readings
+from loptbench.reports.sections.readings import standing_readings
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import in_words
 
@@ -24,19 +24,12 @@ if TYPE_CHECKING:
 AND = " and "
 """Between the names of the checkpoints, and of the tasks, of a claim across tasks."""
 
-PROBES = {figure.probe: figure for figure in (MOMENTUM, CLIPPING, SCHEDULE, ADAPTATION)}
+PROBES = {figure.name: figure for figure in (CONVERGENCE, MOMENTUM, CLIPPING, SCHEDULE, ADAPTATION)}
 
 
-def curves(report: Report, task: str) -> list[Part]:
-    """Loss curves of every optimizer on a task."""
-    frames = report.frame("curves"), report.frame("evaluations")
-    return _present([loss_curves(*frames, task, report.command)])
-
-
-def meta_training(report: Report, task: str) -> list[Part]:
-    """The validation objective of each learned optimizer of a task over its meta-training."""
-    log = report.frame("meta_training")
-    return _present([training_curves(log, task, report.names, report.command)])
+def meta_training(report: Report) -> list[Part]:
+    """The validation objective of each learned optimizer over its meta-training."""
+    return _present([training_curves(report.frame("meta_training"), report.names, report.command)])
 
 
 def mechanism(report: Report, probe: str, words: str) -> list[Part]:
@@ -46,9 +39,7 @@ def mechanism(report: Report, probe: str, words: str) -> list[Part]:
     return _present([figure.draw(frames, words, report.command)])
 
 
-def seeds(
-    report: Report, subject: str, claims: Sequence[Claim], tables: Sequence[Table]
-) -> list[Part]:
+def seeds(report: Report, subject: str, claims: Sequence[Claim]) -> list[Part]:
     """The statistic of every seed beside what is claimed."""
     verdicts = report.verdicts
     own = verdicts[verdicts.claim.isin([claim.name for claim in claims])]
@@ -57,7 +48,7 @@ def seeds(
         trained_by=[_shared(name, checkpoints.trained_by, "unknown") for name in own.checkpoint],
         seed_preset=[_shared(name, checkpoints.preset, "") for name in own.checkpoint],
     )
-    return _present([seed_plot(subject, claims, own, in_words(own), tables, report.command)])
+    return _present([seed_plot(subject, claims, own, in_words(own), report.command)])
 
 
 def _shared(checkpoint: str, known: "pd.Series[str]", unknown: str) -> str:
@@ -70,23 +61,12 @@ def readings(report: Report, subject: str, claims: Sequence[Claim]) -> list[Part
     """What every reading of these claims says, beside the primary one."""
     own = standing_readings(report)
     own = own[own.claim.isin([claim.name for claim in claims])]
-    tables = [
-        readings_table(claim, rows)
-        for claim in claims
-        if len(rows := own[own.claim == claim.name]) and rows.reading.nunique() > 1
-    ]
-    return _present([specification_curve(subject, own, tables, report.command)])
+    return _present([specification_curve(subject, own, report.command)])
 
 
-def errors(report: Report) -> list[Part]:
-    """The errors of a learned optimizer against their bounds, step by step."""
-    steps = report.frame("check_steps")
-    names = sorted(set(steps.optimizer[steps.role == "checkpoint"]))
-    return _present(
-        errors_by_step(steps, name, dtype, report.names, report.command)
-        for name in names[:1]
-        for dtype in report.dtypes
-    )
+def agreement(report: Report) -> list[Part]:
+    """The largest error of each implementation over its tolerance."""
+    return _present([agreement_map(report.checks, report.command)])
 
 
 def _present(figures: Iterable[Part | None]) -> list[Part]:

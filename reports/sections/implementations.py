@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from loptbench.agreement.tolerances import TABLE
-from loptbench.reports.page.elements import Part, Prose, Section, Table, anchor
+from loptbench.reports.page.elements import Folded, Part, Prose, Section, Table, anchor
 from loptbench.reports.sections.agreement import FAILED, NOT_RUN, PASSED, SKIPPED, level_text
 from loptbench.reports.sections.report import INSTALLED, Report, about
 
@@ -21,7 +21,8 @@ def implementation_sections(report: Report) -> list[Section]:
         name = state.name
         parts: list[Part]
         if state.availability == INSTALLED:
-            parts = [_facts(report, name), *_checks(report, name), *_conclusions(report, name)]
+            own = [*_checks(report, name), *_conclusions(report, name)]
+            parts = [_facts(report, name), *([Folded(f"How {name} agrees", own)] if own else [])]
         else:
             parts = [Prose(f"{name} is {state.availability}: {state.reason}")]
         sections.append(Section(anchor("implementation", name), name, parts))

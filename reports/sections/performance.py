@@ -1,10 +1,9 @@
-"""Learned optimizers against the tuned baselines, task by task; how both were made."""
+"""Learned optimizers against the tuned baselines; how both were made."""
 
 from typing import TYPE_CHECKING
 
-from loptbench.reports.page.elements import Folded, Part, Section, Table
-from loptbench.reports.page.numbers import interval_text, number_text
-from loptbench.reports.sections import figures
+from loptbench.reports.page.elements import Data, Part, Table
+from loptbench.reports.page.numbers import number_text
 from loptbench.reports.sections.agreement import tasks_in_order
 from loptbench.reports.sections.report import Report, about
 from loptbench.results.frames import best_baselines
@@ -56,136 +55,6 @@ def ratios_to(report: Report) -> "pd.DataFrame":
     return table
 
 
-def better_counts(report: Report) -> list[str]:
-    """How many learned optimizers beat the best tuned baseline, for each task."""
-    rows = against_best(report)
-    better = rows[rows.high < 1].groupby("task").optimizer.nunique()
-    total = rows.groupby("task").optimizer.nunique()
-    return [
-        f"{better.get(task, 0)} of {total[task]} on {task}" for task in tasks_in_order(rows.task)
-    ]
-
-
-def task_sections(report: Report) -> list[Section]:
-    """A section for each task that anything was evaluated on."""
-    sections = []
-    for task in tasks_in_order(report.frame("evaluations").task):
-        parts = [
-            *_best_table(report, task),
-            *figures.curves(report, task),
-            *_numbers(report, task),
-            *figures.meta_training(report, task),
-        ]
-        sections.append(Section(f"task-{task}", task, parts))
-    return sections
-
-
-def _best_table(report: Report, task: str) -> list[Part]:
-    import numpy as np
-
-    rows = against_best(report)
-    rows = rows[rows.task == task]
-    if rows.empty:
-        return []
-    outcome = np.select([rows.high < 1, rows.low > 1], ["better", "worse"], "open").tolist()
-    styles = {"better": "passed", "open": "inconclusive", "worse": ""}
-    columns = ["optimizer", "implementation", "n_problems", "best", "objective_mean"]
-    columns += ["objective_mean_of_best", "ratio", "low", "high", "outcome", *OTHER_STATISTICS]
-    intervals = {
-        name: [
-            interval_text(low, high) if low == low and high == high else ""
-            for low, high in zip(rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
-        ]
-        for name in OTHER_STATISTICS
-    }
-    return [
-        Table(
-            f"best-{task}",
-            "Each learned optimizer beside the best tuned baseline: mean meta-objective (mean loss "
-            "of the run over its first loss) on held-out problems, and the ratio of the two with "
-            "its paired 95 % bootstrap interval over problems. Below 1 the learned optimizer is "
-            "better. Beside it, without a quarter of the problems at either end of each mean, the "
-            "median over problems of their ratio, and the share of problems on which the learned "
-            "one is better, with their intervals in a note. It was meta-trained for this mean, not "
-            "for the loss at the end of a run, which the last columns show.",
-            rows.assign(outcome=outcome)[[*columns, "final_loss_mean", "final_loss_mean_of_best"]],
-            headings={
-                "optimizer": "learned optimizer",
-                "implementation": "measured in",
-                "n_problems": "problems",
-                "best": "best baseline",
-                "objective_mean": "meta-objective, learned",
-                "objective_mean_of_best": "meta-objective, baseline",
-                "low": "95 % from",
-                "high": "95 % to",
-                "outcome": "the learned one is",
-                **OTHER_STATISTICS,
-                "final_loss_mean": "final loss, learned",
-                "final_loss_mean_of_best": "final loss, baseline",
-            },
-            about=about("evaluations"),
-            status={"outcome": [styles[name] for name in outcome]},
-            note=intervals,
-        )
-    ]
-
-
-def _numbers(report: Report, task: str) -> list[Part]:
-    """Every optimizer on the held-out problems, and how the first learned one compares with it."""
-    evaluations = report.frame("evaluations")
-    rows = evaluations[evaluations.task == task]
-    learned = rows[rows.role == "checkpoint"].drop_duplicates("implementation")
-    ratios = ratios_to(report)[["implementation", "optimizer", "baseline", "ratio", "low", "high"]]
-    first = ratios.merge(learned[["implementation", "optimizer"]]).rename(
-        columns={"optimizer": "first", "baseline": "optimizer"}
-    )
-    hyperparameters = hyperparameter_texts(report)
-    rows = rows.merge(first, how="left", on=["implementation", "optimizer"]).merge(
-        hyperparameters, how="left", on=[*PLACE, "optimizer"]
-    )
-    notes = [
-        ""
-        if row.first != row.first
-        else f"{interval_text(row.low, row.high)}; of {row.first}"
-        if row.low == row.low
-        else f"no interval: a run diverged; of {row.first}"
-        for row in rows.itertuples()
-    ]
-    rows = rows.assign(
-        ratio=rows.ratio.where(rows.low.notna()), hyperparameters=rows.hyperparameters.fillna("")
-    )
-    columns = ["optimizer", "implementation", "n_problems", "n_diverged", "objective_mean"]
-    columns += ["objective_standard_error", "objective_median", "final_loss_mean"]
-    table = Table(
-        f"numbers-{task}",
-        "Every optimizer on the held-out problems. The ratio is the meta-objective of the first "
-        "learned optimizer over that of this one, with its paired 95 % bootstrap interval.",
-        rows[[*columns, "final_loss_median", "ratio", "hyperparameters"]],
-        headings={
-            "n_problems": "problems",
-            "n_diverged": "diverged",
-            "objective_mean": "mean meta-objective",
-            "objective_standard_error": "standard error",
-            "objective_median": "median",
-            "final_loss_mean": "mean final loss",
-            "final_loss_median": "median final loss",
-            "ratio": "ratio to it",
-        },
-        about=about("evaluations"),
-        status={"n_diverged": ["diverged" if n else "" for n in rows.n_diverged]},
-        note={"ratio": notes},
-    )
-    return [Folded("Every optimizer in numbers", [table])]
-
-
-def hyperparameter_texts(report: Report) -> "pd.DataFrame":
-    """The hyperparameters of each baseline as a text."""
-    tuning = report.frame("tuning")
-    texts = tuning.hyperparameter + " = " + tuning.value.map(number_text)
-    grouped = tuning.assign(hyperparameters=texts).groupby([*PLACE, "optimizer"], sort=False)
-    return grouped.hyperparameters.agg(", ".join).reset_index()
-
-
 def checkpoints_table(report: Report) -> list[Part]:
     """Every learned optimizer: how it was meta-trained, and how it validated."""
     rows = report.frame("checkpoints").sort_values("optimizer", kind="stable")
@@ -196,26 +65,15 @@ def checkpoints_table(report: Report) -> list[Part]:
     columns = ["optimizer", "task", "trained_by", "preset", "meta_seed", "n_units", "n_outer_steps"]
     columns += ["best_outer_step", "best_validation", "last_validation", "skipped_outer_steps"]
     return [
-        Table(
+        Data(
             "zoo-table",
+            "Every learned optimizer",
             "Learned optimizers, with the mean meta-objective on validation problems at the outer "
             "step whose weights were kept, and at the last one. All seeds are listed, also those "
             "that did badly.",
             rows.assign(weights=rows.weights.str[:12])[
                 [*columns, "setbacks", "weights", "versions"]
             ],
-            headings={
-                "optimizer": "name",
-                "trained_by": "meta-trained in",
-                "meta_seed": "seed",
-                "n_units": "units",
-                "n_outer_steps": "outer steps",
-                "best_outer_step": "kept from step",
-                "best_validation": "validation",
-                "last_validation": "validation at the last step",
-                "skipped_outer_steps": "steps skipped",
-                "weights": "weights (SHA-256)",
-            },
             about=about("checkpoints"),
         )
     ]

@@ -10,6 +10,7 @@ from loptbench.claims.catalogue import LATEST, SHIPPED, Claim, load_edition
 from loptbench.claims.evidence import evidence_of
 from loptbench.claims.verdicts import judge_all
 from loptbench.protocol import Level
+from loptbench.reports.plots.styles import NO_PRESET
 from loptbench.reports.sections.agreement import FAILED, NOT_RUN
 from loptbench.reports.sections.verdicts import known_verdicts
 from loptbench.results.frames import FRAMES, Contents, frame_of
@@ -68,6 +69,12 @@ class Report:
     def verdicts(self) -> "pd.DataFrame":
         """The frame `verdicts`, as far as it is on these claims, confirmatory verdicts first."""
         return known_verdicts(self.frame("verdicts"), self.claims)
+
+    @functools.cached_property
+    def sizes(self) -> tuple[str, ...]:
+        """The sizes of the learned optimizers, by their presets; the one of most seeds first."""
+        presets = self.frame("checkpoints").preset.replace("", NO_PRESET)
+        return tuple(presets.value_counts().index)
 
     @functools.cached_property
     def implementations(self) -> list[ImplementationState]:

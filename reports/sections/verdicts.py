@@ -1,30 +1,16 @@
-"""The verdicts over seeds: the matrix of the first screen, and the sentences beside it."""
+"""The verdicts over seeds, in words."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from loptbench.claims.catalogue import Claim
-from loptbench.reports.page.elements import Bullets, Item, Part, Prose, Table
-from loptbench.reports.page.numbers import MISSING
-from loptbench.reports.sections.agreement import tasks_in_order
-from loptbench.results.schema.verdicts import (
-    DEPENDS_ON_READING,
-    EvidenceKind,
-    Outcome,
-    Scope,
-    threshold_in_words,
-)
-from loptbench.tasks import TASKS
+from loptbench.reports.page.elements import Bullets, Item, Part, Prose
+from loptbench.reports.plots.styles import NO_PRESET
+from loptbench.results.schema.verdicts import EvidenceKind, Outcome, Scope, threshold_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHORT = {Outcome.REPRODUCED: "yes", Outcome.NOT_REPRODUCED: "no", Outcome.INCONCLUSIVE: "open"}
-KINDS = {
-    EvidenceKind.CONFIRMATORY: "Confirmatory: on optimizers that are newer than the claims.",
-    EvidenceKind.EXPLORATORY: "Exploratory: on optimizers that had been seen when the claims were "
-    "written.",
-}
 RULE = (
     "Each claim is a statistic with a threshold that was set before it was measured. Over all "
     "seeds of meta-training, a claim is reproduced if the 95 % bootstrap interval of the mean, "
@@ -68,119 +54,14 @@ def headline(verdicts: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def standing(verdicts: "pd.DataFrame") -> "pd.DataFrame":
-    """One verdict over all seeds for each kind, claim and task: of the preset with most seeds."""
+    """The verdicts over all seeds, one for each kind, claim, task and size."""
+    return verdicts[verdicts.scope == Scope.ALL_SEEDS]
+
+
+def of_size(verdicts: "pd.DataFrame", size: str) -> "pd.DataFrame":
+    """The verdicts over all seeds of one size, one for each claim and task: the headline's."""
     overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
-    return overall.sort_values("n_seeds", ascending=False, kind="stable").drop_duplicates(
-        ["kind", "claim", "task"]
-    )
-
-
-def verdict_matrices(verdicts: "pd.DataFrame", claims: Sequence[Claim]) -> list[Table]:
-    """The matrix of each kind of verdicts, the confirmatory one first."""
-    kinds = [kind for kind in EvidenceKind if (verdicts.kind == kind).any()]
-    return [
-        verdict_matrix(
-            verdicts[verdicts.kind == kind], claims, "verdict-matrix" + (f"-{kind}" if i else "")
-        )
-        for i, kind in enumerate(kinds)
-    ]
-
-
-def verdict_matrix(
-    verdicts: "pd.DataFrame", claims: Sequence[Claim], anchor: str = "verdict-matrix"
-) -> Table:
-    """Claims by tasks: the verdict over all seeds in each cell, and how many of them agree.
-
-    Args:
-        verdicts: the frame `verdicts`, of one kind.
-        claims: the claims.
-        anchor: the name of the table.
-    """
-    import pandas as pd
-
-    tasks = tasks_in_order(verdicts.task)
-    present = [claim for claim in claims if claim.name in set(verdicts.claim)]
-    cells = {
-        (claim.title, task): _cell(
-            verdicts[(verdicts.claim == claim.name) & (verdicts.task == task)], task in claim.places
-        )
-        for claim in present
-        for task in tasks
-    }
-    text, status, note = (
-        pd.DataFrame(
-            [[cells[claim.title, task][part] for task in tasks] for claim in present],
-            columns=tasks,
-        )
-        for part in range(3)
-    )
-    text.insert(0, "claim", [claim.title for claim in present])
-    note.insert(0, "claim", [claim.threshold for claim in present])
-    return Table(
-        anchor,
-        f"{KINDS[EvidenceKind(verdicts.kind.iloc[0])]} Claims of the paper by tasks, over "
-        "meta-training seeds: yes, reproduced; no, not reproduced; open, the seeds do not decide. "
-        "Then the number of seeds on which the claim is reproduced, of all. Small print: the mean "
-        "over seeds, to compare with the threshold under the claim, the share of the alternative "
-        "readings that agree, and the seeds by the framework that meta-trained them. A dash: the "
-        "paper does not claim this of the task.",
-        text,
-        status=status,
-        note=note,
-        link={"claim": [f"#claim-{claim.name}" for claim in present]},
-    )
-
-
-def _cell(verdicts: "pd.DataFrame", is_claimed: bool) -> tuple[str, str, str]:
-    """Text, status and note of a cell: the verdicts on one claim and task."""
-    if not is_claimed:
-        return MISSING, "empty", ""
-    overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
-    if overall.empty:
-        return "not run", "not run", "no learned optimizer"
-    first = standing(verdicts).iloc[0]
-    by_framework = verdicts[
-        (verdicts.scope == Scope.ONE_FRAMEWORK) & (verdicts.preset == first.preset)
-    ]
-    parts = [
-        f"{row.implementations} {row.n_reproduced}/{row.n_seeds}"
-        for row in by_framework.itertuples()
-    ] or [frameworks(first.implementations)]
-    parts += [
-        f"preset {row.preset} {row.n_reproduced}/{row.n_seeds}"
-        for row in overall.itertuples()
-        if row.preset != first.preset
-    ]
-    mean = f"mean {first.value:.3g}; " if first.value == first.value else ""
-    text = f"{SHORT[Outcome(first.outcome)]} {first.n_reproduced}/{first.n_seeds}"
-    text += f", {DEPENDS_ON_READING}" if first.depends_on_reading else ""
-    robust = first.robustness == first.robustness
-    share = f"{first.robustness:.0%} of other readings agree; " if robust else ""
-    return text, first.outcome, mean + share + ", ".join(parts)
-
-
-def frameworks(implementations: str) -> str:
-    """The implementations that meta-trained some seeds, in words.
-
-    >>> frameworks("jax torch")
-    'jax or torch'
-    """
-    return " or ".join(implementations.split())
-
-
-def summary(verdicts: "pd.DataFrame") -> str:
-    """How many claims on tasks have each outcome; empty if there is no verdict over seeds."""
-    stands = standing(headline(verdicts))
-    if stands.empty:
-        return ""
-    counts = stands.outcome.value_counts()
-    words = ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in Outcome)
-    depends = int(stands.depends_on_reading.sum())
-    words += f"; {depends} of these verdicts depend on the reading" if depends else ""
-    return (
-        f"of {stands.claim.nunique()} claims, {len(stands)} times on a task, {words} "
-        f"({stands.kind.iloc[0]})"
-    )
+    return headline(overall[overall.preset.replace("", NO_PRESET) == size])
 
 
 def in_words(verdicts: "pd.DataFrame") -> str:
@@ -188,6 +69,7 @@ def in_words(verdicts: "pd.DataFrame") -> str:
     sentences = []
     for row in verdicts[verdicts.scope == Scope.ALL_SEEDS].itertuples():
         sentence = f"{row.title}, {row.task} ({_threshold(row)}): {row.words}, {row.kind}, "
+        sentence += f"{row.preset or NO_PRESET}, "
         sentence += f"{row.n_reproduced} of {row.n_seeds} seeds"
         sentence += f", mean {row.value:.3g}" if row.value == row.value else ""
         sentence += f" [{row.low:.3g}, {row.high:.3g}]" if row.low == row.low else ""
@@ -198,53 +80,6 @@ def in_words(verdicts: "pd.DataFrame") -> str:
 def _threshold(row: Any) -> str:
     ends = (None if end != end else end for end in (row.at_least, row.at_most))
     return threshold_in_words(*ends)
-
-
-def preset_disagreements(verdicts: "pd.DataFrame") -> str:
-    """The verdicts in which another preset disagrees; empty if there are none."""
-    verdicts = headline(verdicts)
-    overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
-    stands = standing(verdicts)[["claim", "task", "outcome"]]
-    both = overall.merge(stands, on=["claim", "task"], suffixes=("", "_standing"))
-    differing = both[
-        (both.outcome != both.outcome_standing) & (both.outcome != Outcome.INCONCLUSIVE)
-    ]
-    return "; ".join(
-        f"{row.title} ({row.task}) is {row.outcome} with the preset {row.preset}"
-        for row in differing.itertuples()
-    )
-
-
-def claims_with_outcome(verdicts: "pd.DataFrame", claims: Sequence[Claim], outcome: Outcome) -> str:
-    """The claims with this outcome, and their tasks; empty if there are none."""
-    stands = standing(headline(verdicts)).sort_index()
-    return _names(stands[stands.outcome == outcome], claims)
-
-
-def _names(stands: "pd.DataFrame", claims: Sequence[Claim]) -> str:
-    """The claims of some verdicts, and their tasks."""
-    known = {claim.name: claim for claim in claims}
-    names = []
-    for name, tasks in stands.groupby("claim", sort=False).task:
-        everywhere = len(tasks) == len(known[name].places) == len(TASKS)
-        where = "every task" if everywhere else ", ".join(tasks)
-        names.append(f"{known[name].title} ({where})")
-    return "; ".join(names)
-
-
-def highlights(verdicts: "pd.DataFrame", claims: Sequence[Claim]) -> list[Part]:
-    """The names of the claims that are not reproduced, that are open, or that depend on reading."""
-    stands = standing(headline(verdicts)).sort_index()
-    sentences = {
-        "Not reproduced": claims_with_outcome(verdicts, claims, Outcome.NOT_REPRODUCED),
-        "Open, because the seeds do not decide": claims_with_outcome(
-            verdicts, claims, Outcome.INCONCLUSIVE
-        ),
-        "Depends on the reading": _names(stands[stands.depends_on_reading], claims),
-        "Different with the fewer seeds of another preset": preset_disagreements(verdicts),
-    }
-    items = [Item(f"{heading}: {names}.") for heading, names in sentences.items() if names]
-    return [Bullets(items)] if items else []
 
 
 def warnings(n_dropped: int, are_current: bool) -> list[Part]:

@@ -93,6 +93,16 @@ def test_the_header_names_implementations_and_versions(tmp_path: Path) -> None:
     assert "hypothesis profile: ci" in out
 
 
+def test_each_reason_of_skipped_tests_is_told_once(tmp_path: Path) -> None:
+    chosen = (OPTION, "reference", "-k", "sgd and quadratic and outer")
+    code, out = pytest_in(tmp_path, *CONFORMANCE, *chosen)
+    told = [line for line in out.splitlines() if line.startswith("skipped ")]
+    assert code == 0, out
+    assert re.search(r"\d+ skipped", out)
+    assert len(told) == len({line.partition(": ")[2] for line in told}) > 0
+    assert "SKIPPED [" not in out
+
+
 def test_one_that_is_broken_fails_and_the_others_are_tested(tmp_path: Path) -> None:
     metadata = tmp_path / "site" / "broken-1.dist-info"
     metadata.mkdir(parents=True)

@@ -11,6 +11,7 @@ class Page(HTMLParser):
         tags, identifiers, classes: those of its elements, in document order.
         references: the addresses that it links to or loads.
         tables: by the table's identifier, rows of cells: the cell's text, then "|" and its note.
+        data: by the identifier of a long table or a figure, its CSV.
     """
 
     def __init__(self, html: str) -> None:
@@ -21,6 +22,7 @@ class Page(HTMLParser):
         self.classes: list[str] = []
         self.references: list[str] = []
         self.tables: dict[str, list[list[str]]] = {}
+        self.data: dict[str, str] = {}
         self._words: list[str] = []
         self._cell: list[str] | None = None
         self.feed(html)
@@ -34,7 +36,10 @@ class Page(HTMLParser):
                 self.references.append(value)
             if name == "class" and value:
                 self.classes += value.split()
-        if ("class", "tabular") in attrs:
+        of_this = dict(attrs)
+        if of_this.get("data-csv") and of_this.get("id"):
+            self.data[str(of_this["id"])] = str(of_this["data-csv"])
+        if of_this.get("class") in ("tabular", "verdicts"):
             self._rows = self.tables[self.identifiers[-1]] = []
         if tag == "tr":
             self._rows.append([])

@@ -28,6 +28,8 @@ from loptbench.tests.reports.made_records import mechanisms
 
 pytestmark = pytest.mark.harness
 
+RATES = "Rate η(g) of one learned optimizer"
+
 
 def drawn(figure: ProbeFigure, **probes: Any) -> Figure:
     """The figure of a made analysis; `probes` replaces its results."""
@@ -39,9 +41,11 @@ def drawn(figure: ProbeFigure, **probes: Any) -> Figure:
 
 
 def panel(figure: Figure, title: str) -> str:
-    """The drawing of a panel."""
-    (svg,) = (part.svg for part in figure.panels if part.title == f"quadratic: {title}")
-    return svg
+    """The drawing of the only panel of a row."""
+    (row,) = (row for row in figure.rows if title in row.title)
+    (part,) = row.panels
+    assert part is not None
+    return part.svg
 
 
 def n_markers(svg: str, colour: str) -> int:
@@ -52,10 +56,10 @@ def n_markers(svg: str, colour: str) -> int:
 
 def test_adaptation_marks_the_gradients_between_which_it_is_judged() -> None:
     figure = drawn(ADAPTATION)
-    for title in ("rate, g < 0", "rate, g > 0", "one learned optimizer"):
+    for title in ("for g < 0", "for g > 0", RATES):
         assert {"q50", "q99"} <= set(re.findall(r">(q\d\d)<", panel(figure, title)))
     unknown = adaptation(typical_gradient=np.nan, large_gradient=np.nan)
-    assert "q50" not in panel(drawn(ADAPTATION, adaptation=unknown), "rate, g < 0")
+    assert "q50" not in panel(drawn(ADAPTATION, adaptation=unknown), RATES)
 
 
 def test_unstable_fixed_points_are_hollow_and_missing_ones_are_not_drawn() -> None:
@@ -64,7 +68,7 @@ def test_unstable_fixed_points_are_hollow_and_missing_ones_are_not_drawn() -> No
     def hollow(**changes: Any) -> int:
         exact = whole.exact.model_copy(update=changes)
         made = drawn(ADAPTATION, adaptation=whole.model_copy(update={"exact": exact}))
-        return n_markers(panel(made, "one learned optimizer"), PAPER)
+        return n_markers(panel(made, RATES), PAPER)
 
     none = np.zeros(4, bool)
     gone = np.array([np.nan, 0.0, 0.0, 0.0])
@@ -81,7 +85,7 @@ def test_what_still_changes_and_what_cycles_is_marked() -> None:
     def n_definitions(**changes: Any) -> int:
         adapted = whole.adapted.model_copy(update=changes)
         made = drawn(ADAPTATION, adaptation=whole.model_copy(update={"adapted": adapted}))
-        return panel(made, "one learned optimizer").count("<use ")
+        return panel(made, RATES).count("<use ")
 
     still = np.zeros(4)
     unmarked = n_definitions(remaining_change=still)
@@ -90,9 +94,9 @@ def test_what_still_changes_and_what_cycles_is_marked() -> None:
 
 
 def test_the_legend_of_adaptation_says_what_is_what() -> None:
-    legend = drawn(ADAPTATION).legend
+    legend = [key.name for key in drawn(ADAPTATION).legend]
     for words in (
-        *(arm.name.replace("<", "&lt;").replace(">", "&gt;") for arm in ARMS),
+        *(arm.name for arm in ARMS),
         "after 2 T steps",
         "rate at q50, q99",
         "stable fixed point",
@@ -103,21 +107,25 @@ def test_the_legend_of_adaptation_says_what_is_what() -> None:
         assert words in legend
 
 
-def test_the_states_of_the_drawn_optimizer_are_in_a_table() -> None:
-    tables = {table.anchor: table.frame for table in drawn(ADAPTATION).tables}
-    states = tables["figure-adaptation-quadratic-states"]
-    assert states.groupby("states").size().to_dict() == {"adapted": 4, "exact": 4}
+def test_the_adapted_states_are_in_the_numbers_of_the_figure() -> None:
+    states = drawn(ADAPTATION).data
+    assert states.states.tolist() == ["adapted"] * 4
     assert states.remaining_change.notna().sum() == 4
 
 
+def test_the_axes_of_the_s_curve_say_what_they_explain() -> None:
+    svg = panel(drawn(ADAPTATION), "S-curve")
+    assert len(re.findall(r">PC [12]: \d+%<", svg)) == 2
+
+
 def test_the_schedule_is_drawn_at_the_states_met_with_its_quartiles() -> None:
-    title = "without gradients and met"
-    assert "FillBetween" in panel(drawn(SCHEDULE), title)
-    captions = [table.caption for table in drawn(SCHEDULE).tables]
-    assert [words for words in captions if "without gradients" in words]
-    assert [words for words in captions if "at the states of runs" in words]
+    title = "Rate η[t] of one learned optimizer"
     alone = drawn(SCHEDULE, schedule=schedule(1).model_copy(update={"met": None}))
-    assert not [table for table in alone.tables if "at the states of runs" in table.caption]
+    both = drawn(SCHEDULE)
+    assert panel(both, title).count("fill-opacity: 0.25") == 1
+    assert "fill-opacity" not in panel(alone, title)
+    assert set(both.data.states) == {"autonomous", "met"}
+    assert set(alone.data.states) == {"autonomous"}
 
 
 def test_the_states_met_do_not_change_the_curve_without_gradients() -> None:
@@ -125,15 +133,15 @@ def test_the_states_met_do_not_change_the_curve_without_gradients() -> None:
         drawn(SCHEDULE, schedule=schedule(1).model_copy(update=changes))
         for changes in ({}, {"met": None})
     )
-    for title in ("without gradients", "learned ones, relative", "autonomous trajectory"):
-        assert panel(with_met, title) == panel(without, title)
+    title = "Rate without a gradient"
+    assert panel(with_met, title) == panel(without, title)
 
 
 def test_saturation_is_drawn_at_each_state() -> None:
     def n_curves(*states: str) -> int:
         functions = tuple(update_function(where, [1.0, 1.0]) for where in states)
         made = clipping().model_copy(update={"states": functions})
-        svg = panel(drawn(CLIPPING, clipping=made), "saturation at other states")
+        svg = panel(drawn(CLIPPING, clipping=made), "Update u(g) of one")
         return svg.count("clip-path=")
 
     assert n_curves("h0", "h*", "step 1 of component 0") == n_curves("h*") + 2

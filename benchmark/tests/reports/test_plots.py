@@ -33,6 +33,7 @@ def frame(column: str, quantity: str, **more: float) -> pd.DataFrame:
             value = (10.0 if role == "control" else 1.0) / (step + 1)
             about: dict[str, Any] = {"implementation": "jax", "task": "quadratic", "role": role}
             about |= {"optimizer": optimizer, "dtype": "float64", "trained_by": trained_by}
+            about["preset"] = "quick" if trained_by else ""
             rows.append({**about, column: step, quantity: value, **more})
     return pd.DataFrame(rows)
 
@@ -40,7 +41,7 @@ def frame(column: str, quantity: str, **more: float) -> pd.DataFrame:
 def loss_curves(curves: pd.DataFrame) -> Figure | None:
     means = {"objective_mean": 0.5, "objective_standard_error": 0.1, "n_problems": 3}
     numbers = frame("step", "loss_mean", **means).drop_duplicates(["role", "optimizer"])
-    return evaluations.loss_curves(curves, numbers, "quadratic", "loptbench report")
+    return evaluations.loss_curves(curves, numbers, {}, "loptbench report")
 
 
 def curves() -> pd.DataFrame:
@@ -62,11 +63,13 @@ def test_loss_curves_show_every_optimizer_and_name_their_axes() -> None:
     figure = loss_curves(curves())
     svg = drawn(figure)
     assert figure is not None
-    for label in ("inner step", "loss / first loss"):
-        assert label in svg
+    for label in ("inner step", "first loss"):
+        assert label in figure.caption
+    assert [key.name for key in figure.legend] == ["learned", "sgd", "momentum"]
     for name in ("learned", "sgd", "momentum"):
-        assert name in figure.legend
-    assert "quadratic-a in jax" in figure.alternative
+        assert f'data-series="{name}"' in svg
+        assert f">{name}<" in svg  # beside its curve
+    assert "quadratic-a on quadratic in jax" in figure.alternative
 
 
 def test_the_same_frame_gives_the_same_bytes() -> None:
@@ -77,21 +80,26 @@ def test_the_same_frame_gives_the_same_bytes() -> None:
 def test_a_curve_may_have_gaps(value: float) -> None:
     data = curves()
     data.loc[data.step > 2, ["loss_mean", "loss_standard_error"]] = value
-    assert "inner step" in drawn(loss_curves(data))
+    assert 'data-series="learned"' in drawn(loss_curves(data))
 
 
 def test_an_empty_frame_gives_no_figure() -> None:
     assert loss_curves(curves().iloc[:0]) is None
     log = frame("outer_step", "validation").iloc[:0]
-    assert training.meta_training(log, "quadratic", ["jax"], "loptbench report") is None
+    assert training.meta_training(log, ["jax"], "loptbench report") is None
     frames = {"schedules": frame("step", "rate", pc1=0.0, pc2=0.0).iloc[:0].assign(states="")}
     assert SCHEDULE.draw(frames, "", "loptbench report") is None
 
 
 def test_momentum_names_its_axes() -> None:
     responses = frame("lag", "response")
-    modes = frame("mode", "eigenvalue_real", eigenvalue_imag=0.0)
-    figure = MOMENTUM.draw({"impulse_responses": responses, "modes": modes}, "", "loptbench")
-    svg = drawn(figure)
-    assert "steps after the impulse" in svg
-    assert "imaginary part" in svg
+    modes = frame("mode", "eigenvalue_real", eigenvalue_imag=0.0, contribution=1.0)
+    tuning = pd.DataFrame({"task": "quadratic", "baseline": ["momentum"], "value": 0.5})
+    frames = {"impulse_responses": responses, "modes": modes}
+    frames["tuning"] = tuning.assign(hyperparameter="beta")
+    figure = MOMENTUM.draw(frames, "", "loptbench")
+    assert figure is not None
+    titles = " ".join(row.title for row in figure.rows)
+    assert "steps t after the impulse" in titles
+    assert "imaginary against real part" in titles
+    assert ">β<" in figure.rows[1].panels[0].svg  # type: ignore[union-attr]

@@ -1,6 +1,7 @@
 """The report: self-contained, the same bytes each time, and true to its records."""
 
 import dataclasses
+import io
 import json
 import math
 import re
@@ -16,17 +17,16 @@ pytest.importorskip("jinja2", reason="the report extra is not installed")
 
 from loptbench.claims.catalogue import claims
 from loptbench.protocol import Level
-from loptbench.reports.page.elements import Figure, Table, anchor
-from loptbench.reports.page.numbers import number_text
-from loptbench.reports.page.render import html
+from loptbench.reports.page.elements import Figure, Folded, Section, Table, anchor
 from loptbench.reports.page.store import page, render
 from loptbench.reports.plots import styles
 from loptbench.reports.sections.agreement import agreement_matrix
 from loptbench.reports.sections.glossary import LINK
 from loptbench.reports.sections.implementations import implementation_sections
+from loptbench.reports.sections.overview import answer, verdict_matrix
 from loptbench.reports.sections.provenance import timings
 from loptbench.reports.sections.report import Report
-from loptbench.reports.sections.verdicts import preset_disagreements, summary, verdict_matrix
+from loptbench.reports.sections.verdicts import of_size
 from loptbench.results.frames import Contents
 from loptbench.results.schema.evaluation import BaselinesResult, Estimate, LearnedResult
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKind
@@ -66,16 +66,23 @@ def test_the_same_records_are_the_same_bytes(store: Store) -> None:
 
 def test_every_section_is_there(store: Store) -> None:
     parsed = Page(render(store))
-    for part in ("verdicts", "agreement", "zoo", "tuning", "tolerances", "timings", "provenance"):
+    for part in (
+        "verdicts",
+        "agreement",
+        "tables",
+        "zoo",
+        "tuning",
+        "tolerances",
+        "timings",
+        "provenance",
+    ):
         assert part in parsed.identifiers
     for name in ("performance", "convergence", "momentum", "clipping", "schedule", "adaptation"):
         assert f"subject-{name}" in parsed.identifiers
     for name in ("momentum", "clipping", "schedule", "adaptation"):
         assert f"figure-{name}" in parsed.identifiers
         assert f"seeds-{name}" in parsed.identifiers
-    for task in TASKS:
-        assert f"curves-{task}" in parsed.identifiers
-    for part in ("meta-training-quadratic", "errors-float64", "implementation-tinygrad"):
+    for part in ("curves", "figure-meta-training", "figure-agreement", "implementation-tinygrad"):
         assert part in parsed.identifiers
     for claim in claims():
         if "quadratic" in claim.places:
@@ -90,15 +97,14 @@ def test_every_figure_has_words_numbers_and_its_command(store: Store) -> None:
         for part in section.parts
         if isinstance(part, Figure)
     ]
-    assert len(figures) > 4 + len(TASKS)
+    assert len(figures) > 12
     for figure in figures:
         assert len(figure.alternative) > 80
         assert "paper" in figure.caption
         assert figure.command == "loptbench report store"
         assert all(panel.svg.startswith("<svg") for panel in figure.panels)
-        assert all(not table.is_empty for table in figure.tables)
-        assert figure.tables
-        assert figure.legend
+        assert not figure.data.empty
+        assert figure.csv().count("\n") == 1 + len(figure.data)
 
 
 def test_colours_can_be_seen_on_both_pages() -> None:
@@ -125,25 +131,31 @@ def test_colours_can_be_seen_on_both_pages() -> None:
 def test_numbers_are_those_of_the_records(store: Store) -> None:
     contents = Contents.of(store)
     evaluations = [result for _, result in contents.evaluations()]
-    text = Page(render(store)).text
+    data = Page(render(store)).data
+    table = pd.read_csv(io.StringIO(data["evaluations-table"]))
     assert len(evaluations) == 1 + len(TASKS)
+    columns = ["objective_mean", "objective_median", "final_loss_mean"]
     for result in evaluations:
         if isinstance(result, LearnedResult):
-            for ratio in result.ratios.values():
-                of_means = ratio.of_means
-                assert f"{of_means.value:.4g}" in text
-                assert f"{of_means.low:.4g} to {of_means.high:.4g}" in text
+            (row,) = table[table.role == "checkpoint"].itertuples()
+            of_means = result.ratios[row.best].of_means
+            exact = [of_means.value, of_means.low, of_means.high]
+            assert [row.ratio, row.low, row.high] == pytest.approx(exact)
+            measured = [result.learned]
         else:
-            for evaluation in result.baselines.values():
-                for name in ("objective_mean", "objective_median", "final_loss_mean"):
-                    assert number_text(getattr(evaluation, name)) in text
+            measured = list(result.baselines.values())
+        for evaluation in measured:
+            exact = [getattr(evaluation, name) for name in columns]
+            assert np.isclose(table[columns], exact, rtol=1e-8).all(axis=1).any()
     learned = next(
         result
         for record, result in contents.mechanisms()
         if record.key.optimizer.role is Role.CHECKPOINT
     )
     assert isinstance(learned.momentum, MomentumResult)
-    assert f"{learned.momentum.index:.4g}" in text
+    numbers = pd.read_csv(io.StringIO(data["mechanisms-table"]))
+    index = numbers[(numbers.role == "checkpoint") & (numbers.quantity == "index")]
+    assert index.value.tolist() == pytest.approx([learned.momentum.index])
 
 
 def test_a_baseline_that_diverged_is_named_and_its_mean_is_infinite(store: Store) -> None:
@@ -203,9 +215,13 @@ def cell(store: Store, implementation: str, level: int, task: str = "quadratic")
 
 def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> None:
     """An error of exactly 0 is not missing."""
-    sections = implementation_sections(Report(store))
+    of_reference = implementation_sections(Report(store))[0]
     (table,) = (
-        part for part in sections[0].parts if getattr(part, "anchor", "") == "conclusions-reference"
+        part
+        for folded in of_reference.parts
+        if isinstance(folded, Folded)
+        for part in folded.parts
+        if getattr(part, "anchor", "") == "conclusions-reference"
     )
     assert isinstance(table, Table)
     assert [row[4].status for row in cells(table)] == ["passed"] * 3
@@ -265,25 +281,28 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
     assert "2 of 128 runs diverged" in text
 
 
-def test_each_mechanism_has_its_verdicts_under_its_figure(store: Store) -> None:
-    text = render(store)
+def test_each_mechanism_has_its_claims_in_words(store: Store) -> None:
+    text = Page(render(store)).text
     verdicts = store.verdicts()
     assert verdicts
     for name in ("momentum", "clipping", "schedule-decays", "adaptation", "s-curve-order"):
         (claim,) = (candidate for candidate in claims() if candidate.name == name)
-        assert claim.title in text
-        assert claim.threshold in text
-        assert claim.sentence in text
+        assert f"{claim.title}. {claim.sentence}" in text
+        assert f"claimed: {claim.threshold}." in text
     verdict = next(v for v in verdicts if v.scope is Scope.ALL_SEEDS)
     assert verdict.outcome in text
     assert "1 of at least 5 seeds" in text
 
 
-def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) -> None:
-    def figure() -> str:
-        return html(page(store)).partition('id="figure-momentum"')[2].partition("</figure>")[0]
+def test_the_legend_has_what_is_drawn(store: Store) -> None:
+    def legend() -> list[str]:
+        figures = (part for section in sections(store) for part in section.parts)
+        (figure,) = (part for part in figures if getattr(part, "anchor", "") == "figure-momentum")
+        assert isinstance(figure, Figure)
+        assert ("Thick: the first seed" in figure.caption) == ("learned" in legend_of(figure))
+        return legend_of(figure)
 
-    assert "Of the learned optimizers, quadratic is drawn thick" in figure()
+    assert "learned" in legend()
     none = {"momentum": NotApplicable(not_applicable="there is none")}
 
     def without_momentum(record: Record) -> Record:
@@ -291,54 +310,52 @@ def test_where_no_learned_optimizer_is_drawn_none_is_called_thick(store: Store) 
         return changed(record, result=record.result.model_copy(update=none))
 
     change(store, TrialKind.MECHANISMS, without_momentum)
-    assert ">momentum</th>" in figure()
-    assert "Of the learned optimizers" not in figure()
+    assert "momentum" in legend()
+    assert "learned" not in legend()
 
 
-def test_the_matrix_tells_means_beside_thresholds(store: Store) -> None:
+def legend_of(figure: Figure) -> list[str]:
+    return [key.name for key in figure.legend]
+
+
+def sections(store: Store) -> list[Section]:
+    return [section for group in page(store).groups for section in group.sections]
+
+
+def test_the_matrix_tells_what_was_measured(store: Store) -> None:
     momentum = over_seeds(store)
-    title, cell = next(cells(verdict_matrix(momentum, claims())))
-    assert (title.value, title.note) == ("Momentum", "at least 0.5")
-    assert cell.value == "open 1/1"
-    assert cell.note == f"mean {momentum.value.item():.3g}; jax"
+    matrix = verdict_matrix(momentum, claims())
+    ((title, link, cells),) = matrix.rows
+    ((mark,),) = (marks for marks in cells if marks)
+    assert (title, link) == ("Momentum", "#claim-momentum")
+    assert (mark.outcome, mark.text) == ("inconclusive", "1/1")
+    assert f"mean {momentum.value.item():.3g}" in mark.words
+
+
+def test_the_answer_is_short_and_counts_the_chosen_size(store: Store) -> None:
+    report = Report(store)
+    words = answer(report)
+    assert not isinstance(words, str)
+    for size, sentence in words.items():
+        assert len(sentence.split()) <= 20
+        assert (
+            f"of {len(of_size(report.verdicts, size))} verdicts" in sentence or "any of" in sentence
+        )
+    many = report.verdicts.assign(outcome=Outcome.REPRODUCED.value)
+    (small,) = set(many.preset[many.scope == Scope.ALL_SEEDS])
+    both = pd.concat([many, many.assign(preset="large", outcome=Outcome.NOT_REPRODUCED.value)])
+    report.verdicts = both
+    report.sizes = (small, "large")
+    words = answer(report)
+    assert not isinstance(words, str)
+    assert words[small].startswith("Yes: ")
+    assert words["large"].startswith("No: ")
 
 
 def over_seeds(store: Store) -> pd.DataFrame:
     """The verdict on momentum over all seeds."""
     verdicts = Report(store).frame("verdicts")
     return verdicts[(verdicts.claim == "momentum") & (verdicts.scope == Scope.ALL_SEEDS)]
-
-
-def test_a_claim_on_a_task_is_counted_once_whatever_presets_there_are(store: Store) -> None:
-    lone = over_seeds(store)
-    many = lone.assign(preset="small", n_seeds=8, outcome=Outcome.REPRODUCED.value)
-    assert lone.outcome.tolist() == [Outcome.INCONCLUSIVE]
-    for both in ([lone, many], [many, lone]):
-        words = summary(pd.concat(both, ignore_index=True))
-        assert words.startswith("of 1 claims, 1 times on a task, 1 reproduced, 0 not reproduced")
-
-
-def test_what_another_preset_decides_differently_is_shown(store: Store) -> None:
-    """An inconclusive verdict of another preset is not shown."""
-    small = over_seeds(store).assign(
-        preset="small", n_seeds=8, outcome=Outcome.NOT_REPRODUCED.value
-    )
-
-    def disagreements(outcome: Outcome) -> str:
-        large = small.assign(preset="large", n_seeds=5, outcome=outcome.value)
-        return preset_disagreements(pd.concat([small, large], ignore_index=True))
-
-    words = disagreements(Outcome.REPRODUCED)
-    assert words == "Momentum (quadratic) is reproduced with the preset large"
-    for outcome in (Outcome.NOT_REPRODUCED, Outcome.INCONCLUSIVE):
-        assert disagreements(outcome) == ""
-
-
-def test_without_checks_nothing_is_said_to_agree(store: Store) -> None:
-    content = json.loads((store.folder / "plan.json").read_text())
-    content["trials"] = [t for t in content["trials"] if t["trial"] != "conformance"]
-    (store.folder / "plan.json").write_text(json.dumps(content))
-    assert "no check of agreement was run" in page(store).lead
 
 
 def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store) -> None:

@@ -52,7 +52,7 @@ def test_mechanisms_that_disagree_are_no_agreement(store: Store) -> None:
         return changed(record, status=TrialStatus.FAILED, message="index is off")
 
     change(store, TrialKind.MECHANISMS, fail)
-    assert "disagreement with the reference in reference" in page(store).lead
+    assert "disagreement with the reference in reference" in render(store)
 
 
 def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
@@ -71,11 +71,10 @@ def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
     change(store, TrialKind.CONFORMANCE, lambda _: None)
     change(store, TrialKind.EVALUATION, lambda _: None)
     text = render(store)
-    assert "2 planned trials are missing: this report is partial" in text
+    assert "this report is partial" in text
     n = len(Report(store).trials)
     assert f"2 of {n} planned trials have no record" in text
     assert cell(store, "reference", Level.STEP).status == "not run"
-    assert 'id="best-quadratic"' not in text
     assert "Loss curves: tuned baselines" in text
 
 
@@ -103,7 +102,7 @@ def test_names_with_html_in_them_are_text(store: Store) -> None:
 
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
     (store.folder / "verdicts.json").unlink()
-    assert "no verdicts" in render(store)
+    assert "so no claim is judged" in render(store)
 
 
 def test_verdicts_on_unknown_claims_are_left_out_and_counted(store: Store) -> None:
@@ -199,7 +198,7 @@ def test_one_bad_record_is_named_and_takes_nothing_along(
     report_page = page(store)
     titles = {section.title for group in report_page.groups for section in group.sections}
     assert not any("not shown" in title for title in titles)
-    assert {"What reproduces", "Do the implementations agree", "quadratic", "Momentum"} <= titles
+    assert {"Overview", "Do the implementations agree?", "Momentum", "Tables"} <= titles
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"verdicts": 5}', "[" * 100_000])
@@ -226,6 +225,6 @@ def test_mixed_provenance_is_flagged(store: Store) -> None:
         lambda record: with_provenance(record, commit="of yesterday"),
     )
     text = render(store)
-    assert "its records are of mixed provenance" in text
+    assert "The records are of mixed provenance" in text
     assert "commit of yesterday" in text
     assert 'id="mixed-records"' in text

@@ -31,6 +31,7 @@ def reading(words: str, **values: Any) -> dict[str, Any]:
         "claim": "adaptation",
         "title": "Adaptation",
         "task": "quadratic",
+        "preset": "quick",
         "kind": "exploratory",
         "reading": words,
         "is_primary": words == "primary",
@@ -49,7 +50,7 @@ def reading(words: str, **values: Any) -> dict[str, Any]:
 
 
 def drawn(*rows: dict[str, Any]) -> Figure:
-    figure = specification_curve("adaptation", pd.DataFrame(rows), [], "loptbench report")
+    figure = specification_curve("adaptation", pd.DataFrame(rows), "loptbench report")
     assert figure is not None
     return figure
 
@@ -95,17 +96,25 @@ def test_the_primary_reading_comes_first_and_stands_out() -> None:
 def test_readings_that_agree_are_counted_for_each_task() -> None:
     other = [reading("other", task="rosenbrock"), reading("primary", task="rosenbrock")]
     figure = drawn(*BOTH, *other)
-    assert "0 of 1 agree" in figure.panels[0].svg
-    assert "1 of 1 agree" in figure.panels[0].svg
-    assert "Adaptation, quadratic, exploratory: reproduced, 0 of 1 agree" in figure.alternative
-    assert "Adaptation, rosenbrock, exploratory: reproduced, 1 of 1 agree" in figure.alternative
+    assert ">0/1<" in figure.panels[0].svg
+    assert ">1/1<" in figure.panels[0].svg
+    words = figure.alternative
+    assert "Adaptation, quadratic, quick, exploratory: reproduced, 0/1 agree" in words
+    assert "Adaptation, rosenbrock, quick, exploratory: reproduced, 1/1 agree" in words
+
+
+def test_each_size_has_its_own_marks() -> None:
+    large = [row | {"preset": "paper", "outcome": "inconclusive"} for row in BOTH]
+    svg = drawn(*BOTH, *large).panels[0].svg
+    assert svg.count('data-size="quick"') == svg.count('data-size="paper"') > 0
+    assert svg.count('data-size="quick"') == drawn(*BOTH).panels[0].svg.count('data-size="quick"')
 
 
 def test_where_the_primary_reading_decides_nothing_nothing_agrees() -> None:
     open_ones = [row | {"outcome": "inconclusive", "robustness": NAN} for row in BOTH]
     svg = drawn(*open_ones).panels[0].svg
-    assert "nothing decided" in svg
-    assert "agree" not in svg
+    assert ">–<" in svg
+    assert "/1<" not in svg
 
 
 def test_a_reading_without_a_number_says_so() -> None:
@@ -117,21 +126,21 @@ def test_a_reading_without_a_number_says_so() -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_the_legend_names_the_outcomes_that_are_drawn(outcome: Outcome) -> None:
     legend = drawn(*(row | {"outcome": str(outcome)} for row in BOTH)).legend
-    assert [word for word in Outcome if f">{word}<" in legend] == [outcome]
+    assert [key.name for key in legend] == [outcome]
 
 
 def test_exploratory_marks_are_faint_beside_confirmatory_ones_only() -> None:
     confirmatory = [row | {"kind": "confirmatory"} for row in BOTH]
     both = drawn(*BOTH, *confirmatory)
-    assert "faint: exploratory" in both.legend
+    assert "faint: exploratory" in [key.name for key in both.legend]
     assert "opacity: 0.3" in both.panels[0].svg
     for alone in (BOTH, confirmatory):
-        assert "faint" not in drawn(*alone).legend
+        assert "faint: exploratory" not in [key.name for key in drawn(*alone).legend]
         assert "opacity: 0.3" not in drawn(*alone).panels[0].svg
 
 
 def test_a_claim_with_one_reading_has_no_panel() -> None:
-    assert specification_curve("adaptation", pd.DataFrame([BOTH[0]]), [], "") is None
+    assert specification_curve("adaptation", pd.DataFrame([BOTH[0]]), "") is None
     alone = reading("primary", claim="momentum", title="Momentum")
     assert [panel.title for panel in drawn(*BOTH, alone).panels] == ["Adaptation"]
 

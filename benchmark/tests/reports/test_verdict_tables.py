@@ -11,18 +11,11 @@ import pandas as pd
 from loptbench.claims.catalogue import claims
 from loptbench.claims.judging import judge
 from loptbench.claims.verdicts import judge_all
-from loptbench.reports.page.elements import Bullets
+from loptbench.reports.page.elements import Mark
 from loptbench.reports.page.store import render
+from loptbench.reports.sections.overview import verdict_matrix
 from loptbench.reports.sections.report import Report
-from loptbench.reports.sections.verdicts import (
-    claims_with_outcome,
-    headline,
-    highlights,
-    in_words,
-    known_verdicts,
-    summary,
-    verdict_matrices,
-)
+from loptbench.reports.sections.verdicts import headline, in_words, known_verdicts, of_size
 from loptbench.results.frames import Contents, frame_of
 from loptbench.results.schema.verdicts import Outcome
 from loptbench.results.store import Record, Store
@@ -47,34 +40,42 @@ def verdicts_of(*seeds: int, index: float = 0.9) -> pd.DataFrame:
     return known_verdicts(frame_of(contents, "verdicts"), claims())
 
 
+def marks(verdicts: pd.DataFrame, title: str, task: str = "quadratic") -> list[Mark]:
+    """The marks of one cell of the matrix."""
+    matrix = verdict_matrix(verdicts, claims())
+    (cells,) = (cells for name, _, cells in matrix.rows if name == title)
+    return list(cells[list(matrix.columns).index(task)])
+
+
 def test_confirmatory_verdicts_come_first_and_are_the_headline() -> None:
     verdicts = verdicts_of(*SEEN, *NEW)
     kinds = list(verdicts.kind)
     assert kinds == sorted(kinds)
     assert set(kinds) == {"confirmatory", "exploratory"}
     assert set(headline(verdicts).kind) == {"confirmatory"}
-    assert summary(verdicts).endswith("(confirmatory)")
-    first, second = verdict_matrices(verdicts, claims())
-    assert (first.anchor, second.anchor) == ("verdict-matrix", "verdict-matrix-exploratory")
-    assert first.caption.startswith("Confirmatory: ")
-    assert second.caption.startswith("Exploratory: ")
+    first, second = marks(verdicts, "Momentum")
+    assert (first.is_aside, second.is_aside) == (False, True)
+    assert "confirmatory" in first.words
+    assert "exploratory" in second.words
+    assert "All are confirmatory and exploratory." in verdict_matrix(verdicts, claims()).caption
 
 
 def test_without_new_optimizers_the_headline_says_that_it_is_exploratory() -> None:
     verdicts = verdicts_of(*SEEN)
-    assert summary(verdicts).endswith("(exploratory)")
-    (matrix,) = verdict_matrices(verdicts, claims())
-    assert matrix.caption.startswith("Exploratory: ")
+    assert verdict_matrix(verdicts, claims()).caption.endswith("All are exploratory.")
     assert "exploratory" in in_words(verdicts)
 
 
 def test_the_outcomes_of_the_two_kinds_are_not_added_up() -> None:
     verdicts = pd.concat([verdicts_of(*SEEN, index=0.9), verdicts_of(*NEW, index=0.1)])
-    assert "Momentum (quadratic)" in claims_with_outcome(verdicts, claims(), Outcome.NOT_REPRODUCED)
-    assert "Momentum (quadratic)" not in claims_with_outcome(verdicts, claims(), Outcome.REPRODUCED)
+    (size,) = {mark.size for mark in marks(verdicts, "Momentum")}
+    own = of_size(verdicts, size)
+    assert own.outcome[(own.claim == "momentum") & (own.task == "quadratic")].tolist() == [
+        Outcome.NOT_REPRODUCED
+    ]
 
 
-def test_a_claim_across_tasks_has_a_column_of_its_own() -> None:
+def test_a_claim_across_tasks_stands_with_its_first_task() -> None:
     evidence = [
         made_evidence(seed=seed, task=task, **saturation(loss))
         for seed in SEEN
@@ -82,10 +83,10 @@ def test_a_claim_across_tasks_has_a_column_of_its_own() -> None:
     ]
     contents = Contents(records=[], verdicts=judge_all(evidence))
     verdicts = known_verdicts(frame_of(contents, "verdicts"), claims())
-    (matrix,) = verdict_matrices(verdicts, claims())
-    row = matrix.frame.set_index("claim").loc["Clipping used more on Rosenbrock"]
-    assert row["rosenbrock and quadratic"].startswith("yes 5/5")
-    assert row["rosenbrock"] == row["quadratic"] == "–"
+    (mark,) = marks(verdicts, "Clipping used more on Rosenbrock", "rosenbrock")
+    assert (mark.outcome, mark.text) == ("reproduced", "5/5~")
+    assert mark.words.startswith("rosenbrock and quadratic, ")
+    assert marks(verdicts, "Clipping used more on Rosenbrock") == []
 
 
 def test_what_depends_on_the_reading_says_so() -> None:
@@ -94,16 +95,10 @@ def test_what_depends_on_the_reading_says_so() -> None:
     evidence = [made_evidence(seed=seed, task="quadratic", adaptation=rises) for seed in SEEN]
     contents = Contents(records=[], verdicts=judge_all(evidence))
     verdicts = known_verdicts(frame_of(contents, "verdicts"), claims())
-    (matrix,) = verdict_matrices(verdicts, claims())
-    row = matrix.frame.set_index("claim").loc["Learning-rate adaptation"]
-    assert row["quadratic"] == "no 0/5, depends on the reading"
-    assert "14% of other readings agree" in list(matrix.note["quadratic"])[-3]
+    (mark,) = marks(verdicts, "Learning-rate adaptation")
+    assert (mark.outcome, mark.text) == ("not reproduced", "0/5~")
+    assert "14% of other readings agree" in mark.words
     assert "depends on the reading" in in_words(verdicts)
-    (bullets,) = highlights(verdicts, claims())
-    assert isinstance(bullets, Bullets)
-    sentences = [item.text for item in bullets.items]
-    assert "Depends on the reading: Learning-rate adaptation (quadratic)." in sentences
-    assert "1 of these verdicts depend on the reading" in summary(verdicts)
 
 
 def stored(folder: Path, edition: int) -> Store:

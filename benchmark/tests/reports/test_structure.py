@@ -1,0 +1,43 @@
+"""How much is in the report at the start, and what its tables let save."""
+
+import io
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("matplotlib", reason="the report extra is not installed")
+pytest.importorskip("jinja2", reason="the report extra is not installed")
+
+from loptbench.reports.page.elements import Data
+from loptbench.reports.page.store import render
+from loptbench.results.store import Store
+from loptbench.tests.reports.pages import Page
+
+
+def test_the_page_is_light(store: Store) -> None:
+    """The elements that are there before the reader opens a table."""
+    parsed = Page(render(store))
+    assert len(parsed.tags) < 15_000
+    assert parsed.tags.count("a") < 200
+    assert parsed.tags.count("table") < 20
+    assert parsed.tags.index("svg") < parsed.tags.index("details")
+
+
+def test_long_tables_are_numbers(store: Store) -> None:
+    data = Page(render(store)).data
+    for name in ("evaluations-table", "seeds-table", "mechanisms-table", "checks-table"):
+        table = pd.read_csv(io.StringIO(data[name]))
+        assert len(table) > 1
+        texts = table.select_dtypes(exclude="number").stack()
+        assert not texts.astype(str).str.match(r"[=+@-]").any()
+    evaluations = pd.read_csv(io.StringIO(data["evaluations-table"]))
+    assert evaluations.objective_mean.dtype == float
+
+
+@pytest.mark.parametrize("word", ["=1+1", "+1", "-1", "@name", "\ttab"])
+def test_no_cell_is_a_formula(word: str) -> None:
+    frame = pd.DataFrame({"name": [word, "a, b"], word: [-1.5, 2.0]})
+    csv = Data("d", "Rows", "caption", frame).csv()
+    assert csv.splitlines()[0] == f"name,'{word}"
+    assert pd.read_csv(io.StringIO(csv)).name.tolist() == [f"'{word}", "a, b"]
+    assert pd.read_csv(io.StringIO(csv)).iloc[:, 1].tolist() == [-1.5, 2.0]
