@@ -136,7 +136,7 @@ def disputed(a: Float, b: Float, dtype: str) -> NDArray[np.int64]:
     allowed = unimportant(dtype) * np.sum(size, where=np.isfinite(size))
     order = np.argsort(-difference, kind="stable")
     rest = np.cumsum(difference[order][::-1])[::-1]  # of this problem and all after it
-    return order[rest > allowed]
+    return np.asarray(order[rest > allowed])
 
 
 def problems_to_measure(
@@ -256,7 +256,8 @@ def _deviation(objective: Float, earned: EarnedBound, measured: Sequence[int]) -
     """The first deviation from the oracle in words; empty if there is none."""
     places = [k for k, i in enumerate(measured) if i < len(objective)]
     actual = objective[[measured[k] for k in places]]
-    expected, bound, is_chaotic = (np.asarray(values)[places] for values in earned)
+    expected, bound = earned.objective[places], earned.bound[places]
+    is_chaotic = earned.is_chaotic[places]
     errors = differences(actual, expected)
     for k in np.flatnonzero((errors > bound) & ~is_chaotic).tolist():
         return (

@@ -21,8 +21,40 @@ T = TypeVar("T")
 MAX_BYTES = 2**28
 """Size of all results that are remembered; beyond it, those not used for the longest time go."""
 
-_results: OrderedDict[bytes, Any] = OrderedDict()
-_lock = Lock()
+
+class _Memory:
+    """Results by the hash of their arguments, the last used last."""
+
+    def __init__(self) -> None:
+        self.results: OrderedDict[bytes, tuple[Any, int]] = OrderedDict()
+        self.n_bytes = 0
+        self.lock = Lock()
+
+    def get(self, key: bytes) -> Any:
+        """The result; None if it is not known."""
+        with self.lock:
+            if key not in self.results:
+                return None
+            self.results.move_to_end(key)
+            return self.results[key][0]
+
+    def put(self, key: bytes, result: Any) -> None:
+        """Keep a result, which cannot be written to from now on."""
+        n_bytes = 0
+        for array in _arrays(result):
+            array.flags.writeable = False
+            n_bytes += array.nbytes
+        with self.lock:
+            if key in self.results:  # another thread computed it, too
+                return
+            self.results[key] = result, n_bytes
+            self.n_bytes += n_bytes
+            while len(self.results) > 1 and self.n_bytes > MAX_BYTES:
+                _, (_, freed) = self.results.popitem(last=False)
+                self.n_bytes -= freed
+
+
+_memory = _Memory()
 
 
 def remembered(function: Callable[P, T]) -> Callable[P, T]:
@@ -39,18 +71,11 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
         digest = hashlib.sha256(function.__qualname__.encode())
         _add((args, kwargs), digest)
         key = digest.digest()
-        with _lock:
-            if key in _results:
-                _results.move_to_end(key)
-                known: T = _results[key]
-                return known
+        known: T | None = _memory.get(key)
+        if known is not None:
+            return known
         result = function(*args, **kwargs)
-        for array in _arrays(result):
-            array.flags.writeable = False
-        with _lock:
-            _results[key] = result
-            while len(_results) > 1 and sum(map(_n_bytes, _results.values())) > MAX_BYTES:
-                _results.popitem(last=False)
+        _memory.put(key, result)
         return result
 
     return remembering
@@ -80,7 +105,3 @@ def _arrays(value: Any) -> Iterator[np.ndarray[Any, Any]]:
     elif isinstance(value, tuple | dict):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _arrays(inner)
-
-
-def _n_bytes(result: Any) -> int:
-    return sum(array.nbytes for array in _arrays(result))

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from loptbench.cli.compilation_cache import compile_quickly
 from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import DTYPES, device_option, mnist_option
 from loptbench.conformance import CHECKS, Check, CheckStatus, Outcome, Subject, run_check
@@ -66,6 +67,7 @@ def check(
 
     NAME is one that `loptbench list` knows, or package.module:Object.
     """
+    compile_quickly()
     expectations = Expectations(load_expected(expected_failures) if expected_failures else [])
     try:
         implementation = get_implementation(name)

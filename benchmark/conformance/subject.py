@@ -217,7 +217,7 @@ class Subject:
     @property
     def varies_sizes(self) -> bool:
         """Whether lengths and batches are varied: in the finest dtype; they do not depend on it."""
-        return self.dtype == max(self.implementation.dtypes)
+        return bool(self.dtype == max(self.implementation.dtypes))
 
     def describe(self, split: str = "evaluate") -> str:
         """The subject in messages.

@@ -69,9 +69,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _worker_group(nodeid: str) -> str:
-    """The group of tests that share a full store, or functions compiled for the same subject."""
+    """The group of tests that share a browser, or functions compiled for the same subject."""
     module, _, test = nodeid.partition("::")
-    if module.endswith(("test_report.py", "test_report_damage.py", "test_browser.py")):
+    if module.endswith("test_browser.py"):
         return module
     return nodeid.rpartition("/")[0] if test.startswith("test_implementation[") else nodeid
 

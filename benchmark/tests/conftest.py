@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from loptbench.agreement.tolerances import TABLE
@@ -137,12 +138,25 @@ def _on_networks(trial: Trial) -> bool:
 
 
 @pytest.fixture(scope="session")
-def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of the reference and of one implementation that is not installed. Do not change it.
 
-    Making it takes a minute, so all tests of reports share it. It has no conformance trials on
-    networks, which would take another minute.
+    Making it takes a minute, so all tests of reports share it, in all processes of pytest-xdist. It
+    has no conformance trials on networks, which would take another minute.
     """
+    shared = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # each process has a folder in that of all
+        shared = shared.parent
+    folder = shared / "full" / "store"
+    with FileLock(shared / "full.lock"):
+        if not folder.exists():
+            unfinished = shared / "unfinished" / "store"
+            _make_full_store(unfinished)
+            unfinished.parent.rename(folder.parent)
+    return folder
+
+
+def _make_full_store(folder: Path) -> None:
     entries = [
         DiscoveredImplementation(
             "reference",
@@ -154,7 +168,7 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "tinygrad", "there", Availability.MISSING, "needs 'tinygrad': pip install it"
         ),
     ]
-    folder = tmp_path_factory.mktemp("full") / "store"
+    folder.parent.mkdir(exist_ok=True)
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "HELD_OUT", dict.fromkeys(TASKS, HeldOut(6, "float64")))
@@ -167,7 +181,6 @@ def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trials += mechanism_trials(entries[0], {}, [], tuned, 0, others, OracleAnalyses())
         records = run_trials(trials, store, entries)
         store.put_verdicts(judge_all(evidence_of(Contents(records))), records)
-    return folder
 
 
 @pytest.fixture
@@ -177,15 +190,19 @@ def store(full_store: Path, tmp_path: Path) -> Store:
     return Store.open(tmp_path / "store")
 
 
+JAX_VARIABLES = {"JAX_ENABLE_COMPILATION_CACHE": "true", "JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
+"""Environment variables that commands set, with the values that JAX takes if they are not set."""
+
+
 @pytest.fixture
 def command(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], folder: Path
 ) -> Command:
     """Run `loptbench` with arguments; returns exit code, standard output and error."""
     monkeypatch.setattr("loptbench.cli.main.use_compilation_cache", lambda: None)
-    # Some commands set it: afterwards it is as it was.
-    name = "JAX_ENABLE_COMPILATION_CACHE"
-    monkeypatch.setenv(name, os.environ.get(name, "true"))
+    # Some commands set these: afterwards they are as they were.
+    for name, value in JAX_VARIABLES.items():
+        monkeypatch.setenv(name, os.environ.get(name, value))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["loptbench", *arguments])

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 DECADES = 4
 """Decades below the tolerance that colours tell apart."""
-ROW_HEIGHT, HEAD = 0.24, 0.3
-"""Heights in inches: of a row of the heat map, and of the names under it."""
+WIDTH, ROW_HEIGHT, HEAD = 3.7, 0.24, 0.34
+"""In inches: width of a map, height of a row, and of the names under it."""
 
 
 def agreement_map(checks: "pd.DataFrame", command: str) -> Figure | None:
@@ -58,7 +58,7 @@ def agreement_map(checks: "pd.DataFrame", command: str) -> Figure | None:
 def _map(title: str, ratios: "pd.DataFrame") -> Canvas:
     """The heat map of one implementation."""
     height = ROW_HEIGHT * len(ratios) + HEAD + 0.08
-    canvas = Canvas(title, height, (0.46, 0.99), HEAD)
+    canvas = Canvas(title, height, (0.36, 0.99), HEAD, WIDTH)
     with np.errstate(divide="ignore"):
         logs = np.log10(ratios.astype(float))
     words = logs.map(lambda value: "" if value != value else f"{value:.1f}".replace("-", "−"))
@@ -78,7 +78,7 @@ def _map(title: str, ratios: "pd.DataFrame") -> Canvas:
     )
     canvas.axes.set(xlabel="", ylabel="")
     canvas.axes.set_xticklabels(
-        [name.replace("_", " ")[:9] for name in ratios.columns], rotation=0, fontsize=8
+        [name.replace("_", "\n") for name in ratios.columns], rotation=0, fontsize=8
     )
     canvas.axes.tick_params(axis="y", labelrotation=0, labelsize=9)
     return canvas

@@ -155,18 +155,17 @@ class Canvas:
         for axis, n in ((self.axes.xaxis, n_x), (self.axes.yaxis, n_y)):
             if axis.get_scale() == "linear":
                 axis.set_major_locator(MaxNLocator(n))
-            else:  # plain numbers: powers as formulas take long to set
-                if axis.get_scale() == "log":
-                    axis.set_major_locator(LogLocator(numticks=n))
-                axis.set_major_formatter(_plain)
+            else:
+                axis.set_major_locator(LogLocator(numticks=n))
                 axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(_plain)  # powers as formulas take long to set
 
     def panel(self, anchor: str, note: Text = "") -> Panel:
         """The panel of the page; `anchor` makes its identifiers unique there."""
         return Panel(self.title, svg(self.drawing, anchor, self.tags), note)
 
 
-def _plain(value: float, _place: int) -> str:
+def _plain(value: float, _place: float) -> str:
     """A number of an axis, with a short power of ten.
 
     >>> _plain(1e-06, 0), _plain(0.01, 1)

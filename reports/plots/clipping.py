@@ -77,7 +77,10 @@ def _states(canvas: Canvas, group: Group) -> None:
             _density(canvas, tag, density[tag])
     if reach:
         canvas.axes.set_xlim(-reach, reach)
-        inside = [line.get_ydata()[np.abs(line.get_xdata()) <= reach] for line in canvas.axes.lines]
+        inside = [
+            np.asarray(line.get_ydata())[np.abs(np.asarray(line.get_xdata())) <= reach]
+            for line in canvas.axes.lines
+        ]
         low, high = np.min(np.concatenate(inside)), np.max(np.concatenate(inside))
         canvas.axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 

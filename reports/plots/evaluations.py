@@ -84,10 +84,10 @@ def _panel(canvas: Canvas, data: "pd.DataFrame", shown: list[Style], best: list[
     labels: list[tuple[float, str, str, Tag]] = []
     tuned = data[data.role != "checkpoint"]
     canvas.curves(tuned, "step", "loss_mean", shown, best)
-    for line, tag in zip(canvas.axes.lines, canvas.tags, strict=True):
-        if tag[0].series in best:
+    for line, (drawn,) in zip(canvas.axes.lines, canvas.tags, strict=True):
+        if drawn.series in best:
             line.set(marker="", linewidth=1.4)
-            labels.append((_last(line.get_ydata()), tag[0].series, line.get_color(), tag[0]))
+            labels.append((_last(line.get_ydata()), drawn.series, str(line.get_color()), drawn))
         else:
             line.set_alpha(MUTED_ALPHA)
     learned = OPTIMIZERS[0]

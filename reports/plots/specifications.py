@@ -225,7 +225,12 @@ def _marks(canvas: Canvas, rows: "pd.DataFrame", column: int, height: float) -> 
         style = next(style for style in OUTCOMES if style.name == row.outcome)
         tag = Tag(size=row.preset or NO_PRESET)
         if not np.isfinite(row.value):
-            words = {"ha": "center", "va": "center", "fontsize": FONT_SIZE, "color": INK}
+            words: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": FONT_SIZE,
+                "color": INK,
+            }
             canvas.tag(canvas.axes.text(column, y, "no number", **words), tag)
             continue
         if np.isfinite(row.low) and np.isfinite(row.high):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import escape
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex
@@ -111,7 +112,9 @@ def _swatch(artist: Any) -> str:
         path = marker.get_path().transformed(marker.get_transform())
         scale = artist.get_markersize()
         corners = [
-            " ".join(f"{14 + scale * x:.1f},{6 - scale * y:.1f}" for x, y in polygon)
+            " ".join(
+                f"{14 + scale * x:.1f},{6 - scale * y:.1f}" for x, y in np.asarray(polygon).tolist()
+            )
             for polygon in path.to_polygons(closed_only=False)
         ]
         fill = _paint(artist.get_markerfacecolor()) if marker.is_filled() else "none"

@@ -32,7 +32,7 @@ def implementation_sections(report: Report) -> list[Section]:
 def _facts(report: Report, name: str) -> Prose:
     """How many trials it ran, in which dtypes, with which versions."""
     own = report.trials[(report.trials.implementation == name) & (report.trials.status != NOT_RUN)]
-    facts = report.frame("provenance")
+    facts = report.provenance
     facts = facts[facts.record.isin(own.record[:1]) & facts.fact.str.startswith("version of ")]
     versions = facts.fact.str.removeprefix("version of ") + " " + facts.value
     dtypes = sorted(set(own.dtype), reverse=True)

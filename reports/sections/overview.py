@@ -55,8 +55,10 @@ def _answer(verdicts: "pd.DataFrame") -> str:
     if not n_yes + n_no:
         return f"Not decided: the seeds here are too few for any of {n} verdicts."
     word = next(word for share, word in SHARES if n_yes >= share * n) if n_yes else "No"
+    yes, no, still = (one == 1 for one in (n_yes, n_no, n_open))
     return (
-        f"{word}: of {n} verdicts, {n_yes} reproduce its claims, {n_no} do not, {n_open} stay open."
+        f"{word}: of {n} verdicts, {n_yes} reproduce{'s' if yes else ''} its claims, "
+        f"{n_no} do{'es' if no else ''} not, {n_open} stay{'s' if still else ''} open."
     )
 
 

@@ -15,8 +15,7 @@ MACHINE = ("loptbench", "code", "commit", "dirty", "python", "platform", "proces
 
 def facts(report: Report) -> "pd.DataFrame":
     """Code, machine and versions of every record, a column for each; "unknown" if missing."""
-    provenance = report.frame("provenance")
-    wide = provenance.pivot_table("value", "record", "fact", aggfunc="first")
+    wide = report.provenance.pivot_table("value", "record", "fact", aggfunc="first")
     versions = [name for name in wide if name.startswith("version of ")]
     wide = wide.reindex(columns=[*MACHINE, *versions])
     return wide.fillna(dict.fromkeys(MACHINE, "unknown"))

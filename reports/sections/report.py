@@ -95,6 +95,13 @@ class Report:
         trials = self.frame("trials")
         return trials[trials.planned] if trials.planned.any() else trials
 
+    @functools.cached_property
+    def provenance(self) -> "pd.DataFrame":
+        """The frame `provenance`; the facts on versions say what they are of."""
+        frame = self.frame("provenance")
+        is_version = frame.fact == "version"
+        return frame.assign(fact=frame.fact.where(~is_version, "version of " + frame["of"]))
+
     @property
     def n_records(self) -> int:
         """The number of records that the report shows."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import Claim
-from loptbench.reports.page.elements import Bullets, Folded, Item, Part, Prose, Section, Text
+from loptbench.reports.page.elements import Bullets, Folded, Item, Part, Prose, Section
 from loptbench.reports.sections import figures
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import RULE, in_words, of_size
@@ -95,7 +95,7 @@ def _count(verdicts: "pd.DataFrame", size: str) -> str:
 def _claim(claim: Claim, verdicts: "pd.DataFrame") -> Item:
     """A claim: its sentence, what is measured, and its verdicts."""
     own = verdicts[verdicts.claim == claim.name]
-    note: Text = in_words(own)
+    note = in_words(own)
     reasons = list(dict.fromkeys(reason for reason in own.reason if reason))
     if reasons:
         note += f". Undecided: {'; '.join(reasons)}"

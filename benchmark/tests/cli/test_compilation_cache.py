@@ -10,6 +10,7 @@ import pytest
 from loptbench.cli import compilation_cache
 
 NAMES = (
+    "JAX_DISABLE_MOST_OPTIMIZATIONS",
     "JAX_COMPILATION_CACHE_DIR",
     "JAX_COMPILATION_CACHE_MAX_SIZE",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
@@ -45,6 +46,16 @@ def test_without_a_folder_there_is_no_cache(folder: Path) -> None:
     folder.parent.write_text("a file where a folder is wanted")
     compilation_cache.use_compilation_cache()
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
+def test_check_compiles_quickly_unless_the_user_chose(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compilation_cache.compile_quickly()
+    assert os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "true"
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "false")
+    compilation_cache.compile_quickly()
+    assert os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "false"
 
 
 def test_jax_keeps_its_programs_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext
 
 from loptbench.comparison.stores import compare
 from loptbench.reports.page import comparison as two_stores
-from loptbench.reports.page.elements import Data, Group, Mark, Matrix, Prose, Section
+from loptbench.reports.page.elements import Data, Group, Mark, Matrix, Part, Prose, Section
 from loptbench.reports.page.elements import Page as Contents
 from loptbench.reports.page.render import html
 from loptbench.reports.page.session import render as render_session
@@ -31,7 +31,7 @@ def test_the_page_shows_one_size_at_a_time(context: BrowserContext, tmp_path: Pa
     marks = [[Mark("reproduced", "8/8", "words", size) for size in sizes]]
     words = Prose({size: f"words on {size}" for size in sizes})
     frame = pandas.DataFrame({"name": ["a", "b"], "preset": sizes, "value": [1.0, -0.5]})
-    parts = [words, Matrix("m", "caption", ["task"], [("claim", "#m", marks)])]
+    parts: list[Part] = [words, Matrix("m", "caption", ["task"], [("claim", "#m", marks)])]
     section = Section("s", "Section", [*parts, Data("d", "Rows", "caption", frame)])
     file = tmp_path / "page.html"
     file.write_text(html(Contents("Title", "lead", [Group("", [section])], sizes=sizes)))

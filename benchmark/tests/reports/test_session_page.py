@@ -24,7 +24,9 @@ BROKEN = TestedImplementation("odd", "broken", "here", "importing odd failed", "
 
 
 def lead_of(session: Session) -> str:
-    return page(session).lead
+    lead = page(session).lead
+    assert isinstance(lead, str)
+    return lead
 
 
 def test_the_lead_says_what_was_tested_and_what_came_out() -> None:

@@ -198,9 +198,17 @@ def test_an_evaluation_that_failed_or_whose_mean_deviates_is_no_evidence(full_st
     ]
     assert not evidence_of(Contents(failed))
     deviating = MeanResult(
-        **dict.fromkeys(("record", "role", "other", "optimizer"), "x"),
-        **dict.fromkeys(("n_problems", "mean", "other_mean", "error", "n_disputed"), 1),
-        **dict.fromkeys(("bound", "n_measured"), 0),
+        record="",
+        role="checkpoint",
+        optimizer="x",
+        other="torch",
+        n_problems=1,
+        mean=1.0,
+        other_mean=2.0,
+        error=1.0,
+        bound=0.0,
+        n_disputed=1,
+        n_measured=0,
         deviation="the means differ",
     )
     means = [deviating.model_copy(update={"record": record.name}) for record in records]

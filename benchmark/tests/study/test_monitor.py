@@ -15,7 +15,7 @@ from loptbench.study.estimates import Estimates, expected_seconds
 from loptbench.study.execution import run_trials
 from loptbench.study.monitor import Journal, Monitor
 from loptbench.study.order import first_answer_first
-from loptbench.study.trials import Trial
+from loptbench.study.trials import Trial, TrialOutcome
 
 pytestmark = pytest.mark.harness
 
@@ -142,7 +142,7 @@ def test_trials_tell_the_monitor_that_they_begin_and_end(jobs: int, tmp_path: Pa
     ]
 
 
-def fails() -> None:
+def fails() -> TrialOutcome:
     raise ValueError("wrong")
 
 
