@@ -55,11 +55,7 @@ def _answer(verdicts: "pd.DataFrame") -> str:
     if not n_yes + n_no:
         return f"Not decided: the seeds here are too few for any of {n} verdicts."
     word = next(word for share, word in SHARES if n_yes >= share * n) if n_yes else "No"
-    yes, no, still = (one == 1 for one in (n_yes, n_no, n_open))
-    return (
-        f"{word}: of {n} verdicts, {n_yes} reproduce{'s' if yes else ''} its claims, "
-        f"{n_no} do{'es' if no else ''} not, {n_open} stay{'s' if still else ''} open."
-    )
+    return f"{word}: yes in {n_yes} of {n} verdicts, no in {n_no}, undecided in {n_open}."
 
 
 def overview(report: Report, warnings: Sequence[Part]) -> list[Section]:
