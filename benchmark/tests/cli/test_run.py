@@ -9,41 +9,9 @@ from loptbench.results.frames import Contents, frame_of
 from loptbench.results.store import Store
 from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.tests.claims.made_evidence import made_records
-from loptbench.tests.fixture_types import Command
-from loptbench.tests.reports.made_records import everything, put_plan, verdict
+from loptbench.tests.reports.made_records import verdict
 
 pytestmark = pytest.mark.harness
-
-
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("nowhere/report.html", "cannot write nowhere/report.html: No such file or directory"),
-        ("file/report.html", "cannot write file/report.html: Not a directory"),
-        (".", "cannot write .: it is there and not a file"),
-    ],
-)
-def test_a_report_that_cannot_be_written_is_refused_before_the_run(
-    path: str, message: str, command: Command
-) -> None:
-    Path("file").touch()
-    code, _, err = command("run", "--report", path)
-    assert code == 2
-    assert message in err
-    assert not Path("loptbench-results").exists()
-
-
-def test_a_folder_may_have_a_space_and_an_accent(command: Command) -> None:
-    folder = Path("été à la mer")
-    folder.mkdir()
-    store = Store.create(folder / "ma boîte")
-    for record in everything():
-        store.put(record)
-    put_plan(store, everything())
-    code, out, err = command("report", str(store.folder), "--output", f"{folder}/a b.html")
-    assert code == 0, err
-    assert out.splitlines()[-1] == str((folder / "a b.html").resolve())
-    assert "ma boîte" in (folder / "a b.html").read_text("utf-8")
 
 
 def test_the_end_of_a_run_is_one_table_of_claims_by_tasks(

@@ -285,11 +285,11 @@ class ClipsFarAway(_OneKind):
         return run._replace(gradient=np.where(huge, 1e5 * np.sign(run.gradient), run.gradient))
 
 
-class IgnoresCtrlC(_OneKind):
-    """A step switches Ctrl-C off."""
+class IgnoresTermination(_OneKind):
+    """Making an optimizer makes the process ignore that it is to end."""
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> Any:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         return super().optimizer(spec, dtype, device)
 
 
@@ -324,6 +324,6 @@ TRAINING_FAULTS: dict[type[Reference], tuple[str, str]] = {
     BoundsADecay: ("one-step", r"but should be"),
     GainsOfWholeBlocks: ("gain", r"index 1\d{3}: gain = .* but should be"),
     ClipsFarAway: ("divergence", r"unroll's gradient is .* at the same parameters is"),
-    IgnoresCtrlC: ("initial-state", r"changes what Ctrl-C and SIGTERM do"),
+    IgnoresTermination: ("initial-state", r"changes what Ctrl-C and SIGTERM do"),
     SilencesLogging: ("initial-state", r"changes the level and handlers of logging"),
 }

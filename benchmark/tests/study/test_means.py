@@ -10,10 +10,6 @@ from loptbench.agreement.losses import draw_problems
 from loptbench.cli.run import summarize
 from loptbench.comparison.stores import compare
 from loptbench.protocol import Array
-from loptbench.reports.page.elements import Prose
-from loptbench.reports.page.store import render
-from loptbench.reports.sections.means import means_sentence
-from loptbench.reports.sections.report import Report
 from loptbench.results.frames import Contents, frame_of
 from loptbench.results.schema.records import TrialStatus
 from loptbench.results.store import Store
@@ -127,12 +123,3 @@ def test_a_single_implementation_has_no_means_to_be_held_to(tmp_path: Path) -> N
     records = run_trials(trials(Other())[:1], store, [])
     assert hold_means(store, records, {}, load_tuned()) == ()
     assert store.frame("means").empty
-
-
-def test_the_report_says_which_mean_deviates(right: Study, wrong: Study) -> None:
-    page = render(wrong.store)
-    assert "mean of sgd (tuned) on quadratic in port beside other, float64: " in page
-    for study, n_agree in ((wrong, 6), (right, 12)):
-        [sentence] = means_sentence(Report(study.store))
-        assert isinstance(sentence, Prose)
-        assert f": {n_agree} of 12 agree within what their problems earn;" in sentence.text
