@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ from loptbench.tasks import TASKS, ProblemBatch, Quadratic, Task, get_task
 from loptbench.tuning.tuned_file import Tuned
 
 Float = NDArray[np.float64]
+
+NO_LIMIT: Mapping[str, int] = MappingProxyType({})
+"""All held-out problems of every task."""
 
 ALL_BASELINES = OptimizerId(role=Role.BASELINES, name="baselines")
 THEORETICAL_MOMENTUM = "theoretical momentum"
@@ -111,7 +115,7 @@ def evaluation_trials(
     tuned: Tuned,
     seed: int,
     tasks: Collection[str],
-    max_problems: int | None = None,
+    max_problems: Mapping[str, int] = NO_LIMIT,
 ) -> Iterator[Trial]:
     """The evaluation trials of one implementation.
 
@@ -127,7 +131,7 @@ def evaluation_trials(
         tuned: the tuned baselines.
         seed: the seed of the held-out problems.
         tasks: the tasks' names.
-        max_problems: the largest number of problems; None for all.
+        max_problems: the largest number of problems of a task; none for tasks that it lacks.
     """
     implementation, kind = entry.implementation, TrialKind.EVALUATION
     for task in sorted(set(implementation.tasks) & set(tasks), key=list(TASKS).index):
@@ -137,7 +141,7 @@ def evaluation_trials(
             if checkpoint.spec.kind in implementation.optimizers
         ]
         problems = held_out(task, implementation)
-        n_problems = min(problems.n_problems, max_problems or problems.n_problems)
+        n_problems = min(problems.n_problems, max_problems.get(task, problems.n_problems))
         cross_check = min(PAPER, n_problems)
         sizes = {
             item.name: n_problems if item.name in judged else cross_check for item in evaluated

@@ -1,14 +1,16 @@
 """Parts of the benchmark: a run of two minutes, one of six, and all of it.
 
-The results of a part are those of all of it: its trials are the same, but for `quick`, which
-evaluates fewer problems.
+The trials of a part are trials of all of it, but for evaluations on the paper's 128 problems: those
+of `quick`, and in `default` those on the networks. One seed decides no verdict there, on however
+many problems.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from loptbench.results.schema.keys import Role, TrialKey, TrialKind
 from loptbench.rollout.held_out import PAPER
+from loptbench.tasks import TASKS
 from loptbench.zoo.catalogue import Member, zoo
 
 SMALL_TASKS = ("quadratic", "rosenbrock")
@@ -24,14 +26,14 @@ class Part:
         words: what it measures, and for how long on two cores.
         has_member: whether a learned optimizer of the zoo is measured.
         keeps: whether a trial is run.
-        max_problems: the largest number of problems of an evaluation; None for all.
+        max_problems: the largest number of problems of an evaluation, by task.
     """
 
     name: str
     words: str
     has_member: Callable[[Member], bool]
     keeps: Callable[[TrialKey], bool]
-    max_problems: int | None = None
+    max_problems: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def checkpoints(self, tasks: Collection[str]) -> list[str]:
         """The names of its learned optimizers that were meta-trained on one of the tasks."""
@@ -61,14 +63,15 @@ QUICK = Part(
     "one seed of each task and framework on 128 problems, two minutes",
     _is_first_seed,
     _is_quick_trial,
-    PAPER,
+    dict.fromkeys(TASKS, PAPER),
 )
 
 DEFAULT = Part(
     "default",
-    "all seeds of 64 units on quadratic and rosenbrock, one on two_moons and digits",
+    "all small seeds on quadratic and rosenbrock, one of each framework on the networks",
     lambda member: member.preset == "quick" and (member.task in SMALL_TASKS or member.seed == 0),
     _is_default_trial,
+    dict.fromkeys([task for task in TASKS if task not in SMALL_TASKS], PAPER),
 )
 
 FULL = Part("full", "the whole zoo", lambda _member: True, lambda _key: True)

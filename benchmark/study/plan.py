@@ -6,7 +6,7 @@ from typing import Any
 from loptbench.discovery import ORACLE, DiscoveredImplementation
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.conformance import conformance_trials
-from loptbench.study.evaluation import evaluation_trials
+from loptbench.study.evaluation import NO_LIMIT, evaluation_trials
 from loptbench.study.mechanisms import OracleAnalyses, mechanism_trials
 from loptbench.study.trials import Trial
 from loptbench.tasks import TASKS
@@ -20,7 +20,7 @@ def plan(
     seed: int,
     tasks: Collection[str] = tuple(TASKS),
     checked: Collection[str] | None = None,
-    max_problems: int | None = None,
+    max_problems: Mapping[str, int] = NO_LIMIT,
 ) -> list[Trial]:
     """The trials of all implementations that are installed.
 
@@ -40,7 +40,7 @@ def plan(
         tasks: the names of the tasks to run.
         checked: the checkpoints that every implementation measures, to be cross-checked; all if
             None. The others are measured once, by the implementation that meta-trained them.
-        max_problems: the largest number of problems of an evaluation; None for all.
+        max_problems: the largest number of problems of an evaluation, by task.
     """
     if checked is None:
         checked = checkpoints
