@@ -69,7 +69,7 @@ MAX_LINES = 6
     "--quick",
     "part",
     flag_value="quick",
-    help="Two minutes: one seed of each task and framework, on 128 problems.",
+    help="A small part: one seed of each task and framework, on 128 problems.",
 )
 @click.option("--full", "part", flag_value="full", help="Everything: the whole zoo.")
 @click.option(
@@ -94,11 +94,10 @@ def run(
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
 
-    Without --quick or --full: all seeds of 64 units on quadratic and rosenbrock, and one of each
-    framework on two_moons and digits. Ends with the claims by tasks, and last the report's path.
+    Without --quick or --full: all small seeds on quadratic and rosenbrock, and one of each
+    framework on two_moons and digits, on 128 problems; of a --checkpoint, everything. Ends with the claims by tasks, and last the report's path.
     """
     from loptbench.claims.catalogue import LATEST
-    from loptbench.study.parts import DEFAULT
     from loptbench.study.run import run as run_study
 
     if report_path is not None:
@@ -112,7 +111,7 @@ def run(
         seed=seed,
         jobs=jobs,
         claims=claims or LATEST,
-        part=part or DEFAULT.name,
+        part=part,
     )
     summarize(study, report_path, claims, details)
 

@@ -1,4 +1,4 @@
-"""Parts of the benchmark: a run of two minutes, one of six, and all of it.
+"""Parts of the benchmark: a small one, the default one, and all of it.
 
 The trials of a part are trials of all of it, but for evaluations on the paper's 128 problems: those
 of `quick`, and in `default` those on the networks. One seed decides no verdict there, on however
@@ -8,6 +8,7 @@ many problems.
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 
+from loptbench.discovery import ORACLE
 from loptbench.results.schema.keys import Role, TrialKey, TrialKind
 from loptbench.rollout.held_out import PAPER
 from loptbench.tasks import TASKS
@@ -23,7 +24,7 @@ class Part:
 
     Attributes:
         name: its name.
-        words: what it measures, and for how long on two cores.
+        words: what it measures.
         has_member: whether a learned optimizer of the zoo is measured.
         keeps: whether a trial is run.
         max_problems: the largest number of problems of an evaluation, by task.
@@ -44,23 +45,33 @@ def _is_first_seed(member: Member) -> bool:
     return member.preset == "quick" and member.seed == 0
 
 
+def _is_a_baseline_of_the_oracle_on_networks(key: TrialKey) -> bool:
+    """The others' baselines are held to the oracle on drawn runs, in their own trials."""
+    is_baseline = key.optimizer.role is Role.BASELINES
+    return is_baseline and key.implementation == ORACLE and key.task not in SMALL_TASKS
+
+
 def _is_quick_trial(key: TrialKey) -> bool:
     """One random optimizer's checks on the small tasks; no mechanisms of baselines."""
     if key.trial is TrialKind.CONFORMANCE:
         is_random = key.optimizer.name == "random gru" and key.dtype == "float64"
         return is_random and key.task in SMALL_TASKS
-    return key.trial is TrialKind.EVALUATION or key.optimizer.role is not Role.TUNED
+    if key.trial is TrialKind.EVALUATION:
+        return not _is_a_baseline_of_the_oracle_on_networks(key)
+    return key.optimizer.role is not Role.TUNED
 
 
 def _is_default_trial(key: TrialKey) -> bool:
     """All but the mechanisms of baselines on the networks, whose answers are known."""
     of_baseline = key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
-    return not of_baseline or key.task in SMALL_TASKS
+    if of_baseline:
+        return key.task in SMALL_TASKS
+    return not _is_a_baseline_of_the_oracle_on_networks(key)
 
 
 QUICK = Part(
     "quick",
-    "one seed of each task and framework on 128 problems, two minutes",
+    "one seed of each task and framework on 128 problems",
     _is_first_seed,
     _is_quick_trial,
     dict.fromkeys(TASKS, PAPER),

@@ -114,7 +114,7 @@ def run(
     seed: int = 0,
     jobs: int = JOBS,
     claims: int | str | Path = LATEST,
-    part: str = DEFAULT.name,
+    part: str | None = None,
 ) -> Study:
     """Run the benchmark: agreement, evaluation, mechanisms, verdicts.
 
@@ -131,12 +131,14 @@ def run(
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
-        part: `quick`, `default` or `full`, as in `loptbench.study.parts`.
+        part: `quick`, `default` or `full`, as in `loptbench.study.parts`. If None, `full` where
+            checkpoints are given, else `default`.
 
     Raises:
         LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
     """
     load_edition(claims)  # a damaged file is found before anything is measured
+    part = part or (FULL if checkpoints else DEFAULT).name
     if part not in PARTS:
         raise UnknownNameError("part", part, [*PARTS])
     chosen_part = PARTS[part]

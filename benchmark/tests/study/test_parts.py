@@ -72,3 +72,19 @@ def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown part 'all'; known are: default, full"):
         run("never-made", part="all")
     assert set(PARTS) == {"quick", "default", "full"}
+
+
+def test_checkpoints_of_ones_own_are_evaluated_on_all_problems(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    selected: list[Selection] = []
+    monkeypatch.setattr(
+        "loptbench.study.run.measure", lambda _, selection, *__: selected.append(selection)
+    )
+    run("never-made", implementations=["reference"], checkpoints=["digits-quick-jax-0"])
+    run("never-made", implementations=["reference"], tasks=["digits"])
+    own, default = ([trial.key for trial in selection.trials()] for selection in selected)
+    assert {
+        k.n_problems for k in own if k.trial is TrialKind.EVALUATION and k.task == "digits"
+    } == {512}
+    assert not [k for k in default if k.trial is TrialKind.EVALUATION]
