@@ -95,7 +95,8 @@ def run(
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
 
     Without --quick or --full: all small seeds on quadratic and rosenbrock, and one of each
-    framework on two_moons and digits, on 128 problems; of a --checkpoint, everything. Ends with the claims by tasks, and last the report's path.
+    framework on two_moons and digits, on 128 problems; of a --checkpoint, everything. Ends with the
+    claims by tasks, and last the report's path.
     """
     from loptbench.claims.catalogue import LATEST
     from loptbench.study.run import run as run_study
