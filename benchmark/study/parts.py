@@ -24,14 +24,12 @@ class Part:
 
     Attributes:
         name: its name.
-        words: what it measures.
         has_member: whether a learned optimizer of the zoo is measured.
         keeps: whether a trial is run.
         max_problems: the largest number of problems of an evaluation, by task.
     """
 
     name: str
-    words: str
     has_member: Callable[[Member], bool]
     keeps: Callable[[TrialKey], bool]
     max_problems: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -71,7 +69,6 @@ def _is_default_trial(key: TrialKey) -> bool:
 
 QUICK = Part(
     "quick",
-    "one seed of each task and framework on 128 problems",
     _is_first_seed,
     _is_quick_trial,
     dict.fromkeys(TASKS, PAPER),
@@ -79,12 +76,11 @@ QUICK = Part(
 
 DEFAULT = Part(
     "default",
-    "all small seeds on quadratic and rosenbrock, one of each framework on the networks",
     lambda member: member.preset == "quick" and (member.task in SMALL_TASKS or member.seed == 0),
     _is_default_trial,
     dict.fromkeys([task for task in TASKS if task not in SMALL_TASKS], PAPER),
 )
 
-FULL = Part("full", "the whole zoo", lambda _member: True, lambda _key: True)
+FULL = Part("full", lambda _member: True, lambda _key: True)
 
 PARTS = {part.name: part for part in (QUICK, DEFAULT, FULL)}
