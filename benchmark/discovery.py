@@ -141,7 +141,7 @@ def discover_declarations() -> list[DiscoveredImplementation]:
     registrations, described = _registrations()
     paths = {point.name: point.value for point in entry_points(group=DECLARATIONS)}
     for name, registration in registrations.items():
-        declaration = import_object(paths[name]) if name in paths else None
+        declaration = import_object(paths[name])() if name in paths else None
         if declaration is not None and all(map(_is_installed, declaration.versions)):
             described.append(_installed(registration, declaration))
         else:

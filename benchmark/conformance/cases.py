@@ -57,35 +57,6 @@ class Case:
         return self.task.n_steps
 
 
-SMALL_SIZE: dict[str, dict[str, Any]] = {
-    "quadratic": {},
-    "rosenbrock": {},
-    "two_moons": {"width": 4, "n_samples": 40},
-    "digits": {"channels": 3, "batch_size": 6},
-}
-"""Settings of `Case.task` that differ from the defaults, by task."""
-
-ANOTHER_SIZE: dict[str, dict[str, Any]] = {
-    "quadratic": {"n_parameters": 2},
-    "rosenbrock": {"n_parameters": 3, "curvature": 30.0},
-    "two_moons": {"width": 3, "n_samples": 25, "penalty": 2e-2},
-    "digits": {"channels": 2, "batch_size": 4, "n_steps": 7},
-}
-"""Settings of `Case.resized`, by task. A run of more than 7 steps repeats its 7 minibatches."""
-
-RATE_FACTORS = {"rosenbrock": 1e-3, "two_moons": 0.3, "digits": 0.1}
-"""Factors of the learning rates on tasks where those of `EXAMPLES` diverge."""
-
-GRU_SCALES = {
-    "quadratic": (0.7, 0.3),
-    "rosenbrock": (0.007, 0.03),
-    "two_moons": (0.7, 0.01),
-    "digits": (7.0, 0.01),
-}
-"""Input and output scale of the random GRU, by task: its units receive gradients of order one, and
-its updates do not let the weights of a network diverge."""
-
-
 def cases(
     kind: str, task_name: str, seed: int, checkpoints: Mapping[str, Checkpoint] | None = None
 ) -> list[Case]:
@@ -111,7 +82,7 @@ def cases(
     specs: dict[str, OptimizerSpec] = {}
     learned: dict[str, OptimizerSpec] = {}
     if kind == "gru":
-        specs["random gru"] = random_gru(7, seed, *GRU_SCALES[task_name])
+        specs["random gru"] = random_gru(7, seed, *get_task(task_name).checks.scales)
         if task_name == "quadratic":
             one_unit = random_gru(1, seed, input_scale=-1.2, output_scale=0.4)
             specs["random gru of 1 unit"] = one_unit
@@ -122,7 +93,7 @@ def cases(
         # This kind is checked for its step only, so one task is enough.
         specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
     elif kind in EXAMPLES:
-        alpha = RATE_FACTORS.get(task_name, 1.0) * EXAMPLES[kind]["alpha"]
+        alpha = get_task(task_name).checks.rate * EXAMPLES[kind]["alpha"]
         specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
     task: Any = get_task(task_name)  # every task is hashable: a frozen dataclass
     problems = _problems(task, seed)
@@ -147,16 +118,16 @@ EXAMPLES: dict[str, dict[str, float]] = {
 def _problems(
     task: Any, seed: int
 ) -> tuple[Task, ProblemBatch, ProblemBatch, ProblemBatch, NDArray[np.float64]]:
-    small = dataclasses.replace(task, **SMALL_SIZE[task.name])
-    resized = dataclasses.replace(task, **ANOTHER_SIZE[task.name])
+    small = dataclasses.replace(task, **task.checks.small)
+    resized = dataclasses.replace(task, **task.checks.resized)
     batch = small.sample("evaluate", seed, range(N_PROBLEMS))
-    full = task.sample("evaluate", seed, range(N_FULL)) if SMALL_SIZE[task.name] else batch
+    full = task.sample("evaluate", seed, range(N_FULL)) if task.checks.small else batch
     return (
         small,
         batch,
         full,
         resized.sample("evaluate", seed, range(9)),
-        NEAR_MINIMUM[task.name](batch),
+        MINIMA.get(task.name, _trained)(batch),
     )
 
 
@@ -171,17 +142,16 @@ def _rosenbrock_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
 
 
 def _trained(batch: ProblemBatch) -> NDArray[np.float64]:
-    # A network's minimum has no formula; the loss at the end of a run of Adam is low enough.
+    # No formula; the loss at the end of a run of Adam is low enough.
     spec = baseline("adam", alpha=0.03, beta1=0.9, beta2=0.99)
     return np.asarray(oracle_run(oracle(), spec, batch, 150).parameters[-1])
 
 
-NEAR_MINIMUM: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
+MINIMA: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
     "quadratic": _quadratic_minimum,
     "rosenbrock": _rosenbrock_minimum,
-    "two_moons": _trained,
-    "digits": _trained,
 }
+"""The minima that have a formula."""
 
 
 def in_domain(kind: str, state: NDArray[Any]) -> NDArray[Any]:

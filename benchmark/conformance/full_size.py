@@ -22,7 +22,6 @@ from loptbench.agreement.trajectories import (
     oracle_meta_gradient,
     oracle_run,
 )
-from loptbench.conformance.cases import GRU_SCALES
 from loptbench.conformance.step_checks import (
     compare_evaluation,
     random_inputs,
@@ -161,7 +160,7 @@ def full_optimizer(subject: Subject) -> Subject:
     seed, task = subject.case.batch.seed, get_task(subject.case.task.name)
     small = task.n_parameters <= SMALL_PROBLEM
     n_units = N_UNITS if small else drawn_size(seed, "units", 5, 11)
-    spec = random_gru(n_units, seed, *GRU_SCALES[task.name])
+    spec = random_gru(n_units, seed, *task.checks.scales)
     return dataclasses.replace(subject, case=dataclasses.replace(subject.case, spec=spec))
 
 

@@ -12,7 +12,6 @@ from loptbench.agreement.comparison import Comparison, compare_arrays
 from loptbench.agreement.memory import remembered
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import oracle_meta_gradient
-from loptbench.conformance.cases import GRU_SCALES
 from loptbench.conformance.hints import explain_outer_steps
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, other_spec, require_pure
@@ -52,8 +51,7 @@ def small_subject(subject: Subject) -> Subject:
     """The subject with a GRU of few units, or as it is where the implementation has none."""
     if "gru" not in subject.implementation.optimizers:
         return subject
-    task, seed = subject.case.task.name, subject.case.batch.seed
-    spec = random_gru(N_UNITS, seed, *GRU_SCALES[task])
+    spec = random_gru(N_UNITS, subject.case.batch.seed, *subject.case.task.checks.scales)
     return dataclasses.replace(subject, case=dataclasses.replace(subject.case, spec=spec))
 
 

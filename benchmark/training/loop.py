@@ -21,6 +21,7 @@ from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.reading import parse_json, require_table
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
+from loptbench.rollout.offered import why_not_offered
 from loptbench.storage.files import lock, write_atomically
 from loptbench.storage.weights import (
     Checkpoint,
@@ -148,13 +149,13 @@ def require_meta_training(
         raise LoptbenchError(
             f"{name} does not meta-train several seeds side by side; call it for one at a time"
         )
-    for label, chosen, declared in (
-        ("task", config.task, implementation.tasks),
-        ("dtype", config.dtype, implementation.dtypes),
-        ("optimizer", "gru", implementation.optimizers),
-    ):
-        if chosen not in declared:
-            raise LoptbenchError(f"{name} does not compute the {label} {chosen!r}")
+    if reason := why_not_offered(implementation, get_task(config.task)):
+        raise LoptbenchError(reason)
+    if config.dtype not in implementation.dtypes:
+        others = " or ".join(f"--dtype {dtype}" for dtype in implementation.dtypes)
+        raise LoptbenchError(f"{name} does not compute in {config.dtype}; give {others}")
+    if "gru" not in implementation.optimizers:
+        raise LoptbenchError(f"{name} does not compute the optimizer 'gru', which is meta-trained")
     require_device(implementation, config.device)
 
 

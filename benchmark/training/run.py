@@ -7,6 +7,7 @@ from typing import Any
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
+from loptbench.rollout.offered import require_task
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import get_task
 from loptbench.training.loop import meta_train_side_by_side, require_meta_training
@@ -30,7 +31,7 @@ def meta_train(
         meta_train("quadratic", "jax", seeds=[0, 1], n_outer_steps=100)
 
     Args:
-        task: the name of the task.
+        task: the name of the task, or `package.module:Object`.
         implementation: the implementation that computes, such as `jax` or `torch`.
         seeds: the seeds of weights and problems; several are trained as one batch.
         preset: the name of the settings.
@@ -45,7 +46,8 @@ def meta_train(
     Raises:
         LoptbenchError: a name or a setting is wrong, or a file exists or cannot be written.
     """
-    get_task(task)
+    chosen_task = get_task(task)
+    task = chosen_task.name
     computing = get_implementation(implementation)
     seeds = tuple(dict.fromkeys(seeds))
     if output is not None and len(seeds) > 1:
@@ -57,6 +59,7 @@ def meta_train(
     else:
         chosen = load_config(config, task, settings)
     require_meta_training(computing, chosen, side_by_side=len(seeds) > 1)
+    require_task(computing, chosen_task)
     stem = f"{task}-{chosen.preset or 'own'}-{computing.name}"
     outputs = {seed: output or Path(f"{stem}-{seed}.safetensors") for seed in seeds}
     with progress("meta-training", chosen.n_outer_steps) as report:

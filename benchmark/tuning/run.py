@@ -7,7 +7,8 @@ from typing import Any
 from loptbench.discovery import get_implementation
 from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
-from loptbench.tasks import TASKS, get_task
+from loptbench.rollout.offered import require_task
+from loptbench.tasks import SHIPPED, get_task
 from loptbench.tuning.tuned_file import Tuned, plan_searches
 from loptbench.tuning.tuned_file import tune as run_searches
 
@@ -41,11 +42,13 @@ def tune(
         LoptbenchError: a name or a number is wrong, the file exists or cannot be written, or every
             draw of a search diverged.
     """
-    chosen = [get_task(name) for name in dict.fromkeys(tasks or TASKS)]
+    chosen = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
     kinds = list(dict.fromkeys(baselines or BASELINES))
     computing = get_implementation(implementation)
     numbers: dict[str, Any] = {"n_draws": n_draws, "n_problems": n_problems}
     changes = {name: value for name, value in numbers.items() if value is not None}
     searches = plan_searches(computing, chosen, kinds, seed=seed, **changes)
+    for task in chosen:
+        require_task(computing, task)
     with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
         return run_searches(computing, searches, output, report)

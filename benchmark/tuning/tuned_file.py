@@ -20,8 +20,9 @@ from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
 from loptbench.reading import parse_json, read_file, require_table
 from loptbench.results.provenance import environment, versions_of
 from loptbench.results.schema.base import first_problem
+from loptbench.rollout.offered import why_not_offered
 from loptbench.storage.files import lock, write_atomically
-from loptbench.tasks import Task, definition
+from loptbench.tasks import Task, argument_of, definition
 from loptbench.tuning.search import (
     RANGES,
     Draws,
@@ -124,7 +125,7 @@ class Tuned:
         if not named:
             raise LoptbenchError(
                 f"{self.source} has no baselines tuned on {task.name!r}; make them with "
-                f"'loptbench tune --task {task.name}' and give the file with --tuned"
+                f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
             )
         expected = definition(task)
         for entry in named:
@@ -133,7 +134,7 @@ class Tuned:
                 raise LoptbenchError(
                     f"the baselines in {self.source} were tuned on another {task.name!r} "
                     f"(another {', '.join(differing)}); make them anew with 'loptbench tune --task "
-                    f"{task.name}' and give the file with --tuned"
+                    f"{argument_of(task)}' and give the file with --tuned"
                 )
         order = list(BASELINES)
         return sorted(named, key=lambda entry: order.index(entry.kind))
@@ -244,8 +245,9 @@ def plan_searches(
     for task in tasks:
         for kind in kinds:
             settings = dataclasses.replace(default_settings(task.name), **changes)
+            if reason := why_not_offered(implementation, task):
+                raise LoptbenchError(f"{reason}; name another --implementation")
             for label, name, declared in (
-                ("task", task.name, implementation.tasks),
                 ("baseline", kind, implementation.optimizers),
                 ("dtype", settings.dtype, implementation.dtypes),
                 ("dtype", "float64", implementation.dtypes),
