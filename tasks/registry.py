@@ -33,6 +33,9 @@ TASKS: dict[str, Task] = {
 SHIPPED = tuple(TASKS)
 """The names of the tasks that loptbench ships."""
 
+_sources: dict[str, str] = {}
+"""Where tasks from outside were imported from, `package.module:Object`."""
+
 
 def get_task(name: str) -> Task:
     """The task of that name, at its default size.
@@ -76,6 +79,7 @@ def register(task: Any, source: str = "") -> CustomTask:
     """
     registered = validate(task, source or getattr(task, "__name__", type(task).__name__), SHIPPED)
     TASKS[registered.name] = registered
+    _sources[registered.name] = source
     return registered
 
 
@@ -107,7 +111,7 @@ def argument_of(task: Task) -> str:
     """What names the task on a command line, such as `mine:Bowl`."""
     if not isinstance(task, CustomTask) or task.name in _entry_points():
         return task.name
-    return f"{type(task).__module__}:{type(task).__qualname__}"
+    return _sources.get(task.name) or f"{type(task).__module__}:{type(task).__qualname__}"
 
 
 def _entry_points() -> dict[str, EntryPoint]:
