@@ -10,7 +10,6 @@ Run these in the folder of this file. The loss is written three times, for NumPy
 gradient), PyTorch and JAX. One of them would do.
 """
 
-import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -32,7 +31,6 @@ def standardized() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (features - features.mean(axis=0)) / features.std(axis=0), labels.astype(np.float64)
 
 
-@dataclasses.dataclass(frozen=True)
 class BreastCancer(CustomTask):
     """Logistic regression with a ridge penalty; problems differ in their initial weights.
 

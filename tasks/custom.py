@@ -19,7 +19,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,25 +34,27 @@ LOSSES = {"reference": "loss", "torch": "torch_loss", "jax": "jax_loss"}
 """The method with the loss, by implementation."""
 
 
+@dataclass_transform(frozen_default=True)
 @dataclasses.dataclass(frozen=True)
 class CustomTask:
-    """A task from outside; subclass it, as a frozen dataclass where it has settings of its own.
+    """A task from outside; subclass it.
 
-    The fields are the settings that identify the task. They and `name` are all that a record needs
-    to tell it from others, beside the hashes of its source file and of its shared data.
+    A subclass is a frozen dataclass, whether it is marked as one or not. Its fields are the
+    settings that identify the task. They and `name` are all that a record needs to tell it from
+    others, beside the hashes of its source file and of its shared data.
 
-        @dataclasses.dataclass(frozen=True)
         class Bowl(CustomTask):
-            name: ClassVar[str] = "bowl"
+            name = "bowl"
+            width: float = 2.0
 
             def draw(self, rng):
                 return {"x": rng.standard_normal(3)}, {"center": rng.standard_normal(3)}
 
             def loss(self, p, data, step):
-                return 1 + np.sum((p["x"] - data["center"]) ** 2)
+                return 1 + np.sum((p["x"] - data["center"]) ** 2) / self.width
 
             def gradient(self, p, data, step):
-                return {"x": 2 * (p["x"] - data["center"])}
+                return {"x": 2 * (p["x"] - data["center"]) / self.width}
 
     A loss must be positive where a run starts, for meta-objectives are relative to it, and never
     negative.
@@ -70,6 +72,13 @@ class CustomTask:
     name: ClassVar[str] = ""
     checks: ClassVar[CheckSettings] = CheckSettings()
     training: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Make the subclass a frozen dataclass; `n_steps = 50` counts without its type, too."""
+        super().__init_subclass__(**arguments)
+        if "n_steps" in vars(cls):
+            cls.__annotations__ = {**inspect.get_annotations(cls), "n_steps": int}
+        dataclasses.dataclass(frozen=True)(cls)
 
     def draw(self, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
         """Draw one problem.
@@ -109,7 +118,10 @@ class CustomTask:
         for group in (starts, arrays):
             _require_equal_shapes(self.name, group)
         layout = {name: array.shape for name, array in starts[0].items()}
-        x0 = [np.concatenate([array.reshape(-1) for array in start.values()]) for start in starts]
+        x0 = [
+            np.concatenate([np.zeros(0), *(array.reshape(-1) for array in start.values())])
+            for start in starts
+        ]
         return ProblemBatch(
             task=self.name,
             initial_parameters=np.stack(x0).astype(np.float64),

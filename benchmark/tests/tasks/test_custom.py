@@ -143,7 +143,6 @@ class _NoSteps(Bowl):
     n_steps = 0
 
 
-@dataclasses.dataclass(frozen=True)
 class _Unhashable(Bowl):
     center: Any = dataclasses.field(default_factory=lambda: np.ones(3))
 
