@@ -67,7 +67,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_bytes(
     steps: list[int] = []
     meta_train(Reference(), CONFIG, output, lambda step, _: steps.append(step))
     assert output.read_bytes() == undisturbed
-    assert steps[0] == at - at % CONFIG.checkpoint_every + 1
+    assert steps[0] == max(at, 1)  # what was interrupted had been saved
     assert not output.with_name("out.safetensors.partial").exists()
 
 
