@@ -23,6 +23,7 @@ LAYERS = (
     "results",
     "implementations",
     "discovery",
+    "processes",
     "rollout",
     "agreement",
     "mechanisms",

@@ -40,6 +40,10 @@ SECONDS_BETWEEN_SAVES = 60.0
 VALIDATION_SPLIT = "validate"
 
 
+class NotFiniteError(LoptbenchError):
+    """Meta-gradients were not finite many times in a row."""
+
+
 def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
     """The problems of an outer step: the next `config.batch_size` of the seed's problem stream."""
     first = step * config.batch_size
@@ -197,7 +201,7 @@ class OuterLoop:
         Progress is saved at the end, every minute, and when it is interrupted.
 
         Raises:
-            LoptbenchError: meta-gradients were not finite many times in a row.
+            NotFiniteError: meta-gradients were not finite many times in a row.
         """
         if self.runs[0].step:
             report(self.runs[0].step, f"goes on from outer step {self.runs[0].step}")
@@ -359,7 +363,7 @@ def _take_step(run: SeedRun, outer: OuterState, objective: float, config: MetaTr
     if run.n_consecutive_skipped == MAX_CONSECUTIVE_SKIPPED and may_roll_back:
         _roll_back(run)
     elif run.n_consecutive_skipped == MAX_CONSECUTIVE_SKIPPED * (1 + may_roll_back):
-        raise LoptbenchError(
+        raise NotFiniteError(
             f"{run.n_consecutive_skipped} outer steps in a row, up to step {run.step}, had a "
             f"meta-gradient that is not finite with seed {config.seed}; lower learning_rate, "
             "output_scale or clip, or set rollback_ratio"

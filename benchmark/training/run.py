@@ -7,9 +7,12 @@ from typing import Any
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
+from loptbench.storage.files import write_atomically
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import get_task
 from loptbench.training.loop import meta_train_side_by_side, require_meta_training
+from loptbench.training.meta_tuning import MetaTuned, MetaTuning
+from loptbench.training.meta_tuning import meta_tune as search_settings
 from loptbench.training.settings import load_config, load_preset
 
 
@@ -62,3 +65,45 @@ def meta_train(
     with progress("meta-training", chosen.n_outer_steps) as report:
         checkpoints = meta_train_side_by_side(computing, chosen, outputs, report)
     return dict(zip(outputs.values(), checkpoints, strict=True))
+
+
+def meta_tune(
+    task: str,
+    implementation: str,
+    *,
+    n_units: int = 64,
+    output: Path | None = None,
+    jobs: int = 1,
+    **search: Any,
+) -> tuple[Path, MetaTuned]:
+    """Search the settings of meta-training on a task, at random with successive halving.
+
+    Sizes, such as the problems of an outer step, are those of the preset `paper`; the settings in
+    `loptbench.training.meta_tuning.SPACE` are searched.
+
+        meta_tune("quadratic", "jax", n_draws=9, n_rounds=2)
+
+    Args:
+        task: the name of the task.
+        implementation: the implementation that computes, such as `jax` or `torch`.
+        n_units: the units of the GRU.
+        output: the JSON file of the record; if None, `TASK-meta-tuned.json` in the current folder.
+            The settings that won are written beside it, as TOML.
+        jobs: processes that train.
+        search: settings of the search, `loptbench.training.meta_tuning.MetaTuning`.
+
+    Returns: the TOML file of the settings, and the record.
+
+    Raises:
+        LoptbenchError: a name or a number is wrong, a file exists or cannot be written, or every
+            draw failed.
+    """
+    get_task(task)
+    base = load_preset("paper", task, {"preset": "", "n_units": n_units})
+    settings = MetaTuning(**search)
+    output = output or Path(f"{task}-meta-tuned.json")
+    with progress("searching", settings.n_trainings) as report:
+        found = search_settings(implementation, base, settings, output, jobs, report)
+    path = output.with_suffix(".toml")
+    write_atomically(path, found.preset().encode())
+    return path, found
