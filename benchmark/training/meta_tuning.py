@@ -65,6 +65,7 @@ SPACE: dict[str, Uniform | tuple[str, ...]] = {
     "clip": Uniform(low=1e-2, high=1.0),
     "penalty": Uniform(low=1e-8, high=1e-4),
     "rollback_ratio": Uniform(low=1.1, high=2.0),
+    "averaging": Uniform(low=1e-3, high=0.1, of_complement=True),
 }
 """The settings that are searched, and where; the same for every task. `decay` is what the learning
 rate has fallen to after all outer steps."""
