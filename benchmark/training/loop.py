@@ -327,9 +327,19 @@ def at_plateau(log: Sequence[Mapping[str, float]], config: MetaTraining) -> bool
     step = log[-1]["step"]
     if config.plateau is None or step < max(config.min_outer_steps, 1):
         return False
-    values = [(row["step"], min(row["validation"], row.get("averaged", np.inf))) for row in log]
-    before = min(value for at, value in values if at <= (1 - PLATEAU_WINDOW) * step)
-    return min(value for _, value in values) > (1 - config.plateau) * before
+    before = best_validated(log, (1 - PLATEAU_WINDOW) * step)
+    return best_validated(log, step) > (1 - config.plateau) * before
+
+
+def best_validated(log: Sequence[Mapping[str, float]], until: float) -> float:
+    """The best meta-objective that was validated up to an outer step.
+
+    >>> rows = [{"step": 0, "validation": 1.0}, {"step": 50, "validation": 0.5, "averaged": 0.4}]
+    >>> best_validated(rows, 20), best_validated(rows, 50)
+    (1.0, 0.4)
+    """
+    rows = [row for row in log if row["step"] <= until]
+    return min(min(row["validation"], row.get("averaged", np.inf)) for row in rows)
 
 
 def _format_range(values: Sequence[float]) -> str:

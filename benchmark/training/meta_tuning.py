@@ -26,7 +26,7 @@ from loptbench.processes import map_in_processes
 from loptbench.progress import Report
 from loptbench.results.provenance import versions_of
 from loptbench.storage.files import lock, require_writable, write_atomically
-from loptbench.training.loop import NotFiniteError, OuterLoop, require_meta_training
+from loptbench.training.loop import NotFiniteError, OuterLoop, best_validated, require_meta_training
 from loptbench.training.settings import MetaTraining
 
 FIRST_SEED = 1000
@@ -38,7 +38,7 @@ class Uniform(BaseModel):
 
     >>> Uniform(low=0.01, high=1.0).at(0.5)
     0.1
-    >>> round(Uniform(low=0.01, high=1.0, of_complement=True).at(0.5), 12)
+    >>> Uniform(low=0.01, high=1.0, of_complement=True).at(0.5)
     0.9
     """
 
@@ -49,9 +49,9 @@ class Uniform(BaseModel):
     of_complement: bool = False
 
     def at(self, place: float) -> float:
-        """The setting at a place in the range, 0 to 1, to four digits."""
-        value = self.low ** (1 - place) * self.high**place
-        return float(f"{1 - value if self.of_complement else value:.4g}")
+        """The setting at a place in the range, 0 to 1; what is uniform has four digits."""
+        value = float(f"{self.low ** (1 - place) * self.high**place:.4g}")
+        return round(1 - value, 12) if self.of_complement else value
 
 
 SPACE: dict[str, Uniform | tuple[str, ...]] = {
@@ -337,8 +337,8 @@ def best_validation(training: tuple[str, MetaTraining, int, Path]) -> float:
         training: the name of the implementation, the settings with the seed, the outer step, and
             the file of the progress.
 
-    Returns: the best validated meta-objective; infinite if meta-gradients were not finite many
-        times in a row.
+    Returns: the best meta-objective validated up to that step; infinite if meta-gradients were
+        not finite many times in a row.
     """
     implementation, config, until, partial = training
     loop = OuterLoop(get_implementation(implementation), config, [config.seed], partial)
@@ -346,4 +346,4 @@ def best_validation(training: tuple[str, MetaTraining, int, Path]) -> float:
         loop.advance(until)
     except NotFiniteError:
         return math.inf
-    return loop.runs[0].best_validation
+    return best_validated(loop.runs[0].log, until)
