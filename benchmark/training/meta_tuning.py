@@ -26,8 +26,9 @@ from loptbench.processes import map_in_processes
 from loptbench.progress import Report
 from loptbench.results.provenance import versions_of
 from loptbench.storage.files import lock, require_writable, write_atomically
-from loptbench.training.loop import NotFiniteError, OuterLoop, best_validated, require_meta_training
+from loptbench.training.loop import NotFiniteError, OuterLoop, require_meta_training
 from loptbench.training.settings import MetaTraining
+from loptbench.training.validations import best_validated
 
 FIRST_SEED = 1000
 """The search trains seeds from this one on."""
@@ -206,7 +207,7 @@ def draw_settings(search: MetaTuning, task: str, number: int) -> dict[str, float
     """The settings of a draw; those of different tasks and numbers are independent.
 
     >>> draw_settings(MetaTuning(), "quadratic", 0)["clipping"]
-    'global-norm'
+    'elementwise'
     """
     rng = np.random.default_rng([search.seed, number, *task.encode()])
     drawn: dict[str, float | str] = {}

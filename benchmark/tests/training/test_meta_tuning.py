@@ -104,7 +104,7 @@ def test_draws_lie_in_their_ranges_and_differ() -> None:
         if isinstance(values, Uniform):
             ends = sorted([values.at(0.0), values.at(1.0)])
             assert ends[0] <= min(drawn) < max(drawn) <= ends[1]
-            assert len(set(drawn)) > 190
+            assert len(set(drawn)) > 100  # to four digits
         else:
             assert set(drawn) == set(values)
         # Any draw is a setting that meta-training takes.
