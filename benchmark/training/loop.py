@@ -280,12 +280,14 @@ class OuterLoop:
         if run.ended:
             return
         validation = self._validated(config, spec, run.outer.parameters)
-        row = {"step": run.step, "objective": objective, "validation": validation}
+        row = {"step": run.step, "validation": validation}
+        if objective is not None:
+            row["objective"] = objective
         candidates = [(validation, run.outer)]
         if run.average:
             row["averaged"] = self._validated(config, spec, run.average)
             candidates.append((row["averaged"], run.outer._replace(parameters=run.average)))
-        run.log.append({name: value for name, value in row.items() if value is not None})
+        run.log.append(row)
         best, outer = min(candidates, key=lambda candidate: candidate[0])
         # A diverged validation is infinite, so it is never the best.
         if best < run.best_validation:

@@ -24,6 +24,7 @@ from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.processes import map_in_processes
 from loptbench.progress import Report
+from loptbench.reading import read_file
 from loptbench.results.provenance import versions_of
 from loptbench.storage.files import lock, require_writable, write_atomically
 from loptbench.training.loop import NotFiniteError, OuterLoop, require_meta_training
@@ -101,7 +102,11 @@ class MetaTuning(BaseModel):
         >>> MetaTuning().n_outer_steps
         540
         """
-        return self.first_steps * int(self.reduction ** (self.n_rounds - 1))
+        return self.steps(self.n_rounds - 1)
+
+    def steps(self, round_number: int) -> int:
+        """Outer steps that the draws of a round are trained up to."""
+        return int(self.first_steps * self.reduction**round_number)
 
     def n_left(self, round_number: int) -> int:
         """Draws that are trained in a round, counted from 0.
@@ -231,27 +236,24 @@ def meta_tune(
     """Search the outer settings of a task and write the record to `output`.
 
     Each training saves its progress in the folder `output` + `.trainings`. A call with the same
-    arguments resumes from there and ends with the same bytes.
+    arguments resumes from there and ends with the same bytes. When all is done, it returns the
+    record.
 
     Args:
         implementation: the name of an implementation that offers level 5; each process makes its
             own.
         base: the settings that all draws share, such as task, units and batch size.
         search: how to search.
-        output: the JSON file to write; it must not exist.
+        output: the JSON file to write; one of another search must not exist.
         jobs: processes that train, each one draw and seed at a time.
         report: called with the number of trainings done and a line of text.
 
     Raises:
         LoptbenchError: the output exists or cannot be written, or every draw failed.
     """
-    if output.exists():
-        raise LoptbenchError(f"{output} exists and is not overwritten; name another --output")
-    require_writable(output)
     computing = get_implementation(implementation)
     require_meta_training(computing, base)
     folder = output.with_name(output.name + ".trainings")
-    folder.mkdir(exist_ok=True)
     shared = base.model_copy(
         update={
             "n_outer_steps": search.n_outer_steps,
@@ -259,6 +261,10 @@ def meta_tune(
             "validate_every": search.first_steps,  # so at the end of each round
         }
     )
+    if output.exists():
+        return _done(output, computing.name, shared, search)
+    require_writable(output)
+    folder.mkdir(exist_ok=True)
     with lock(output, "a search of outer settings"):
         draws = [
             Draw(number=i, settings=draw_settings(search, base.task, i))
@@ -267,8 +273,7 @@ def meta_tune(
         trainings = _Trainings(implementation, shared, folder, jobs, report)
         left = draws
         for number in range(search.n_rounds):
-            until = search.first_steps * search.reduction**number
-            trainings.train(left, until, search.seeds(number))
+            trainings.train(left, search.steps(number), search.seeds(number))
             left = sorted(left, key=lambda draw: draw.rounds[-1].score)
             if math.isinf(left[0].rounds[-1].score):
                 raise LoptbenchError(
@@ -290,6 +295,25 @@ def meta_tune(
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
+    return found
+
+
+def _done(output: Path, implementation: str, base: MetaTraining, search: MetaTuning) -> MetaTuned:
+    """The record of an earlier search with the same arguments.
+
+    Raises:
+        LoptbenchError: the file holds something else.
+    """
+    try:
+        found = MetaTuned.model_validate_json(read_file(output))
+    except ValueError:
+        found = None
+    if found is None or (implementation, base, search) != (
+        found.implementation,
+        found.base,
+        found.search,
+    ):
+        raise LoptbenchError(f"{output} exists and is not overwritten; name another --output")
     return found
 
 

@@ -361,7 +361,7 @@ def test_a_plateau_ends_meta_training(tmp_path: Path) -> None:
     def improves(k: int) -> bool:
         rows = [row for row in metadata["log"] if row["step"] <= k]
         before = min(row["validation"] for row in rows if row["step"] <= 0.8 * k)
-        return min(row["validation"] for row in rows) <= (1 - 0.02) * before
+        return bool(min(row["validation"] for row in rows) <= (1 - 0.02) * before)
 
     validated = [row["step"] for row in metadata["log"] if row["step"] >= 30]
     assert [improves(k) for k in validated] == [True] * (len(validated) - 1) + [False]

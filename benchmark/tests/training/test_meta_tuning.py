@@ -100,7 +100,7 @@ def test_draws_lie_in_their_ranges_and_differ() -> None:
     assert draws[0] != draw_settings(MetaTuning(), "rosenbrock", 0)
     assert draws[0] != draw_settings(MetaTuning(seed=1), "quadratic", 0)
     for name, values in SPACE.items():
-        drawn = [draw[name] for draw in draws]
+        drawn: list[Any] = [draw[name] for draw in draws]
         if isinstance(values, Uniform):
             ends = sorted([values.at(0.0), values.at(1.0)])
             assert ends[0] <= min(drawn) < max(drawn) <= ends[1]
