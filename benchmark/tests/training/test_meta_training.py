@@ -19,16 +19,12 @@ from loptbench.protocol import OuterState
 from loptbench.rollout.trajectory import meta_objective, run
 from loptbench.storage.files import lock
 from loptbench.storage.weights import load_checkpoint
-from loptbench.tasks import TASKS
-from loptbench.tests.conformance.planted_base import SideBySide
 from loptbench.training.loop import (
     MAX_CONSECUTIVE_SKIPPED,
     meta_train,
-    meta_train_side_by_side,
     training_batch,
 )
-from loptbench.training.seed_run import save as save_runs
-from loptbench.training.settings import PRESETS, MetaTraining, load_config, load_preset
+from loptbench.training.settings import MetaTraining
 
 CONFIG = MetaTraining(
     n_units=4,
@@ -298,138 +294,3 @@ def test_a_fresh_gru_is_initialised_as_stated() -> None:
         variance = np.var(spec.parameters[name]) * 41
         assert abs(variance - 1) < 4 * np.sqrt(2 / 1600)
     assert not np.array_equal(fresh_gru(4, 0).parameters["W_z"], fresh_gru(4, 1).parameters["W_z"])
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("task", list(TASKS))
-def test_presets(preset: str, task: str) -> None:
-    config = load_preset(preset, task, {"seed": 3})
-    assert (config.preset, config.task, config.seed) == (preset, task, 3)
-    assert config.n_steps == TASKS[task].n_steps
-    if preset == "paper":
-        assert config.n_units == 256
-
-
-def test_a_preset_that_does_not_exist() -> None:
-    with pytest.raises(LoptbenchError, match="unknown preset 'slow'; known are: paper, quick"):
-        load_preset("slow", "quadratic", {})
-
-
-def test_settings(tmp_path: Path) -> None:
-    assert load_preset("quick", "quadratic", {}) == MetaTraining(preset="quick")
-    file = tmp_path / "mine.toml"
-    file.write_text("n_units = 8\nlearning_rate = 1e-3\n")
-    config = load_config(file, "quadratic", {"seed": 3})
-    assert (config.n_units, config.learning_rate, config.seed) == (8, 1e-3, 3)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("n_unit = 8", "setting 'n_unit': Extra inputs are not permitted"),
-        ("n_units = 0", "setting 'n_units': Input should be greater than or equal to 1"),
-        ("decay = 1.5", "setting 'decay': Input should be less than or equal to 1"),
-        ("learning_rate = nan", "setting 'learning_rate': Input should be"),
-        ("n_units = ", "is not a TOML file of settings"),
-    ],
-)
-def test_bad_settings(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / "bad.toml"
-    file.write_text(text)
-    with pytest.raises(LoptbenchError, match=message):
-        load_config(file, "quadratic", {})
-
-
-def test_settings_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(LoptbenchError, match="no meta-training settings at"):
-        load_config(tmp_path / "none.toml", "quadratic", {})
-
-
-def test_a_plateau_ends_meta_training(tmp_path: Path) -> None:
-    """It ends at the first validation at which the last fifth of the steps improved too little."""
-    settings = {
-        "n_outer_steps": 150,
-        "plateau": 0.02,
-        "min_outer_steps": 30,
-        "learning_rate": 3e-2,
-    }
-    config = CONFIG.model_copy(update=settings)
-    metadata = meta_train(Reference(), config, tmp_path / "out.safetensors").meta_training
-    steps = metadata["outer_steps"]
-    assert 30 <= steps < 150
-
-    def improves(k: int) -> bool:
-        rows = [row for row in metadata["log"] if row["step"] <= k]
-        before = min(row["validation"] for row in rows if row["step"] <= 0.8 * k)
-        return bool(min(row["validation"] for row in rows) <= (1 - 0.02) * before)
-
-    validated = [row["step"] for row in metadata["log"] if row["step"] >= 30]
-    assert [improves(k) for k in validated] == [True] * (len(validated) - 1) + [False]
-    assert validated[-1] == steps
-
-
-def test_a_seed_at_its_plateau_waits_for_the_others(tmp_path: Path) -> None:
-    settings = {
-        "n_outer_steps": 150,
-        "plateau": 0.02,
-        "min_outer_steps": 30,
-        "learning_rate": 3e-2,
-    }
-    config = CONFIG.model_copy(update=settings)
-    outputs = {seed: tmp_path / f"{seed}.safetensors" for seed in (0, 4)}
-    together = meta_train_side_by_side(SideBySide(), config, outputs)
-    alone = [
-        meta_train(
-            Reference(),
-            config.model_copy(update={"seed": seed}),
-            tmp_path / f"alone-{seed}.safetensors",
-        )
-        for seed in outputs
-    ]
-    assert len({checkpoint.meta_training["log"][-1]["step"] for checkpoint in alone}) == 2
-    for one, other in zip(together, alone, strict=True):
-        assert one.meta_training["log"] == other.meta_training["log"]
-        for name, value in other.optimizer.parameters.items():
-            np.testing.assert_array_equal(one.optimizer.parameters[name], value)
-
-
-class Noisy(Reference):
-    """Moves the readout's bias to 0.2 above and below its place, in turn."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def outer_step(self, *arguments: Any) -> Any:
-        self.calls += 1
-        outer, objective = super().outer_step(*arguments)
-        by = 0.2 if self.calls == 1 else 0.4 * (-1) ** (self.calls + 1)
-        moved = outer.parameters["b"] + by
-        return outer._replace(parameters={**outer.parameters, "b": moved}), objective
-
-
-def test_the_average_of_the_weights_is_kept_where_it_is_better(tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"averaging": 0.9, "n_outer_steps": 17, "validate_every": 5})
-    checkpoint = meta_train(Noisy(), config, tmp_path / "out.safetensors")
-    metadata = checkpoint.meta_training
-    values = [(row["validation"], row["averaged"]) for row in metadata["log"]]
-    assert metadata["best_validation"] == min(map(min, values))
-    assert metadata["best_validation"] < min(value for value, _ in values)  # an average won
-    config = config.model_copy(update={"averaging": None})
-    plain = meta_train(Noisy(), config, tmp_path / "plain.safetensors").meta_training
-    assert plain["best_validation"] > metadata["best_validation"]
-    assert [row["validation"] for row in plain["log"]] == [value for value, _ in values]
-
-
-def test_progress_is_saved_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many outer steps lie between two saves, a minute is lost at most."""
-    monkeypatch.setattr("loptbench.training.loop.SECONDS_BETWEEN_SAVES", -1.0)
-    config = CONFIG.model_copy(update={"checkpoint_every": 1000})
-    saved: list[int] = []
-
-    def save(runs: Any, path: Path, identity: str) -> None:
-        saved.append(runs[0].step)
-        save_runs(runs, path, identity)
-
-    monkeypatch.setattr("loptbench.training.loop.save", save)
-    meta_train(Reference(), config, tmp_path / "out.safetensors")
-    assert saved == [*range(CONFIG.n_outer_steps + 1), CONFIG.n_outer_steps]
