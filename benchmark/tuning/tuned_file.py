@@ -29,6 +29,7 @@ from loptbench.tuning.search import (
     Settings,
     default_settings,
     hyperparameters,
+    replaced,
     search,
     winner,
 )
@@ -236,7 +237,7 @@ def plan_searches(
         implementation: computes the runs.
         tasks: the tasks.
         kinds: the baselines.
-        changes: settings to replace.
+        changes: settings to replace, as in `loptbench.tuning.search.replaced`.
 
     Raises:
         LoptbenchError: the implementation does not compute one of them.
@@ -244,7 +245,7 @@ def plan_searches(
     searches = []
     for task in tasks:
         for kind in kinds:
-            settings = dataclasses.replace(default_settings(task.name), **changes)
+            settings = replaced(default_settings(task.name), changes)
             if reason := why_not_offered(implementation, task):
                 raise LoptbenchError(f"{reason}; name another --implementation")
             for label, name, declared in (
