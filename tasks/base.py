@@ -4,15 +4,12 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-
-if TYPE_CHECKING:
-    from loptbench.tasks.custom import CustomTask
 
 Layout = Mapping[str, tuple[int, ...]]
 """Names and shapes of the arrays that a flat parameter vector consists of, in order, row-major."""
@@ -59,7 +56,7 @@ class ProblemBatch:
         split: the split that the problems were drawn from.
         seed: the seed of the stream.
         indices: the index of each problem in the stream.
-        custom: the task from outside that brings the loss; None of a task that loptbench ships,
+        custom: the `CustomTask` that brings the loss; None of a task that loptbench ships,
             whose loss each implementation has.
     """
 
@@ -71,7 +68,7 @@ class ProblemBatch:
     split: str
     seed: int
     indices: tuple[int, ...]
-    custom: "CustomTask | None" = None
+    custom: Any = None
 
     @property
     def n_problems(self) -> int:

@@ -207,7 +207,6 @@ def _n_floats(task: CustomTask) -> int:
     return 4 * sum(int(np.size(array)) for array in parts)
 
 
-@functools.cache
 def _source_hash(kind: type) -> str:
     """The SHA-256 hash of the file that a class is defined in; "" if it has none."""
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loptbench.errors import LoptbenchError, UnknownNameError
-from loptbench.importing import import_object
+from loptbench.importing import import_object, object_hint
 from loptbench.tasks.base import Task
 from loptbench.tasks.custom import CustomTask, offered_by
 from loptbench.tasks.digits import Digits
@@ -64,7 +64,7 @@ def get_task(name: str) -> Task:
                 "the same"
             )
         return task
-    raise UnknownNameError("task", name, [*TASKS, *points, "or package.module:Object"])
+    raise UnknownNameError("task", name, [*TASKS, *points], object_hint(name))
 
 
 def register(task: Any, source: str = "") -> CustomTask:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,6 @@ from loptbench.tests.docs.pages import source_tree
 from loptbench.tests.fixture_types import Command
 
 pytestmark = pytest.mark.harness
-
-
-@pytest.fixture(autouse=True)
-def _registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tasks are forgotten after each test."""
-    before = dict(TASKS)
-    yield
-    TASKS.clear()
-    TASKS.update(before)
 
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
@@ -233,7 +223,7 @@ def test_names() -> None:
     path = f"{__name__}:Bowl"
     assert get_task(path) is get_task("bowl")
     assert definition(get_task("bowl"))["source"]
-    with pytest.raises(UnknownNameError, match=r"or package\.module:Object"):
+    with pytest.raises(UnknownNameError, match=r"of your own as package\.module:Object"):
         get_task("bowls")
 
 

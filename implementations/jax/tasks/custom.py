@@ -72,9 +72,11 @@ def _hessian_vector(
     loss: Loss, shapes: Shapes, arrays: Arrays, x: Array, step: Array, y: Array
 ) -> Array:
     def gradient(x: Array) -> Array:
-        return _loss_and_gradient(loss, shapes, arrays, x, step)[1]
+        both: tuple[Array, Array] = _loss_and_gradient(loss, shapes, arrays, x, step)
+        return both[1]
 
-    return jax.jvp(gradient, (x,), (y,))[1]
+    product: Array = jax.jvp(gradient, (x,), (y,))[1]
+    return product
 
 
 class Differentiated:

@@ -99,7 +99,7 @@ class CustomProblems:
         derivative, _ = ridders_derivative(
             lambda t: self.loss_and_gradient(parameters + t * along, step)[1], N_HALVINGS
         )
-        return derivative * (size / scale)
+        return np.asarray(derivative * (size / scale))
 
     def rounding_scale(self, parameters: Array, step: int) -> tuple[Array, Array]:
         """The sizes that rounding errors of f and ∇f are relative to.
