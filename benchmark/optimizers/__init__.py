@@ -1,7 +1,7 @@
 """Optimizer kinds as data: equations, parameters, how new ones are drawn.
 
-One module per kind or family: `baselines`, `composed`, `gru`, each with its equations.
-`spec` defines the data type that they share.
+One module per kind or family: `baselines`, `composed`, `gru`, `lstm`, each with its equations.
+`kinds` says what a kind and an architecture are, and `spec` is the data type that they share.
 """
 
 from loptbench.optimizers.baselines import (
@@ -14,33 +14,41 @@ from loptbench.optimizers.baselines import (
 )
 from loptbench.optimizers.composed import NO_CLIP, composed
 from loptbench.optimizers.gru import fresh_gru, gru, random_gru
-from loptbench.optimizers.spec import (
+from loptbench.optimizers.kinds import (
+    ARCHITECTURES,
     KINDS,
+    Architecture,
     Constants,
     Kind,
-    OptimizerSpec,
     Parameters,
+    add_architecture,
+    get_architecture,
     get_kind,
-    shuffled,
-    validate,
 )
+from loptbench.optimizers.spec import OptimizerSpec, fresh, random, shuffled, validate
 
 __all__ = [
+    "ARCHITECTURES",
     "BASELINES",
     "EPSILON",
     "KINDS",
     "NO_CLIP",
+    "Architecture",
     "Constants",
     "Kind",
     "OptimizerSpec",
     "Parameters",
+    "add_architecture",
     "baseline",
     "composed",
+    "fresh",
     "fresh_gru",
+    "get_architecture",
     "get_kind",
     "gru",
     "momentum",
     "optimal_momentum",
+    "random",
     "random_gru",
     "sgd",
     "shuffled",
