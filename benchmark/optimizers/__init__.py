@@ -25,6 +25,7 @@ from loptbench.optimizers.kinds import (
     get_architecture,
     get_kind,
 )
+from loptbench.optimizers.lstm import LOG_LSTM, LSTM
 from loptbench.optimizers.spec import OptimizerSpec, fresh, random, shuffled, validate
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "BASELINES",
     "EPSILON",
     "KINDS",
+    "LOG_LSTM",
+    "LSTM",
     "NO_CLIP",
     "Architecture",
     "Constants",

@@ -39,9 +39,18 @@ class Differentiable(NamedTuple):
     split: Callable[[Any], Parameters]
 
 
+BY_HAND = {
+    "gru": Differentiable(gru.initial_state, gru.fuse, gru.forward, gru.pullback, gru.split),
+}
+"""The kinds whose backward pass is written by hand; JAX differentiates the steps of all others."""
+
+
 def _differentiable(kind: str) -> Differentiable:
-    if kind == "gru":
-        return Differentiable(gru.initial_state, gru.fuse, gru.forward, gru.pullback, gru.split)
+    return BY_HAND.get(kind) or _differentiated(kind)
+
+
+def _differentiated(kind: str) -> Differentiable:
+    """Any kind: the backward pass computes a step again and differentiates it."""
     step = KINDS[kind].step
 
     def forward(

@@ -6,7 +6,8 @@ The forward pass keeps the values that the backward pass needs of each step. Wit
 only the last segment; the backward pass recomputes each earlier one from its first state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -79,6 +80,10 @@ class AutogradTape:
         return self.p_bar
 
 
+TAPES: dict[str, Callable[[Parameters, Constants, Tensor, int], Tape]] = {"gru": gru.Tape}
+"""The tapes by hand; autograd differentiates the steps of all other kinds."""
+
+
 class _Segment:
     """Consecutive steps of a run: the optimizer's tape, and the gradients and Hessians."""
 
@@ -139,11 +144,8 @@ def meta_gradient(
     detached = {name: value.detach() for name, value in p.items()}
 
     def segment(state: Tensor, first: int, n: int) -> _Segment:
-        tape: Tape = (
-            gru.Tape(detached, constants, state, n)
-            if kind == "gru"
-            else AutogradTape(kind, detached, constants, state, n)
-        )
+        make = TAPES.get(kind) or partial(AutogradTape, kind)
+        tape = make(detached, constants, state, n)
         return _Segment(tape, twice_differentiated(problem), first)
 
     with torch.no_grad():

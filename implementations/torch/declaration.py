@@ -5,7 +5,10 @@ class Declaration:
     """See `loptbench.protocol.Implementation`."""
 
     name = "torch"
-    optimizers = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed", "gru")
+    optimizers = (
+        *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
+        *("gru", "lstm", "log_lstm"),
+    )
     tasks = ("quadratic", "rosenbrock", "two_moons", "digits")
     dtypes = ("float32", "float64")
     versions = ("torch",)

@@ -7,6 +7,8 @@ from loptbench.implementations.jax.optimizers import (
     adam,
     composed,
     gru,
+    log_lstm,
+    lstm,
     momentum,
     nesterov,
     rmsprop,
@@ -22,6 +24,8 @@ KINDS: dict[str, Kind] = {
     "adam": adam,
     "composed": composed,
     "gru": gru,
+    "lstm": lstm,
+    "log_lstm": log_lstm,
 }
 
 __all__ = ["KINDS", "Constants", "Kind", "Parameters"]

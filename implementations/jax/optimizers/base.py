@@ -29,6 +29,20 @@ class Kind(Protocol):
         ...
 
 
+Step = Callable[[Parameters, Constants, Array, Array], tuple[Array, Array]]
+"""`Kind.step`."""
+
+
+def starting_at(*names: str) -> Callable[[Parameters, int], Array]:
+    """The `initial_state` of a kind whose state starts at these parameters, joined."""
+
+    def initial_state(p: Parameters, n_components: int) -> Array:
+        start = jnp.concatenate([p[name] for name in names])
+        return jnp.broadcast_to(start, (n_components, start.size))
+
+    return initial_state
+
+
 def zero_state(n_state: int) -> Callable[[Parameters, int], Array]:
     """The `initial_state` of a kind whose state starts at zero."""
 

@@ -59,6 +59,16 @@ def drive_by(step: Step) -> Drive:
     return drive
 
 
+def starting_at(*names: str) -> Callable[[Parameters, int], Tensor]:
+    """The `initial_state` of a kind whose state starts at these parameters, joined."""
+
+    def initial_state(p: Parameters, n_components: int) -> Tensor:
+        start = torch.cat([p[name] for name in names], dim=-1).unsqueeze(-2)
+        return start.expand(*start.shape[:-2], n_components, -1)
+
+    return initial_state
+
+
 def zero_state(n_state: int) -> Callable[[Parameters, int], Tensor]:
     """The `initial_state` of a kind whose state starts at zero."""
 
