@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import oracle
-from loptbench.optimizers import ARCHITECTURES, OptimizerSpec, baseline, composed, random
+from loptbench.optimizers import (
+    ARCHITECTURES,
+    OptimizerSpec,
+    baseline,
+    composed,
+    get_architecture,
+    random,
+)
 from loptbench.results.schema.keys import OptimizerId, Role
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, Task, get_task
@@ -87,7 +94,7 @@ order one, and their updates do not let the weights of a network diverge."""
 
 
 def random_case(architecture: str, n_units: int, task_name: str, seed: int) -> OptimizerSpec:
-    """A random learned optimizer with the scales of a task.
+    """A random learned optimizer with the scales of a task; no constant has its default.
 
     Args:
         architecture: its architecture.
@@ -96,7 +103,12 @@ def random_case(architecture: str, n_units: int, task_name: str, seed: int) -> O
         seed: seed of the weights.
     """
     input_scale, output_scale = RANDOM_SCALES[task_name]
-    return random(architecture, n_units, seed, input_scale=input_scale, output_scale=output_scale)
+    constants = {
+        **{name: 0.7 * value for name, value in get_architecture(architecture).constants.items()},
+        "input_scale": input_scale,
+        "output_scale": output_scale,
+    }
+    return random(architecture, n_units, seed, **constants)
 
 
 def main_architecture(kinds: Collection[str]) -> str | None:
