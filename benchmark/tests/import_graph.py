@@ -15,6 +15,8 @@ LAYERS = (
     "progress",
     "global_state",
     "threads",
+    "importing",
+    "ridders",
     "tasks",
     "optimizers",
     "protocol",
