@@ -46,7 +46,7 @@ from loptbench.cli.options import DTYPES, device_option, mnist_option
 @click.option(
     "--architecture",
     default=None,
-    help="What is trained: gru, lstm or log_lstm. [default: gru]",
+    help="What is trained: gru, lstm, log_lstm, or package.module:Object. [default: gru]",
 )
 @click.option("--units", type=click.IntRange(1), default=None, help="Units of the optimizer.")
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Outer steps.")

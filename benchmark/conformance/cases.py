@@ -125,6 +125,17 @@ def main_architecture(kinds: Collection[str]) -> str | None:
     return next((name for name in ARCHITECTURES if name in kinds), None)
 
 
+def checked_kinds(implementation: Any) -> list[str]:
+    """The kinds that an implementation computes and that the oracle can be compared with it on.
+
+    An architecture from outside may bring no cell for the oracle.
+
+    >>> checked_kinds(oracle())[:2]
+    ['adam', 'composed']
+    """
+    return sorted(set(implementation.optimizers) & set(oracle().optimizers))
+
+
 def has_one_unit(spec: OptimizerSpec) -> bool:
     """Whether it is a learned optimizer of one unit."""
     learned = ARCHITECTURES.get(spec.kind)

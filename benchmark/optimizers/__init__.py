@@ -20,10 +20,15 @@ from loptbench.optimizers.kinds import (
     Architecture,
     Constants,
     Kind,
+    KindsAndBrought,
     Parameters,
+    Shapes,
     add_architecture,
     get_architecture,
     get_kind,
+    import_architectures,
+    load_cell,
+    why_not_offered,
 )
 from loptbench.optimizers.lstm import LOG_LSTM, LSTM
 from loptbench.optimizers.spec import OptimizerSpec, fresh, random, shuffled, validate
@@ -39,8 +44,10 @@ __all__ = [
     "Architecture",
     "Constants",
     "Kind",
+    "KindsAndBrought",
     "OptimizerSpec",
     "Parameters",
+    "Shapes",
     "add_architecture",
     "baseline",
     "composed",
@@ -49,6 +56,8 @@ __all__ = [
     "get_architecture",
     "get_kind",
     "gru",
+    "import_architectures",
+    "load_cell",
     "momentum",
     "optimal_momentum",
     "random",
@@ -56,4 +65,5 @@ __all__ = [
     "sgd",
     "shuffled",
     "validate",
+    "why_not_offered",
 ]

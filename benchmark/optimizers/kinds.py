@@ -4,12 +4,18 @@ A hand-designed kind is a `Kind`. A learned one is an `Architecture`, from which
 """
 
 import dataclasses
+import functools
+import os
+import warnings
 from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError, UnknownNameError
+from loptbench.importing import import_object
 
 Parameters = Mapping[str, NDArray[np.floating]]
 """Named arrays that are trained or tuned."""
@@ -55,26 +61,11 @@ KINDS: dict[str, Kind] = {}
 """The kinds by name; the modules of this package add theirs."""
 
 
-def get_kind(name: str) -> Kind:
-    """The optimizer kind of that name.
-
-    Raises:
-        UnknownNameError: there is no such kind; the message lists the known ones.
-
-    >>> from loptbench.optimizers import get_kind
-    >>> get_kind("gru").constants
-    ('input_scale', 'output_scale')
-    """
-    if name not in KINDS:
-        raise UnknownNameError("optimizer kind", name, list(KINDS))
-    return KINDS[name]
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Architecture:
     """A learned optimizer as data: its parameters, how they are drawn, where its state starts.
 
-    The cell, which computes the step, is a file per framework; see `docs/how_it_works`.
+    The cell, which computes the step, is a file for each framework.
 
     Attributes:
         name: its name, a kind of optimizer.
@@ -85,6 +76,11 @@ class Architecture:
         fresh: draws the parameters before meta-training, given the shapes and a generator.
         random: draws parameters of which none is zero, so that a test notices any missing term.
         convention: what two implementations may read differently in the same weights.
+        cells: of an architecture from outside, where the cell of each framework is, as
+            `package.module:Object`. That of `torch` and `jax` is the function
+            `step(parameters, constants, state, gradient)`, and that of `reference` a class like
+            `loptbench.implementations.reference.optimizers.cell.Cell`. An implementation without
+            a cell does not offer the architecture.
     """
 
     name: str
@@ -94,6 +90,7 @@ class Architecture:
     fresh: Callable[[Shapes, np.random.Generator], Parameters]
     random: Callable[[Shapes, np.random.Generator], Parameters]
     convention: str
+    cells: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def n_units(self, parameters: Parameters) -> int:
         """The number of units."""
@@ -110,7 +107,14 @@ class Architecture:
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
-"""The architectures by name; the modules of this package add theirs."""
+"""The architectures by name; the modules of this package add theirs, and so may others."""
+
+GROUP = "loptbench.architectures"
+"""The group of entry points of architectures from outside."""
+
+VARIABLE = "LOPTBENCH_ARCHITECTURES"
+"""The environment variable that names further ones, `package.module:Object`, with commas between.
+Processes that this one starts find them there."""
 
 
 def add_architecture(architecture: Architecture) -> None:
@@ -125,8 +129,129 @@ def add_architecture(architecture: Architecture) -> None:
     ARCHITECTURES[name], KINDS[name] = architecture, architecture.kind
 
 
+def import_architecture(path: str) -> Architecture:
+    """Import an architecture, and make it known to this process and to those that it starts.
+
+    Args:
+        path: `package.module:Object`.
+
+    Raises:
+        LoptbenchError: the import fails, the object is no `Architecture`, or its name is taken.
+    """
+    architecture = import_object(path)
+    if not isinstance(architecture, Architecture):
+        raise LoptbenchError(
+            f"{path} is a {type(architecture).__name__}, not a loptbench.optimizers.Architecture"
+        )
+    add_architecture(architecture)
+    named = _named()
+    if path not in named:
+        os.environ[VARIABLE] = ",".join([*named, path])
+    return architecture
+
+
+def _named() -> list[str]:
+    return [path for path in os.environ.get(VARIABLE, "").split(",") if path]
+
+
+@functools.cache
+def _registered() -> tuple[str, ...]:
+    return tuple(point.value for point in entry_points(group=GROUP))
+
+
+_imported: set[str] = set()
+
+
+def import_architectures() -> None:
+    """Import the architectures from outside: of entry points, and of the environment variable.
+
+    What another package registers and cannot be imported is warned of, and left out.
+
+    Raises:
+        LoptbenchError: one that the environment variable names cannot be imported.
+    """
+    for path in (*_registered(), *_named()):
+        if path in _imported:
+            continue
+        _imported.add(path)
+        try:
+            import_architecture(path)
+        except LoptbenchError as error:
+            if path in _named():
+                _imported.remove(path)
+                raise LoptbenchError(f"{VARIABLE} names {path}: {error}") from error
+            warnings.warn(f"the architecture at {path} is left out: {error}", stacklevel=2)
+
+
+def brought_to(framework: str) -> tuple[str, ...]:
+    """The architectures from outside that have a cell for a framework.
+
+    >>> brought_to("fortran")
+    ()
+    """
+    import_architectures()
+    return tuple(name for name, learned in ARCHITECTURES.items() if framework in learned.cells)
+
+
+class KindsAndBrought:
+    """The class attribute `optimizers` of a built-in implementation.
+
+    Its kinds, and the architectures from outside that have a cell for it.
+    """
+
+    def __init__(self, framework: str, *kinds: str) -> None:
+        self.framework, self.kinds = framework, kinds
+
+    def __get__(self, instance: object, owner: type) -> tuple[str, ...]:
+        return (*self.kinds, *brought_to(self.framework))
+
+
+def load_cell(name: str, framework: str) -> Any:
+    """The cell of an architecture from outside.
+
+    Raises:
+        LoptbenchError: it has none for this framework, or it cannot be imported.
+    """
+    cells = get_architecture(name).cells
+    if framework not in cells:
+        raise LoptbenchError(
+            f"{framework} does not offer {name!r}: the architecture brings no cell for it"
+        )
+    return import_object(cells[framework])
+
+
+def why_not_offered(name: str, implementation: str) -> str:
+    """Why an implementation does not compute a kind, as the end of a message; empty if unknown.
+
+    Args:
+        name: the kind.
+        implementation: the name of the implementation.
+    """
+    learned = ARCHITECTURES.get(name)
+    if learned is None or not learned.cells or implementation in learned.cells:
+        return ""
+    return f": not offered, because the architecture {name!r} brings no cell for it"
+
+
+def get_kind(name: str) -> Kind:
+    """The optimizer kind of that name.
+
+    Raises:
+        UnknownNameError: there is no such kind; the message lists the known ones.
+
+    >>> from loptbench.optimizers import get_kind
+    >>> get_kind("gru").constants
+    ('input_scale', 'output_scale')
+    """
+    if name not in KINDS:
+        import_architectures()
+    if name not in KINDS:
+        raise UnknownNameError("optimizer kind", name, list(KINDS))
+    return KINDS[name]
+
+
 def get_architecture(name: str) -> Architecture:
-    """The architecture of that name.
+    """The architecture of that name, or at `package.module:Object`.
 
     Raises:
         UnknownNameError: there is no such architecture; the message lists the known ones.
@@ -134,6 +259,11 @@ def get_architecture(name: str) -> Architecture:
     >>> get_architecture("gru").starts
     ('h0',)
     """
+    if ":" in name:
+        return import_architecture(name)
     if name not in ARCHITECTURES:
-        raise UnknownNameError("architecture", name, list(ARCHITECTURES))
+        import_architectures()
+    if name not in ARCHITECTURES:
+        known = [*ARCHITECTURES, "or package.module:Object"]
+        raise UnknownNameError("architecture", name, known)
     return ARCHITECTURES[name]

@@ -15,7 +15,7 @@ import numpy as np
 
 from loptbench.discovery import require_device
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import OptimizerSpec, get_architecture
+from loptbench.optimizers import OptimizerSpec, get_architecture, why_not_offered
 from loptbench.progress import Report
 from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.reading import parse_json, require_table
@@ -156,7 +156,8 @@ def require_meta_training(
         ("architecture", config.architecture, implementation.optimizers),
     ):
         if chosen not in declared:
-            raise LoptbenchError(f"{name} does not compute the {label} {chosen!r}")
+            why = why_not_offered(chosen, name)
+            raise LoptbenchError(f"{name} does not compute the {label} {chosen!r}{why}")
     require_device(implementation, config.device)
 
 

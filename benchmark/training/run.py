@@ -6,6 +6,7 @@ from typing import Any
 
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
+from loptbench.optimizers import get_architecture
 from loptbench.progress import progress
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import get_task
@@ -35,7 +36,7 @@ def meta_train(
         implementation: the implementation that computes, such as `jax` or `torch`.
         seeds: the seeds of weights and problems; several are trained as one batch.
         preset: the name of the settings.
-        architecture: what is trained, such as `lstm`; None for the settings' own, `gru` unless they
+        architecture: what is trained, such as `lstm`, or `package.module:Object`; None for the settings' own, `gru` unless they
             name another.
         config: a TOML file with settings, instead of a preset.
         output: the checkpoint to write, for one seed; if None,
@@ -54,7 +55,7 @@ def meta_train(
     seeds = tuple(dict.fromkeys(seeds))
     if output is not None and len(seeds) > 1:
         raise LoptbenchError("--output names one file, but there are several seeds")
-    settings["architecture"] = architecture
+    settings["architecture"] = architecture and get_architecture(architecture).name
     settings = {name: value for name, value in settings.items() if value is not None}
     settings["seed"] = seeds[0]
     if config is None:

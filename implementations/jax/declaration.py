@@ -1,11 +1,14 @@
 """The declaration of the implementation in JAX, which can be imported without JAX."""
 
+from loptbench.optimizers import KindsAndBrought
+
 
 class Declaration:
     """See `loptbench.protocol.Implementation`."""
 
     name = "jax"
-    optimizers = (
+    optimizers = KindsAndBrought(
+        "jax",
         *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
         *("gru", "lstm", "log_lstm"),
     )

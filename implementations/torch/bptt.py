@@ -18,7 +18,7 @@ from loptbench.implementations.torch.derivatives import (
     TwiceDifferentiated,
     twice_differentiated,
 )
-from loptbench.implementations.torch.optimizers import KINDS, Constants, Parameters, gru
+from loptbench.implementations.torch.optimizers import Constants, Parameters, get_kind, gru
 from loptbench.implementations.torch.tasks import Problem
 
 
@@ -41,7 +41,7 @@ class AutogradTape:
     def __init__(
         self, kind: str, p: Parameters, constants: Constants, state: Tensor, n_steps: int
     ) -> None:
-        self.kind, self.constants, self.n_steps = KINDS[kind], constants, n_steps
+        self.kind, self.constants, self.n_steps = get_kind(kind), constants, n_steps
         self.p = {name: value.detach().requires_grad_() for name, value in p.items()}
         self.states = [state]
         self.steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
@@ -140,7 +140,7 @@ def meta_gradient(
     p = {name: value.detach().requires_grad_() for name, value in p.items()}
     n_sets = len(next(iter(p.values())))
     with torch.enable_grad():
-        initial_state = KINDS[kind].initial_state(p, x0.numel() // n_sets)
+        initial_state = get_kind(kind).initial_state(p, x0.numel() // n_sets)
     detached = {name: value.detach() for name, value in p.items()}
 
     def segment(state: Tensor, first: int, n: int) -> _Segment:

@@ -1,11 +1,14 @@
 """The declaration of the implementation in PyTorch, which can be imported without PyTorch."""
 
+from loptbench.optimizers import KindsAndBrought
+
 
 class Declaration:
     """See `loptbench.protocol.Implementation`."""
 
     name = "torch"
-    optimizers = (
+    optimizers = KindsAndBrought(
+        "torch",
         *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
         *("gru", "lstm", "log_lstm"),
     )

@@ -4,6 +4,7 @@ States are (n_components, n_state), gradients (n_components,), and the hyperpara
 hand-designed kinds are scalars.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -41,6 +42,17 @@ def starting_at(*names: str) -> Callable[[Parameters, int], Array]:
         return jnp.broadcast_to(start, (n_components, start.size))
 
     return initial_state
+
+
+@dataclasses.dataclass(frozen=True)
+class RecurrentKind:
+    """The kind of an architecture from outside, from its step."""
+
+    starts: tuple[str, ...]
+    step: Step
+
+    def initial_state(self, p: Parameters, n_components: int, /) -> Array:
+        return starting_at(*self.starts)(p, n_components)
 
 
 def zero_state(n_state: int) -> Callable[[Parameters, int], Array]:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit as sigmoid
 
-from loptbench.implementations.reference.optimizers.base import Array, DrivesByStep
+from loptbench.implementations.reference.optimizers.base import Array
+from loptbench.implementations.reference.optimizers.cell import Cell
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Linearization
 
@@ -42,13 +43,11 @@ class Gates(NamedTuple):
     t: Array
 
 
-class LSTM(DrivesByStep):
+class LSTM(Cell):
     """A component-wise LSTM."""
 
     def __init__(self, spec: OptimizerSpec) -> None:
-        self.p = {name: np.asarray(array, np.float64) for name, array in spec.parameters.items()}
-        self.constants = dict(spec.constants)
-        self.n_units = self.p["h0"].size
+        super().__init__(spec)
         # a of each gate as a matrix, (n_units, n_inputs).
         self.a = {gate: self.p[f"a_{gate}"].reshape(self.n_units, -1) for gate in GATES}
 
@@ -59,10 +58,6 @@ class LSTM(DrivesByStep):
     def inputs_slope(self, gradient: Array) -> Array:
         """∂s/∂g, (n_components, n_inputs)."""
         return np.full((gradient.size, 1), self.constants["input_scale"])
-
-    def initial_state(self, n_components: int) -> Array:
-        """(h0, c0) for every component, (n_components, 2 · n_units)."""
-        return np.tile(np.concatenate([self.p["h0"], self.p["c0"]]), (n_components, 1))
 
     def _gates(self, h: Array, c: Array, s: Array) -> Gates:
         p = self.p
@@ -162,11 +157,6 @@ class LSTM(DrivesByStep):
             adjoints[f"b_{gate}"] = pre_bar.sum(axis=0)
         gradient_bar = np.sum(s_bar * self.inputs_slope(gradient), axis=1)
         return np.concatenate([old_h_bar, c_bar * gates.f], axis=1), gradient_bar, adjoints
-
-    def initial_state_pullback(self, state_bar: Array) -> dict[str, Array]:
-        """The adjoints of h0 and c0."""
-        h_bar, c_bar = self._split(state_bar.sum(axis=0, keepdims=True))
-        return {"h0": h_bar[0], "c0": c_bar[0]}
 
     def rounding_scale(self, state: Array, gradient: Array) -> tuple[Array, Array]:
         """The sizes of the terms of (h', c') and Δ.

@@ -4,6 +4,7 @@ States are (..., n_components, n_state) and gradients (..., n_components). The h
 the hand-designed kinds are (...). Leading axes, if there are any, are independent optimizers.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -67,6 +68,21 @@ def starting_at(*names: str) -> Callable[[Parameters, int], Tensor]:
         return start.expand(*start.shape[:-2], n_components, -1)
 
     return initial_state
+
+
+@dataclasses.dataclass(frozen=True)
+class RecurrentKind:
+    """The kind of an architecture from outside, from its step."""
+
+    starts: tuple[str, ...]
+    step: Step
+
+    def initial_state(self, p: Parameters, n_components: int, /) -> Tensor:
+        return starting_at(*self.starts)(p, n_components)
+
+    @property
+    def drive(self) -> Drive:
+        return drive_by(self.step)
 
 
 def zero_state(n_state: int) -> Callable[[Parameters, int], Tensor]:
