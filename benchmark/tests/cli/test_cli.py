@@ -241,6 +241,7 @@ def test_run_report_and_run_again(command: Command) -> None:
     assert [path.stat().st_mtime_ns for path in records] == before
 
 
+@pytest.mark.slow
 @pytest.mark.harness
 @pytest.mark.usefixtures("few_problems")
 def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Command) -> None:
