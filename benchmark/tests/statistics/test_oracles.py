@@ -26,6 +26,8 @@ from loptbench.statistics.ratios import (
     ratio_of_trimmed_means,
 )
 
+pytestmark = pytest.mark.harness
+
 Float = NDArray[np.float64]
 
 N_RESAMPLES = 9_999
