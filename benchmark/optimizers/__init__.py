@@ -16,6 +16,7 @@ from loptbench.optimizers.composed import NO_CLIP, composed
 from loptbench.optimizers.gru import fresh_gru, gru, random_gru
 from loptbench.optimizers.kinds import (
     ARCHITECTURES,
+    DEFAULT_ARCHITECTURE,
     KINDS,
     Architecture,
     Constants,
@@ -36,6 +37,7 @@ from loptbench.optimizers.spec import OptimizerSpec, fresh, random, shuffled, va
 __all__ = [
     "ARCHITECTURES",
     "BASELINES",
+    "DEFAULT_ARCHITECTURE",
     "EPSILON",
     "KINDS",
     "LOG_LSTM",

@@ -106,6 +106,9 @@ class Architecture:
         return Kind(self.shapes, self.n_state, tuple(self.constants), self.n_units, self.convention)
 
 
+DEFAULT_ARCHITECTURE = "gru"
+"""The paper's architecture. Names of settings and of checkpoints do not mention it."""
+
 ARCHITECTURES: dict[str, Architecture] = {}
 """The architectures by name; the modules of this package add theirs, and so may others."""
 
