@@ -25,6 +25,7 @@ LAYERS = (
     "results",
     "implementations",
     "discovery",
+    "processes",
     "rollout",
     "agreement",
     "mechanisms",
