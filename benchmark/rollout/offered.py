@@ -21,7 +21,7 @@ MAX_SLOPE_ERROR = 1e-5
 """Relative tolerance of a slope. Ridders' method is accurate to 1e-9 where a loss is smooth."""
 
 
-def why_not_offered(implementation: Any, task: Task) -> str:
+def task_not_offered(implementation: Any, task: Task) -> str:
     """Why an implementation does not compute a task; empty if it does."""
     if task.name in implementation.tasks:
         return ""
@@ -51,7 +51,7 @@ def require_task(implementation: Any, task: Task) -> None:
     Raises:
         LoptbenchError: the message says what is wrong, and what to do.
     """
-    reason = why_not_offered(implementation, task)
+    reason = task_not_offered(implementation, task)
     if reason:
         raise LoptbenchError(reason)
     if not isinstance(task, CustomTask):

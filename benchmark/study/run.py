@@ -19,7 +19,7 @@ from loptbench.progress import watching
 from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
-from loptbench.rollout.offered import require_task, why_not_offered
+from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.study.execution import JOBS, run_trials
@@ -203,7 +203,7 @@ def _not_offered(entries: Sequence[DiscoveredImplementation], tasks: Sequence[st
     """Why implementations leave out tasks from outside, one sentence each."""
     custom = [task for task in map(get_task, tasks) if isinstance(task, CustomTask)]
     reasons = [
-        why_not_offered(entry.implementation, task)
+        task_not_offered(entry.implementation, task)
         for task in custom
         for entry in entries
         if entry.implementation is not None
@@ -215,9 +215,9 @@ def _require_tasks(entries: Sequence[DiscoveredImplementation], tasks: Sequence[
     """Refuse a task from outside that is of no use, or that no implementation offers."""
     usable = [entry.implementation for entry in entries if entry.implementation is not None]
     for task in tasks:
-        offering = [each for each in usable if not why_not_offered(each, task)]
+        offering = [each for each in usable if not task_not_offered(each, task)]
         if isinstance(task, CustomTask) and not offering:
-            reasons = "; ".join(why_not_offered(each, task) for each in usable)
+            reasons = "; ".join(task_not_offered(each, task) for each in usable)
             raise LoptbenchError(f"no implementation offers the task {task.name!r}: {reasons}")
         for implementation in offering:
             require_task(implementation, task)

@@ -20,7 +20,7 @@ from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
 from loptbench.reading import parse_json, read_file, require_table
 from loptbench.results.provenance import environment, versions_of
 from loptbench.results.schema.base import first_problem
-from loptbench.rollout.offered import why_not_offered
+from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.files import lock, write_atomically
 from loptbench.tasks import Task, argument_of, definition
 from loptbench.tuning.search import (
@@ -246,7 +246,7 @@ def plan_searches(
     for task in tasks:
         for kind in kinds:
             settings = replaced(default_settings(task.name), changes)
-            if reason := why_not_offered(implementation, task):
+            if reason := task_not_offered(implementation, task):
                 raise LoptbenchError(f"{reason}; name another --implementation")
             for label, name, declared in (
                 ("baseline", kind, implementation.optimizers),

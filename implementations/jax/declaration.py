@@ -1,5 +1,6 @@
 """The declaration of the implementation in JAX, which can be imported without JAX."""
 
+from loptbench.optimizers import KindsAndBrought
 from loptbench.tasks import SHIPPED, offered_tasks
 
 
@@ -7,7 +8,11 @@ class Declaration:
     """See `loptbench.protocol.Implementation`."""
 
     name = "jax"
-    optimizers = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed", "gru")
+    optimizers = KindsAndBrought(
+        "jax",
+        *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
+        *("gru", "lstm", "log_lstm"),
+    )
     dtypes = ("float32", "float64")
     versions = ("jax", "jaxlib", "optax")
 

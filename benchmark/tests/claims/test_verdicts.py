@@ -65,7 +65,9 @@ def outcomes(evidence: Evidence) -> dict[str, Outcome]:
 
 
 @pytest.mark.parametrize("task", ["quadratic", "rosenbrock"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 @pytest.mark.parametrize("label", ["random", "fresh", "shuffled"])
 def test_nothing_is_reproduced_on_what_is_no_optimizer(label: str, task: str, seed: int) -> None:
     scales = get_task(task).checks.scales

@@ -10,7 +10,7 @@ import pytest
 
 from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError, UnknownNameError
-from loptbench.rollout.offered import require_task, why_not_offered
+from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.tasks import TASKS, CustomTask, definition, get_task, register
 from loptbench.tests.docs.pages import source_tree
 from loptbench.tests.fixture_types import Command
@@ -83,8 +83,8 @@ def test_a_framework_without_a_loss_does_not_offer_the_task() -> None:
     assert "torch_bowl" in torch.tasks
     assert "torch_bowl" not in jax.tasks
     reason = "jax does not offer the task 'torch_bowl': the task brings no `jax_loss`, only a loss"
-    assert why_not_offered(jax, TASKS["torch_bowl"]).startswith(reason)
-    assert "only a loss for reference" in why_not_offered(torch, TASKS["bowl"])
+    assert task_not_offered(jax, TASKS["torch_bowl"]).startswith(reason)
+    assert "only a loss for reference" in task_not_offered(torch, TASKS["bowl"])
 
 
 class _NoLoss(Bowl):
