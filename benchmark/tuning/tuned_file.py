@@ -123,10 +123,10 @@ class Tuned:
             LoptbenchError: the file has none for it, or they were tuned on other problems.
         """
         named = [entry for entry in self.entries if entry.task["task"] == task.name]
+        tune = f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
         if not named:
             raise LoptbenchError(
-                f"{self.source} has no baselines tuned on {task.name!r}; make them with "
-                f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
+                f"{self.source} has no baselines tuned on {task.name!r}; make them with {tune}"
             )
         expected = definition(task)
         for entry in named:
@@ -134,8 +134,7 @@ class Tuned:
                 differing = [k for k in expected if entry.task.get(k) != expected[k]]
                 raise LoptbenchError(
                     f"the baselines in {self.source} were tuned on another {task.name!r} "
-                    f"(another {', '.join(differing)}); make them anew with 'loptbench tune --task "
-                    f"{argument_of(task)}' and give the file with --tuned"
+                    f"(another {', '.join(differing)}); make them anew with {tune}"
                 )
         order = list(BASELINES)
         return sorted(named, key=lambda entry: order.index(entry.kind))
