@@ -19,7 +19,8 @@ An implementation offers level 1, and as many of the others as it can:
 A level is offered by having its methods. A level left out is reported as *not offered*, never as a
 failure. Beside the levels there are optional fast paths: `unroll_losses`, `sweep` and `outer_steps`
 of the implementation, `drive` and `gain` of the optimizer. `loptbench check NAME` checks all that
-an implementation offers. With `compilation_seconds` it says how long it compiled.
+an implementation offers. `loptbench.tasks` has the arrays of each task's problems and the formulas of
+its loss: H, v and c of `quadratic`, for one. With `compilation_seconds` it says how long it compiled.
 
 Sizes used throughout:
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from loptbench.discovery import get_implementation
 from loptbench.errors import ContractError, LoptbenchError
-from loptbench.importing import import_object
+from loptbench.importing import import_object, looks_like_path
 from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline, why_not_offered
 from loptbench.protocol import Optimizer
 from loptbench.storage.weights import Checkpoint
@@ -39,12 +39,22 @@ def resolve(optimizer: AnyOptimizer) -> Checkpoint | OptimizerSpec | Optimizer:
         return load(optimizer)
     if colon and prefix in KINDS:
         return _parse_baseline(prefix, arguments)
-    if colon and not Path(optimizer).exists():
+    if optimizer in BASELINES and not Path(optimizer).exists():
+        example = ",".join(f"{name}=0.1" for name in BASELINES[optimizer])
+        raise LoptbenchError(
+            f"the baseline {optimizer!r} needs its hyperparameters: give {optimizer}:{example}"
+        )
+    if colon and not Path(optimizer).exists() and not _is_path_of_file(optimizer):
         if "=" in arguments:
             kinds = ", ".join(sorted(BASELINES))
             raise LoptbenchError(f"no baseline {prefix!r}; there are {kinds}")
         return _import_optimizer(optimizer)
     return load(optimizer)
+
+
+def _is_path_of_file(name: str) -> bool:
+    """Whether a name with a colon is a path, as those of Windows are that begin with `C:`."""
+    return looks_like_path(name) and Path(name.rpartition(":")[0]).suffix != ".py"
 
 
 def realize(
