@@ -26,6 +26,7 @@ LAYERS = (
     "rollout",
     "agreement",
     "mechanisms",
+    "adapters",
     "training",
     "tuning",
     "zoo",
