@@ -25,6 +25,7 @@ COMMANDS = {
         "meta_train:meta_train",
         "Meta-train a learned optimizer on a task.",
     ),
+    "meta-tune": ("meta_tune:meta_tune", "Search the settings of meta-training, at random."),
     "perf": ("perf:perf", "Time parts beside references."),
     "report": ("report:report", "Write the HTML report of the results in a store."),
     "reproduce": ("reproduce:reproduce", "Meta-train, tune, measure and judge, into one folder."),

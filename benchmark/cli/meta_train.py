@@ -69,7 +69,8 @@ def meta_train(
 ) -> None:
     """Meta-train a learned optimizer on TASK, from nothing.
 
-    Interrupted, it goes on from its last checkpoint when called again with the same arguments.
+    Interrupted, it goes on from where it was when called again with the same arguments. When it
+    is done already, it says what it made.
     """
     from loptbench.training.run import meta_train as meta_train_seeds
 

@@ -63,7 +63,7 @@ def verify(task: tuple[str, ...], implementation: str | None, jobs: int) -> None
     Fails if a learned optimizer does not validate as its file records. It is no failure if one
     does not beat the best tuned baseline: such a seed stays in the zoo and counts.
     """
-    from loptbench.study.processes import map_in_processes
+    from loptbench.processes import map_in_processes
 
     members = [member for member in all_members() if not task or member.task in task]
     click.echo(f"{'name':28} validation (recorded)    held out  ratio to the best tuned baseline")

@@ -55,6 +55,7 @@ class ReferenceComparison:
         verdicts: a row for each verdict on both sides: what it is on; `title`; `words` and `value`
             here, `reference_words` and `reference_value`; and whether the outcome is the `same`.
         n_other: the number of evaluations here that the reference results do not have.
+        n_on_other_problems: how many of these they have on another number of problems.
         about: where the reference results come from.
         facts: versions, platform and processor here.
     """
@@ -62,6 +63,7 @@ class ReferenceComparison:
     objectives: "DataFrame"
     verdicts: "DataFrame"
     n_other: int
+    n_on_other_problems: int
     about: About
     facts: dict[str, str]
 
@@ -69,6 +71,12 @@ class ReferenceComparison:
     def agrees(self) -> bool:
         """Whether nothing that was compared disagrees."""
         return bool(self.verdicts["same"].all() and (self.objectives["agreement"] != OUTSIDE).all())
+
+    @property
+    def is_of_same_benchmark(self) -> bool:
+        """Whether the reference results measured something that was measured here."""
+        n_common = len(self.objectives) + len(self.verdicts) + self.n_on_other_problems
+        return n_common > 0
 
     @property
     def other_facts(self) -> dict[str, tuple[str, str]]:
@@ -89,7 +97,11 @@ def compare_with_reference(store: Store) -> ReferenceComparison:
     Raises:
         StoreError: the store cannot be read.
     """
-    contents = Contents.of(store)
+    return compare_contents(Contents.of(store))
+
+
+def compare_contents(contents: Contents) -> ReferenceComparison:
+    """Compare the contents of a store, as `compare_with_reference` does."""
     expected = table("evaluations")
     here = evaluations(contents)
     objectives = here.merge(expected, on=IDENTITY, suffixes=("", "_reference"))
@@ -100,6 +112,7 @@ def compare_with_reference(store: Store) -> ReferenceComparison:
         _objectives(objectives),
         _verdicts(contents, other_tasks),
         len(here) - len(objectives),
+        len(here) - len(objectives) - sum(is_other),
         about(),
         facts_of(contents),
     )
@@ -159,7 +172,9 @@ def in_words(comparison: ReferenceComparison) -> list[str]:
         f"same outcome; of {len(objectives)} mean meta-objectives {', '.join(parts)}"
     ]
     if comparison.n_other:
-        lines.append(f"  {comparison.n_other} evaluations are not among the reference results")
+        fewer = comparison.n_on_other_problems
+        but = f"; of {fewer} of them these have other problems" if fewer else ""
+        lines.append(f"  {comparison.n_other} evaluations are not among the reference results{but}")
     lines += [
         f"  {row.claim} on {row.task}, {row.checkpoint or row.preset + ', ' + row.scope}: "
         f"{row.words} ({row.value:.3g}); in the reference results {row.reference_words} "

@@ -9,9 +9,9 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from loptbench.discovery import get_implementation
+from loptbench.processes import end_with
 from loptbench.rollout.evaluation import evaluate
 from loptbench.statistics.coverage import METHODS, STATISTICS, Coverage, coverage
-from loptbench.study.processes import end_with
 from loptbench.tasks import get_task
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import names, shipped

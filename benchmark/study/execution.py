@@ -13,6 +13,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.errors import LoptbenchError, StoreError
+from loptbench.processes import Packed, end_with, unpack
 from loptbench.progress import Report
 from loptbench.protocol import Compiles
 from loptbench.results.provenance import machine
@@ -22,7 +23,6 @@ from loptbench.results.schema.records import Provenance, Record, TrialStatus
 from loptbench.results.store import Store
 from loptbench.study.monitor import Journal, Monitor
 from loptbench.study.order import first_answer_first
-from loptbench.study.processes import Packed, end_with, unpack
 from loptbench.study.trials import Trial, TrialOutcome
 from loptbench.tasks import TASKS, Task
 

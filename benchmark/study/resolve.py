@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from loptbench.discovery import get_implementation, import_object
+from loptbench.discovery import get_implementation
 from loptbench.errors import ContractError, LoptbenchError
+from loptbench.importing import import_object
 from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline
 from loptbench.protocol import Optimizer
 from loptbench.storage.weights import Checkpoint

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from loptbench.tests.import_graph import layer_imports
 
-EVERYWHERE = ("errors", "reading", "progress", "global_state", "threads", "__main__")
+EVERYWHERE = (
+    "errors",
+    "reading",
+    "progress",
+    "global_state",
+    "threads",
+    "importing",
+    "ridders",
+    "__main__",
+)
 """Left out: small modules that many layers import, and the one that only starts the command."""
 
 PUBLIC = "loptbench"

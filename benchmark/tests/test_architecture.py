@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 from loptbench.tests.import_graph import LAYERS, imports, layer, modules
 
-IMPLEMENTATIONS_IMPORT = ("errors", "threads", "tasks", "optimizers", "protocol", "implementations")
+IMPLEMENTATIONS_IMPORT = (
+    "errors",
+    "threads",
+    "ridders",
+    "tasks",
+    "optimizers",
+    "protocol",
+    "implementations",
+)
 
 
 def points_up(module: str, imported: str) -> bool:

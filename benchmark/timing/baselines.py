@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.discovery import import_object
+from loptbench.importing import import_object
 from loptbench.tasks import Task
 from loptbench.tuning.search import RANGES, DrawRunner, block_size, default_settings
 from loptbench.tuning.tuned_file import TunedBaseline

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.discovery import get_implementation, import_object
+from loptbench.discovery import get_implementation
+from loptbench.importing import import_object
 from loptbench.optimizers import fresh_gru
 from loptbench.protocol import MetaTrainsSideBySide
 from loptbench.timing.baselines import REPEATS, peak_memory, seconds

@@ -3,7 +3,6 @@
 It is written once for all implementations, which only take the outer steps (level 5).
 """
 
-import dataclasses
 import json
 import time
 from collections import deque
@@ -18,111 +17,29 @@ from loptbench.errors import LoptbenchError
 from loptbench.optimizers import OptimizerSpec, fresh_gru
 from loptbench.progress import Report
 from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
-from loptbench.reading import parse_json, require_table
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
-from loptbench.storage.files import lock, write_atomically
+from loptbench.storage.files import lock
 from loptbench.storage.weights import (
     Checkpoint,
-    read_safetensors,
     refuse_to_overwrite,
-    safetensors_bytes,
     save_checkpoint,
 )
 from loptbench.tasks import ProblemBatch, get_task
+from loptbench.training.seed_run import PARTIAL_FORMAT, SeedRun, load, save
 from loptbench.training.settings import MetaTraining
+from loptbench.training.validations import at_plateau
 
 MAX_CONSECUTIVE_SKIPPED = 25
 """After so many outer steps in a row without a finite meta-gradient, a run rolls back or ends."""
 
-PARTIAL_FORMAT = 3
-"""Format version of the files that progress is saved in."""
+SECONDS_BETWEEN_SAVES = 60.0
 
 VALIDATION_SPLIT = "validate"
 
 
-@dataclasses.dataclass
-class _Run:
-    """The state of one seed's meta-training between two outer steps; saves write all of it."""
-
-    outer: OuterState
-    best: OuterState
-    step: int = 0
-    best_step: int = 0
-    best_validation: float = float("inf")
-    n_skipped: int = 0
-    n_consecutive_skipped: int = 0
-    n_rollbacks: int = 0
-    log: list[dict[str, float]] = dataclasses.field(default_factory=list)
-
-    COUNTS = (
-        *("step", "best_step", "best_validation", "n_skipped", "n_consecutive_skipped"),
-        *("n_rollbacks", "log"),
-    )
-
-    def arrays(self) -> dict[str, dict[str, Any]]:
-        """All arrays, in groups."""
-        return {
-            "parameters": dict(self.outer.parameters),
-            "memory": dict(self.outer.memory),
-            "best": dict(self.best.parameters),
-            "best_memory": dict(self.best.memory),
-        }
-
-    def counts(self) -> dict[str, Any]:
-        """All fields that are not arrays."""
-        return {name: getattr(self, name) for name in self.COUNTS}
-
-
-def _save(runs: Sequence[_Run], path: Path, identity: str) -> None:
-    """Write all runs to one file, so that they are at the same step also after a kill."""
-    arrays = {
-        f"{i}/{group}/{name}": np.asarray(value)
-        for i, run in enumerate(runs)
-        for group, values in run.arrays().items()
-        for name, value in values.items()
-    }
-    counts = json.dumps([run.counts() for run in runs])
-    write_atomically(path, safetensors_bytes(arrays, {"identity": identity, "counts": counts}))
-
-
-def _counts(value: Any) -> dict[str, Any]:
-    """What `_Run.counts` wrote.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    counts = require_table(value, "counts")
-    types: dict[str, Any] = {"log": list, "best_validation": float | int}
-    for name in _Run.COUNTS:
-        if not isinstance(counts.get(name), types.get(name, int)):
-            raise ValueError(f"{name} is {counts.get(name)!r}")
-    if not all(isinstance(line, dict) for line in counts["log"]):
-        raise ValueError("log should hold tables")
-    return counts
-
-
-def _load(path: Path, identity: str) -> list[_Run]:
-    arrays, metadata = read_safetensors(path)
-    if metadata.get("identity") != identity:
-        raise LoptbenchError(
-            f"{path} holds a meta-training of another configuration, implementation or version; "
-            "name another --output, or remove it to start again"
-        )
-
-    def group(i: int, name: str) -> dict[str, Any]:
-        prefix = f"{i}/{name}/"
-        return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-    runs = []
-    try:
-        for i, counts in enumerate(parse_json(metadata["counts"])):
-            outer = OuterState(group(i, "parameters"), group(i, "memory")).canonical()
-            best = OuterState(group(i, "best"), group(i, "best_memory")).canonical()
-            runs.append(_Run(outer, best, **_counts(counts)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise LoptbenchError(f"{path} is damaged ({error}); remove it to start again") from error
-    return runs
+class NotFiniteError(LoptbenchError):
+    """Meta-gradients were not finite many times in a row."""
 
 
 def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
@@ -210,82 +127,192 @@ def meta_train_side_by_side(
         if not (partial.exists() and any(not path.exists() for path in outputs.values())):
             refuse_to_overwrite(output)
     with lock(partial, "a meta-training"):
-        return _meta_train(implementation, config, outputs, partial, report)
-
-
-def _meta_train(
-    implementation: Any,
-    config: MetaTraining,
-    outputs: Mapping[int, Path],
-    partial: Path,
-    report: Report,
-) -> list[Checkpoint]:
-    versions = versions_of(implementation)
-    configs = [config.model_copy(update={"seed": seed}) for seed in outputs]
-    identity = json.dumps(
-        [
-            PARTIAL_FORMAT,
-            implementation.name,
-            versions,
-            [settings.model_dump() for settings in configs],
-        ],
-        sort_keys=True,
-    )
-    specs = [
-        fresh_gru(settings.n_units, settings.seed, settings.input_scale, settings.output_scale)
-        for settings in configs
-    ]
-    validation = validation_batch(config)
-    if partial.exists():
-        runs = _load(partial, identity)
-    else:
-        runs = []
-        for settings, spec in zip(configs, specs, strict=True):
-            outer = implementation.outer_init(spec.parameters, settings).canonical()
-            runs.append(_Run(outer, outer))
-            _validate(implementation, settings, spec, validation, runs[-1])  # the first best
-        _save(runs, partial, identity)
-
-    speed = _Speed()
-    while (n_done := runs[0].step) < config.n_outer_steps:
-        n_done += 1
-        objectives = _outer_steps(implementation, configs, specs[0], runs)
-        if n_done % config.validate_every == 0 or n_done == config.n_outer_steps:
-            for settings, spec, run, objective in zip(
-                configs, specs, runs, objectives, strict=True
-            ):
-                _validate(implementation, settings, spec, validation, run, objective)
-        if n_done % config.checkpoint_every == 0 or n_done == config.n_outer_steps:
-            _save(runs, partial, identity)
-        report(
-            n_done,
-            f"meta-objective {_format_range(objectives)}, best validated "
-            f"{_format_range([run.best_validation for run in runs])}, "
-            f"{speed.after_a_step():.3g} steps/s",
-        )
-
-    checkpoints = []
-    for settings, spec, run in zip(configs, specs, runs, strict=True):
-        metadata = {
-            "implementation": implementation.name,
-            "versions": versions,
-            "configuration": settings.model_dump(),
-            "best_outer_step": run.best_step,
-            "best_validation": run.best_validation,
-            "skipped_outer_steps": run.n_skipped,
-            "setbacks": run.n_rollbacks,
-            "log": run.log,
-        }
-        if len(runs) > 1:
-            # Rounding depends on the batch: the same bytes need the same seeds.
-            metadata["side_by_side"] = list(outputs)
-        checkpoints.append(
-            Checkpoint(spec.with_parameters(run.best.parameters), config.task, metadata)
-        )
-        if not outputs[settings.seed].exists():
-            save_checkpoint(checkpoints[-1], outputs[settings.seed])
-    partial.unlink()
+        loop = OuterLoop(implementation, config, list(outputs), partial)
+        loop.advance(config.n_outer_steps, report)
+        checkpoints = loop.checkpoints()
+        for output, checkpoint in zip(outputs.values(), checkpoints, strict=True):
+            if not output.exists():
+                save_checkpoint(checkpoint, output)
+        partial.unlink()
     return checkpoints
+
+
+class OuterLoop:
+    """The meta-training of one or several seeds, started or resumed from its file.
+
+    Attributes:
+        config: the settings; their seed is not used.
+        runs: the state of each seed.
+    """
+
+    def __init__(
+        self, implementation: Any, config: MetaTraining, seeds: Sequence[int], partial: Path
+    ) -> None:
+        """Start, or resume from `partial`.
+
+        Args:
+            implementation: as for `meta_train_side_by_side`.
+            config: the settings.
+            seeds: the seeds, whose outer steps are taken as one batch.
+            partial: the file for the progress.
+
+        Raises:
+            LoptbenchError: the file belongs to another run, is damaged or cannot be written.
+        """
+        self.config = config
+        self._implementation = implementation
+        self._partial = partial
+        self._configs = [config.model_copy(update={"seed": seed}) for seed in seeds]
+        self._versions = versions_of(implementation)
+        self._identity = json.dumps(
+            [
+                PARTIAL_FORMAT,
+                implementation.name,
+                self._versions,
+                [settings.model_dump() for settings in self._configs],
+            ],
+            sort_keys=True,
+        )
+        self._specs = [
+            fresh_gru(settings.n_units, settings.seed, settings.input_scale, settings.output_scale)
+            for settings in self._configs
+        ]
+        self._validation = validation_batch(config)
+        if partial.exists():
+            self.runs = load(partial, self._identity)
+        else:
+            self.runs = [
+                self._start(*pair) for pair in zip(self._configs, self._specs, strict=True)
+            ]
+            save(self.runs, partial, self._identity)
+
+    def _start(self, settings: MetaTraining, spec: OptimizerSpec) -> SeedRun:
+        outer = self._implementation.outer_init(spec.parameters, settings).canonical()
+        average = {} if settings.averaging is None else dict(outer.parameters)
+        run = SeedRun(outer, outer, average)
+        self._validate(settings, spec, run)  # the first best
+        return run
+
+    def advance(self, until: int, report: Report = lambda *_: None) -> None:
+        """Take outer steps up to number `until`, or until all seeds have ended.
+
+        Progress is saved at the end, every minute, and when it is interrupted.
+
+        Raises:
+            NotFiniteError: meta-gradients were not finite many times in a row.
+        """
+        if self.runs[0].step:
+            report(self.runs[0].step, f"goes on from outer step {self.runs[0].step}")
+        speed = _Speed()
+        saved = time.monotonic()
+        settled = [run.copy() for run in self.runs]
+        try:
+            while self.runs[0].step < until and not all(run.ended for run in self.runs):
+                n_done = self.runs[0].step + 1
+                objectives = self._outer_steps()
+                if n_done % self.config.validate_every == 0 or n_done == self.config.n_outer_steps:
+                    for settings, spec, run, objective in zip(
+                        self._configs, self._specs, self.runs, objectives, strict=True
+                    ):
+                        self._validate(settings, spec, run, objective)
+                settled = [run.copy() for run in self.runs]
+                late = time.monotonic() - saved > SECONDS_BETWEEN_SAVES
+                if n_done % self.config.checkpoint_every == 0 or late:
+                    save(settled, self._partial, self._identity)
+                    saved = time.monotonic()
+                report(
+                    n_done,
+                    f"meta-objective {_format_range(objectives)}, best validated "
+                    f"{_format_range([run.best_validation for run in self.runs])}, "
+                    f"{speed.after_a_step():.3g} steps/s",
+                )
+        finally:
+            save(settled, self._partial, self._identity)
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The best validated learned optimizer of each seed."""
+        found = []
+        for settings, spec, run in zip(self._configs, self._specs, self.runs, strict=True):
+            metadata = {
+                "implementation": self._implementation.name,
+                "versions": self._versions,
+                "configuration": settings.model_dump(),
+                "best_outer_step": run.best_step,
+                "best_validation": run.best_validation,
+                "outer_steps": run.step,
+                "skipped_outer_steps": run.n_skipped,
+                "setbacks": run.n_rollbacks,
+                "log": run.log,
+            }
+            if len(self.runs) > 1:
+                # Rounding depends on the batch: the same bytes need the same seeds.
+                metadata["side_by_side"] = [settings.seed for settings in self._configs]
+            best = spec.with_parameters(run.best.parameters)
+            found.append(Checkpoint(best, self.config.task, metadata))
+        return found
+
+    def _outer_steps(self) -> list[float]:
+        batches = [
+            training_batch(settings, run.step)
+            for settings, run in zip(self._configs, self.runs, strict=True)
+        ]
+        first = self._specs[0]
+        if len(self.runs) == 1:
+            new = [
+                self._implementation.outer_step(
+                    self.runs[0].outer, first, batches[0], self._configs[0]
+                )
+            ]
+        else:
+            outers = [run.outer for run in self.runs]
+            new = self._implementation.outer_steps(outers, first, batches, self._configs[0])
+        for settings, run, (outer, objective) in zip(self._configs, self.runs, new, strict=True):
+            _take_step(run, outer, float(objective), settings)
+        return [float(objective) for _, objective in new]
+
+    def _validate(
+        self,
+        config: MetaTraining,
+        spec: OptimizerSpec,
+        run: SeedRun,
+        objective: float | None = None,
+    ) -> None:
+        if run.ended:
+            return
+        validation = self._validated(config, spec, run.outer.parameters)
+        row = {"step": run.step, "validation": validation}
+        if objective is not None:
+            row["objective"] = objective
+        candidates = [(validation, run.outer)]
+        if run.average:
+            row["averaged"] = self._validated(config, spec, run.average)
+            candidates.append((row["averaged"], run.outer._replace(parameters=run.average)))
+        run.log.append(row)
+        best, outer = min(candidates, key=lambda candidate: candidate[0])
+        # A diverged validation is infinite, so it is never the best.
+        if best < run.best_validation:
+            run.best_validation, run.best_step = best, run.step
+            run.best = outer
+        elif (
+            config.rollback_ratio is not None
+            and validation > config.rollback_ratio * run.best_validation
+        ):
+            _roll_back(run)
+        run.ended = at_plateau(run.log, config)
+
+    def _validated(
+        self, config: MetaTraining, spec: OptimizerSpec, parameters: Mapping[str, Any]
+    ) -> float:
+        """The mean meta-objective on the problems of the validation."""
+        evaluation = evaluate(
+            self._implementation,
+            spec.with_parameters(parameters),
+            self._validation,
+            config.n_steps,
+            config.dtype,
+            config.device,
+        )
+        return float(np.mean(evaluation.objective))
 
 
 def _format_range(values: Sequence[float]) -> str:
@@ -304,31 +331,14 @@ class _Speed:
         return (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
 
 
-def _outer_steps(
-    implementation: Any,
-    configs: Sequence[MetaTraining],
-    spec: OptimizerSpec,
-    runs: Sequence[_Run],
-) -> list[float]:
-    batches = [
-        training_batch(settings, run.step) for settings, run in zip(configs, runs, strict=True)
-    ]
-    if len(runs) == 1:
-        new = [implementation.outer_step(runs[0].outer, spec, batches[0], configs[0])]
-    else:
-        outers = [run.outer for run in runs]
-        new = implementation.outer_steps(outers, spec, batches, configs[0])
-    for settings, run, (outer, objective) in zip(configs, runs, new, strict=True):
-        _take_step(run, outer, float(objective), settings)
-    return [float(objective) for _, objective in new]
-
-
-def _take_step(run: _Run, outer: OuterState, objective: float, config: MetaTraining) -> None:
+def _take_step(run: SeedRun, outer: OuterState, objective: float, config: MetaTraining) -> None:
     run.step += 1
     arrays = [*outer.parameters.values(), *outer.memory.values()]
     if np.isfinite(objective) and all(np.all(np.isfinite(array)) for array in arrays):
         run.outer = outer.canonical()
         run.n_consecutive_skipped = 0
+        if config.averaging is not None:
+            run.average = _averaged(run.average, run.outer.parameters, config.averaging, run.step)
         return
     run.n_skipped += 1
     run.n_consecutive_skipped += 1
@@ -336,40 +346,30 @@ def _take_step(run: _Run, outer: OuterState, objective: float, config: MetaTrain
     if run.n_consecutive_skipped == MAX_CONSECUTIVE_SKIPPED and may_roll_back:
         _roll_back(run)
     elif run.n_consecutive_skipped == MAX_CONSECUTIVE_SKIPPED * (1 + may_roll_back):
-        raise LoptbenchError(
+        raise NotFiniteError(
             f"{run.n_consecutive_skipped} outer steps in a row, up to step {run.step}, had a "
             f"meta-gradient that is not finite with seed {config.seed}; lower learning_rate, "
             "output_scale or clip, or set rollback_ratio"
         )
 
 
-def _roll_back(run: _Run) -> None:
+def _roll_back(run: SeedRun) -> None:
     """Restore the weights and the outer-optimizer state of the best validation."""
     run.outer = run.best
+    if run.average:
+        run.average = dict(run.best.parameters)
     run.n_rollbacks += 1
 
 
-def _validate(
-    implementation: Any,
-    config: MetaTraining,
-    spec: OptimizerSpec,
-    batch: ProblemBatch,
-    run: _Run,
-    objective: float | None = None,
-) -> None:
-    current = spec.with_parameters(run.outer.parameters)
-    evaluation = evaluate(
-        implementation, current, batch, config.n_steps, config.dtype, config.device
-    )
-    validation = float(np.mean(evaluation.objective))
-    row = {"step": run.step, "objective": objective, "validation": validation}
-    run.log.append({name: value for name, value in row.items() if value is not None})
-    # A diverged validation is infinite, so it is never the best.
-    if validation < run.best_validation:
-        run.best_validation, run.best_step = validation, run.step
-        run.best = run.outer
-    elif (
-        config.rollback_ratio is not None
-        and validation > config.rollback_ratio * run.best_validation
-    ):
-        _roll_back(run)
+def _averaged(
+    average: Mapping[str, Any], parameters: Mapping[str, Any], decay: float, step: int
+) -> dict[str, Any]:
+    """The exponential moving average, whose decay grows over the first steps.
+
+    ρₖ = min(ρ, (1 + k) / (10 + k)): the random weights of the start are soon forgotten.
+    """
+    rho = min(decay, (1 + step) / (10 + step))
+    return {
+        name: (rho * average[name] + (1 - rho) * value).astype(value.dtype)
+        for name, value in parameters.items()
+    }

@@ -1,16 +1,26 @@
 """Meta-train learned optimizers: what `loptbench meta-train` and `loptbench.meta_train` run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
-from loptbench.storage.weights import Checkpoint
+from loptbench.storage.files import write_atomically
+from loptbench.storage.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.tasks import get_task
 from loptbench.training.loop import meta_train_side_by_side, require_meta_training
-from loptbench.training.settings import load_config, load_preset
+from loptbench.training.meta_tuning import MetaTuned, MetaTuning
+from loptbench.training.meta_tuning import meta_tune as search_settings
+from loptbench.training.settings import (
+    MetaTraining,
+    load_config,
+    load_preset,
+    recorded_configuration,
+)
 
 
 def meta_train(
@@ -25,7 +35,8 @@ def meta_train(
 ) -> dict[Path, Checkpoint]:
     """Meta-train learned optimizers on a task, from random weights.
 
-    After an interruption, the same call continues from the last saved state.
+    After an interruption, the same call continues from the last saved state. When all is done, it
+    returns what is there.
 
         meta_train("quadratic", "jax", seeds=[0, 1], n_outer_steps=100)
 
@@ -59,6 +70,75 @@ def meta_train(
     require_meta_training(computing, chosen, side_by_side=len(seeds) > 1)
     stem = f"{task}-{chosen.preset or 'own'}-{computing.name}"
     outputs = {seed: output or Path(f"{stem}-{seed}.safetensors") for seed in seeds}
+    done = _done(computing.name, chosen, outputs)
+    if done is not None:
+        return done
     with progress("meta-training", chosen.n_outer_steps) as report:
         checkpoints = meta_train_side_by_side(computing, chosen, outputs, report)
     return dict(zip(outputs.values(), checkpoints, strict=True))
+
+
+def _done(
+    implementation: str, config: MetaTraining, outputs: Mapping[int, Path]
+) -> dict[Path, Checkpoint] | None:
+    """The checkpoints of an earlier call with the same arguments; None if one is missing.
+
+    Raises:
+        WeightsError: a file is there that is something else.
+    """
+    if not all(path.exists() for path in outputs.values()):
+        return None
+    found = {}
+    for seed, path in outputs.items():
+        try:
+            checkpoint = load_checkpoint(path)
+            before = MetaTraining(**recorded_configuration(checkpoint.meta_training))
+        except (LoptbenchError, ValidationError):
+            refuse_to_overwrite(path)
+        maker = checkpoint.meta_training.get("implementation")
+        if (maker, before) != (implementation, config.model_copy(update={"seed": seed})):
+            refuse_to_overwrite(path)
+        found[path] = checkpoint
+    return found
+
+
+def meta_tune(
+    task: str,
+    implementation: str,
+    *,
+    n_units: int = 64,
+    output: Path | None = None,
+    jobs: int = 1,
+    **search: Any,
+) -> tuple[Path, MetaTuned]:
+    """Search the settings of meta-training on a task, at random with successive halving.
+
+    Sizes, such as the problems of an outer step, are those of the preset `paper`; the settings in
+    `loptbench.training.meta_tuning.SPACE` are searched.
+
+        meta_tune("quadratic", "jax", n_draws=9, n_rounds=2)
+
+    Args:
+        task: the name of the task.
+        implementation: the implementation that computes, such as `jax` or `torch`.
+        n_units: the units of the GRU.
+        output: the JSON file of the record; if None, `TASK-meta-tuned.json` in the current folder.
+            The settings that won are written beside it, as TOML.
+        jobs: processes that train.
+        search: settings of the search, `loptbench.training.meta_tuning.MetaTuning`.
+
+    Returns: the TOML file of the settings, and the record.
+
+    Raises:
+        LoptbenchError: a name or a number is wrong, a file exists or cannot be written, or every
+            draw failed.
+    """
+    get_task(task)
+    base = load_preset("paper", task, {"preset": "", "n_units": n_units})
+    settings = MetaTuning(**search)
+    output = output or Path(f"{task}-meta-tuned.json")
+    with progress("searching", settings.n_trainings) as report:
+        found = search_settings(implementation, base, settings, output, jobs, report)
+    path = output.with_suffix(".toml")
+    write_atomically(path, found.preset().encode())
+    return path, found

@@ -49,7 +49,14 @@ class MetaTraining(BaseModel):
         rollback_ratio: a validation of more than this times the best so far, or a meta-gradient
             that is not finite many times in a row, sends the run back to its best weights and
             their outer-optimizer state; it goes on with the next problems. None for never.
-        checkpoint_every: outer steps between saves of the progress.
+        averaging: decay of an exponential moving average of the weights, which is validated beside
+            the weights themselves and kept where it is better; None for no average.
+        plateau: meta-training ends when the best validation has not improved by this fraction
+            over the last fifth of the outer steps, and at `n_outer_steps` at the latest. None for
+            all outer steps.
+        min_outer_steps: outer steps before which a plateau does not end it.
+        checkpoint_every: outer steps between saves of the progress, which is also saved every
+            minute.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -78,6 +85,9 @@ class MetaTraining(BaseModel):
     validation_size: int = Field(default=128, ge=1)
     validate_every: int = Field(default=50, ge=1)
     rollback_ratio: float | None = Field(default=None, gt=1)
+    averaging: float | None = Field(default=None, gt=0, lt=1)
+    plateau: float | None = Field(default=None, gt=0, lt=1)
+    min_outer_steps: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=100, ge=1)
 
 

@@ -8,7 +8,7 @@ from loptbench.discovery import get_implementation
 from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
 from loptbench.tasks import TASKS, get_task
-from loptbench.tuning.tuned_file import Tuned, plan_searches
+from loptbench.tuning.tuned_file import Tuned, load_tuned, plan_searches
 from loptbench.tuning.tuned_file import tune as run_searches
 
 
@@ -24,7 +24,8 @@ def tune(
 ) -> Tuned:
     """Search the hyperparameters of baselines, at random, on the `tune` problems of tasks.
 
-    After an interruption, the same call continues from the last saved block.
+    After an interruption, the same call continues from the last saved block. When all is done, it
+    returns what is there.
 
         tune(Path("tuned.json"), tasks=["quadratic"], baselines=["sgd"], n_draws=100)
 
@@ -34,7 +35,8 @@ def tune(
         baselines: the names of the baselines; all if empty.
         implementation: the implementation that computes, such as `jax` or `torch`.
         seed: the seed of the draws and of the problems.
-        n_draws: draws from the whole range; those of the shipped searches if None.
+        n_draws: draws from the whole range; those of the shipped searches if None. The draws that
+            refine the search shrink and grow with them.
         n_problems: problems per draw; those of the shipped searches if None.
 
     Raises:
@@ -47,5 +49,9 @@ def tune(
     numbers: dict[str, Any] = {"n_draws": n_draws, "n_problems": n_problems}
     changes = {name: value for name, value in numbers.items() if value is not None}
     searches = plan_searches(computing, chosen, kinds, seed=seed, **changes)
+    if output.exists():
+        tuned = load_tuned(output)
+        if tuned.matches(computing, searches):
+            return tuned
     with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
         return run_searches(computing, searches, output, report)

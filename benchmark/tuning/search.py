@@ -151,6 +151,21 @@ def default_settings(task: str) -> Settings:
     return Settings(n_refining=120, boxes=boxes, n_problems=16, dtype="float32")
 
 
+def replaced(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Settings with some of them replaced; a search of fewer draws is also refined with fewer.
+
+    >>> replaced(Settings(), {"n_draws": 200}).n_refining
+    48
+    >>> replaced(Settings(), {"n_draws": 200, "n_refining": 5}).n_refining
+    5
+    """
+    new = dataclasses.replace(settings, **changes)
+    if "n_refining" in changes:
+        return new
+    share = settings.n_refining / settings.n_draws
+    return dataclasses.replace(new, n_refining=round(share * new.n_draws))
+
+
 @dataclasses.dataclass
 class Draws:
     """The draws of a search so far, with their scores.

@@ -28,6 +28,7 @@ from loptbench.tuning.search import (
     Settings,
     default_settings,
     hyperparameters,
+    replaced,
     search,
     winner,
 )
@@ -235,7 +236,7 @@ def plan_searches(
         implementation: computes the runs.
         tasks: the tasks.
         kinds: the baselines.
-        changes: settings to replace.
+        changes: settings to replace, as in `loptbench.tuning.search.replaced`.
 
     Raises:
         LoptbenchError: the implementation does not compute one of them.
@@ -243,7 +244,7 @@ def plan_searches(
     searches = []
     for task in tasks:
         for kind in kinds:
-            settings = dataclasses.replace(default_settings(task.name), **changes)
+            settings = replaced(default_settings(task.name), changes)
             for label, name, declared in (
                 ("task", task.name, implementation.tasks),
                 ("baseline", kind, implementation.optimizers),

@@ -142,7 +142,7 @@ def _meta_gradient(
 ) -> tuple[Array, Parameters]:
     """`meta_gradient`, where the mean is over the `n_problems` of an optimizer."""
     weights = kind.fuse(p)
-    differentiate = partial(loss_and_gradient, program.task, program.shapes, inputs.arrays)
+    differentiate = partial(loss_and_gradient, program.loss, program.shapes, inputs.arrays)
 
     def forward(carry: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], Any]:
         state, x = carry

@@ -24,7 +24,7 @@ from loptbench.implementations.jax.compiled import compilation_seconds, compiled
 from loptbench.implementations.jax.declaration import Declaration
 from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
-from loptbench.implementations.jax.tasks import Arrays, Shapes, loss_and_gradient
+from loptbench.implementations.jax.tasks import Arrays, Loss, Shapes, loss_and_gradient, loss_of
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import (
     Array,
@@ -37,7 +37,7 @@ from loptbench.protocol import (
 )
 from loptbench.tasks import ProblemBatch
 
-_loss_and_gradient = compiled("task", "shapes")(loss_and_gradient)
+_loss_and_gradient = compiled("loss_function", "shapes")(loss_and_gradient)
 
 MIN_COMPONENTS = 128
 """Steps of up to this many components share a program; they take some microseconds."""
@@ -121,7 +121,7 @@ class JaxOptimizer:
 class JaxProblems:
     """A batch of problems in JAX."""
 
-    task: str
+    loss: Loss
     shapes: Shapes
     arrays: Arrays
     placement: Placement
@@ -129,7 +129,7 @@ class JaxProblems:
     @in_full_precision
     def loss_and_gradient(self, parameters: Array, step: int) -> tuple[Array, Array]:
         loss, gradient = _loss_and_gradient(
-            self.task, self.shapes, self.arrays, self.placement.put(parameters), jnp.asarray(step)
+            self.loss, self.shapes, self.arrays, self.placement.put(parameters), jnp.asarray(step)
         )
         return np.array(loss), np.array(gradient)
 
@@ -159,7 +159,7 @@ class Implementation(Declaration):
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> JaxProblems:
         placed = placement(dtype, device)
         arrays = placed.put_all({**batch.arrays, **batch.shared})
-        return JaxProblems(batch.task, tuple(batch.layout.items()), arrays, placed)
+        return JaxProblems(loss_of(batch), tuple(batch.layout.items()), arrays, placed)
 
     @in_full_precision
     def unroll(
@@ -195,7 +195,7 @@ class Implementation(Declaration):
     ) -> tuple[Array, Sweep]:
         put, put_all = problems.placement.put, problems.placement.put_all
         loss, x, state = rollout.sweep(
-            Program(kind, problems.task, problems.shapes, n_steps),
+            Program(kind, problems.loss, problems.shapes, n_steps),
             Inputs(dict(constants), problems.arrays),
             put_all(hyperparameters),
             put(at.state),
@@ -266,7 +266,7 @@ def _run(
 ) -> tuple[Program, Inputs, Parameters, jax.Array]:
     """The arguments of a compiled run."""
     return (
-        Program(optimizer.kind, problems.task, problems.shapes, n_steps),
+        Program(optimizer.kind, problems.loss, problems.shapes, n_steps),
         Inputs(optimizer.constants, problems.arrays),
         optimizer.parameters,
         optimizer.placement.put(initial_parameters),

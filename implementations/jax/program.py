@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from loptbench.implementations.jax.optimizers import Constants
-from loptbench.implementations.jax.tasks import Arrays, Shapes
+from loptbench.implementations.jax.tasks import Arrays, Loss, Shapes
 
 
 class Program(NamedTuple):
@@ -11,13 +11,13 @@ class Program(NamedTuple):
 
     Attributes:
         kind: the optimizer kind.
-        task: the task.
+        loss: the loss of the task.
         shapes: the layout of the task's parameters.
         n_steps: the number of inner steps.
     """
 
     kind: str
-    task: str
+    loss: Loss
     shapes: Shapes
     n_steps: int
 

@@ -85,7 +85,7 @@ def _scan(
         carry: tuple[Array, Array], k: Array
     ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
         state, x = carry
-        loss, gradient = loss_and_gradient(program.task, program.shapes, inputs.arrays, x, k)
+        loss, gradient = loss_and_gradient(program.loss, program.shapes, inputs.arrays, x, k)
         step = KINDS[program.kind].step
         next_state, update = step(p, inputs.constants, state, gradient.reshape(-1))
         update = update.reshape(x.shape)

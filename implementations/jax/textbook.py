@@ -15,7 +15,6 @@ from loptbench.implementations.jax.arrays import full_precision
 from loptbench.implementations.jax.implementation import Implementation
 from loptbench.implementations.jax.optimizers import KINDS, Parameters
 from loptbench.implementations.jax.program import Inputs, Program
-from loptbench.implementations.jax.tasks import LOSSES
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks import ProblemBatch
 
@@ -30,7 +29,7 @@ class Textbook:
         optimizer = implementation.optimizer(spec, dtype, device)
         problems = implementation.problems(batch, dtype, device)
         self.p = optimizer.parameters
-        self.program = Program("gru", problems.task, problems.shapes, n_steps)
+        self.program = Program("gru", problems.loss, problems.shapes, n_steps)
         self.inputs = Inputs(optimizer.constants, problems.arrays)
         with full_precision():
             self.x0 = optimizer.placement.put(batch.initial_parameters)
@@ -61,7 +60,7 @@ def _meta_gradient(
     kind = KINDS[program.kind]
 
     def loss_of(x: Array, k: Array) -> Array:
-        return LOSSES[program.task](program.shapes, inputs.arrays, x, k)
+        return program.loss(program.shapes, inputs.arrays, x, k)
 
     def step_of_component(p: Parameters, h: Array, g: Array) -> tuple[Array, Array]:
         next_state, update = kind.step(p, inputs.constants, h[None], g[None])

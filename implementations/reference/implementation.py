@@ -10,7 +10,7 @@ import numpy as np
 from loptbench.implementations.reference import bptt, rollout
 from loptbench.implementations.reference.optimizers import KINDS, ReferenceOptimizer
 from loptbench.implementations.reference.outer_step import initial_outer_state, outer_update
-from loptbench.implementations.reference.tasks import PROBLEMS, ReferenceProblems
+from loptbench.implementations.reference.tasks import PROBLEMS, ReferenceProblems, problems_of
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, MetaGradient, OuterSettings, OuterState, Trajectory
 from loptbench.tasks import ProblemBatch
@@ -30,7 +30,7 @@ class Implementation:
         return KINDS[spec.kind](spec)
 
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> ReferenceProblems:
-        return PROBLEMS[batch.task](batch)
+        return problems_of(batch)
 
     def unroll(
         self,

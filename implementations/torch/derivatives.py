@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from loptbench.implementations.torch.tasks import DERIVATIVES, LOSSES, Problem, Step
+from loptbench.implementations.torch.tasks import Derivatives, Problem, Step
 
 HessianVector = Callable[[Tensor], Tensor]
 """From a direction to the Hessian times it, shaped as the parameters."""
@@ -15,17 +15,17 @@ HessianVector = Callable[[Tensor], Tensor]
 
 def loss_and_gradient(problem: Problem, x: Tensor, step: Step) -> tuple[Tensor, Tensor]:
     """Each problem's loss, and the gradient of that loss by its own parameters."""
-    if problem.task in DERIVATIVES:
+    task = problem.task
+    if task.derivatives is not None:
         with torch.no_grad():
-            gradient = DERIVATIVES[problem.task].gradient(problem, x)
-            return LOSSES[problem.task](problem, x, step), gradient
+            return task.loss(problem, x, step), task.derivatives.gradient(problem, x)
     loss, gradient = _autograd(problem, x.detach().requires_grad_(), step, create_graph=False)
     return loss.detach(), gradient.detach()
 
 
 def _autograd(problem: Problem, x: Tensor, step: Step, create_graph: bool) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
-        loss = LOSSES[problem.task](problem, x, step)
+        loss = problem.task.loss(problem, x, step)
         # Problems do not share parameters: the gradient of the sum is every problem's own gradient.
         (gradient,) = torch.autograd.grad(loss.sum(), x, create_graph=create_graph)
     return loss, gradient
@@ -43,14 +43,15 @@ class TwiceDifferentiated(Protocol):
 
 def twice_differentiated(problem: Problem) -> TwiceDifferentiated:
     """The losses of a problem, to be differentiated twice at every step of a run."""
-    return _WrittenOut(problem) if problem.task in DERIVATIVES else _Autograd(problem)
+    derivatives = problem.task.derivatives
+    return _Autograd(problem) if derivatives is None else _WrittenOut(problem, derivatives)
 
 
 class _WrittenOut:
     """For written-out derivatives: they need no loss, so all losses are computed at the end."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem, self._functions = problem, DERIVATIVES[problem.task]
+    def __init__(self, problem: Problem, derivatives: Derivatives) -> None:
+        self._problem, self._functions = problem, derivatives
         self._x: list[Tensor] = []
         self._steps: list[int] = []
 
@@ -62,7 +63,7 @@ class _WrittenOut:
 
     def losses(self) -> Tensor:
         x, steps = torch.stack(self._x), torch.tensor(self._steps)
-        return LOSSES[self._problem.task](self._problem, x, steps)
+        return self._problem.task.loss(self._problem, x, steps)
 
 
 class _Autograd:

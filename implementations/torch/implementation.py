@@ -18,7 +18,7 @@ from loptbench.implementations.torch.declaration import Declaration
 from loptbench.implementations.torch.derivatives import loss_and_gradient
 from loptbench.implementations.torch.optimizers import KINDS, Constants, Parameters
 from loptbench.implementations.torch.outer_step import initial_outer_state, outer_update
-from loptbench.implementations.torch.tasks import Problem
+from loptbench.implementations.torch.tasks import Problem, loss_of
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import (
     Array,
@@ -107,7 +107,7 @@ class Implementation(Declaration):
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> TorchProblems:
         placed = placement(dtype, device)
         arrays = placed.put_all({**batch.arrays, **batch.shared})
-        return TorchProblems(Problem(batch.task, batch.layout, arrays), placed)
+        return TorchProblems(Problem(loss_of(batch), batch.layout, arrays), placed)
 
     def unroll(
         self,

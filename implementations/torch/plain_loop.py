@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loptbench.implementations.torch.tasks import LOSSES, Problem
+from loptbench.implementations.torch.tasks import Problem
+from loptbench.implementations.torch.tasks import loss_of as task_loss
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks import ProblemBatch
 
@@ -40,8 +41,8 @@ def loss_of(batch: ProblemBatch) -> Loss:
     if batch.task == "rosenbrock":
         a = float(arrays["a"][0])
         return lambda x, _: ((1 - x[:-1]) ** 2 + a * (x[1:] - x[:-1] ** 2) ** 2).sum()
-    problem = Problem(first.task, first.layout, arrays)
-    return lambda x, step: LOSSES[first.task](problem, x[None], step)[0]
+    problem = Problem(task_loss(first), first.layout, arrays)
+    return lambda x, step: problem.task.loss(problem, x[None], step)[0]
 
 
 def run(spec: OptimizerSpec, batch: ProblemBatch, n_steps: int) -> NDArray[Any]:

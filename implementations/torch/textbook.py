@@ -10,7 +10,6 @@ from torch import Tensor
 
 from loptbench.implementations.torch.implementation import Implementation
 from loptbench.implementations.torch.optimizers import KINDS
-from loptbench.implementations.torch.tasks import LOSSES
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks import ProblemBatch
 
@@ -34,7 +33,7 @@ class Textbook:
         state = kind.initial_state(p, self.x0.numel())
         x, losses = self.x0.detach().requires_grad_(), []
         for k in range(self.n_steps):
-            loss = LOSSES[self.problem.task](self.problem, x, k)
+            loss = self.problem.task.loss(self.problem, x, k)
             (gradient,) = torch.autograd.grad(loss.sum(), x, create_graph=True)
             losses.append(loss)
             state, update = kind.step(p, constants, state, gradient.reshape(-1))

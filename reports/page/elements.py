@@ -202,6 +202,7 @@ class Mark:
         words: the verdict in words.
         size: the size of its learned optimizers.
         is_aside: whether another verdict of this size comes before it.
+        is_shipped: whether it is one of the shipped reference results, not measured here.
     """
 
     outcome: str
@@ -209,6 +210,7 @@ class Mark:
     words: str
     size: str
     is_aside: bool = False
+    is_shipped: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from loptbench.reports.sections.means import deviating_means, means_sentence
 from loptbench.reports.sections.overview import QUESTION, WHAT, answer, overview
 from loptbench.reports.sections.performance import checkpoints_table, tuning_table
 from loptbench.reports.sections.provenance import provenance, timings
+from loptbench.reports.sections.reference import reference_section
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.subjects import subject_sections
 from loptbench.reports.sections.tables import tables
@@ -44,6 +45,7 @@ def page(store: Store, claims: int | str | Path | None = None) -> Page:
         ("Overview", lambda: overview(report, verdict_warnings)),
         ("", lambda: subject_sections(report, verdicts)),
         ("Agreement", lambda: _agreement(report)),
+        ("Reference results", lambda: reference_section(report)),
         ("Tables", lambda: [Section("tables", "Tables", tables(report))]),
         ("Origin", lambda: _background(report)),
     ]

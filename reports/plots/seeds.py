@@ -96,13 +96,15 @@ def _strip(
     is_second = bool((means.kind == EvidenceKind.CONFIRMATORY).any()) & (
         seeds.kind == EvidenceKind.EXPLORATORY
     )
-    place = seeds.trained_by.map(frameworks.index) - (len(frameworks) - 1) / 2
+    place = seeds.trained_by.map(frameworks.index).astype(float) - (len(frameworks) - 1) / 2
     seeds = seeds.assign(
         series=seeds.trained_by,
         optimizer=seeds.checkpoint,
         size=seeds.seed_preset.replace("", NO_PRESET),
         value=seeds.value.clip(low, high),
-        row=seeds.task.map(tasks.index) + 0.2 * place + np.where(is_second, 0.12, 0.0),
+        row=seeds.task.map(tasks.index).astype(float)
+        + 0.2 * place
+        + np.where(is_second, 0.12, 0.0),
     )
     for is_faint in (True, False):
         canvas.points(

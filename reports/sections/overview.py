@@ -4,13 +4,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import Claim
-from loptbench.reports.page.elements import Beside, Bullets, Item, Mark, Matrix, Part, Section, Text
+from loptbench.reference_results import table
+from loptbench.reports.page.elements import (
+    Beside,
+    Bullets,
+    Item,
+    Mark,
+    Matrix,
+    Part,
+    Prose,
+    Section,
+    Text,
+)
 from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots.evaluations import loss_curves
 from loptbench.reports.plots.styles import NO_PRESET
 from loptbench.reports.sections.agreement import tasks_in_order
 from loptbench.reports.sections.performance import against_best
 from loptbench.reports.sections.provenance import mixed_facts
+from loptbench.reports.sections.reference import shipped_verdicts, summary
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import headline, of_size
 from loptbench.results.schema.verdicts import (
@@ -33,6 +45,7 @@ MATRIX_CAPTION = (
     "then the seeds that reproduce it, of all. Large: the chosen size; small: other sizes. A click "
     "leads to the evidence."
 )
+DASHED = "Dashed: shipped reference results, where nothing, or fewer seeds, was measured here."
 SHARES = ((1.0, "Yes"), (0.5, "Mostly"), (0.0, "Partly"))
 """The answer's first word: the first whose share of reproduced verdicts is reached."""
 
@@ -43,6 +56,8 @@ def answer(report: Report) -> Text:
         if report.damaged:
             return "Nothing in this store can be shown; the reasons are listed below."
         return "This store holds no results yet: run 'loptbench run'."
+    if report.verdicts.empty and report.sizes:
+        return "No claim is judged yet: 'loptbench run' goes on, and judges at its end."
     if report.verdicts.empty:
         return "No learned optimizer has been measured yet, so no claim is judged."
     return {size: _answer(of_size(report.verdicts, size)) for size in report.sizes}
@@ -65,11 +80,32 @@ def overview(report: Report, warnings: Sequence[Part]) -> list[Section]:
     )
     left: list[Part] = [] if figure is None else [figure]
     right: list[Part] = [*warnings]
-    if not report.verdicts.empty:
-        right.append(verdict_matrix(report.verdicts, report.claims))
-    items = [*_agreement(report), *_caveats(report)]
+    shipped = shipped_verdicts(report)
+    if len(shipped):
+        right.append(Prose(_part(report, shipped)))
+    if not report.verdicts.empty or len(shipped):
+        right.append(verdict_matrix(report.verdicts, report.claims, shipped))
+    beside_shipped = [item for item in (summary(report),) if item is not None]
+    items = [*_agreement(report), *beside_shipped, *_caveats(report)]
     right += [Bullets(items)] if items else []
     return [Section("verdicts", "Overview", [Beside(left, right)])] if left or right else []
+
+
+def _part(report: Report, shipped: "pd.DataFrame") -> Text:
+    """That a part of the benchmark was run, and what the shipped results say, for each size."""
+    sizes = report.sizes or (shipped.preset.iloc[0],)
+    everything = table("verdicts")
+    words = {}
+    for size in sizes:
+        own = of_size(everything, size)
+        n = int((shipped.preset == size).sum())
+        words[size] = (
+            f"Of {len(own)} verdicts of the complete run, {n} were not measured here, or on fewer "
+            f"seeds. It says, shipped with loptbench: {_answer(own)}"
+            if n
+            else "All verdicts of the complete run of this size were measured here."
+        )
+    return words if report.sizes else words[sizes[0]]
 
 
 def _notes(report: Report) -> dict[str, Text]:
@@ -89,16 +125,20 @@ def _notes(report: Report) -> dict[str, Text]:
 
 
 def verdict_matrix(
-    verdicts: "pd.DataFrame", claims: Sequence[Claim], anchor: str = "verdict-matrix"
+    verdicts: "pd.DataFrame", claims: Sequence[Claim], shipped: "pd.DataFrame"
 ) -> Matrix:
     """Claims by tasks: the verdicts over all seeds, of each size and kind.
 
     Args:
         verdicts: the frame `verdicts`, confirmatory ones first.
         claims: the claims.
-        anchor: its identifier in the page.
+        shipped: verdicts of the shipped reference results that stand beside them.
     """
-    overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
+    import pandas as pd
+
+    own = verdicts[verdicts.scope == Scope.ALL_SEEDS].assign(is_shipped=False)
+    parts = [part for part in (own, shipped.assign(is_shipped=True)) if len(part)]
+    overall = pd.concat(parts, ignore_index=True) if parts else own
     places = dict.fromkeys(place.split(" and ")[0] for place in overall.task)
     tasks = [task for task in tasks_in_order(overall.task) if task in places]
     rows = []
@@ -109,11 +149,13 @@ def verdict_matrix(
         # A claim across tasks stands in the column of its first task.
         first = own.task.str.split(" and ").str[0]
         cells = [_marks(own[first == task]) for task in tasks]
-        rows.append((claim.title, f"#claim-{claim.name}", cells))
+        link = "#reference" if own.is_shipped.all() else f"#claim-{claim.name}"
+        rows.append((claim.title, link, cells))
     kinds = " and ".join(kind for kind in EvidenceKind if (overall.kind == kind).any())
+    dashed = f" {DASHED}" if len(shipped) else ""
     return Matrix(
-        anchor,
-        f"{MATRIX_CAPTION} All are {kinds}.",
+        "verdict-matrix",
+        f"{MATRIX_CAPTION} All are {kinds}.{dashed}",
         [task.replace("_", " ") for task in tasks],
         rows,
     )
@@ -125,12 +167,13 @@ def _marks(verdicts: "pd.DataFrame") -> list[Mark]:
     for row in verdicts.itertuples():
         size = row.preset or NO_PRESET
         words = f"{row.task}, {size}, {row.kind}: {row.words}"
+        words = f"shipped: {words}" if row.is_shipped else words
         words += f", mean {row.value:.3g}" if row.value == row.value else ""
         if row.robustness == row.robustness:
             words += f", {row.robustness:.0%} of other readings agree"
         text = f"{row.n_reproduced}/{row.n_seeds}" + ("~" if row.depends_on_reading else "")
         is_aside = any(mark.size == size for mark in marks)
-        marks.append(Mark(row.outcome, text, words, size, is_aside))
+        marks.append(Mark(row.outcome, text, words, size, is_aside, row.is_shipped))
     return marks
 
 

@@ -10,6 +10,7 @@ from loptbench.claims.catalogue import LATEST, SHIPPED, Claim, load_edition
 from loptbench.claims.evidence import evidence_of
 from loptbench.claims.verdicts import judge_all
 from loptbench.protocol import Level
+from loptbench.reference_results.comparison import ReferenceComparison, compare_contents
 from loptbench.reports.plots.styles import NO_PRESET
 from loptbench.reports.sections.agreement import FAILED, NOT_RUN
 from loptbench.reports.sections.verdicts import known_verdicts
@@ -69,6 +70,11 @@ class Report:
     def verdicts(self) -> "pd.DataFrame":
         """The frame `verdicts`, as far as it is on these claims, confirmatory verdicts first."""
         return known_verdicts(self.frame("verdicts"), self.claims)
+
+    @functools.cached_property
+    def reference(self) -> ReferenceComparison:
+        """These results beside the shipped reference results."""
+        return compare_contents(self.contents)
 
     @functools.cached_property
     def sizes(self) -> tuple[str, ...]:

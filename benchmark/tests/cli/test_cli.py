@@ -38,6 +38,7 @@ def test_help_lists_the_commands_and_exit_codes(command: Command) -> None:
         "list",
         "check",
         "meta-train",
+        "meta-tune",
         "tune",
         "analyze",
         "zoo",
@@ -114,6 +115,12 @@ TUNE = ("--implementation", "reference", "--output", "t.json")
         (
             ["meta-train", "quadratic", "--implementation", "reference"],
             "reference does not compute the dtype 'float32'",
+        ),
+        (["meta-tune", "cubic"], "unknown task 'cubic'"),
+        (["meta-tune", "quadratic", "--draws", "0"], "Invalid value for '--draws'"),
+        (
+            ["meta-tune", "quadratic", "--implementation", f"{BROKEN}:StepOnly"],
+            "does not offer level 5",
         ),
     ],
 )

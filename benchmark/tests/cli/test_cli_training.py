@@ -36,7 +36,10 @@ def test_meta_train(command: Command, folder: Path) -> None:
     assert out.splitlines()[-1] == "quadratic-own-reference-4.safetensors"
     checkpoint = load_checkpoint("quadratic-own-reference-4.safetensors")
     assert checkpoint.meta_training["configuration"]["seed"] == 4
-    code, _, err = command(*arguments, "--seed", "4")
+    before = Path("quadratic-own-reference-4.safetensors").stat()
+    assert command(*arguments, "--seed", "4")[:2] == (0, out)  # it is done already
+    assert Path("quadratic-own-reference-4.safetensors").stat().st_mtime_ns == before.st_mtime_ns
+    code, _, err = command(*arguments, "--seed", "4", "--units", "3")
     assert code == 2
     assert "exists and is not overwritten" in err
     arguments = ("meta-train", "quadratic", "--implementation", f"{FAULTS}:Faultless", *settings)
@@ -55,8 +58,10 @@ def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> No
     assert code == 0, err
     assert re.search(r"quadratic +sgd +0\.\d+ +alpha = \S+ of 1e-05 to 100", out)
     assert "every optimum lies inside its range" in out
+    assert re.search(r"tuning: \d+/51 ", err)  # 30 draws, and 7 in each of three refining stages
     assert out.splitlines()[-1] == "t.json"
-    code, _, err = command(*arguments, "--baseline", "sgd", *TUNE)
+    assert command(*arguments, "--baseline", "sgd", *TUNE)[:2] == (0, out)  # it is done already
+    code, _, err = command(*arguments, "--baseline", "momentum", *TUNE)
     assert code == 2
     assert "t.json exists and is not overwritten" in err
     run = ["run", "--implementation", "reference", "--tuned", "t.json"]
@@ -257,3 +262,25 @@ def test_meta_train_with_bad_input(command: Command, arguments: list[str], messa
     code, _, err = command(*ours, *arguments)
     assert code == 2
     assert message in err
+
+
+def test_meta_tune(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings that it finds are a file for `meta-train`."""
+    small = MetaTraining(batch_size=2, n_steps=4, dtype="float64", validation_size=4)
+    monkeypatch.setattr(
+        "loptbench.training.run.load_preset",
+        lambda _, task, given: small.model_copy(update={"task": task, **given}),
+    )
+    sizes = ("--draws", "3", "--rounds", "2", "--first-steps", "2", "--units", "2", "--jobs", "1")
+    arguments = ("meta-tune", "rosenbrock", "--implementation", "reference", *sizes)
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    assert re.search(r"draw \d of 3 validated best: \S+, the mean over 3 seeds after 6 outer", out)
+    assert out.splitlines()[-1] == "rosenbrock-meta-tuned.toml"
+    assert command(*arguments)[:2] == (0, out)  # it is done already
+    code, _, err = command(*arguments, "--seed", "1")
+    assert code == 2
+    assert "rosenbrock-meta-tuned.json exists and is not overwritten" in err
+    found = ("--config", "rosenbrock-meta-tuned.toml", "--outer-steps", "1")
+    code, out, err = command("meta-train", "rosenbrock", "--implementation", "reference", *found)
+    assert code == 0, err

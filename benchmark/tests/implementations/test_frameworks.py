@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from loptbench.conformance import CheckStatus, check_all
-from loptbench.discovery import get_implementation, import_object
+from loptbench.discovery import get_implementation
+from loptbench.importing import import_object
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru
 from loptbench.protocol import Compiles
 from loptbench.tasks import get_task

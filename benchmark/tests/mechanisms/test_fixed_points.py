@@ -13,10 +13,11 @@ from loptbench.mechanisms.convergence import find_convergence_point
 from loptbench.mechanisms.dynamics.branches import trace_branch
 from loptbench.mechanisms.dynamics.counters import FrozenStateOptimizer, freeze_counters
 from loptbench.mechanisms.dynamics.fixed_points import newton, settle, stable
-from loptbench.mechanisms.dynamics.linearization import gain, ridders_derivative
+from loptbench.mechanisms.dynamics.linearization import gain
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.mechanisms.momentum import measure_momentum
 from loptbench.results.schema.mechanisms import AdaptationResult, MomentumResult, NotApplicable
+from loptbench.ridders import ridders_derivative
 
 pytestmark = pytest.mark.harness
 

@@ -325,7 +325,7 @@ def sections(store: Store) -> list[Section]:
 
 def test_the_matrix_tells_what_was_measured(store: Store) -> None:
     momentum = over_seeds(store)
-    matrix = verdict_matrix(momentum, claims())
+    matrix = verdict_matrix(momentum, claims(), momentum.iloc[:0])
     ((title, link, cells),) = matrix.rows
     ((mark,),) = (marks for marks in cells if marks)
     assert (title, link) == ("Momentum", "#claim-momentum")

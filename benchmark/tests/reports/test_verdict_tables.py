@@ -42,7 +42,7 @@ def verdicts_of(*seeds: int, index: float = 0.9) -> pd.DataFrame:
 
 def marks(verdicts: pd.DataFrame, title: str, task: str = "quadratic") -> list[Mark]:
     """The marks of one cell of the matrix."""
-    matrix = verdict_matrix(verdicts, claims())
+    matrix = verdict_matrix(verdicts, claims(), verdicts.iloc[:0])
     (cells,) = (cells for name, _, cells in matrix.rows if name == title)
     return list(cells[list(matrix.columns).index(task)])
 
@@ -57,12 +57,17 @@ def test_confirmatory_verdicts_come_first_and_are_the_headline() -> None:
     assert (first.is_aside, second.is_aside) == (False, True)
     assert "confirmatory" in first.words
     assert "exploratory" in second.words
-    assert "All are confirmatory and exploratory." in verdict_matrix(verdicts, claims()).caption
+    assert (
+        "All are confirmatory and exploratory."
+        in verdict_matrix(verdicts, claims(), verdicts.iloc[:0]).caption
+    )
 
 
 def test_without_new_optimizers_the_headline_says_that_it_is_exploratory() -> None:
     verdicts = verdicts_of(*SEEN)
-    assert verdict_matrix(verdicts, claims()).caption.endswith("All are exploratory.")
+    assert verdict_matrix(verdicts, claims(), verdicts.iloc[:0]).caption.endswith(
+        "All are exploratory."
+    )
     assert "exploratory" in in_words(verdicts)
 
 

@@ -15,10 +15,10 @@ import pytest
 
 from loptbench.discovery import Availability, DiscoveredImplementation
 from loptbench.errors import LoptbenchError
+from loptbench.processes import map_in_processes
 from loptbench.results.schema.keys import TrialKind
 from loptbench.results.store import Store, TrialStatus
 from loptbench.study.execution import run_trials
-from loptbench.study.processes import map_in_processes
 from loptbench.study.run import select_implementations
 from loptbench.study.trials import Trial, TrialOutcome, bind
 from loptbench.tasks import TASKS, Digits

@@ -1,6 +1,6 @@
 """Types of the tasks in JAX."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from jax import Array
 
@@ -9,3 +9,6 @@ Arrays = Mapping[str, Array]
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """The layout of the parameters in hashable form."""
+
+Loss = Callable[[Shapes, Arrays, Array, Array], Array]
+"""(layout, arrays, x, step) -> loss, (n_problems,). A program is compiled for each function."""

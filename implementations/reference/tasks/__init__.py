@@ -15,5 +15,12 @@ PROBLEMS: dict[str, Callable[[ProblemBatch], ReferenceProblems]] = {
     "two_moons": TwoMoonsProblems,
     "digits": DigitsProblems,
 }
+"""The tasks that loptbench ships."""
 
-__all__ = ["PROBLEMS", "ReferenceProblems"]
+
+def problems_of(batch: ProblemBatch) -> ReferenceProblems:
+    """The problems of a batch."""
+    return PROBLEMS[batch.task](batch)
+
+
+__all__ = ["PROBLEMS", "ReferenceProblems", "problems_of"]

@@ -7,38 +7,26 @@ if there are any, are other runs of the same problems; the arrays of the problem
 autograd's overhead would take most of the time. The derivatives of the others are autograd's.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
-from torch import Tensor
-
 from loptbench.implementations.torch.tasks import digits, quadratic, rosenbrock, two_moons
-from loptbench.implementations.torch.tasks.base import Problem, Step
+from loptbench.implementations.torch.tasks.base import Derivatives, Problem, Step, TaskLoss
+from loptbench.tasks import ProblemBatch
 
-LOSSES: dict[str, Callable[[Problem, Tensor, Step], Tensor]] = {
-    "quadratic": quadratic.loss,
-    "rosenbrock": rosenbrock.loss,
-    "two_moons": two_moons.loss,
-    "digits": digits.loss,
+LOSSES = {
+    "quadratic": TaskLoss(
+        quadratic.loss, Derivatives(quadratic.gradient, quadratic.hessian_vector)
+    ),
+    "rosenbrock": TaskLoss(
+        rosenbrock.loss, Derivatives(rosenbrock.gradient, rosenbrock.hessian_vector)
+    ),
+    "two_moons": TaskLoss(two_moons.loss),
+    "digits": TaskLoss(digits.loss),
 }
-"""Per task: (problem, x, step) -> loss, (..., n_problems)."""
+"""The loss of each task that loptbench ships."""
 
 
-class Derivatives(NamedTuple):
-    """The derivatives of a loss as functions.
-
-    Attributes:
-        gradient: (problem, x) -> the gradient of each problem's loss, shaped as x.
-        hessian_vector: (problem, x, y) -> the Hessian of each problem's loss times y.
-    """
-
-    gradient: Callable[[Problem, Tensor], Tensor]
-    hessian_vector: Callable[[Problem, Tensor, Tensor], Tensor]
+def loss_of(batch: ProblemBatch) -> TaskLoss:
+    """The loss of the task that a batch was drawn from."""
+    return LOSSES[batch.task]
 
 
-DERIVATIVES = {
-    "quadratic": Derivatives(quadratic.gradient, quadratic.hessian_vector),
-    "rosenbrock": Derivatives(rosenbrock.gradient, rosenbrock.hessian_vector),
-}
-
-__all__ = ["DERIVATIVES", "LOSSES", "Derivatives", "Problem", "Step"]
+__all__ = ["LOSSES", "Derivatives", "Problem", "Step", "TaskLoss", "loss_of"]

@@ -12,9 +12,9 @@ from loptbench.mechanisms.dynamics.linearization import (
     checked_linearization,
     checked_step,
     natural_scale,
-    ridders_derivative,
 )
 from loptbench.protocol import Gains, LinearizableOptimizer, Optimizer
+from loptbench.ridders import ridders_derivative
 
 Float = NDArray[np.float64]
 

@@ -1,0 +1,103 @@
+"""`loptbench meta-tune`."""
+
+from pathlib import Path
+
+import click
+
+from loptbench.cli.completion import complete_implementation, complete_task
+from loptbench.cli.options import jobs_option, mnist_option
+
+
+@click.command("meta-tune")
+@click.argument("task", shell_complete=complete_task)
+@click.option(
+    "--implementation",
+    shell_complete=complete_implementation,
+    default="jax",
+    show_default=True,
+    help="What computes it, such as jax or torch.",
+)
+@click.option(
+    "--units", type=click.IntRange(1), default=64, show_default=True, help="Units of the GRU."
+)
+@click.option(
+    "--draws",
+    "n_draws",
+    type=click.IntRange(1),
+    default=54,
+    show_default=True,
+    help="Draws of the first round.",
+)
+@click.option(
+    "--rounds",
+    "n_rounds",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Rounds. Each trains a third of the draws, three times as long.",
+)
+@click.option(
+    "--first-steps",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="Outer steps of the first round.",
+)
+@click.option(
+    "--seeds",
+    "n_seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Seeds of each draw in the last round.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The JSON file of the search. [default: TASK-meta-tuned.json]",
+)
+@jobs_option
+@mnist_option
+def meta_tune(
+    task: str,
+    implementation: str,
+    units: int,
+    n_draws: int,
+    n_rounds: int,
+    first_steps: int,
+    n_seeds: int,
+    seed: int,
+    output: Path | None,
+    jobs: int,
+) -> None:
+    """Search the outer settings of TASK: random draws with successive halving.
+
+    Draws are compared on the problems of the split `validate`. The settings that win are written
+    as a TOML file beside the record, for `loptbench meta-train TASK --config FILE`.
+
+    Interrupted, it goes on from where it was when called again with the same arguments.
+    """
+    from loptbench.training.run import meta_tune as search
+
+    path, found = search(
+        task,
+        implementation,
+        n_units=units,
+        n_draws=n_draws,
+        n_rounds=n_rounds,
+        first_steps=first_steps,
+        n_seeds=n_seeds,
+        seed=seed,
+        output=output,
+        jobs=jobs,
+    )
+    last = found.draws[found.best].rounds[-1]
+    click.echo(
+        f"draw {found.best} of {len(found.draws)} validated best: {last.score:.4f}, the mean over "
+        f"{len(last.validations)} seeds after {last.outer_steps} outer steps"
+    )
+    click.echo(path)
