@@ -145,9 +145,7 @@ class OptaxOptimizer:
         return Linearization(*(block.copy() for block in blocks))
 
     @in_full_precision
-    def run_on_arrays(
-        self, gradients: Sequence[Array], parameters: Sequence[Array]
-    ) -> list[Array]:
+    def run_on_arrays(self, gradients: Sequence[Array], parameters: Sequence[Array]) -> list[Array]:
         """See `loptbench.adapters.Adapted.run_on_arrays`."""
         x = [jnp.asarray(array) for array in parameters]
         state, updates = self.transformation.init(x), []
@@ -156,7 +154,7 @@ class OptaxOptimizer:
                 [jnp.asarray(array[k]) for array in gradients], state, x
             )
             updates.append(update)
-        return [np.stack([np.asarray(part) for part in array]) for array in zip(*updates)]
+        return [np.stack([np.asarray(part) for part in array]) for array in zip(*updates, strict=True)]
 
 
 def _padded(state: Array, gradient: Array) -> tuple[JaxArray, JaxArray]:

@@ -13,7 +13,8 @@ The value of the parameters is 0. Derivatives are autograd's where the optimizer
 
 import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -76,16 +77,24 @@ class TorchOptimizer:
         required = inspect.signature(kind.step).parameters.get("closure")
         if required is not None and required.default is inspect.Parameter.empty:
             raise NotComponentWiseError("its step needs a closure that computes the loss")
-        self.optimizer = self._make([torch.zeros(N_PROBED, dtype=torch.float64)])
+        self.optimizer = self._of_vector()
         self._group = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
         self.entries: tuple[Entry, ...] = ()
         self._find_entries()
 
     def _make(self, tensors: list[Tensor]) -> torch.optim.Optimizer:
+        return self.kind(tensors, **self.settings)  # type: ignore[arg-type]  # its own settings
+
+    def _of_vector(self) -> torch.optim.Optimizer:
+        """The optimizer of a vector; an error says whether settings or the vector are wrong."""
         try:
-            return self.kind(tensors, **self.settings)
-        except (ValueError, TypeError) as error:
-            raise LoptbenchError(f"{self.kind.__name__} cannot be made: {error}") from error
+            return self._make([torch.zeros(N_PROBED, dtype=torch.float64)])
+        except Exception as error:
+            try:
+                self._make([torch.zeros(N_PROBED, N_PROBED, dtype=torch.float64)])
+            except Exception:
+                raise LoptbenchError(f"it cannot be made with these settings: {error}") from error
+            raise NotComponentWiseError(f"it takes matrices only: {error}") from error
 
     def _native_step(
         self, states: Sequence[Mapping[str, Any]], gradients: Sequence[Tensor]
@@ -99,7 +108,8 @@ class TorchOptimizer:
             tensor.grad = gradient
             if state:
                 optimizer.state[tensor] = dict(state)
-        optimizer.step()
+        with _default_dtype(torch.float64):  # that of numbers which a whole tensor shares
+            optimizer.step()
         after = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
         if after != self._group:
             changed = [k for k, v in after.items() if self._group.get(k) != v]
@@ -112,8 +122,15 @@ class TorchOptimizer:
         """Find the state variables, and how a first step differs from others."""
         rng = np.random.default_rng(0)
         first, second = (torch.tensor(rng.standard_normal(N_PROBED)) for _ in range(2))
-        (before,), _ = self._native_step([{}], [first])
-        (after,), _ = self._native_step([_copy(before)], [second])
+        try:
+            (before,), _ = self._native_step([{}], [first])
+            (after,), _ = self._native_step([_copy(before)], [second])
+        except LoptbenchError:
+            raise
+        except Exception as error:
+            raise NotComponentWiseError(
+                f"a step with a gradient alone fails: {type(error).__name__}: {error}"
+            ) from error
         entries = []
         for name, value in after.items():
             is_tensor = isinstance(value, Tensor)
@@ -183,7 +200,12 @@ class TorchOptimizer:
 
     def _groups(self, h: Array) -> list[Tensor]:
         """The components with equal counters, as indices."""
-        shared = h[:, [i for i, entry in enumerate(self.entries) if entry.shared]]
+        columns = [
+            np.rint(h[:, i]) if entry.is_clock else h[:, i]
+            for i, entry in enumerate(self.entries)
+            if entry.shared
+        ]
+        shared = np.stack(columns, axis=1) if columns else h[:, :0]
         if not shared.shape[1] or (shared == shared[:1]).all():
             return [torch.arange(len(h))]
         _, which = np.unique(shared, axis=0, return_inverse=True)
@@ -205,19 +227,19 @@ class TorchOptimizer:
             states.append(to_numpy(h))
         return np.stack(states)
 
-    def run_on_arrays(
-        self, gradients: Sequence[Array], parameters: Sequence[Array]
-    ) -> list[Array]:
+    def run_on_arrays(self, gradients: Sequence[Array], parameters: Sequence[Array]) -> list[Array]:
         """See `loptbench.adapters.Adapted.run_on_arrays`."""
         x = [DOUBLE.put(array) for array in parameters]
         tensors = [array.clone() for array in x]
-        optimizer, updates = self._make(tensors), []
-        for k in range(len(gradients[0])):
-            for tensor, start, gradient in zip(tensors, x, gradients, strict=True):
-                tensor.data.copy_(start)
-                tensor.grad = DOUBLE.put(gradient[k])
-            optimizer.step()
-            updates.append([to_numpy(t) - to_numpy(start) for t, start in zip(tensors, x, strict=True)])
+        updates = []
+        with _default_dtype(torch.float64):  # that of numbers which a whole tensor shares
+            optimizer = self._make(tensors)
+            for k in range(len(gradients[0])):
+                for tensor, start, gradient in zip(tensors, x, gradients, strict=True):
+                    tensor.data.copy_(start)
+                    tensor.grad = DOUBLE.put(gradient[k])
+                optimizer.step()
+                updates.append([to_numpy(t - start) for t, start in zip(tensors, x, strict=True)])
         return [np.stack(array) for array in zip(*updates, strict=True)]
 
 
@@ -271,6 +293,17 @@ class DifferentiableTorchOptimizer(TorchOptimizer):
         J = np.moveaxis(self._both_sides(state, gradient, alone, "hg"), 0, 1)
         blocks = J[:, :-1, :-1], J[:, :-1, -1], J[:, -1, :-1], J[:, -1, -1]
         return Linearization(*(block.copy() for block in blocks))
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """PyTorch's default dtype, until the end of the block."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _copy(state: Mapping[str, Any]) -> dict[str, Any]:
