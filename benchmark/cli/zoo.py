@@ -54,7 +54,8 @@ def list_() -> None:
 @click.option(
     "--implementation",
     default=None,
-    help="What computes. [default: what meta-trained each]",
+    help="What computes. [default: what meta-trained each; held-out problems of a task: what "
+    "meta-trained the task's first]",
 )
 @jobs_option
 def verify(task: tuple[str, ...], implementation: str | None, jobs: int) -> None:

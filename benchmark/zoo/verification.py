@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from loptbench.optimizers import OptimizerSpec
 from loptbench.results.frames import best_baselines
 from loptbench.results.schema.evaluation import Estimate, Evaluation
 from loptbench.rollout.evaluation import evaluate, paired_ratios
-from loptbench.rollout.held_out import PAPER
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import get_task
 from loptbench.training.loop import validation_batch
@@ -62,95 +61,105 @@ class Verification:
 
 
 class Runs(NamedTuple):
-    """What one process evaluates: an optimizer on the held-out problems of a task.
+    """What one process evaluates: an optimizer on the held-out or on the validation problems.
 
     Attributes:
         implementation: the name of the implementation that computes.
         task: the task's name.
-        optimizer: a checkpoint's name, which is also validated, or the kind of a tuned baseline.
+        optimizer: a checkpoint's name, or the kind of a tuned baseline.
+        n_held_out: the number of held-out problems; None for the checkpoint's validation problems.
         baseline: the tuned baseline; None for a checkpoint.
     """
 
     implementation: str
     task: str
     optimizer: str
+    n_held_out: int | None
     baseline: OptimizerSpec | None = None
 
 
-class Outcome(NamedTuple):
-    """The evaluations of `Runs`.
-
-    Attributes:
-        held_out: on 128 held-out problems.
-        validation: the mean on the validation problems; NaN for a baseline.
-    """
-
-    held_out: Evaluation
-    validation: float
-
-
-Evaluate = Callable[[Callable[[Runs], Outcome], Iterable[Runs]], Iterator[Outcome]]
+Evaluate = Callable[[Callable[[Runs], Evaluation], Iterable[Runs]], Iterator[Evaluation]]
 """Applies a function to each of the runs, in their order, as `map` does."""
 
 
 def verify(
     members: Iterable[Member], tuned: Tuned, using: str | None, evaluate_all: Evaluate = map
 ) -> Iterator[Verification]:
-    """Evaluate checkpoints on their validation problems and on 128 held-out ones, in float32.
+    """Evaluate checkpoints on their validation problems and on as many held-out ones, in float32.
+
+    A checkpoint is validated in the implementation that meta-trained it. Held-out problems are run
+    in one implementation per task, the one that meta-trained the first checkpoint there: all
+    optimizers of a task are compared in the same arithmetic, and baselines are run once.
 
     Args:
         members: the checkpoints.
         tuned: the tuned baselines.
-        using: name of the implementation that computes; None for the one that meta-trained each.
+        using: name of the implementation that computes everything instead.
         evaluate_all: what evaluates the runs, such as `map`, or processes side by side.
 
     Raises:
         WeightsError: a file is damaged.
-        LoptbenchError: the implementation is not installed.
+        LoptbenchError: an implementation is not installed.
     """
     members = list(members)
-    learned = [Runs(using or m.implementation, m.task, m.name) for m in members]
-    places = dict.fromkeys((runs.implementation, runs.task) for runs in learned)
+    validates = [using or member.implementation for member in members]
+    for name in dict.fromkeys(validates):
+        get_implementation(name)  # raises here if it is not installed
+    runs_held_out: dict[str, str] = {}
+    n_held_out: dict[str, int] = {}
+    for member, implementation in zip(members, validates, strict=True):
+        n_problems = _configuration(shipped(member.name)).validation_size
+        runs_held_out.setdefault(member.task, implementation)
+        n_held_out[member.task] = max(n_problems, n_held_out.get(member.task, 0))
     baselines = [
-        Runs(implementation, task, entry.kind, entry.spec)
-        for implementation, task in places
+        Runs(implementation, task, entry.kind, n_held_out[task], entry.spec)
+        for task, implementation in runs_held_out.items()
         for entry in tuned.of(get_task(task))
     ]
-    for implementation, _ in places:
-        get_implementation(implementation)  # raises here if it is not installed
-    outcomes = evaluate_all(run_again, [*baselines, *learned])
-    evaluations: dict[tuple[str, str], dict[str, Evaluation]] = {place: {} for place in places}
+    learned = [
+        runs
+        for m, implementation in zip(members, validates, strict=True)
+        for runs in (
+            Runs(implementation, m.task, m.name, None),
+            Runs(runs_held_out[m.task], m.task, m.name, n_held_out[m.task]),
+        )
+    ]
+    outcomes = iter(evaluate_all(run_again, [*baselines, *learned]))
+    evaluations: dict[str, dict[str, Evaluation]] = {task: {} for task in runs_held_out}
     for runs in baselines:
-        evaluation = next(outcomes).held_out
-        evaluations[runs.implementation, runs.task][runs.optimizer] = evaluation
-    for member, runs, outcome in zip(members, learned, outcomes, strict=True):
+        evaluations[runs.task][runs.optimizer] = next(outcomes)
+    for member in members:
+        validation, held_out = next(outcomes), next(outcomes)
         checkpoint = shipped(member.name)
-        place = (runs.implementation, runs.task)
-        best = _best_baseline(*place, evaluations[place])
+        best = _best_baseline(runs_held_out[member.task], member.task, evaluations[member.task])
         yield Verification(
             member,
             checkpoint.sha256,
             float(checkpoint.meta_training["best_validation"]),
-            outcome.validation,
-            float(np.mean(outcome.held_out.objective)),
-            outcome.held_out.n_diverged,
+            float(np.mean(validation.objective)),
+            float(np.mean(held_out.objective)),
+            held_out.n_diverged,
             best,
-            paired_ratios(outcome.held_out, evaluations[place][best]).of_means,
+            paired_ratios(held_out, evaluations[member.task][best]).of_means,
         )
 
 
-def run_again(runs: Runs) -> Outcome:
+def run_again(runs: Runs) -> Evaluation:
     """Evaluate one optimizer.
 
     Raises:
         WeightsError: the checkpoint's file is damaged.
     """
     implementation = get_implementation(runs.implementation)
-    if runs.baseline is not None:
-        return Outcome(_held_out(implementation, runs.baseline, runs.task), np.nan)
-    checkpoint = shipped(runs.optimizer)
-    evaluation = _held_out(implementation, checkpoint.optimizer, runs.task)
-    return Outcome(evaluation, _validation(implementation, checkpoint))
+    spec = runs.baseline or shipped(runs.optimizer).optimizer
+    if runs.n_held_out is None:
+        config = _configuration(shipped(runs.optimizer))
+        return evaluate(
+            implementation, spec, validation_batch(config), config.n_steps, config.dtype
+        )
+    task = get_task(runs.task)
+    batch = task.sample("evaluate", 0, range(runs.n_held_out))
+    return evaluate(implementation, spec, batch, task.n_steps, "float32")
 
 
 def _best_baseline(implementation: str, task: str, baselines: Mapping[str, Evaluation]) -> str:
@@ -163,19 +172,6 @@ def _best_baseline(implementation: str, task: str, baselines: Mapping[str, Evalu
     return str(best_baselines(rows)["optimizer"].item())
 
 
-def _held_out(implementation: Any, spec: Any, task_name: str) -> Evaluation:
-    task = get_task(task_name)
-    batch = task.sample("evaluate", 0, range(PAPER))
-    return evaluate(implementation, spec, batch, task.n_steps, "float32")
-
-
-def _validation(implementation: Any, checkpoint: Checkpoint) -> float:
-    config = MetaTraining.model_validate(recorded_configuration(checkpoint.meta_training))
-    evaluation = evaluate(
-        implementation,
-        checkpoint.optimizer,
-        validation_batch(config),
-        config.n_steps,
-        config.dtype,
-    )
-    return float(np.mean(evaluation.objective))
+def _configuration(checkpoint: Checkpoint) -> MetaTraining:
+    """The settings with which a checkpoint was meta-trained."""
+    return MetaTraining.model_validate(recorded_configuration(checkpoint.meta_training))

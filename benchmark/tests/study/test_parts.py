@@ -13,6 +13,8 @@ from loptbench.tasks import TASKS
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import names, zoo
 
+pytestmark = pytest.mark.harness
+
 
 @functools.cache
 def keys(name: str) -> list[TrialKey]:
