@@ -54,8 +54,8 @@ def analyze(
             `torch.optim:AdamW`.
 
     Raises:
-        LoptbenchError: the optimizer is unknown, is not component-wise, breaks the protocol, or fails; or a gradient is
-            zero, not finite, or given twice.
+        LoptbenchError: the optimizer is unknown, is not component-wise, breaks the protocol, or
+            fails; or a gradient is zero, not finite, or given twice.
     """
     return measure(
         optimizer,

@@ -154,7 +154,9 @@ class OptaxOptimizer:
                 [jnp.asarray(array[k]) for array in gradients], state, x
             )
             updates.append(update)
-        return [np.stack([np.asarray(part) for part in array]) for array in zip(*updates, strict=True)]
+        return [
+            np.stack([np.asarray(part) for part in array]) for array in zip(*updates, strict=True)
+        ]
 
 
 def _padded(state: Array, gradient: Array) -> tuple[JaxArray, JaxArray]:

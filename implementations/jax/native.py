@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from loptbench.errors import LoptbenchError
-from loptbench.implementations.jax.optimizers import KINDS, Parameters
+from loptbench.implementations.jax.optimizers import Parameters, get_kind
 from loptbench.optimizers import OptimizerSpec
 
 
@@ -32,7 +32,7 @@ def native(spec: OptimizerSpec) -> optax.GradientTransformation:
     Args:
         spec: the optimizer.
     """
-    kind = KINDS[spec.kind]
+    kind = get_kind(spec.kind)
 
     def weights(dtype: jnp.dtype) -> Parameters:
         return {name: jnp.asarray(array, dtype) for name, array in spec.parameters.items()}
@@ -57,9 +57,7 @@ def native(spec: OptimizerSpec) -> optax.GradientTransformation:
     def update(updates: Any, state: NativeState, params: Any = None) -> tuple[Any, NativeState]:
         del params
         leaves, structure = jax.tree.flatten(updates)
-        pairs = [
-            step(g, h) for g, h in zip(leaves, structure.flatten_up_to(state.h), strict=True)
-        ]
+        pairs = [step(g, h) for g, h in zip(leaves, structure.flatten_up_to(state.h), strict=True)]
         return (
             structure.unflatten([pair[0] for pair in pairs]),
             NativeState(structure.unflatten([pair[1] for pair in pairs])),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from loptbench.errors import LoptbenchError
 from loptbench.implementations.torch.arrays import Placement
-from loptbench.implementations.torch.optimizers import KINDS, Parameters
+from loptbench.implementations.torch.optimizers import Parameters, get_kind
 from loptbench.optimizers import OptimizerSpec
 
 STATE = "h"
@@ -92,7 +92,7 @@ class NativeOptimizer(torch.optim.Optimizer):
                 "make it dense, as nn.Embedding(sparse=False) does"
             )
         placed = placement_of(parameter)
-        kind, p = KINDS[self.spec.kind], self._parameters(placed)
+        kind, p = get_kind(self.spec.kind), self._parameters(placed)
         state = self.state[parameter]
         if STATE not in state:
             h = kind.initial_state(p, parameter.numel())
