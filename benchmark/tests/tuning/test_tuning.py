@@ -146,6 +146,7 @@ def test_frameworks_find_what_the_reference_finds(name: str, task: Any) -> None:
         assert score == pytest.approx(expected_score, rel=1e-9)
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("name", FRAMEWORKS)
 @given(seed=st.integers(0, 100))
 @settings(max_examples=3)
