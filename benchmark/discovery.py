@@ -26,7 +26,7 @@ from loptbench.errors import (
 )
 from loptbench.global_state import unchanged
 from loptbench.importing import import_object
-from loptbench.optimizers import KINDS
+from loptbench.optimizers import KINDS, import_architectures
 from loptbench.tasks import TASKS
 
 GROUP = "loptbench.implementations"
@@ -257,6 +257,7 @@ def validate_declaration(implementation: Any, path: str) -> None:
     name = implementation.name
     if not isinstance(name, str) or not name or not name.isprintable():
         raise ContractError(f"{path}: `name` must be one line of text, not {name!r}")
+    import_architectures()
     known = {"optimizers": tuple(KINDS), "tasks": tuple(TASKS), "dtypes": DTYPES}
     for attribute in ("optimizers", "tasks", "dtypes", "devices", "versions"):
         values = getattr(implementation, attribute)

@@ -13,6 +13,7 @@ from loptbench.cli.compilation_cache import compile_quickly
 from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import DTYPES, device_option, mnist_option
 from loptbench.conformance import CHECKS, Check, CheckStatus, Outcome, Subject, run_check
+from loptbench.conformance.cases import checked_kinds
 from loptbench.conformance.expected import Expectations, load_expected
 from loptbench.conformance.selection import Estimate, Selection, selected_pairs
 from loptbench.discovery import get_implementation, require_device
@@ -97,6 +98,8 @@ def check(
             "--task, --optimizer and --dtype"
         )
     click.echo(printed.summary())
+    for kind in sorted(set(implementation.optimizers) - set(checked_kinds(implementation))):
+        click.echo(f"optimizer {kind} was not checked: it brings no cell for the reference")
     for unchecked in sorted(set(implementation.devices) - {device}):
         click.echo(f"device {unchecked} was not checked: --device {unchecked} does that")
 

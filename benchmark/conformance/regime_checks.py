@@ -12,7 +12,7 @@ import numpy as np
 from loptbench.agreement.comparison import Comparison, compare
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import above_underflow, compare_trajectories
-from loptbench.conformance.cases import RATE_FACTORS, cases
+from loptbench.conformance.cases import RATE_FACTORS, cases, checked_kinds
 from loptbench.conformance.messages import explained, step_experiment, vector
 from loptbench.conformance.purity import SHORT_RUN
 from loptbench.conformance.step_checks import compare_evaluation, to_float64
@@ -221,7 +221,9 @@ def every_kind(subject: Subject) -> Iterator[Comparison]:
         raise CheckSkippedError(f"other checks run every kind on {task}")
     if subject.dtype != max(implementation.dtypes):
         raise CheckSkippedError(f"in {max(implementation.dtypes)} only")
-    for kind in sorted(set(implementation.optimizers) - {subject.spec.kind}):
+    for kind in checked_kinds(implementation):
+        if kind == subject.spec.kind:
+            continue
         own = cases(kind, task, seed, {})
         rate = 0.6 * RATE_FACTORS.get(task, 1.0)
         spec = own[0].spec if own else composed(rate, (0.5, 0.8, 0.2), 0.5, 0.3, 0.9)

@@ -5,9 +5,10 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from loptbench.conformance.cases import checked_kinds
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.suite import CHECKS, Check, pairs, subjects
-from loptbench.errors import UnknownNameError
+from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.optimizers import KINDS
 from loptbench.protocol import Level
 from loptbench.tasks import TASKS
@@ -75,6 +76,11 @@ def selected_pairs(
     names = set(KINDS) | {subject.case.label for _, subject in every}
     names |= {subject.case.optimizer.name for _, subject in every}
     for optimizer in selection.optimizers:
+        if optimizer in set(implementation.optimizers) - set(checked_kinds(implementation)):
+            raise LoptbenchError(
+                f"{optimizer!r} cannot be checked: the architecture brings no cell for the "
+                "reference, with which an implementation is compared"
+            )
         if optimizer not in names:
             raise UnknownNameError("optimizer", optimizer, list(names))
     chosen = [pair for pair in every if selection.selects(*pair)]
@@ -83,7 +89,7 @@ def selected_pairs(
     combined = [
         (kind, task)
         for task in selection.tasks
-        for kind in sorted(implementation.optimizers)
+        for kind in checked_kinds(implementation)
         if task in implementation.tasks
     ]
     candidates = [

@@ -5,7 +5,7 @@ import numpy as np
 from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
 from loptbench.mechanisms.dynamics.contract import checked
-from loptbench.optimizers import OptimizerSpec
+from loptbench.optimizers import OptimizerSpec, why_not_offered
 from loptbench.results.schema.evaluation import Evaluation
 from loptbench.rollout.evaluation import evaluate as evaluate_spec
 from loptbench.rollout.evaluation import summarize
@@ -74,5 +74,6 @@ def evaluate(
         ("dtype", dtype, computing.dtypes),
     ):
         if name not in offered:
-            raise LoptbenchError(f"{implementation} does not compute the {label} {name!r}")
+            why = why_not_offered(name, implementation)
+            raise LoptbenchError(f"{implementation} does not compute the {label} {name!r}{why}")
     return evaluate_spec(computing, spec.rounded_to(dtype), batch, n_steps, dtype)

@@ -95,7 +95,7 @@ def _make(
     """The learned optimizers and the tuned baselines, from the folder where they exist there."""
     for config in configs:
         require_meta_training(implementation, config)
-    by_name = {f"{c.task}-{c.preset}-{implementation.name}-{c.seed}": c for c in configs}
+    by_name = {config.checkpoint_name(implementation.name): config for config in configs}
     paths = {name: folder / f"{name}.safetensors" for name in by_name}
     tuned_path = folder / "tuned.json"
     # Files made with other settings are refused before meta-training, which takes hours.
@@ -117,7 +117,7 @@ def _make(
 
 def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
     checkpoint = load(path)
-    if recorded_configuration(checkpoint.meta_training) != config.model_dump():
+    if MetaTraining.model_validate(recorded_configuration(checkpoint.meta_training)) != config:
         raise LoptbenchError(
             f"{path} was meta-trained with other settings; name another --folder, or move it"
         )

@@ -11,7 +11,7 @@ from loptbench.implementations.reference import bptt, rollout
 from loptbench.implementations.reference.optimizers import KINDS, ReferenceOptimizer
 from loptbench.implementations.reference.outer_step import initial_outer_state, outer_update
 from loptbench.implementations.reference.tasks import PROBLEMS, ReferenceProblems, problems_of
-from loptbench.optimizers import OptimizerSpec
+from loptbench.optimizers import KindsAndBrought, OptimizerSpec, load_cell
 from loptbench.protocol import Array, MetaGradient, OuterSettings, OuterState, Trajectory
 from loptbench.tasks import ProblemBatch
 
@@ -20,14 +20,14 @@ class Implementation:
     """NumPy in float64: all five levels, every derivative written by hand."""
 
     name = "reference"
-    optimizers = tuple(KINDS)
+    optimizers = KindsAndBrought("reference", *KINDS)
     tasks = tuple(PROBLEMS)
     dtypes = ("float64",)
     devices = ("cpu",)
     versions = ("numpy",)
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> ReferenceOptimizer:
-        return KINDS[spec.kind](spec)
+        return (KINDS.get(spec.kind) or load_cell(spec.kind, self.name))(spec)
 
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> ReferenceProblems:
         return problems_of(batch)
