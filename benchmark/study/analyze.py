@@ -15,6 +15,7 @@ from loptbench.mechanisms.analysis import measure as measure_optimizer
 from loptbench.mechanisms.dynamics.contract import checked
 from loptbench.protocol import Trajectory
 from loptbench.results.schema.mechanisms import MechanismsResult
+from loptbench.rollout.offered import require_task
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.resolve import NO_SETTINGS, AnyOptimizer, realize, resolve
 from loptbench.tasks import get_task
@@ -82,7 +83,9 @@ def measure(
     grid = None if gradients is None else gradient_grid(gradients)
     resolved = resolve(optimizer, settings)
     name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
-    get_task(name)
+    chosen = get_task(name)
+    name = chosen.name
+    require_task(oracle(), chosen)
     realized = realize(resolved, implementation)
     try:
         with redirect_stdout(sys.stderr):  # whatever the optimizer prints
