@@ -19,6 +19,7 @@ from loptbench.conformance.selection import Estimate, Selection, selected_pairs
 from loptbench.discovery import get_implementation, require_device
 from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
 from loptbench.progress import Report, progress
+from loptbench.tasks import argument_of, get_task
 
 
 @click.command()
@@ -70,6 +71,8 @@ def check(
     """
     compile_quickly()
     expectations = Expectations(load_expected(expected_failures) if expected_failures else [])
+    for task_name in task:  # an implementation may name a task from outside
+        get_task(task_name)
     try:
         implementation = get_implementation(name)
     except (BrokenImplementationError, ContractError) as error:
@@ -180,7 +183,7 @@ class _Printed:
         """The command that runs exactly this check on this case."""
         subject = outcome.subject
         words = ["loptbench", "check", self.name, "--only", outcome.check.name]
-        words += ["--optimizer", subject.case.label, "--task", subject.case.task.name]
+        words += ["--optimizer", subject.case.label, "--task", argument_of(subject.case.task)]
         return shlex.join([*words, "--dtype", subject.dtype, *self.options])
 
     def summary(self) -> str:

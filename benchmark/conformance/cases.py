@@ -64,35 +64,6 @@ class Case:
         return self.task.n_steps
 
 
-SMALL_SIZE: dict[str, dict[str, Any]] = {
-    "quadratic": {},
-    "rosenbrock": {},
-    "two_moons": {"width": 4, "n_samples": 40},
-    "digits": {"channels": 3, "batch_size": 6},
-}
-"""Settings of `Case.task` that differ from the defaults, by task."""
-
-ANOTHER_SIZE: dict[str, dict[str, Any]] = {
-    "quadratic": {"n_parameters": 2},
-    "rosenbrock": {"n_parameters": 3, "curvature": 30.0},
-    "two_moons": {"width": 3, "n_samples": 25, "penalty": 2e-2},
-    "digits": {"channels": 2, "batch_size": 4, "n_steps": 7},
-}
-"""Settings of `Case.resized`, by task. A run of more than 7 steps repeats its 7 minibatches."""
-
-RATE_FACTORS = {"rosenbrock": 1e-3, "two_moons": 0.3, "digits": 0.1}
-"""Factors of the learning rates on tasks where those of `EXAMPLES` diverge."""
-
-RANDOM_SCALES = {
-    "quadratic": (0.7, 0.3),
-    "rosenbrock": (0.007, 0.03),
-    "two_moons": (0.7, 0.01),
-    "digits": (7.0, 0.01),
-}
-"""Input and output scale of random learned optimizers, by task: their units receive gradients of
-order one, and their updates do not let the weights of a network diverge."""
-
-
 def random_case(architecture: str, n_units: int, task_name: str, seed: int) -> OptimizerSpec:
     """A random learned optimizer with the scales of a task; no constant has its default.
 
@@ -102,7 +73,7 @@ def random_case(architecture: str, n_units: int, task_name: str, seed: int) -> O
         task_name: name of the task.
         seed: seed of the weights.
     """
-    input_scale, output_scale = RANDOM_SCALES[task_name]
+    input_scale, output_scale = get_task(task_name).checks.scales
     constants = {
         **{name: 0.7 * value for name, value in get_architecture(architecture).constants.items()},
         "input_scale": input_scale,
@@ -178,7 +149,7 @@ def cases(
         # This kind is checked for its step only, so one task is enough.
         specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
     elif kind in EXAMPLES:
-        alpha = RATE_FACTORS.get(task_name, 1.0) * EXAMPLES[kind]["alpha"]
+        alpha = get_task(task_name).checks.rate * EXAMPLES[kind]["alpha"]
         specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
     task: Any = get_task(task_name)  # every task is hashable: a frozen dataclass
     problems = _problems(task, seed)
@@ -203,16 +174,16 @@ EXAMPLES: dict[str, dict[str, float]] = {
 def _problems(
     task: Any, seed: int
 ) -> tuple[Task, ProblemBatch, ProblemBatch, ProblemBatch, NDArray[np.float64]]:
-    small = dataclasses.replace(task, **SMALL_SIZE[task.name])
-    resized = dataclasses.replace(task, **ANOTHER_SIZE[task.name])
+    small = dataclasses.replace(task, **task.checks.small)
+    resized = dataclasses.replace(task, **task.checks.resized)
     batch = small.sample("evaluate", seed, range(N_PROBLEMS))
-    full = task.sample("evaluate", seed, range(N_FULL)) if SMALL_SIZE[task.name] else batch
+    full = task.sample("evaluate", seed, range(N_FULL)) if task.checks.small else batch
     return (
         small,
         batch,
         full,
         resized.sample("evaluate", seed, range(9)),
-        NEAR_MINIMUM[task.name](batch),
+        MINIMA.get(task.name, _trained)(batch),
     )
 
 
@@ -227,17 +198,16 @@ def _rosenbrock_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
 
 
 def _trained(batch: ProblemBatch) -> NDArray[np.float64]:
-    # A network's minimum has no formula; the loss at the end of a run of Adam is low enough.
+    # No formula; the loss at the end of a run of Adam is low enough.
     spec = baseline("adam", alpha=0.03, beta1=0.9, beta2=0.99)
     return np.asarray(oracle_run(oracle(), spec, batch, 150).parameters[-1])
 
 
-NEAR_MINIMUM: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
+MINIMA: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
     "quadratic": _quadratic_minimum,
     "rosenbrock": _rosenbrock_minimum,
-    "two_moons": _trained,
-    "digits": _trained,
 }
+"""The minima that have a formula."""
 
 
 def in_domain(kind: str, state: NDArray[Any]) -> NDArray[Any]:

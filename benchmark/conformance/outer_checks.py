@@ -194,17 +194,28 @@ def compare_outer_step(
     expected: tuple[OuterState, float],
 ) -> list[Comparison]:
     """Compare an outer state and the meta-objective before it with the oracle's."""
-    pairs: dict[str, tuple[Any, Any]] = {"outer objective": (actual[1], expected[1])}
+    place = subject.dtype, subject.device
+    objective = "outer objective"
+    comparisons = [
+        compare_arrays(objective, objective, np.array(actual[1]), np.array(expected[1]), *place)
+    ]
+    # A parameter is stored in the dtype, so its change is known to epsilon · |θ| at best.
+    stored = float(np.finfo(subject.dtype).eps) / bound("outer parameters", *place)
     for name, parameter in expected[0].parameters.items():
         # The change is compared, because the initial values are much larger.
         before = start.parameters[name]
-        change = actual[0].parameters[name] - before, to_float64(parameter - before)
-        pairs[f"the outer steps' change of {name}"] = change
-    comparisons = []
-    for label, (values, expected_values) in pairs.items():
-        entry = label if label == "outer objective" else "outer parameters"
-        arrays = np.array(values), np.array(expected_values)
-        comparisons.append(compare_arrays(entry, label, *arrays, subject.dtype, subject.device))
+        change = to_float64(parameter - before)
+        scale = np.abs(change).max(initial=0.0) + stored * np.abs(before).max(initial=0.0)
+        comparisons.append(
+            compare_arrays(
+                "outer parameters",
+                f"the outer steps' change of {name}",
+                np.asarray(actual[0].parameters[name] - before),
+                change,
+                *place,
+                scale=scale,
+            )
+        )
     return comparisons
 
 

@@ -11,7 +11,8 @@ from loptbench.conformance.suite import CHECKS, Check, pairs, subjects
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.optimizers import KINDS
 from loptbench.protocol import Level
-from loptbench.tasks import TASKS
+from loptbench.rollout.offered import require_task
+from loptbench.tasks import CustomTask, get_task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +70,11 @@ def selected_pairs(
     for name in selection.only:
         if name not in checks:
             raise UnknownNameError("check", name, checks)
-    for task in selection.tasks:
-        if task not in TASKS:
-            raise UnknownNameError("task", task, list(TASKS))
+    tasks = [get_task(name) for name in selection.tasks]
+    for task in tasks:
+        if isinstance(task, CustomTask):
+            require_task(implementation, task)
+    selection = dataclasses.replace(selection, tasks=[task.name for task in tasks])
     every = list(pairs(implementation, seed, devices=[device]))
     names = set(KINDS) | {subject.case.label for _, subject in every}
     names |= {subject.case.optimizer.name for _, subject in every}

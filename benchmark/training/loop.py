@@ -19,6 +19,7 @@ from loptbench.progress import Report
 from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
+from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.files import lock
 from loptbench.storage.weights import (
     Checkpoint,
@@ -67,14 +68,16 @@ def require_meta_training(
         raise LoptbenchError(
             f"{name} does not meta-train several seeds side by side; call it for one at a time"
         )
-    for label, chosen, declared in (
-        ("task", config.task, implementation.tasks),
-        ("dtype", config.dtype, implementation.dtypes),
-        ("architecture", config.architecture, implementation.optimizers),
-    ):
-        if chosen not in declared:
-            why = why_not_offered(chosen, name)
-            raise LoptbenchError(f"{name} does not compute the {label} {chosen!r}{why}")
+    if reason := task_not_offered(implementation, get_task(config.task)):
+        raise LoptbenchError(reason)
+    if config.dtype not in implementation.dtypes:
+        others = " or ".join(f"--dtype {dtype}" for dtype in implementation.dtypes)
+        raise LoptbenchError(f"{name} does not compute in {config.dtype}; give {others}")
+    if config.architecture not in implementation.optimizers:
+        why = why_not_offered(config.architecture, name)
+        raise LoptbenchError(
+            f"{name} does not compute the architecture {config.architecture!r}{why}"
+        )
     require_device(implementation, config.device)
 
 

@@ -10,6 +10,7 @@ from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import get_architecture
 from loptbench.progress import progress
+from loptbench.rollout.offered import require_task
 from loptbench.storage.files import write_atomically
 from loptbench.storage.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.tasks import get_task
@@ -43,7 +44,7 @@ def meta_train(
         meta_train("quadratic", "jax", seeds=[0, 1], n_outer_steps=100)
 
     Args:
-        task: the name of the task.
+        task: the name of the task, or `package.module:Object`.
         implementation: the implementation that computes, such as `jax` or `torch`.
         seeds: the seeds of weights and problems; several are trained as one batch.
         preset: the name of the settings.
@@ -61,7 +62,8 @@ def meta_train(
     Raises:
         LoptbenchError: a name or a setting is wrong, or a file exists or cannot be written.
     """
-    get_task(task)
+    chosen_task = get_task(task)
+    task = chosen_task.name
     computing = get_implementation(implementation)
     seeds = tuple(dict.fromkeys(seeds))
     if output is not None and len(seeds) > 1:
@@ -74,6 +76,7 @@ def meta_train(
     else:
         chosen = load_config(config, task, settings)
     require_meta_training(computing, chosen, side_by_side=len(seeds) > 1)
+    require_task(computing, chosen_task)
     outputs = {
         seed: output or Path(f"{named.checkpoint_name(computing.name)}.safetensors")
         for seed in seeds
@@ -142,7 +145,7 @@ def meta_tune(
         LoptbenchError: a name or a number is wrong, a file exists or cannot be written, or every
             draw failed.
     """
-    get_task(task)
+    task = get_task(task).name
     base = load_preset("paper", task, {"preset": "", "n_units": n_units})
     settings = MetaTuning(**search)
     output = output or Path(f"{task}-meta-tuned.json")

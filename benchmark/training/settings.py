@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.optimizers import DEFAULT_ARCHITECTURE, OptimizerSpec, fresh
 from loptbench.reading import parse_toml, read_file, shorten
+from loptbench.tasks import CustomTask, get_task
 
 
 class MetaTraining(BaseModel):
@@ -150,8 +151,15 @@ def load_preset(preset: str, task: str, overrides: Mapping[str, object]) -> Meta
     """
     if preset not in PRESETS:
         raise UnknownNameError("preset", preset, list(PRESETS))
-    source = resources.files("loptbench.training") / "presets" / preset / f"{task}.toml"
-    return _settings(str(source), source.read_text(), {"preset": preset, "task": task, **overrides})
+    known = get_task(task)
+    settings: dict[str, object] = {"preset": preset, "task": known.name}
+    file = known.name
+    if isinstance(known, CustomTask):
+        file = "custom"
+        settings |= {"n_steps": known.n_steps, "input_scale": known.checks.scales[0]}
+        settings |= known.training
+    source = resources.files("loptbench.training") / "presets" / preset / f"{file}.toml"
+    return _settings(str(source), source.read_text(), {**settings, **overrides})
 
 
 def load_config(path: Path, task: str, overrides: Mapping[str, object]) -> MetaTraining:

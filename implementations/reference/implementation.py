@@ -13,7 +13,7 @@ from loptbench.implementations.reference.outer_step import initial_outer_state, 
 from loptbench.implementations.reference.tasks import PROBLEMS, ReferenceProblems, problems_of
 from loptbench.optimizers import KindsAndBrought, OptimizerSpec, load_cell
 from loptbench.protocol import Array, MetaGradient, OuterSettings, OuterState, Trajectory
-from loptbench.tasks import ProblemBatch
+from loptbench.tasks import ProblemBatch, offered_tasks
 
 
 class Implementation:
@@ -21,10 +21,14 @@ class Implementation:
 
     name = "reference"
     optimizers = KindsAndBrought("reference", *KINDS)
-    tasks = tuple(PROBLEMS)
     dtypes = ("float64",)
     devices = ("cpu",)
     versions = ("numpy",)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those that loptbench ships, and those from outside."""
+        return *PROBLEMS, *offered_tasks(self.name)
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> ReferenceOptimizer:
         return (KINDS.get(spec.kind) or load_cell(spec.kind, self.name))(spec)

@@ -1,6 +1,7 @@
 """The declaration of the implementation in PyTorch, which can be imported without PyTorch."""
 
 from loptbench.optimizers import KindsAndBrought
+from loptbench.tasks import SHIPPED, offered_tasks
 
 
 class Declaration:
@@ -12,6 +13,10 @@ class Declaration:
         *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
         *("gru", "lstm", "log_lstm"),
     )
-    tasks = ("quadratic", "rosenbrock", "two_moons", "digits")
     dtypes = ("float32", "float64")
     versions = ("torch",)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those that loptbench ships, and those from outside that bring a loss for it."""
+        return *SHIPPED, *offered_tasks(self.name)

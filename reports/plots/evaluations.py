@@ -11,7 +11,7 @@ from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import Canvas, long, one_implementation, series
 from loptbench.reports.plots.styles import OPTIMIZERS, Style
 from loptbench.reports.plots.svg import Tag, keys
-from loptbench.tasks import TASKS
+from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def loss_curves(
     data = one_implementation(series(curves[curves.role != "control"]))
     if data.empty:
         return None
-    tasks = [task for task in TASKS if (data.task == task).any()]
+    tasks = in_order(data.task)
     panels: list[Panel | None] = []
     shown = styles.optimizers(data.series)
     sizes = [size for size in dict.fromkeys(data["size"]) if size]

@@ -15,7 +15,7 @@ from loptbench.reports.plots.canvas import (
 )
 from loptbench.reports.plots.styles import Style
 from loptbench.reports.plots.svg import Tag, keys
-from loptbench.tasks import TASKS
+from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,8 @@ class ProbeFigure:
             else frames[name]
             for name in self.frames
         }
-        groups = [group for task in TASKS if (group := _group(task, data)) is not None]
+        tasks = in_order(task for frame in data.values() for task in frame.task)
+        groups = [group for task in tasks if (group := _group(task, data)) is not None]
         if not groups:
             return None
         anchor = f"figure-{self.name}"

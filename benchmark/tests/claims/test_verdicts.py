@@ -9,7 +9,6 @@ from loptbench.claims.catalogue import PREMISE, claims, load_edition
 from loptbench.claims.evidence import Evidence, evidence_of
 from loptbench.claims.statistics import Estimate
 from loptbench.claims.verdicts import judge, judge_all
-from loptbench.conformance.cases import RANDOM_SCALES
 from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
@@ -71,7 +70,7 @@ def outcomes(evidence: Evidence) -> dict[str, Outcome]:
 )
 @pytest.mark.parametrize("label", ["random", "fresh", "shuffled"])
 def test_nothing_is_reproduced_on_what_is_no_optimizer(label: str, task: str, seed: int) -> None:
-    scales = RANDOM_SCALES[task]
+    scales = get_task(task).checks.scales
     (name,) = representatives([task])
     spec = {
         "random": lambda: random_gru(32, seed, *scales),
