@@ -44,6 +44,7 @@ class ContractError(LoptbenchError):
     """An implementation declares or returns something that the protocol does not allow."""
 
 
+<<<<<<< HEAD
 def require_array(value: object, what: str = "an argument") -> None:
     """Refuse what is no NumPy array, such as a tensor: arrays are NumPy's at every boundary.
 
@@ -67,3 +68,7 @@ def require_array(value: object, what: str = "an argument") -> None:
     if kind.__module__.partition(".")[0] == "torch":
         remedy = "give tensor.detach().cpu().numpy()"
     raise ContractError(f"{what} must be a NumPy array, but it is a {kind.__name__}; {remedy}")
+=======
+class NotComponentWiseError(LoptbenchError):
+    """An optimizer's update is no function of a component's own state and gradient."""
+>>>>>>> main

@@ -39,15 +39,15 @@ def read_mnist(folder: Path) -> Images:
             f"the images in {folder} must be square, but have {pixels.shape[1]} rows and "
             f"{pixels.shape[2]} columns"
         )
-    if len(pixels) < N_CLASSES or len(np.unique(labels)) < 2:
-        raise LoptbenchError(
-            f"{folder} holds {len(pixels)} images of {len(np.unique(labels))} classes; at least "
-            f"{N_CLASSES} images and 2 classes are needed: give all of MNIST's training set"
-        )
     if labels.max() > 9:
         raise LoptbenchError(
             f"the labels in {folder} must lie in 0 to 9, but one is {labels.max()}; get both files "
             "anew"
+        )
+    if len(pixels) < N_CLASSES or len(np.unique(labels)) < 2:
+        raise LoptbenchError(
+            f"{folder} holds {len(pixels)} images of {len(np.unique(labels))} classes; at least "
+            f"{N_CLASSES} images and 2 classes are needed: give all of MNIST's training set"
         )
     return Images(pixels, labels.astype(np.int32), 255, str(folder))
 

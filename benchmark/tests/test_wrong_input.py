@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loptbench.comparison.stores import compare
 from loptbench.discovery import get_implementation, validate_declaration
 from loptbench.errors import ContractError, LoptbenchError, WeightsError
 from loptbench.optimizers import OptimizerSpec, momentum
@@ -14,7 +15,8 @@ from loptbench.protocol import OuterState
 from loptbench.study.resolve import resolve
 from loptbench.tasks import get_task
 from loptbench.tasks.idx import IMAGES, LABELS, read_mnist
-from loptbench.tests.fixture_types import Command
+from loptbench.tests.fixture_types import Command, Make
+from loptbench.tests.reports.made_records import conformance
 from loptbench.training.settings import load_preset
 from loptbench.tuning.tuned_file import load_tuned
 
@@ -145,13 +147,9 @@ def test_the_reference_meta_trains_in_float64_only(command: Command) -> None:
     assert "reference does not compute in float32; give --dtype float64" in err
 
 
-def test_stores_of_other_seeds_say_so(folder: Path, command: Command) -> None:
-    for seed in "01":
-        code, out, err = command(
-            *("run", "--quick", "--task", "quadratic", "--implementation", "reference"),
-            *("--checkpoint", "quadratic-quick-jax-0", "--seed", seed, "--store", seed),
-            *("--jobs", "1"),
-        )
-        assert code == 0, out + err
-    _, out, _ = command("compare", "0", "1")
-    assert "the seeds of the problems differ, and trials match by seed: A has 0, B has 1" in out
+def test_stores_of_other_seeds_say_so(make: Make) -> None:
+    comparison = compare(make("a", [conformance(seed=0)]), make("b", [conformance(seed=1)]))
+    wanted = "the seeds of the problems differ, and trials match by seed: A has 0, B has 1"
+    assert wanted in comparison.headline()
+    same = compare(make("c", [conformance()]), make("d", [conformance(ratio=0.5)]))
+    assert not any("seeds" in part for part in same.headline())
