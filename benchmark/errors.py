@@ -44,7 +44,10 @@ class ContractError(LoptbenchError):
     """An implementation declares or returns something that the protocol does not allow."""
 
 
-<<<<<<< HEAD
+class NotComponentWiseError(LoptbenchError):
+    """An optimizer's update is no function of a component's own state and gradient."""
+
+
 def require_array(value: object, what: str = "an argument") -> None:
     """Refuse what is no NumPy array, such as a tensor: arrays are NumPy's at every boundary.
 
@@ -68,7 +71,3 @@ def require_array(value: object, what: str = "an argument") -> None:
     if kind.__module__.partition(".")[0] == "torch":
         remedy = "give tensor.detach().cpu().numpy()"
     raise ContractError(f"{what} must be a NumPy array, but it is a {kind.__name__}; {remedy}")
-=======
-class NotComponentWiseError(LoptbenchError):
-    """An optimizer's update is no function of a component's own state and gradient."""
->>>>>>> main
