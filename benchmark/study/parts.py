@@ -6,16 +6,54 @@ many problems.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from loptbench.discovery import ORACLE
-from loptbench.results.schema.keys import Role, TrialKey, TrialKind
-from loptbench.rollout.held_out import PAPER
+from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
+from loptbench.rollout.held_out import ORACLE_DTYPE, PAPER
+from loptbench.study.trials import Trial
 from loptbench.tasks import TASKS
 from loptbench.zoo.catalogue import Member, zoo
 
+RANDOM_GRU = "random gru"
+"""The name of the conformance trials of a learned optimizer with random weights."""
+
 SMALL_TASKS = ("quadratic", "rosenbrock")
 """The tasks of a few parameters. On the networks a trial takes minutes."""
+
+
+Checked = tuple[str, str, OptimizerId]
+"""Implementation, task and optimizer of a conformance trial."""
+
+
+class Planned(NamedTuple):
+    """What decides of a planned trial beside its own key.
+
+    Attributes:
+        measures: the implementation that measures learned optimizers on a task; where several do,
+            the first.
+        checked: what has a conformance trial in the finest arithmetic.
+    """
+
+    measures: Mapping[str, str]
+    checked: Collection[Checked]
+
+    @classmethod
+    def of(cls, keys: Iterable[TrialKey]) -> "Planned":
+        """What is planned, from the keys of all trials."""
+        measures: dict[str, str] = {}
+        checked = set()
+        for key in keys:
+            if key.trial is TrialKind.EVALUATION and key.optimizer.role is Role.CHECKPOINT:
+                measures.setdefault(key.task, key.implementation)
+            if key.trial is TrialKind.CONFORMANCE and key.dtype == ORACLE_DTYPE:
+                checked.add(_checked(key))
+        return cls(measures, checked)
+
+
+def _checked(key: TrialKey) -> Checked:
+    return key.implementation, key.task, key.optimizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,47 +62,58 @@ class Part:
 
     Attributes:
         name: its name.
-        has_member: whether a learned optimizer of the zoo is measured.
-        keeps: whether a trial is run.
+        has_member: whether a learned optimizer of the zoo belongs to it.
+        keeps: whether a trial is run, beside what else is planned.
         max_problems: the largest number of problems of an evaluation, by task.
     """
 
     name: str
     has_member: Callable[[Member], bool]
-    keeps: Callable[[TrialKey], bool]
+    keeps: Callable[[TrialKey, Planned], bool]
     max_problems: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def checkpoints(self, tasks: Collection[str]) -> list[str]:
         """The names of its learned optimizers that were meta-trained on one of the tasks."""
         return [m.name for m in zoo() if m.task in tasks and self.has_member(m)]
 
+    def trials(self, planned: Sequence[Trial]) -> list[Trial]:
+        """The trials that are run, of those that are planned for all of the benchmark."""
+        context = Planned.of(trial.key for trial in planned)
+        return [trial for trial in planned if self.keeps(trial.key, context)]
+
 
 def _is_first_seed(member: Member) -> bool:
     return member.preset == "quick" and member.seed == 0
 
 
-def _is_a_baseline_of_the_oracle_on_networks(key: TrialKey) -> bool:
-    """The others' baselines are held to the oracle on drawn runs, in their own trials."""
-    is_baseline = key.optimizer.role is Role.BASELINES
-    return is_baseline and key.implementation == ORACLE and key.task not in SMALL_TASKS
+def _is_measured_once(key: TrialKey, planned: Planned) -> bool:
+    """On the networks, one implementation measures. The conformance trials check the others."""
+    return key.task in SMALL_TASKS or key.implementation == planned.measures.get(key.task)
 
 
-def _is_quick_trial(key: TrialKey) -> bool:
+def _is_quick_trial(key: TrialKey, planned: Planned) -> bool:
     """One random optimizer's checks on the small tasks; no mechanisms of baselines."""
     if key.trial is TrialKind.CONFORMANCE:
-        is_random = key.optimizer.name == "random gru" and key.dtype == "float64"
+        is_random = key.optimizer.name == RANDOM_GRU and key.dtype == ORACLE_DTYPE
         return is_random and key.task in SMALL_TASKS
-    if key.trial is TrialKind.EVALUATION:
-        return not _is_a_baseline_of_the_oracle_on_networks(key)
-    return key.optimizer.role is not Role.TUNED
+    is_of_baseline = key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
+    return _is_measured_once(key, planned) and not is_of_baseline
 
 
-def _is_default_trial(key: TrialKey) -> bool:
-    """All but the mechanisms of baselines on the networks, whose answers are known."""
-    of_baseline = key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
-    if of_baseline:
-        return key.task in SMALL_TASKS
-    return not _is_a_baseline_of_the_oracle_on_networks(key)
+def _is_default_trial(key: TrialKey, planned: Planned) -> bool:
+    """All but what the whole benchmark adds on the networks, and most checks in float32.
+
+    On the networks these are mechanisms of baselines, whose answers are known, the measurements of
+    further implementations, and the oracle's checks of itself. In float32, which is what learned
+    optimizers are evaluated in, these are the ones that are checked, on the small tasks.
+    """
+    is_small = key.task in SMALL_TASKS
+    if key.trial is TrialKind.CONFORMANCE:
+        is_learned = key.optimizer.role is Role.CHECKPOINT or key.optimizer.name == RANDOM_GRU
+        is_second = key.dtype != ORACLE_DTYPE and _checked(key) in planned.checked
+        return is_small and is_learned if is_second else is_small or key.implementation != ORACLE
+    is_of_baseline = key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
+    return is_small or (_is_measured_once(key, planned) and not is_of_baseline)
 
 
 QUICK = Part(
@@ -81,6 +130,6 @@ DEFAULT = Part(
     dict.fromkeys([task for task in TASKS if task not in SMALL_TASKS], PAPER),
 )
 
-FULL = Part("full", lambda _member: True, lambda _key: True)
+FULL = Part("full", lambda _member: True, lambda _key, _planned: True)
 
 PARTS = {part.name: part for part in (QUICK, DEFAULT, FULL)}

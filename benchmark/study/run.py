@@ -66,7 +66,7 @@ class Selection:
             self.cross_checked,
             self.part.max_problems,
         )
-        return [trial for trial in planned if self.part.keeps(trial.key)]
+        return self.part.trials(planned)
 
 
 @dataclasses.dataclass(frozen=True)
