@@ -64,12 +64,14 @@ class Part:
         name: its name.
         has_member: whether a learned optimizer of the zoo belongs to it.
         keeps: whether a trial is run, beside what else is planned.
+        left_out: what a run of it leaves out, in words; None for nothing.
         max_problems: the largest number of problems of an evaluation, by task.
     """
 
     name: str
     has_member: Callable[[Member], bool]
     keeps: Callable[[TrialKey, Planned], bool]
+    left_out: str | None = None
     max_problems: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def checkpoints(self, tasks: Collection[str]) -> list[str]:
@@ -120,6 +122,9 @@ QUICK = Part(
     "quick",
     _is_first_seed,
     _is_quick_trial,
+    "all seeds but the first; mechanisms of baselines; evaluations on more than "
+    f"{PAPER} problems; on the networks the measurements of all implementations but one, and "
+    "conformance; elsewhere conformance of all but one random optimizer",
     dict.fromkeys(TASKS, PAPER),
 )
 
@@ -127,6 +132,10 @@ DEFAULT = Part(
     "default",
     lambda member: member.preset == "quick" and (member.task in SMALL_TASKS or member.seed == 0),
     _is_default_trial,
+    "optimizers of 256 units; on the networks all seeds but the first, evaluations on more than "
+    f"{PAPER} problems, the measurements of all implementations but one, mechanisms of baselines, "
+    "and the reference's checks of itself; in float32 the conformance of baselines, and on the "
+    "networks of all optimizers",
     dict.fromkeys([task for task in TASKS if task not in SMALL_TASKS], PAPER),
 )
 

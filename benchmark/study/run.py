@@ -81,6 +81,7 @@ class Study:
         problems: a sentence for each file of the store that could not be read. If it was to hold
             the record of a trial, the trial was run again.
         means: the mean of every evaluation beside the other implementations'.
+        part: the part of the benchmark that was run.
     """
 
     store: Store
@@ -89,6 +90,7 @@ class Study:
     verdicts: Sequence[Verdict]
     problems: Sequence[str] = ()
     means: Sequence[MeanResult] = ()
+    part: Part = FULL
 
     @property
     def deviating_means(self) -> Sequence[MeanResult]:
@@ -184,11 +186,12 @@ def measure(
                 for sentence in early.sentences():
                     say(sentence)
 
-            records = run_trials(trials, results, entries, report, jobs, monitor)
+            left_out = selection.part.left_out
+            records = run_trials(trials, results, entries, report, jobs, monitor, left_out)
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
     verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)
-    return Study(results, entries, records, verdicts, problems, means)
+    return Study(results, entries, records, verdicts, problems, means, selection.part)
 
 
 def select_checkpoints(chosen: Collection[str | Path]) -> dict[str, Checkpoint]:
