@@ -25,8 +25,8 @@ from loptbench.errors import (
     UnknownNameError,
 )
 from loptbench.global_state import unchanged
-from loptbench.importing import import_object
-from loptbench.optimizers import KINDS
+from loptbench.importing import import_object, object_hint
+from loptbench.optimizers import KINDS, import_architectures
 from loptbench.tasks import TASKS
 
 GROUP = "loptbench.implementations"
@@ -141,7 +141,7 @@ def discover_declarations() -> list[DiscoveredImplementation]:
     registrations, described = _registrations()
     paths = {point.name: point.value for point in entry_points(group=DECLARATIONS)}
     for name, registration in registrations.items():
-        declaration = import_object(paths[name]) if name in paths else None
+        declaration = import_object(paths[name])() if name in paths else None
         if declaration is not None and all(map(_is_installed, declaration.versions)):
             described.append(_installed(registration, declaration))
         else:
@@ -183,8 +183,7 @@ def get_implementation(name: str) -> Any:
         return load_object(name)
     registrations, _ = _registrations()
     if name not in registrations:
-        known = [*registrations, "or package.module:Object"]
-        raise UnknownNameError("implementation", name, known)
+        raise UnknownNameError("implementation", name, [*registrations], object_hint(name))
     discovered = registrations[name].load()
     if discovered.availability is Availability.MISSING:
         raise NotInstalledError(discovered.reason)
@@ -257,6 +256,7 @@ def validate_declaration(implementation: Any, path: str) -> None:
     name = implementation.name
     if not isinstance(name, str) or not name or not name.isprintable():
         raise ContractError(f"{path}: `name` must be one line of text, not {name!r}")
+    import_architectures()
     known = {"optimizers": tuple(KINDS), "tasks": tuple(TASKS), "dtypes": DTYPES}
     for attribute in ("optimizers", "tasks", "dtypes", "devices", "versions"):
         values = getattr(implementation, attribute)

@@ -18,10 +18,18 @@ class ClaimsError(LoptbenchError):
 
 
 class UnknownNameError(LoptbenchError):
-    """No task, implementation, optimizer kind or split has this name."""
+    """No task, implementation, optimizer kind or split has this name.
 
-    def __init__(self, what: str, name: str, known: list[str]) -> None:
-        super().__init__(f"unknown {what} {name!r}; known are: {', '.join(sorted(known))}")
+    Args:
+        what: what was to have the name.
+        name: the name.
+        known: the names that there are.
+        otherwise: what else may be given, or be done, as the end of the sentence.
+    """
+
+    def __init__(self, what: str, name: str, known: list[str], otherwise: str = "") -> None:
+        names = ", ".join(sorted(known)) or "none"
+        super().__init__(f"unknown {what} {name!r}; known are: {names}{otherwise}")
 
 
 class NotInstalledError(LoptbenchError):

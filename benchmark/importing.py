@@ -1,6 +1,8 @@
 """Import an object that a user names as `package.module:Object`."""
 
+import ast
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,10 @@ def import_object(path: str, requirement: str = "") -> Any:
         BrokenImplementationError: the import fails.
     """
     module_name, _, attribute = path.partition(":")
-    if not all(part.isidentifier() for part in [*module_name.split("."), *attribute.split(".")]):
-        raise LoptbenchError(f"{path!r} is not of the form package.module:Object")
+    parts = [*module_name.split("."), *attribute.split(".")]
+    if module_name.endswith(".py") or not all(part.isidentifier() for part in parts):
+        hint = object_hint(path)
+        raise LoptbenchError(f"{path!r} is not of the form package.module:Object{hint}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -51,3 +55,50 @@ def import_object(path: str, requirement: str = "") -> Any:
             raise LoptbenchError(f"module {module_name} has no {attribute!r}; check the spelling")
         imported = getattr(imported, part)
     return imported
+
+
+IS_PATH = re.compile(r"[/\\]|\.(py|safetensors)\b")
+"""What paths have and names of modules do not: a separator, or an ending."""
+
+
+def looks_like_path(name: str) -> bool:
+    r"""Whether a name is the path of a file, on this system or another.
+
+    >>> looks_like_path(r"C:\\work\\mine.py"), looks_like_path("mine:Mine")
+    (True, False)
+    """
+    return IS_PATH.search(name) is not None
+
+
+def object_hint(name: str) -> str:
+    """How to name the object that a user may mean by a module or file, as the end of a message.
+
+    >>> object_hint("./folder/mine.py")
+    '; name a class or object in it as mine:Object, in the folder of mine.py'
+
+    Args:
+        name: a name that is not of the form `package.module:Object`, or is not known.
+    """
+    text = re.sub(r"^[A-Za-z]:[/\\]", "/", name).replace("\\", "/")  # of Windows
+    path, ending, attribute = text.partition(".py")
+    if not ending:
+        path, _, attribute = text.partition(":")
+        path = path.replace(".", "/") if not looks_like_path(name) else path
+    file = Path(f"{path or '.'}.py")
+    if not looks_like_path(name) and not file.is_file():
+        return "; name one of your own as package.module:Object"
+    attribute = attribute.removeprefix(":")
+    classes = [attribute] if attribute.isidentifier() else _public_classes(file)
+    names = " or ".join(f"{file.stem}:{each}" for each in classes or ["Object"])
+    where = "" if file.parent == Path() else f", in the folder of {file.name}"
+    return f"; name a class or object in it as {names}{where}"
+
+
+def _public_classes(file: Path) -> list[str]:
+    """The public classes that a file defines; none if it cannot be read."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [name for name in classes if not name.startswith("_")][:4]

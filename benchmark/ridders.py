@@ -23,7 +23,7 @@ RELATIVE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 """Relative rounding error assumed for a value of the function that is differentiated."""
 
 
-def ridders_derivative(function: LineFunction) -> tuple[Float, Float]:
+def ridders_derivative(function: LineFunction, n_halvings: int = N_HALVINGS) -> tuple[Float, Float]:
     """df/dt at t = 0 of every element of an array, and an estimate of its error.
 
     Central differences with the steps FIRST_STEP · 2⁻ⁱ are extrapolated to a step of zero (Ridders
@@ -38,6 +38,7 @@ def ridders_derivative(function: LineFunction) -> tuple[Float, Float]:
 
     Args:
         function: f(t) for |t| ≤ FIRST_STEP; an array of any shape, the same for all t.
+        n_halvings: the number of steps; the function is evaluated at twice as many places.
 
     Returns: the derivative and its error, both of the shape of f(t); an infinite error where the
         derivative is not finite.
@@ -51,7 +52,7 @@ def ridders_derivative(function: LineFunction) -> tuple[Float, Float]:
     best = error = smallest_jump = largest_jump = np.zeros(0)
     with np.errstate(all="ignore"):
         middle = function(0.0)
-        for i in range(N_HALVINGS):
+        for i in range(n_halvings):
             right, left = function(step), function(-step)
             row = [(right - left) / (2 * step)]
             rounding = RELATIVE_ROUNDING * np.maximum(np.abs(right), np.abs(left)) / step

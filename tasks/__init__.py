@@ -3,17 +3,32 @@
 One module per task; `base` defines the protocol, `streams` draws the random numbers.
 """
 
-from loptbench.tasks.base import Layout, ProblemBatch, Task, definition, unflatten
+from loptbench.tasks.base import CheckSettings, Layout, ProblemBatch, Task, definition, unflatten
+from loptbench.tasks.custom import CustomTask
 from loptbench.tasks.digits import Digits, Images
+from loptbench.tasks.networks import initial_weights
 from loptbench.tasks.quadratic import Quadratic
-from loptbench.tasks.registry import TASKS, get_task, use_mnist
+from loptbench.tasks.registry import (
+    SHIPPED,
+    TASKS,
+    argument_of,
+    get_task,
+    in_order,
+    offered_tasks,
+    register,
+    task_names,
+    use_mnist,
+)
 from loptbench.tasks.rosenbrock import Rosenbrock
 from loptbench.tasks.streams import SPLITS, generator
 from loptbench.tasks.two_moons import TwoMoons
 
 __all__ = [
+    "SHIPPED",
     "SPLITS",
     "TASKS",
+    "CheckSettings",
+    "CustomTask",
     "Digits",
     "Images",
     "Layout",
@@ -22,9 +37,15 @@ __all__ = [
     "Rosenbrock",
     "Task",
     "TwoMoons",
+    "argument_of",
     "definition",
     "generator",
     "get_task",
+    "in_order",
+    "initial_weights",
+    "offered_tasks",
+    "register",
+    "task_names",
     "unflatten",
     "use_mnist",
 ]

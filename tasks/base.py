@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class ProblemBatch:
         split: the split that the problems were drawn from.
         seed: the seed of the stream.
         indices: the index of each problem in the stream.
+        custom: the `CustomTask` that brings the loss; None of a task that loptbench ships,
+            whose loss each implementation has.
     """
 
     task: str
@@ -66,6 +68,7 @@ class ProblemBatch:
     split: str
     seed: int
     indices: tuple[int, ...]
+    custom: Any = None
 
     @property
     def n_problems(self) -> int:
@@ -139,11 +142,33 @@ class ProblemBatch:
         return digest.hexdigest()
 
 
+@dataclasses.dataclass(frozen=True)
+class CheckSettings:
+    """How `loptbench check` uses a task.
+
+    Attributes:
+        small: settings of the task that differ from its own where the oracle runs often.
+        resized: settings of another size, which finds sizes that are built in.
+        rate: factor of the learning rates of the hand-designed optimizers, below 1 where those of
+            `loptbench.conformance.cases.EXAMPLES` diverge.
+        scales: input and output scale of random learned optimizers: their units receive gradients
+            of order one, and their updates do not let the parameters diverge.
+    """
+
+    small: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    resized: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    rate: float = 1.0
+    scales: tuple[float, float] = (1.0, 0.01)
+
+
 class Task(Protocol):
     """A distribution of optimization problems.
 
-    Implement it as a frozen dataclass: its fields are the settings that identify the task.
+    Implement it as a frozen dataclass: its fields are the settings that identify the task. A task
+    from outside is a `loptbench.tasks.CustomTask`.
     """
+
+    checks: ClassVar[CheckSettings]
 
     @property
     def name(self) -> str:
@@ -192,7 +217,8 @@ def definition(task: Task) -> dict[str, Any]:
         settings[field.name] = list(value) if isinstance(value, tuple) else value
         if hasattr(value, "sha256"):
             settings[field.name] = value.sha256
-    return settings
+    # A task from outside has its code and data in files that loptbench does not know.
+    return settings | getattr(task, "description", dict)()
 
 
 def as_indices(indices: Iterable[int]) -> tuple[int, ...]:

@@ -4,12 +4,20 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks.base import Layout, ProblemBatch, as_indices, layout_size, require_positive
+from loptbench.tasks.base import (
+    CheckSettings,
+    Layout,
+    ProblemBatch,
+    as_indices,
+    layout_size,
+    require_positive,
+)
 from loptbench.tasks.networks import initial_weights
 from loptbench.tasks.streams import generator
 
@@ -87,6 +95,12 @@ class Digits:
     n_steps: int = 100
     images: Images | None = None
     name: str = dataclasses.field(default="digits", init=False)
+    checks: ClassVar[CheckSettings] = CheckSettings(
+        small={"channels": 3, "batch_size": 6},
+        resized={"channels": 2, "batch_size": 4, "n_steps": 7},
+        rate=0.1,
+        scales=(7.0, 0.01),
+    )  # a run of more than 7 steps repeats its 7 minibatches
 
     def __post_init__(self) -> None:
         require_positive(

@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks.base import ProblemBatch, as_indices, require_positive
+from loptbench.tasks.base import CheckSettings, ProblemBatch, as_indices, require_positive
 from loptbench.tasks.streams import generator
 
 
@@ -35,6 +36,7 @@ class Quadratic:
     eigenvalues: tuple[float, float] = (1e-3, 1.0)
     n_steps: int = 201
     name: str = dataclasses.field(default="quadratic", init=False)
+    checks: ClassVar[CheckSettings] = CheckSettings(resized={"n_parameters": 2}, scales=(0.7, 0.3))
 
     def __post_init__(self) -> None:
         require_positive(self.name, n_parameters=self.n_parameters, n_steps=self.n_steps)

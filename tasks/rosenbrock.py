@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 
 from loptbench.errors import LoptbenchError
-from loptbench.tasks.base import ProblemBatch, as_indices, require_positive
+from loptbench.tasks.base import CheckSettings, ProblemBatch, as_indices, require_positive
 from loptbench.tasks.streams import generator
 
 
@@ -33,6 +34,11 @@ class Rosenbrock:
     curvature: float = 100.0
     n_steps: int = 200
     name: str = dataclasses.field(default="rosenbrock", init=False)
+    checks: ClassVar[CheckSettings] = CheckSettings(
+        resized={"n_parameters": 3, "curvature": 30.0},
+        rate=1e-3,
+        scales=(0.007, 0.03),
+    )
 
     def __post_init__(self) -> None:
         require_positive(self.name, curvature=self.curvature, n_steps=self.n_steps)

@@ -3,12 +3,19 @@
 import dataclasses
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.tasks.base import Layout, ProblemBatch, as_indices, layout_size, require_positive
+from loptbench.tasks.base import (
+    CheckSettings,
+    Layout,
+    ProblemBatch,
+    as_indices,
+    layout_size,
+    require_positive,
+)
 from loptbench.tasks.networks import initial_weights
 from loptbench.tasks.streams import generator
 
@@ -50,6 +57,12 @@ class TwoMoons:
     penalty: float = 5e-3
     n_steps: int = 100
     name: str = dataclasses.field(default="two_moons", init=False)
+    checks: ClassVar[CheckSettings] = CheckSettings(
+        small={"width": 4, "n_samples": 40},
+        resized={"width": 3, "n_samples": 25, "penalty": 2e-2},
+        rate=0.3,
+        scales=(0.7, 0.01),
+    )
 
     def __post_init__(self) -> None:
         require_positive(

@@ -83,7 +83,8 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
 
 def _add(value: Any, digest: Any) -> None:
     """Add a value's contents to a hash."""
-    digest.update(type(value).__qualname__.encode())
+    # A notebook may define a class of the same name anew.
+    digest.update(f"{type(value).__qualname__} {id(type(value))}".encode())
     if isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())

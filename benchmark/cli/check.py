@@ -13,11 +13,13 @@ from loptbench.cli.compilation_cache import compile_quickly
 from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import DTYPES, device_option, mnist_option
 from loptbench.conformance import CHECKS, Check, CheckStatus, Outcome, Subject, run_check
+from loptbench.conformance.cases import checked_kinds
 from loptbench.conformance.expected import Expectations, load_expected
 from loptbench.conformance.selection import Estimate, Selection, selected_pairs
 from loptbench.discovery import get_implementation, require_device
 from loptbench.errors import BrokenImplementationError, ContractError, LoptbenchError
 from loptbench.progress import Report, progress
+from loptbench.tasks import argument_of, get_task
 
 
 @click.command()
@@ -69,6 +71,8 @@ def check(
     """
     compile_quickly()
     expectations = Expectations(load_expected(expected_failures) if expected_failures else [])
+    for task_name in task:  # an implementation may name a task from outside
+        get_task(task_name)
     try:
         implementation = get_implementation(name)
     except (BrokenImplementationError, ContractError) as error:
@@ -97,6 +101,8 @@ def check(
             "--task, --optimizer and --dtype"
         )
     click.echo(printed.summary())
+    for kind in sorted(set(implementation.optimizers) - set(checked_kinds(implementation))):
+        click.echo(f"optimizer {kind} was not checked: it brings no cell for the reference")
     for unchecked in sorted(set(implementation.devices) - {device}):
         click.echo(f"device {unchecked} was not checked: --device {unchecked} does that")
 
@@ -177,7 +183,7 @@ class _Printed:
         """The command that runs exactly this check on this case."""
         subject = outcome.subject
         words = ["loptbench", "check", self.name, "--only", outcome.check.name]
-        words += ["--optimizer", subject.case.label, "--task", subject.case.task.name]
+        words += ["--optimizer", subject.case.label, "--task", argument_of(subject.case.task)]
         return shlex.join([*words, "--dtype", subject.dtype, *self.options])
 
     def summary(self) -> str:

@@ -17,9 +17,9 @@ def _completion(names: Callable[[], Iterable[str]]) -> Completion:
 
 
 def _tasks() -> Iterable[str]:
-    from loptbench.tasks import TASKS
+    from loptbench.tasks import task_names
 
-    return TASKS
+    return task_names()
 
 
 def _implementations() -> Iterable[str]:

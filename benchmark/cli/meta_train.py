@@ -43,7 +43,12 @@ from loptbench.cli.options import DTYPES, device_option, mnist_option
     default=None,
     help="Settings of your own as TOML, instead of a preset.",
 )
-@click.option("--units", type=click.IntRange(1), default=None, help="Units of the GRU.")
+@click.option(
+    "--architecture",
+    default=None,
+    help="What is trained: gru, lstm, log_lstm, or package.module:Object. [default: gru]",
+)
+@click.option("--units", type=click.IntRange(1), default=None, help="Units of the optimizer.")
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Outer steps.")
 @click.option(
     "--bptt-segment",
@@ -61,6 +66,7 @@ def meta_train(
     output: Path | None,
     preset: str,
     config: Path | None,
+    architecture: str | None,
     units: int | None,
     outer_steps: int | None,
     bptt_segment: int | None,
@@ -79,6 +85,7 @@ def meta_train(
         implementation,
         seeds=seeds,
         preset=preset,
+        architecture=architecture,
         config=config,
         output=output,
         n_units=units,

@@ -135,6 +135,8 @@ def summarize(
     for discovered in study.implementations:
         if discovered.availability is not Availability.INSTALLED:
             click.echo(f"{discovered.name}: {discovered.availability}: {discovered.reason}")
+    for reason in study.not_offered:
+        click.echo(f"not offered: {reason}")
     for problem in study.problems:
         click.echo(f"left out: {problem}")
     told = {TrialStatus.FAILED, *([TrialStatus.DIVERGED] if details else [])}

@@ -6,7 +6,7 @@ scale is 1, no size is a power of two, no hyperparameter is the default.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import oracle
-from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
+from loptbench.optimizers import (
+    ARCHITECTURES,
+    OptimizerSpec,
+    baseline,
+    composed,
+    get_architecture,
+    random,
+)
 from loptbench.results.schema.keys import OptimizerId, Role
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, Task, get_task
@@ -57,33 +64,53 @@ class Case:
         return self.task.n_steps
 
 
-SMALL_SIZE: dict[str, dict[str, Any]] = {
-    "quadratic": {},
-    "rosenbrock": {},
-    "two_moons": {"width": 4, "n_samples": 40},
-    "digits": {"channels": 3, "batch_size": 6},
-}
-"""Settings of `Case.task` that differ from the defaults, by task."""
+def random_case(architecture: str, n_units: int, task_name: str, seed: int) -> OptimizerSpec:
+    """A random learned optimizer with the scales of a task; no constant has its default.
 
-ANOTHER_SIZE: dict[str, dict[str, Any]] = {
-    "quadratic": {"n_parameters": 2},
-    "rosenbrock": {"n_parameters": 3, "curvature": 30.0},
-    "two_moons": {"width": 3, "n_samples": 25, "penalty": 2e-2},
-    "digits": {"channels": 2, "batch_size": 4, "n_steps": 7},
-}
-"""Settings of `Case.resized`, by task. A run of more than 7 steps repeats its 7 minibatches."""
+    Args:
+        architecture: its architecture.
+        n_units: its units.
+        task_name: name of the task.
+        seed: seed of the weights.
+    """
+    input_scale, output_scale = get_task(task_name).checks.scales
+    constants = {
+        **{name: 0.7 * value for name, value in get_architecture(architecture).constants.items()},
+        "input_scale": input_scale,
+        "output_scale": output_scale,
+    }
+    return random(architecture, n_units, seed, **constants)
 
-RATE_FACTORS = {"rosenbrock": 1e-3, "two_moons": 0.3, "digits": 0.1}
-"""Factors of the learning rates on tasks where those of `EXAMPLES` diverge."""
 
-GRU_SCALES = {
-    "quadratic": (0.7, 0.3),
-    "rosenbrock": (0.007, 0.03),
-    "two_moons": (0.7, 0.01),
-    "digits": (7.0, 0.01),
-}
-"""Input and output scale of the random GRU, by task: its units receive gradients of order one, and
-its updates do not let the weights of a network diverge."""
+def main_architecture(kinds: Collection[str]) -> str | None:
+    """The architecture that stands for all in checks of what does not know the optimizer.
+
+    >>> main_architecture({"sgd", "lstm", "gru"})
+    'gru'
+
+    Args:
+        kinds: the optimizer kinds that an implementation computes.
+
+    Returns: the first of them that is an architecture; None if none is.
+    """
+    return next((name for name in ARCHITECTURES if name in kinds), None)
+
+
+def checked_kinds(implementation: Any) -> list[str]:
+    """The kinds that an implementation computes and that the oracle can be compared with it on.
+
+    An architecture from outside may bring no cell for the oracle.
+
+    >>> checked_kinds(oracle())[:2]
+    ['adam', 'composed']
+    """
+    return sorted(set(implementation.optimizers) & set(oracle().optimizers))
+
+
+def has_one_unit(spec: OptimizerSpec) -> bool:
+    """Whether it is a learned optimizer of one unit."""
+    learned = ARCHITECTURES.get(spec.kind)
+    return learned is not None and learned.n_units(spec.parameters) == 1
 
 
 def cases(
@@ -91,7 +118,7 @@ def cases(
 ) -> list[Case]:
     """The cases of one optimizer kind on one task.
 
-    The scales of the random GRUs are not 1 and epsilon is not small, so that leaving one out shows.
+    The scales of the random ones are not 1 and epsilon is not small, so that leaving one out shows.
     7 units are no power of two; 1 unit shows an axis that is dropped. A shipped checkpoint is
     included because trained weights are larger than random ones.
 
@@ -101,7 +128,7 @@ def cases(
     Args:
         kind: the optimizer kind.
         task_name: name of the task.
-        seed: seed of the problems and of the random GRU.
+        seed: seed of the problems and of the random weights.
         checkpoints: learned optimizers by name; one of `quadratic` if None.
 
     Returns: the cases; none for a kind that is not checked on the task.
@@ -110,19 +137,19 @@ def cases(
         checkpoints = {name: shipped(name) for name in representatives(["quadratic"])}
     specs: dict[str, OptimizerSpec] = {}
     learned: dict[str, OptimizerSpec] = {}
-    if kind == "gru":
-        specs["random gru"] = random_gru(7, seed, *GRU_SCALES[task_name])
+    if kind in ARCHITECTURES:
+        specs[f"random {kind}"] = random_case(kind, 7, task_name, seed)
         if task_name == "quadratic":
-            one_unit = random_gru(1, seed, input_scale=-1.2, output_scale=0.4)
-            specs["random gru of 1 unit"] = one_unit
+            one_unit = random(kind, 1, seed, input_scale=-1.2, output_scale=0.4)
+            specs[f"random {kind} of 1 unit"] = one_unit
         for name, checkpoint in checkpoints.items():
-            if checkpoint.task == task_name:
+            if (checkpoint.task, checkpoint.optimizer.kind) == (task_name, kind):
                 learned[name] = checkpoint.optimizer
     elif kind == "composed" and task_name == "quadratic":
         # This kind is checked for its step only, so one task is enough.
         specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
     elif kind in EXAMPLES:
-        alpha = RATE_FACTORS.get(task_name, 1.0) * EXAMPLES[kind]["alpha"]
+        alpha = get_task(task_name).checks.rate * EXAMPLES[kind]["alpha"]
         specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
     task: Any = get_task(task_name)  # every task is hashable: a frozen dataclass
     problems = _problems(task, seed)
@@ -147,16 +174,16 @@ EXAMPLES: dict[str, dict[str, float]] = {
 def _problems(
     task: Any, seed: int
 ) -> tuple[Task, ProblemBatch, ProblemBatch, ProblemBatch, NDArray[np.float64]]:
-    small = dataclasses.replace(task, **SMALL_SIZE[task.name])
-    resized = dataclasses.replace(task, **ANOTHER_SIZE[task.name])
+    small = dataclasses.replace(task, **task.checks.small)
+    resized = dataclasses.replace(task, **task.checks.resized)
     batch = small.sample("evaluate", seed, range(N_PROBLEMS))
-    full = task.sample("evaluate", seed, range(N_FULL)) if SMALL_SIZE[task.name] else batch
+    full = task.sample("evaluate", seed, range(N_FULL)) if task.checks.small else batch
     return (
         small,
         batch,
         full,
         resized.sample("evaluate", seed, range(9)),
-        NEAR_MINIMUM[task.name](batch),
+        MINIMA.get(task.name, _trained)(batch),
     )
 
 
@@ -171,17 +198,16 @@ def _rosenbrock_minimum(batch: ProblemBatch) -> NDArray[np.float64]:
 
 
 def _trained(batch: ProblemBatch) -> NDArray[np.float64]:
-    # A network's minimum has no formula; the loss at the end of a run of Adam is low enough.
+    # No formula; the loss at the end of a run of Adam is low enough.
     spec = baseline("adam", alpha=0.03, beta1=0.9, beta2=0.99)
     return np.asarray(oracle_run(oracle(), spec, batch, 150).parameters[-1])
 
 
-NEAR_MINIMUM: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
+MINIMA: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
     "quadratic": _quadratic_minimum,
     "rosenbrock": _rosenbrock_minimum,
-    "two_moons": _trained,
-    "digits": _trained,
 }
+"""The minima that have a formula."""
 
 
 def in_domain(kind: str, state: NDArray[Any]) -> NDArray[Any]:

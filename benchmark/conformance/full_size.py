@@ -22,7 +22,7 @@ from loptbench.agreement.trajectories import (
     oracle_meta_gradient,
     oracle_run,
 )
-from loptbench.conformance.cases import GRU_SCALES
+from loptbench.conformance.cases import main_architecture, random_case
 from loptbench.conformance.step_checks import (
     compare_evaluation,
     random_inputs,
@@ -31,7 +31,7 @@ from loptbench.conformance.step_checks import (
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckSkippedError
 from loptbench.discovery import oracle
-from loptbench.optimizers import OptimizerSpec, random_gru
+from loptbench.optimizers import OptimizerSpec, random
 from loptbench.protocol import UnrollsLosses
 from loptbench.tasks import Digits, ProblemBatch, get_task
 from loptbench.tasks.digits import Images
@@ -46,7 +46,7 @@ N_WIDE_COMPONENTS = 15_904
 """Components of the 16 such problems that an evaluation of 256 units holds in memory at a time."""
 
 N_UNITS = 256
-"""Units of a GRU of the preset `paper`."""
+"""Units of a learned optimizer of the preset `paper`."""
 
 N_STEPS = 4
 """Inner steps of a run at full size. With two, no second derivative of the loss is in the
@@ -90,10 +90,11 @@ def full_size_step(subject: Subject) -> list[Comparison]:
     some = drawn_size(seed, "some", 1500, 3000)
     more = N_COMPONENTS + drawn_size(seed, "components", 1, 2000)
     sizes = [(spec, n) for n in ((N_COMPONENTS, more) if spec.n_state <= FEW_UNITS else (some,))]
-    if subject.case.label == "random gru":
+    if subject.case.label == f"random {spec.kind}":
         n_units = drawn_size(seed, "units", N_UNITS + 1, N_UNITS + 40)
         wide, wider = (
-            random_gru(n, seed, 0.7, 0.3).rounded_to(subject.dtype) for n in (N_UNITS, n_units)
+            random(spec.kind, n, seed, input_scale=0.7, output_scale=0.3).rounded_to(subject.dtype)
+            for n in (N_UNITS, n_units)
         )
         sizes += [(wide, some), (wider, some)]
         if subject.dtype == min(subject.implementation.dtypes):  # float32 takes half the time
@@ -152,16 +153,17 @@ def full_batch(subject: Subject, n_problems: int) -> FullBatch:
 
 
 def full_optimizer(subject: Subject) -> Subject:
-    """The subject with a GRU, of 256 units where a problem has few parameters.
+    """The subject with a learned optimizer, of 256 units where a problem has few parameters.
 
-    The optimizer is the case's where the implementation has no GRU.
+    The optimizer is the case's where the implementation has no learned ones.
     """
-    if "gru" not in subject.implementation.optimizers:
+    architecture = main_architecture(subject.implementation.optimizers)
+    if architecture is None:
         return subject
     seed, task = subject.case.batch.seed, get_task(subject.case.task.name)
     small = task.n_parameters <= SMALL_PROBLEM
     n_units = N_UNITS if small else drawn_size(seed, "units", 5, 11)
-    spec = random_gru(n_units, seed, *GRU_SCALES[task.name])
+    spec = random_case(architecture, n_units, task.name, seed)
     return dataclasses.replace(subject, case=dataclasses.replace(subject.case, spec=spec))
 
 

@@ -27,7 +27,7 @@ from loptbench.discovery import load_object
 from loptbench.global_state import other_value, settings
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Array, Level, OuterState
-from loptbench.tasks import ProblemBatch
+from loptbench.tasks import TASKS, ProblemBatch
 from loptbench.training.settings import MetaTraining
 
 TORCH_THREADS = "torch's number of threads"
@@ -179,6 +179,8 @@ def serve() -> None:
     """Read the work from the first file of the command line, write the results to the second."""
     asked, answered = map(Path, sys.argv[1:3])
     path, work = pickle.loads(asked.read_bytes())
+    task = work.subject.case.task
+    TASKS[task.name] = task  # it may be one from outside, which is not known here
     implementation = load_object(path)
     threads = other_value(TORCH_THREADS, work.threads) if work.threads else nullcontext()
     with np.errstate(all="ignore"), threads:

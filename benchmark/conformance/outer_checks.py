@@ -12,7 +12,7 @@ from loptbench.agreement.comparison import Comparison, compare_arrays
 from loptbench.agreement.memory import remembered
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import oracle_meta_gradient
-from loptbench.conformance.cases import GRU_SCALES
+from loptbench.conformance.cases import main_architecture, random_case
 from loptbench.conformance.hints import explain_outer_steps
 from loptbench.conformance.messages import explained
 from loptbench.conformance.purity import SHORT_RUN, flatten, other_spec, require_pure
@@ -20,7 +20,7 @@ from loptbench.conformance.step_checks import to_float64
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.discovery import oracle
-from loptbench.optimizers import OptimizerSpec, random_gru
+from loptbench.optimizers import ARCHITECTURES, OptimizerSpec
 from loptbench.protocol import MetaTrainsSideBySide, OuterState
 from loptbench.tasks import ProblemBatch
 from loptbench.training.settings import MetaTraining
@@ -28,7 +28,7 @@ from loptbench.training.settings import MetaTraining
 N_OUTER_STEPS = 8
 
 N_UNITS = 3
-"""Units of a small GRU."""
+"""Units of a small learned optimizer."""
 
 OTHER_SIZES = {"n_steps": SHORT_RUN - 1, "batch_size": 2, "bptt_segment": 4}
 """Settings on which the sizes of arrays depend."""
@@ -49,11 +49,12 @@ class OuterProblem(NamedTuple):
 
 
 def small_subject(subject: Subject) -> Subject:
-    """The subject with a GRU of few units, or as it is where the implementation has none."""
-    if "gru" not in subject.implementation.optimizers:
+    """The subject with a learned optimizer of few units, or as it is where there is none."""
+    architecture = main_architecture(subject.implementation.optimizers)
+    if architecture is None:
         return subject
     task, seed = subject.case.task.name, subject.case.batch.seed
-    spec = random_gru(N_UNITS, seed, *GRU_SCALES[task])
+    spec = random_case(architecture, N_UNITS, task, seed)
     return dataclasses.replace(subject, case=dataclasses.replace(subject.case, spec=spec))
 
 
@@ -128,8 +129,9 @@ def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
         "from half of every parameter": first._replace(spec=other_spec(first.spec)),
         "without moments, penalty and decay": without._replace(batches=first.batches[:2]),
     }
-    if "h0" in zeros:  # where every meta-training begins
-        from_zero = first.spec.with_parameters({**first.spec.parameters, "h0": zeros["h0"]})
+    if learned := ARCHITECTURES.get(first.spec.kind):  # where every meta-training begins
+        start = {name: zeros[name] for name in learned.starts}
+        from_zero = first.spec.with_parameters({**first.spec.parameters, **start})
         problems["from an initial state of zero"] = OuterProblem(
             from_zero, first.config, first.batches[:2]
         )
@@ -192,17 +194,28 @@ def compare_outer_step(
     expected: tuple[OuterState, float],
 ) -> list[Comparison]:
     """Compare an outer state and the meta-objective before it with the oracle's."""
-    pairs: dict[str, tuple[Any, Any]] = {"outer objective": (actual[1], expected[1])}
+    place = subject.dtype, subject.device
+    objective = "outer objective"
+    comparisons = [
+        compare_arrays(objective, objective, np.array(actual[1]), np.array(expected[1]), *place)
+    ]
+    # A parameter is stored in the dtype, so its change is known to epsilon · |θ| at best.
+    stored = float(np.finfo(subject.dtype).eps) / bound("outer parameters", *place)
     for name, parameter in expected[0].parameters.items():
         # The change is compared, because the initial values are much larger.
         before = start.parameters[name]
-        change = actual[0].parameters[name] - before, to_float64(parameter - before)
-        pairs[f"the outer steps' change of {name}"] = change
-    comparisons = []
-    for label, (values, expected_values) in pairs.items():
-        entry = label if label == "outer objective" else "outer parameters"
-        arrays = np.array(values), np.array(expected_values)
-        comparisons.append(compare_arrays(entry, label, *arrays, subject.dtype, subject.device))
+        change = to_float64(parameter - before)
+        scale = np.abs(change).max(initial=0.0) + stored * np.abs(before).max(initial=0.0)
+        comparisons.append(
+            compare_arrays(
+                "outer parameters",
+                f"the outer steps' change of {name}",
+                np.asarray(actual[0].parameters[name] - before),
+                change,
+                *place,
+                scale=scale,
+            )
+        )
     return comparisons
 
 

@@ -5,12 +5,14 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from loptbench.conformance.cases import checked_kinds
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.suite import CHECKS, Check, pairs, subjects
-from loptbench.errors import UnknownNameError
+from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.optimizers import KINDS
 from loptbench.protocol import Level
-from loptbench.tasks import TASKS
+from loptbench.rollout.offered import require_task
+from loptbench.tasks import CustomTask, get_task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +70,20 @@ def selected_pairs(
     for name in selection.only:
         if name not in checks:
             raise UnknownNameError("check", name, checks)
-    for task in selection.tasks:
-        if task not in TASKS:
-            raise UnknownNameError("task", task, list(TASKS))
+    tasks = [get_task(name) for name in selection.tasks]
+    for task in tasks:
+        if isinstance(task, CustomTask):
+            require_task(implementation, task)
+    selection = dataclasses.replace(selection, tasks=[task.name for task in tasks])
     every = list(pairs(implementation, seed, devices=[device]))
     names = set(KINDS) | {subject.case.label for _, subject in every}
     names |= {subject.case.optimizer.name for _, subject in every}
     for optimizer in selection.optimizers:
+        if optimizer in set(implementation.optimizers) - set(checked_kinds(implementation)):
+            raise LoptbenchError(
+                f"{optimizer!r} cannot be checked: the architecture brings no cell for the "
+                "reference, with which an implementation is compared"
+            )
         if optimizer not in names:
             raise UnknownNameError("optimizer", optimizer, list(names))
     chosen = [pair for pair in every if selection.selects(*pair)]
@@ -83,7 +92,7 @@ def selected_pairs(
     combined = [
         (kind, task)
         for task in selection.tasks
-        for kind in sorted(implementation.optimizers)
+        for kind in checked_kinds(implementation)
         if task in implementation.tasks
     ]
     candidates = [

@@ -30,7 +30,7 @@ N_CALLS_BETWEEN = 300
 def random_inputs(subject: Subject, n_components: int) -> tuple[Array, Array]:
     """Random states and gradients.
 
-    Some states are zero and some beyond the range of a GRU's units; gradients are zero, or from
+    Some states are zero and some beyond the range of a tanh; gradients are zero, or from
     1e-12 to 1e6.
 
     Returns: states, (n_components, n_state), and gradients, (n_components,).

@@ -386,7 +386,7 @@ class Subject:
         return OuterState(parameters, memory).canonical()
 
     def _require_parameters(self, label: str, values: Any, spec: OptimizerSpec, dtype: str) -> None:
-        shapes = get_kind(spec.kind).shapes(spec.n_state)
+        shapes = get_kind(spec.kind).shapes_of(spec.parameters)
         if not isinstance(values, Mapping) or set(values) != set(shapes):
             names = sorted(values) if isinstance(values, Mapping) else type(values).__name__
             raise ContractError(f"{label} must hold {sorted(shapes)}, but holds {names}")

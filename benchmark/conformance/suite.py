@@ -21,7 +21,7 @@ from loptbench.conformance import (
     sweep_checks,
     training_size_checks,
 )
-from loptbench.conformance.cases import cases
+from loptbench.conformance.cases import cases, checked_kinds, has_one_unit, main_architecture
 from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.conformance.watching import watched
@@ -276,9 +276,9 @@ def subjects(
     """Every kind on the first task that the implementation declares, and one kind on every task.
 
     The code of an optimizer and that of a task meet only in the loop of a run. Not every pair is
-    checked, therefore: on further tasks only the learned optimizer is, or the first kind where that
-    is not offered. Checks of an optimizer or a task alone run on its first subject in each dtype.
-    Of the dtypes, the finest alone has the GRU of one unit, and meta-training of all kinds.
+    checked, therefore: on further tasks only one learned optimizer is, or the first kind where none
+    is offered. Checks of an optimizer or a task alone run on its first subject in each dtype.
+    Of the dtypes, the finest alone has learned ones of one unit, and meta-training of all kinds.
 
     Args:
         implementation: the implementation under test.
@@ -289,9 +289,9 @@ def subjects(
         combinations: pairs of a kind and a task; those above if None.
     """
     tasks = tuple(implementation.tasks) or ("quadratic",)
-    kinds = sorted(set(implementation.optimizers))
+    kinds = checked_kinds(implementation)
     chosen = [(kind, tasks[0]) for kind in kinds]
-    main_kind = "gru" if "gru" in kinds else next(iter(kinds), "")
+    main_kind = main_architecture(kinds) or next(iter(kinds), "")
     chosen += [(main_kind, task) for task in tasks[1:] if kinds]
     chosen = chosen if combinations is None else list(combinations)
     selected: list[Subject] = []
@@ -305,11 +305,11 @@ def subjects(
     ]
     for kind, task in chosen:
         for case in cases(kind, task, seed, checkpoints):
-            # The random GRUs of all tasks run the same code with other scales: one is enough.
-            optimizer = case.label if case.label != "random gru" else "gru"
+            # Random ones of all tasks run the same code with other scales: one is enough.
+            optimizer = case.label if case.label != f"random {kind}" else kind
             for dtype, device in places:
                 finest = dtype == max(implementation.dtypes)
-                if case.spec.n_state == 1 and case.spec.kind == "gru" and not finest:
+                if has_one_unit(case.spec) and not finest:
                     continue  # its one unit shows an axis that is dropped, in any dtype
                 scopes = {Scope.RUN}
                 if finest or kind == main_kind:

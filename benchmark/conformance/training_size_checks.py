@@ -126,7 +126,5 @@ def outer_many_steps(subject: Subject) -> Iterator[Comparison]:
         if k + 1 in COMPARED_AFTER:
             yield from explained(
                 compare_outer_step(small, spec, step, expected_step),
-                f"after {k + 1} outer steps of a GRU of {spec.n_state} units"
-                if spec.kind == "gru"
-                else f"after {k + 1} outer steps",
+                f"after {k + 1} outer steps of a {spec.kind} with state of {spec.n_state}",
             )

@@ -22,6 +22,7 @@ from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.mechanisms.momentum import measure_momentum
 from loptbench.mechanisms.schedule import measure_schedule
 from loptbench.mechanisms.states_met import StatesMet, measure_states_met
+from loptbench.mechanisms.views import measure_views
 from loptbench.protocol import Array, Implementation, Optimizer, Trajectory
 from loptbench.results.schema.mechanisms import (
     ConvergencePointResult,
@@ -230,13 +231,18 @@ def _analyze(
     if isinstance(point, ConvergencePointResult):
         convergence_state = full_state(frozen_optimizer, point.state[None])[0]
         require_derivatives_at_rest(optimizer, convergence_state, statistics.typical)
+    momentum = measure_momentum(point, frozen_runs.run, frozen_runs.last, runs.missing)
+    adaptation = measure_adaptation(
+        frozen_optimizer, point, statistics, n_steps, gradients, not_frozen
+    )
     return MechanismsResult(
         convergence_point=point,
-        momentum=measure_momentum(point, frozen_runs.run, frozen_runs.last, runs.missing),
+        momentum=momentum,
         clipping=measure_clipping(optimizer, convergence_state, statistics, runs.run, met),
         schedule=schedule,
-        adaptation=measure_adaptation(
-            frozen_optimizer, point, statistics, n_steps, gradients, not_frozen
+        adaptation=adaptation,
+        views=measure_views(
+            frozen_optimizer, point, momentum, adaptation, starts, statistics, n_steps
         ),
     )
 

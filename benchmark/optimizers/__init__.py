@@ -1,7 +1,7 @@
 """Optimizer kinds as data: equations, parameters, how new ones are drawn.
 
-One module per kind or family: `baselines`, `composed`, `gru`, each with its equations.
-`spec` defines the data type that they share.
+One module per kind or family: `baselines`, `composed`, `gru`, `lstm`, each with its equations.
+`kinds` says what a kind and an architecture are, and `spec` is the data type that they share.
 """
 
 from loptbench.optimizers.baselines import (
@@ -14,35 +14,58 @@ from loptbench.optimizers.baselines import (
 )
 from loptbench.optimizers.composed import NO_CLIP, composed
 from loptbench.optimizers.gru import fresh_gru, gru, random_gru
-from loptbench.optimizers.spec import (
+from loptbench.optimizers.kinds import (
+    ARCHITECTURES,
+    DEFAULT_ARCHITECTURE,
     KINDS,
+    Architecture,
     Constants,
     Kind,
-    OptimizerSpec,
+    KindsAndBrought,
     Parameters,
+    Shapes,
+    add_architecture,
+    get_architecture,
     get_kind,
-    shuffled,
-    validate,
+    import_architectures,
+    load_cell,
+    why_not_offered,
 )
+from loptbench.optimizers.lstm import LOG_LSTM, LSTM
+from loptbench.optimizers.spec import OptimizerSpec, fresh, random, shuffled, validate
 
 __all__ = [
+    "ARCHITECTURES",
     "BASELINES",
+    "DEFAULT_ARCHITECTURE",
     "EPSILON",
     "KINDS",
+    "LOG_LSTM",
+    "LSTM",
     "NO_CLIP",
+    "Architecture",
     "Constants",
     "Kind",
+    "KindsAndBrought",
     "OptimizerSpec",
     "Parameters",
+    "Shapes",
+    "add_architecture",
     "baseline",
     "composed",
+    "fresh",
     "fresh_gru",
+    "get_architecture",
     "get_kind",
     "gru",
+    "import_architectures",
+    "load_cell",
     "momentum",
     "optimal_momentum",
+    "random",
     "random_gru",
     "sgd",
     "shuffled",
     "validate",
+    "why_not_offered",
 ]

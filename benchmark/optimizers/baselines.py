@@ -35,7 +35,8 @@ the numerator alone.
 import numpy as np
 
 from loptbench.errors import LoptbenchError, UnknownNameError
-from loptbench.optimizers.spec import KINDS, Kind, OptimizerSpec, require_names
+from loptbench.optimizers.kinds import KINDS, Kind
+from loptbench.optimizers.spec import OptimizerSpec, require_names
 
 EPSILON = 1e-8
 """The ε of RMSProp and Adam: the default of `torch.optim` and of `optax`."""

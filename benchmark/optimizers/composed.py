@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loptbench.optimizers.spec import KINDS, Kind, OptimizerSpec
+from loptbench.optimizers.kinds import KINDS, Kind
+from loptbench.optimizers.spec import OptimizerSpec
 
 
 def _shapes(n_state: int) -> dict[str, tuple[int, ...]]:

@@ -12,25 +12,31 @@ input_scale, output_scale. The first axis of a matrix is its output unit:
     Δ  = output_scale · (w · h' + b)
 """
 
-import numpy as np
-
-from loptbench.optimizers.spec import KINDS, Kind, OptimizerSpec, Parameters
-
-
-def _shapes(n_state: int) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    for gate in "zrc":
-        shapes |= {
-            f"W_{gate}": (n_state, n_state),
-            f"a_{gate}": (n_state,),
-            f"b_{gate}": (n_state,),
-        }
-    return shapes | {"w": (n_state,), "b": (), "h0": (n_state,)}
-
-
-KINDS["gru"] = Kind(
-    _shapes, lambda parameters: int(parameters["h0"].size), ("input_scale", "output_scale")
+from loptbench.optimizers.gated import fresh_gates, gate_shapes, random_gates
+from loptbench.optimizers.kinds import (
+    RESET_BEFORE_PRODUCT,
+    Architecture,
+    Parameters,
+    Shapes,
+    add_architecture,
 )
+from loptbench.optimizers.spec import OptimizerSpec, fresh, random
+
+
+def _shapes(n_units: int) -> Shapes:
+    return gate_shapes("zrc", n_units) | {"h0": (n_units,)}
+
+
+GRU = Architecture(
+    name="gru",
+    shapes=_shapes,
+    starts=("h0",),
+    constants={"input_scale": 1.0, "output_scale": 1.0},
+    fresh=fresh_gates,
+    random=random_gates,
+    convention=RESET_BEFORE_PRODUCT,
+)
+add_architecture(GRU)
 
 
 def gru(
@@ -52,13 +58,7 @@ def fresh_gru(
     >>> fresh_gru(8, seed=0).parameters["W_z"].shape
     (8, 8)
     """
-    rng = np.random.Generator(np.random.Philox(key=np.array([0, seed], dtype=np.uint64)))
-    parameters = {name: np.zeros(shape) for name, shape in _shapes(n_state).items()}
-    for gate in "zrc":
-        for name in (f"W_{gate}", f"a_{gate}"):
-            shape = parameters[name].shape
-            parameters[name] = rng.standard_normal(shape) / np.sqrt(n_state + 1)
-    return gru(parameters, input_scale, output_scale)
+    return fresh("gru", n_state, seed, input_scale=input_scale, output_scale=output_scale)
 
 
 def random_gru(
@@ -69,9 +69,4 @@ def random_gru(
     >>> bool(random_gru(8, seed=0).parameters["h0"].any())
     True
     """
-    rng = np.random.Generator(np.random.Philox(key=np.array([1, seed], dtype=np.uint64)))
-    parameters = {
-        name: rng.standard_normal(shape) / np.sqrt(n_state + 1 if name[0] in "Waw" else 1)
-        for name, shape in _shapes(n_state).items()
-    }
-    return gru(parameters, input_scale, output_scale)
+    return random("gru", n_state, seed, input_scale=input_scale, output_scale=output_scale)

@@ -1,4 +1,4 @@
-"""An optimizer as data, and the contents of each kind of optimizer.
+"""An optimizer as data.
 
 Every kind is the same thing, a dynamical system driven by the gradient of one component:
 
@@ -9,18 +9,11 @@ An `OptimizerSpec` is such an optimizer as data. An implementation computes it.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from loptbench.errors import LoptbenchError, UnknownNameError
-
-Parameters = Mapping[str, NDArray[np.floating]]
-"""Named arrays that are trained or tuned."""
-
-Constants = Mapping[str, float]
-"""Named numbers that are chosen once and never trained."""
+from loptbench.errors import LoptbenchError
+from loptbench.optimizers.kinds import Constants, Parameters, get_architecture, get_kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,40 +65,6 @@ class OptimizerSpec:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """The contents of a spec of this kind.
-
-    Attributes:
-        shapes: the shape of every parameter, given n_state.
-        n_state: n_state, given the parameters.
-        constants: the names of the constants.
-    """
-
-    shapes: Callable[[int], dict[str, tuple[int, ...]]]
-    n_state: Callable[[Parameters], int]
-    constants: tuple[str, ...] = ()
-
-
-KINDS: dict[str, Kind] = {}
-"""The kinds by name; the modules of this package add theirs."""
-
-
-def get_kind(name: str) -> Kind:
-    """The optimizer kind of that name.
-
-    Raises:
-        UnknownNameError: there is no such kind; the message lists the known ones.
-
-    >>> from loptbench.optimizers import get_kind
-    >>> get_kind("gru").constants
-    ('input_scale', 'output_scale')
-    """
-    if name not in KINDS:
-        raise UnknownNameError("optimizer kind", name, list(KINDS))
-    return KINDS[name]
-
-
 def validate(spec: OptimizerSpec) -> None:
     """Check a spec against its kind.
 
@@ -119,7 +78,7 @@ def validate(spec: OptimizerSpec) -> None:
         if not np.isfinite(value):
             raise LoptbenchError(f"constant {name!r} of {spec.kind!r} must be finite, not {value}")
     require_names("parameters", spec.kind, set(spec.parameters), set(kind.shapes(1)))
-    for name, shape in kind.shapes(kind.n_state(spec.parameters)).items():
+    for name, shape in kind.shapes_of(spec.parameters).items():
         array = spec.parameters[name]
         if array.dtype not in (np.float32, np.float64):
             raise LoptbenchError(
@@ -174,3 +133,39 @@ def shuffled(spec: OptimizerSpec, seed: int) -> OptimizerSpec:
             for name, array in sorted(spec.parameters.items())
         }
     )
+
+
+def fresh(architecture: str, n_units: int, seed: int, **constants: float) -> OptimizerSpec:
+    """A learned optimizer before meta-training.
+
+    >>> fresh("gru", 8, seed=0).parameters["W_z"].shape
+    (8, 8)
+
+    Args:
+        architecture: its architecture.
+        n_units: the number of units.
+        seed: the seed of the weights.
+        constants: constants that differ from the architecture's.
+    """
+    chosen = get_architecture(architecture)
+    rng = np.random.Generator(np.random.Philox(key=np.array([0, seed], dtype=np.uint64)))
+    parameters = chosen.fresh(chosen.shapes(n_units), rng)
+    return OptimizerSpec(architecture, dict(parameters), {**chosen.constants, **constants})
+
+
+def random(architecture: str, n_units: int, seed: int, **constants: float) -> OptimizerSpec:
+    """A learned optimizer in which no array is zero, so that a test notices any missing term.
+
+    >>> bool(random("gru", 8, seed=0).parameters["h0"].any())
+    True
+
+    Args:
+        architecture: its architecture.
+        n_units: the number of units.
+        seed: the seed of the weights.
+        constants: constants that differ from the architecture's.
+    """
+    chosen = get_architecture(architecture)
+    rng = np.random.Generator(np.random.Philox(key=np.array([1, seed], dtype=np.uint64)))
+    parameters = chosen.random(chosen.shapes(n_units), rng)
+    return OptimizerSpec(architecture, dict(parameters), {**chosen.constants, **constants})

@@ -14,16 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from loptbench.errors import LoptbenchError, WeightsError
-from loptbench.optimizers import OptimizerSpec
+from loptbench.optimizers import OptimizerSpec, get_kind
 from loptbench.reading import LARGEST_FILE, parse_json, require_path, require_table, shorten
 from loptbench.storage.files import write_atomically
 
 FORMAT = "loptbench-weights"
 FORMAT_VERSION = 1
-CONVENTION = "reset-before-product"
-"""The GRU convention: the reset gate multiplies h *before* the product with W_c.
-
-`torch.nn.GRUCell`, cuDNN and flax multiply after it: with the same weights, another optimizer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +50,7 @@ def weights_hash(optimizer: OptimizerSpec) -> str:
     False
     """
     digest = hashlib.sha256()
-    digest.update(json.dumps([optimizer.kind, CONVENTION]).encode())
+    digest.update(json.dumps([optimizer.kind, get_kind(optimizer.kind).convention]).encode())
     digest.update(
         json.dumps({k: float(v) for k, v in sorted(optimizer.constants.items())}).encode()
     )
@@ -75,7 +71,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
-        "convention": CONVENTION,
+        "convention": get_kind(checkpoint.optimizer.kind).convention,
         "kind": checkpoint.optimizer.kind,
         "constants": json.dumps(dict(checkpoint.optimizer.constants), sort_keys=True),
         "task": checkpoint.task,
@@ -109,7 +105,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
     Raises:
         WeightsError: the file is missing, truncated, no checkpoint, of a newer format or another
-            GRU convention; or an array is missing, unknown, of a wrong shape or type, not finite,
+            convention; or an array is missing, unknown, of a wrong shape or type, not finite,
             or changed since it was written.
     """
     path = Path(path)
@@ -125,13 +121,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             f"{path} has weights format version {version!r}; this loptbench reads "
             f"{FORMAT_VERSION}: install the loptbench that wrote it, or a newer one"
         )
-    convention = metadata.get("convention", "")
-    if convention != CONVENTION:
-        raise WeightsError(
-            f"{path} was made for the GRU convention {convention!r}, but loptbench computes "
-            f"{CONVENTION!r}; the same weights are another optimizer there and must not be mixed"
-        )
     try:
+        require_convention(metadata["kind"], metadata.get("convention", ""))
         constants = require_table(parse_json(metadata["constants"]), "constants")
         meta_training = require_table(parse_json(metadata["meta_training"]), "meta_training")
         for name, value in constants.items():
@@ -153,6 +144,20 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             f"{checkpoint.sha256[:12]}, the recorded one {recorded[:12]}; get the file anew"
         )
     return checkpoint
+
+
+def require_convention(kind: str, convention: str) -> None:
+    """Refuse weights that were made for another convention than ours.
+
+    Raises:
+        LoptbenchError: the conventions differ, or there is no such kind.
+    """
+    ours = get_kind(kind).convention
+    if convention != ours:
+        raise LoptbenchError(
+            f"made for the {kind} convention {convention!r}, but loptbench computes {ours!r}; the "
+            "same weights are another optimizer there and must not be mixed"
+        )
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

@@ -14,6 +14,7 @@ from loptbench.mechanisms.analysis import measure as measure_optimizer
 from loptbench.mechanisms.dynamics.contract import checked
 from loptbench.protocol import Trajectory
 from loptbench.results.schema.mechanisms import MechanismsResult
+from loptbench.rollout.offered import require_task
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.resolve import AnyOptimizer, realize, resolve
 from loptbench.tasks import get_task
@@ -76,7 +77,9 @@ def measure(
     grid = None if gradients is None else gradient_grid(gradients)
     resolved = resolve(optimizer)
     name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
-    get_task(name)
+    chosen = get_task(name)
+    name = chosen.name
+    require_task(oracle(), chosen)
     realized = realize(resolved, implementation)
     try:
         with redirect_stdout(sys.stderr):  # whatever the optimizer prints

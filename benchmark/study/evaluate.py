@@ -5,15 +5,16 @@ import numpy as np
 from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
 from loptbench.mechanisms.dynamics.contract import checked
-from loptbench.optimizers import OptimizerSpec
+from loptbench.optimizers import OptimizerSpec, why_not_offered
 from loptbench.results.schema.evaluation import Evaluation
 from loptbench.rollout.evaluation import evaluate as evaluate_spec
 from loptbench.rollout.evaluation import summarize
 from loptbench.rollout.held_out import PAPER
+from loptbench.rollout.offered import require_task
 from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.resolve import AnyOptimizer, resolve
-from loptbench.tasks import Task, get_task
+from loptbench.tasks import CustomTask, Task, get_task, register
 
 
 def evaluate(
@@ -57,22 +58,27 @@ def evaluate(
         if not isinstance(resolved, Checkpoint):
             raise LoptbenchError("no task is given, and only a checkpoint has one of its own")
         task = resolved.task
-    task = get_task(task) if isinstance(task, str) else task
+    if isinstance(task, str):
+        task = get_task(task)
+    elif isinstance(task, CustomTask):
+        task = register(task)
     n_steps = n_steps or task.n_steps
-    batch = task.sample("evaluate", seed, range(n_problems))
     spec = resolved.optimizer if isinstance(resolved, Checkpoint) else resolved
+    is_spec = isinstance(spec, OptimizerSpec)
+    computing = get_implementation(implementation) if is_spec else oracle()
+    require_task(computing, task)
+    batch = task.sample("evaluate", seed, range(n_problems))
     if not isinstance(spec, OptimizerSpec):
         with np.errstate(all="ignore"):  # a rollout that diverges is a result, not a warning
             with checked(spec) as brought:
-                problems = oracle().problems(batch, "float64", "cpu")
+                problems = computing.problems(batch, "float64", "cpu")
                 run = unroll_by_steps(brought, problems, batch.initial_parameters, n_steps)
             return summarize(run.loss)
-    computing = get_implementation(implementation)
     for label, name, offered in (
         ("optimizer", spec.kind, computing.optimizers),
-        ("task", task.name, computing.tasks),
         ("dtype", dtype, computing.dtypes),
     ):
         if name not in offered:
-            raise LoptbenchError(f"{implementation} does not compute the {label} {name!r}")
+            why = why_not_offered(name, implementation)
+            raise LoptbenchError(f"{implementation} does not compute the {label} {name!r}{why}")
     return evaluate_spec(computing, spec.rounded_to(dtype), batch, n_steps, dtype)

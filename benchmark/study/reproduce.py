@@ -11,7 +11,7 @@ from loptbench.storage.weights import Checkpoint
 from loptbench.study.execution import JOBS
 from loptbench.study.parts import FULL, SMALL_TASKS
 from loptbench.study.run import Selection, Study, measure, run
-from loptbench.tasks import TASKS, get_task
+from loptbench.tasks import SHIPPED, get_task
 from loptbench.training.loop import meta_train, require_meta_training
 from loptbench.training.settings import (
     PRESETS,
@@ -25,7 +25,7 @@ from loptbench.zoo.loading import load
 
 def reproduce(folder: Path, tasks: Collection[str] = (), jobs: int = JOBS) -> Study:
     """Measure and judge what is shipped, into the folder `results` of `folder`."""
-    chosen = [get_task(name).name for name in dict.fromkeys(tasks or TASKS)]
+    chosen = [get_task(name).name for name in dict.fromkeys(tasks or SHIPPED)]
     make_folder(folder)
     return run(folder / "results", tasks=chosen, jobs=jobs, part=FULL.name)
 
@@ -60,7 +60,7 @@ def reproduce_from_scratch(
     Raises:
         LoptbenchError: the folder cannot be made, or holds what was made with other settings.
     """
-    chosen = [get_task(name).name for name in dict.fromkeys(tasks or TASKS)]
+    chosen = [get_task(name).name for name in dict.fromkeys(tasks or SHIPPED)]
     make_folder(folder)
     computing = get_implementation(implementation)
     changes: dict[str, Any] = {"seed": seed, "device": device}
@@ -95,7 +95,7 @@ def _make(
     """The learned optimizers and the tuned baselines, from the folder where they exist there."""
     for config in configs:
         require_meta_training(implementation, config)
-    by_name = {f"{c.task}-{c.preset}-{implementation.name}-{c.seed}": c for c in configs}
+    by_name = {config.checkpoint_name(implementation.name): config for config in configs}
     paths = {name: folder / f"{name}.safetensors" for name in by_name}
     tuned_path = folder / "tuned.json"
     # Files made with other settings are refused before meta-training, which takes hours.
@@ -117,7 +117,7 @@ def _make(
 
 def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
     checkpoint = load(path)
-    if recorded_configuration(checkpoint.meta_training) != config.model_dump():
+    if MetaTraining.model_validate(recorded_configuration(checkpoint.meta_training)) != config:
         raise LoptbenchError(
             f"{path} was meta-trained with other settings; name another --folder, or move it"
         )

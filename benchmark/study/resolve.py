@@ -6,7 +6,7 @@ from typing import Any
 from loptbench.discovery import get_implementation
 from loptbench.errors import ContractError, LoptbenchError
 from loptbench.importing import import_object
-from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline
+from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline, why_not_offered
 from loptbench.protocol import Optimizer
 from loptbench.storage.weights import Checkpoint
 from loptbench.zoo.catalogue import names
@@ -61,7 +61,8 @@ def realize(
         return spec
     computing = get_implementation(implementation)
     if spec.kind not in computing.optimizers or dtype not in computing.dtypes:
-        raise LoptbenchError(f"{implementation} does not compute {spec.kind!r} in {dtype}")
+        why = why_not_offered(spec.kind, implementation)
+        raise LoptbenchError(f"{implementation} does not compute {spec.kind!r} in {dtype}{why}")
     optimizer: Optimizer = computing.optimizer(spec.rounded_to(dtype), dtype, "cpu")
     return optimizer
 

@@ -19,6 +19,7 @@ from loptbench.progress import watching
 from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
+from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.study.execution import JOBS, run_trials
@@ -27,7 +28,7 @@ from loptbench.study.monitor import Journal, Monitor
 from loptbench.study.parts import DEFAULT, FULL, PARTS, SMALL_TASKS, Part
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
-from loptbench.tasks import TASKS, get_task
+from loptbench.tasks import SHIPPED, CustomTask, Task, get_task
 from loptbench.tuning.tuned_file import Tuned, load_tuned
 from loptbench.zoo.catalogue import names, representatives
 from loptbench.zoo.loading import load
@@ -81,6 +82,7 @@ class Study:
         problems: a sentence for each file of the store that could not be read. If it was to hold
             the record of a trial, the trial was run again.
         means: the mean of every evaluation beside the other implementations'.
+        not_offered: a sentence for each task from outside that an implementation does not offer.
         part: the part of the benchmark that was run.
     """
 
@@ -90,6 +92,7 @@ class Study:
     verdicts: Sequence[Verdict]
     problems: Sequence[str] = ()
     means: Sequence[MeanResult] = ()
+    not_offered: Sequence[str] = ()
     part: Part = FULL
 
     @property
@@ -139,17 +142,20 @@ def run(
     Raises:
         LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
     """
+    task_objects = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
+    chosen_tasks = [task.name for task in task_objects]
     load_edition(claims)  # a damaged file is found before anything is measured
     part = part or (FULL if checkpoints else DEFAULT).name
     if part not in PARTS:
         raise UnknownNameError("part", part, [*PARTS])
     chosen_part = PARTS[part]
-    chosen_tasks = [get_task(name).name for name in tasks or TASKS]
     chosen = select_checkpoints(checkpoints or chosen_part.checkpoints(chosen_tasks))
     # User checkpoints are cross-checked in every implementation, but only some of the zoo.
     small = [task for task in chosen_tasks if task in SMALL_TASKS]
+    entries = select_implementations(implementations)
+    _require_tasks(entries, task_objects)
     selection = Selection(
-        select_implementations(implementations),
+        entries,
         chosen,
         load_tuned(tuned),
         chosen_tasks,
@@ -191,7 +197,32 @@ def measure(
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
     verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)
-    return Study(results, entries, records, verdicts, problems, means, selection.part)
+    not_offered = _not_offered(entries, selection.tasks)
+    return Study(results, entries, records, verdicts, problems, means, not_offered, selection.part)
+
+
+def _not_offered(entries: Sequence[DiscoveredImplementation], tasks: Sequence[str]) -> list[str]:
+    """Why implementations leave out tasks from outside, one sentence each."""
+    custom = [task for task in map(get_task, tasks) if isinstance(task, CustomTask)]
+    reasons = [
+        task_not_offered(entry.implementation, task)
+        for task in custom
+        for entry in entries
+        if entry.implementation is not None
+    ]
+    return [reason for reason in reasons if reason]
+
+
+def _require_tasks(entries: Sequence[DiscoveredImplementation], tasks: Sequence[Task]) -> None:
+    """Refuse a task from outside that is of no use, or that no implementation offers."""
+    usable = [entry.implementation for entry in entries if entry.implementation is not None]
+    for task in tasks:
+        offering = [each for each in usable if not task_not_offered(each, task)]
+        if isinstance(task, CustomTask) and not offering:
+            reasons = "; ".join(task_not_offered(each, task) for each in usable)
+            raise LoptbenchError(f"no implementation offers the task {task.name!r}: {reasons}")
+        for implementation in offering:
+            require_task(implementation, task)
 
 
 def select_checkpoints(chosen: Collection[str | Path]) -> dict[str, Checkpoint]:

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from loptbench.claims.evidence import evidence_of
 from loptbench.claims.verdicts import judge_all
 from loptbench.cli import main as cli
 from loptbench.conformance import CHECKS, Check, Subject, pairs
+from loptbench.conformance.subject import Scope
 from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
 from loptbench.mechanisms import analysis
 from loptbench.protocol import Level
@@ -82,7 +83,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             marks = [pytest.mark.harness] if entry.name == "reference" else []
             for check, subject in pairs(entry.implementation, SEED, devices=TABLE):
                 name = _identifier(entry.name, check, subject)
-                slow = [pytest.mark.slow] if _takes_long(check, subject) else []
+                slow = [pytest.mark.slow] if _takes_long(check, subject, entry.name) else []
                 rows.append(pytest.param(check, subject, id=name, marks=[*marks, *slow]))
     metafunc.parametrize(("check", "subject"), rows)
 
@@ -91,13 +92,19 @@ NETWORKS = ("two_moons", "digits")
 """The tasks on networks."""
 
 
-def _takes_long(check: Check, subject: Subject) -> bool:
+def _takes_long(check: Check, subject: Subject, name: str) -> bool:
     """Whether a check is marked slow: it adds little to what faster checks show."""
     task, kind = subject.case.task.name, subject.case.label
     differentiates = check.level >= Level.META_GRADIENT  # compiling this takes long
     if subject.dtype == "float32":
         return differentiates or kind != "random gru" or task in NETWORKS
-    return differentiates and (kind != "random gru" or task == "digits")
+    if differentiates and (kind != "random gru" or task == "digits"):
+        return True
+    runs = check.level >= Level.UNROLL and check.scope is not Scope.IMPLEMENTATION
+    if name == "reference":  # held to itself, it shows the harness only
+        return runs and task in NETWORKS
+    # Every loop over a network runs on two moons, and those of full size on digits too.
+    return runs and task == "digits" and not check.name.startswith("full-size")
 
 
 def _identifier(name: str, check: Check, subject: Subject) -> str:
@@ -111,6 +118,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, which is the current directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_tasks_are_left_behind() -> Iterator[None]:
+    """Tasks that a test registers are forgotten after it."""
+    before = dict(TASKS)
+    yield
+    TASKS.clear()
+    TASKS.update(before)
 
 
 @pytest.fixture

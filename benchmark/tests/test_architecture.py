@@ -5,7 +5,11 @@ Every import counts, also those inside functions and for type checkers alone.
 
 from collections.abc import Iterator
 
+import pytest
+
 from loptbench.tests.import_graph import LAYERS, imports, layer, modules
+
+pytestmark = pytest.mark.harness
 
 IMPLEMENTATIONS_IMPORT = (
     "errors",

@@ -14,11 +14,12 @@ import numpy as np
 
 from loptbench.discovery import require_device
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import OptimizerSpec, fresh_gru
+from loptbench.optimizers import OptimizerSpec, get_architecture, why_not_offered
 from loptbench.progress import Report
 from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
+from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.files import lock
 from loptbench.storage.weights import (
     Checkpoint,
@@ -56,22 +57,27 @@ def require_meta_training(
     """Check that an implementation can meta-train with these settings.
 
     Raises:
-        LoptbenchError: it does not offer level 5, or not that task, dtype or device.
+        LoptbenchError: it does not offer level 5, or not that architecture, task, dtype or
+            device.
     """
     name = implementation.name
+    get_architecture(config.architecture)
     if not offers(implementation, Level.META_TRAINING):
         raise LoptbenchError(f"{name} does not offer level 5, meta-training")
     if side_by_side and not isinstance(implementation, MetaTrainsSideBySide):
         raise LoptbenchError(
             f"{name} does not meta-train several seeds side by side; call it for one at a time"
         )
-    for label, chosen, declared in (
-        ("task", config.task, implementation.tasks),
-        ("dtype", config.dtype, implementation.dtypes),
-        ("optimizer", "gru", implementation.optimizers),
-    ):
-        if chosen not in declared:
-            raise LoptbenchError(f"{name} does not compute the {label} {chosen!r}")
+    if reason := task_not_offered(implementation, get_task(config.task)):
+        raise LoptbenchError(reason)
+    if config.dtype not in implementation.dtypes:
+        others = " or ".join(f"--dtype {dtype}" for dtype in implementation.dtypes)
+        raise LoptbenchError(f"{name} does not compute in {config.dtype}; give {others}")
+    if config.architecture not in implementation.optimizers:
+        why = why_not_offered(config.architecture, name)
+        raise LoptbenchError(
+            f"{name} does not compute the architecture {config.architecture!r}{why}"
+        )
     require_device(implementation, config.device)
 
 
@@ -83,7 +89,7 @@ def validation_batch(config: MetaTraining) -> ProblemBatch:
 def meta_train(
     implementation: Any, config: MetaTraining, output: Path, report: Report = lambda *_: None
 ) -> Checkpoint:
-    """Meta-train a fresh GRU and write the checkpoint with the best validation to `output`.
+    """Meta-train a fresh optimizer and write the checkpoint with the best validation to `output`.
 
     Progress is saved in `output` + `.partial`. A call with the same arguments resumes from there
     and ends with the same bytes. The file is removed once the checkpoint is written.
@@ -173,10 +179,7 @@ class OuterLoop:
             ],
             sort_keys=True,
         )
-        self._specs = [
-            fresh_gru(settings.n_units, settings.seed, settings.input_scale, settings.output_scale)
-            for settings in self._configs
-        ]
+        self._specs = [settings.fresh() for settings in self._configs]
         self._validation = validation_batch(config)
         if partial.exists():
             self.runs = load(partial, self._identity)

@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
+from loptbench.optimizers import get_architecture
 from loptbench.progress import progress
+from loptbench.rollout.offered import require_task
 from loptbench.storage.files import write_atomically
 from loptbench.storage.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.tasks import get_task
@@ -29,6 +31,7 @@ def meta_train(
     *,
     seeds: Sequence[int] = (0,),
     preset: str = "quick",
+    architecture: str | None = None,
     config: Path | None = None,
     output: Path | None = None,
     **settings: Any,
@@ -41,13 +44,16 @@ def meta_train(
         meta_train("quadratic", "jax", seeds=[0, 1], n_outer_steps=100)
 
     Args:
-        task: the name of the task.
+        task: the name of the task, or `package.module:Object`.
         implementation: the implementation that computes, such as `jax` or `torch`.
         seeds: the seeds of weights and problems; several are trained as one batch.
         preset: the name of the settings.
+        architecture: what is trained, such as `lstm`, or `package.module:Object`; None for the
+            settings' own, `gru` unless they name another.
         config: a TOML file with settings, instead of a preset.
         output: the checkpoint to write, for one seed; if None,
-            `TASK-PRESET-IMPLEMENTATION-SEED.safetensors` in the current folder.
+            `TASK-PRESET-IMPLEMENTATION-SEED.safetensors` in the current folder, with the
+            architecture after the preset where it is not `gru`.
         settings: settings to replace, such as `n_units`, `n_outer_steps`, `dtype` or `device`.
 
     Returns:
@@ -56,11 +62,13 @@ def meta_train(
     Raises:
         LoptbenchError: a name or a setting is wrong, or a file exists or cannot be written.
     """
-    get_task(task)
+    chosen_task = get_task(task)
+    task = chosen_task.name
     computing = get_implementation(implementation)
     seeds = tuple(dict.fromkeys(seeds))
     if output is not None and len(seeds) > 1:
         raise LoptbenchError("--output names one file, but there are several seeds")
+    settings["architecture"] = architecture and get_architecture(architecture).name
     settings = {name: value for name, value in settings.items() if value is not None}
     settings["seed"] = seeds[0]
     if config is None:
@@ -68,8 +76,12 @@ def meta_train(
     else:
         chosen = load_config(config, task, settings)
     require_meta_training(computing, chosen, side_by_side=len(seeds) > 1)
-    stem = f"{task}-{chosen.preset or 'own'}-{computing.name}"
-    outputs = {seed: output or Path(f"{stem}-{seed}.safetensors") for seed in seeds}
+    require_task(computing, chosen_task)
+    outputs = {
+        seed: output or Path(f"{named.checkpoint_name(computing.name)}.safetensors")
+        for seed in seeds
+        if (named := chosen.model_copy(update={"seed": seed}))
+    }
     done = _done(computing.name, chosen, outputs)
     if done is not None:
         return done
@@ -133,7 +145,7 @@ def meta_tune(
         LoptbenchError: a name or a number is wrong, a file exists or cannot be written, or every
             draw failed.
     """
-    get_task(task)
+    task = get_task(task).name
     base = load_preset("paper", task, {"preset": "", "n_units": n_units})
     settings = MetaTuning(**search)
     output = output or Path(f"{task}-meta-tuned.json")

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loptbench.errors import LoptbenchError, UnknownNameError
+from loptbench.optimizers import DEFAULT_ARCHITECTURE, OptimizerSpec, fresh
 from loptbench.reading import parse_toml, read_file, shorten
+from loptbench.tasks import CustomTask, get_task
 
 
 class MetaTraining(BaseModel):
@@ -23,7 +25,8 @@ class MetaTraining(BaseModel):
     Attributes:
         preset: name of the preset that the settings come from; "" for a user's own settings.
         task: name of the task.
-        n_units: units of the GRU.
+        architecture: what is trained, a name of `loptbench.optimizers.ARCHITECTURES`.
+        n_units: its units.
         input_scale: factor of the gradient; chosen so that typical gradients are of order one.
         output_scale: factor of the readout.
         n_outer_steps: number of outer steps.
@@ -63,6 +66,7 @@ class MetaTraining(BaseModel):
 
     preset: str = ""
     task: str = "quadratic"
+    architecture: str = DEFAULT_ARCHITECTURE
     n_units: int = Field(default=64, ge=1)
     input_scale: float = 1.0
     output_scale: float = 1.0
@@ -89,6 +93,25 @@ class MetaTraining(BaseModel):
     plateau: float | None = Field(default=None, gt=0, lt=1)
     min_outer_steps: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=100, ge=1)
+
+    def fresh(self) -> OptimizerSpec:
+        """The optimizer before the first outer step."""
+        scales = {"input_scale": self.input_scale, "output_scale": self.output_scale}
+        return fresh(self.architecture, self.n_units, self.seed, **scales)
+
+    def checkpoint_name(self, implementation: str) -> str:
+        """The name of the checkpoint that this meta-training ends with.
+
+        >>> MetaTraining(preset="quick", architecture="lstm").checkpoint_name("jax")
+        'quadratic-quick-lstm-jax-0'
+
+        Args:
+            implementation: the name of the implementation that meta-trains.
+        """
+        parts = [self.task, self.preset or "own", self.architecture, implementation]
+        if self.architecture == DEFAULT_ARCHITECTURE:
+            parts.remove(self.architecture)
+        return "-".join([*parts, str(self.seed)])
 
 
 FORMER_NAMES = {"keep_steps": "bptt_segment", "setback": "rollback_ratio"}
@@ -128,8 +151,15 @@ def load_preset(preset: str, task: str, overrides: Mapping[str, object]) -> Meta
     """
     if preset not in PRESETS:
         raise UnknownNameError("preset", preset, list(PRESETS))
-    source = resources.files("loptbench.training") / "presets" / preset / f"{task}.toml"
-    return _settings(str(source), source.read_text(), {"preset": preset, "task": task, **overrides})
+    known = get_task(task)
+    settings: dict[str, object] = {"preset": preset, "task": known.name}
+    file = known.name
+    if isinstance(known, CustomTask):
+        file = "custom"
+        settings |= {"n_steps": known.n_steps, "input_scale": known.checks.scales[0]}
+        settings |= known.training
+    source = resources.files("loptbench.training") / "presets" / preset / f"{file}.toml"
+    return _settings(str(source), source.read_text(), {**settings, **overrides})
 
 
 def load_config(path: Path, task: str, overrides: Mapping[str, object]) -> MetaTraining:

@@ -7,7 +7,8 @@ from typing import Any
 from loptbench.discovery import get_implementation
 from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
-from loptbench.tasks import TASKS, get_task
+from loptbench.rollout.offered import require_task
+from loptbench.tasks import SHIPPED, get_task
 from loptbench.tuning.tuned_file import Tuned, load_tuned, plan_searches
 from loptbench.tuning.tuned_file import tune as run_searches
 
@@ -43,7 +44,7 @@ def tune(
         LoptbenchError: a name or a number is wrong, the file exists or cannot be written, or every
             draw of a search diverged.
     """
-    chosen = [get_task(name) for name in dict.fromkeys(tasks or TASKS)]
+    chosen = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
     kinds = list(dict.fromkeys(baselines or BASELINES))
     computing = get_implementation(implementation)
     numbers: dict[str, Any] = {"n_draws": n_draws, "n_problems": n_problems}
@@ -53,5 +54,7 @@ def tune(
         tuned = load_tuned(output)
         if tuned.matches(computing, searches):
             return tuned
+    for task in chosen:
+        require_task(computing, task)
     with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
         return run_searches(computing, searches, output, report)

@@ -20,8 +20,9 @@ from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
 from loptbench.reading import parse_json, read_file, require_table
 from loptbench.results.provenance import environment, versions_of
 from loptbench.results.schema.base import first_problem
+from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.files import lock, write_atomically
-from loptbench.tasks import Task, definition
+from loptbench.tasks import Task, argument_of, definition
 from loptbench.tuning.search import (
     RANGES,
     Draws,
@@ -122,10 +123,10 @@ class Tuned:
             LoptbenchError: the file has none for it, or they were tuned on other problems.
         """
         named = [entry for entry in self.entries if entry.task["task"] == task.name]
+        tune = f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
         if not named:
             raise LoptbenchError(
-                f"{self.source} has no baselines tuned on {task.name!r}; make them with "
-                f"'loptbench tune --task {task.name}' and give the file with --tuned"
+                f"{self.source} has no baselines tuned on {task.name!r}; make them with {tune}"
             )
         expected = definition(task)
         for entry in named:
@@ -133,8 +134,7 @@ class Tuned:
                 differing = [k for k in expected if entry.task.get(k) != expected[k]]
                 raise LoptbenchError(
                     f"the baselines in {self.source} were tuned on another {task.name!r} "
-                    f"(another {', '.join(differing)}); make them anew with 'loptbench tune --task "
-                    f"{task.name}' and give the file with --tuned"
+                    f"(another {', '.join(differing)}); make them anew with {tune}"
                 )
         order = list(BASELINES)
         return sorted(named, key=lambda entry: order.index(entry.kind))
@@ -245,8 +245,9 @@ def plan_searches(
     for task in tasks:
         for kind in kinds:
             settings = replaced(default_settings(task.name), changes)
+            if reason := task_not_offered(implementation, task):
+                raise LoptbenchError(f"{reason}; name another --implementation")
             for label, name, declared in (
-                ("task", task.name, implementation.tasks),
                 ("baseline", kind, implementation.optimizers),
                 ("dtype", settings.dtype, implementation.dtypes),
                 ("dtype", "float64", implementation.dtypes),

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from loptbench.errors import UnknownNameError
+from loptbench.optimizers import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from loptbench.storage.weights import Checkpoint, load_checkpoint
 from loptbench.tasks import TASKS
 
@@ -23,12 +24,14 @@ class Member:
         preset: name of the settings.
         implementation: name of the implementation that meta-trained it.
         seed: seed of its initial weights and problems.
+        architecture: what was meta-trained.
     """
 
     task: str
     preset: str
     implementation: str
     seed: int
+    architecture: str = DEFAULT_ARCHITECTURE
 
     @property
     def name(self) -> str:
@@ -36,18 +39,32 @@ class Member:
 
         >>> Member("quadratic", "quick", "jax", 0).name
         'quadratic-quick-jax-0'
+        >>> Member("quadratic", "quick", "jax", 0, "lstm").name
+        'quadratic-quick-lstm-jax-0'
         """
-        return f"{self.task}-{self.preset}-{self.implementation}-{self.seed}"
+        is_default = self.architecture == DEFAULT_ARCHITECTURE
+        architecture = "" if is_default else f"{self.architecture}-"
+        return f"{self.task}-{self.preset}-{architecture}{self.implementation}-{self.seed}"
+
+    @classmethod
+    def named(cls, name: str) -> "Member":
+        """The member of that name.
+
+        >>> Member.named("two_moons-quick-lstm-torch-2").architecture
+        'lstm'
+        """
+        trained, implementation, seed = name.rsplit("-", 2)
+        task, preset, *architecture = trained.split("-")
+        return cls(task, preset, implementation, int(seed), *architecture)
 
 
 def zoo() -> list[Member]:
-    """All members, in the order of task, preset, implementation and seed."""
-    names = (path.stem for path in _folder().glob("*.safetensors"))
-    parts = (name.rsplit("-", 3) for name in names)
+    """All members, in the order of task, architecture, preset, implementation and seed."""
     return sorted(
-        (Member(task, preset, maker, int(seed)) for task, preset, maker, seed in parts),
+        (Member.named(path.stem) for path in _folder().glob("*.safetensors")),
         key=lambda member: (
             list(TASKS).index(member.task),
+            list(ARCHITECTURES).index(member.architecture),
             member.preset != "quick",
             member.implementation,
             member.seed,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from loptbench.implementations.jax.compiled import compiled
-from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters, gru
+from loptbench.implementations.jax.optimizers import Constants, Parameters, get_kind, gru
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import loss_and_gradient
 
@@ -39,10 +39,19 @@ class Differentiable(NamedTuple):
     split: Callable[[Any], Parameters]
 
 
+BY_HAND = {
+    "gru": Differentiable(gru.initial_state, gru.fuse, gru.forward, gru.pullback, gru.split),
+}
+"""The kinds whose backward pass is written by hand; JAX differentiates the steps of all others."""
+
+
 def _differentiable(kind: str) -> Differentiable:
-    if kind == "gru":
-        return Differentiable(gru.initial_state, gru.fuse, gru.forward, gru.pullback, gru.split)
-    step = KINDS[kind].step
+    return BY_HAND.get(kind) or _differentiated(kind)
+
+
+def _differentiated(kind: str) -> Differentiable:
+    """Any kind: the backward pass computes a step again and differentiates it."""
+    step = get_kind(kind).step
 
     def forward(
         p: Parameters, constants: Constants, state: Array, gradient: Array
@@ -56,7 +65,7 @@ def _differentiable(kind: str) -> Differentiable:
         p_bar, h_bar, gradient_bar = pull((state_bar, update_bar))
         return h_bar, gradient_bar, p_bar
 
-    return Differentiable(KINDS[kind].initial_state, dict, forward, pullback, dict)
+    return Differentiable(get_kind(kind).initial_state, dict, forward, pullback, dict)
 
 
 def _side_by_side(single: Differentiable, n: int) -> Differentiable:

@@ -1,11 +1,22 @@
 """The declaration of the implementation in JAX, which can be imported without JAX."""
 
+from loptbench.optimizers import KindsAndBrought
+from loptbench.tasks import SHIPPED, offered_tasks
+
 
 class Declaration:
     """See `loptbench.protocol.Implementation`."""
 
     name = "jax"
-    optimizers = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed", "gru")
-    tasks = ("quadratic", "rosenbrock", "two_moons", "digits")
+    optimizers = KindsAndBrought(
+        "jax",
+        *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
+        *("gru", "lstm", "log_lstm"),
+    )
     dtypes = ("float32", "float64")
     versions = ("jax", "jaxlib", "optax")
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those that loptbench ships, and those from outside that bring a loss for it."""
+        return *SHIPPED, *offered_tasks(self.name)

@@ -22,7 +22,7 @@ from loptbench.implementations.jax.arrays import (
 from loptbench.implementations.jax.bptt import meta_gradient, meta_gradients
 from loptbench.implementations.jax.compiled import compilation_seconds, compiled
 from loptbench.implementations.jax.declaration import Declaration
-from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
+from loptbench.implementations.jax.optimizers import Constants, Parameters, get_kind
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import Arrays, Loss, Shapes, loss_and_gradient, loss_of
 from loptbench.optimizers import OptimizerSpec
@@ -61,7 +61,7 @@ class JaxOptimizer:
     @in_full_precision
     def initial_state(self, n_components: int) -> Array:
         # One component in JAX, and copies of it: nothing is compiled for each number of components.
-        state = np.asarray(KINDS[self.kind].initial_state(self.parameters, 1))
+        state = np.asarray(get_kind(self.kind).initial_state(self.parameters, 1))
         return np.tile(state, (n_components, 1))
 
     def _padded(self, state: Array, gradient: Array, least: int) -> tuple[jax.Array, jax.Array]:

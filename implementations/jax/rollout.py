@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from loptbench.implementations.jax.compiled import compiled
-from loptbench.implementations.jax.optimizers import KINDS, Constants, Parameters
+from loptbench.implementations.jax.optimizers import Constants, Parameters, get_kind
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.implementations.jax.tasks import loss_and_gradient
 
@@ -20,7 +20,7 @@ def step(
     kind: str, constants: Constants, p: Parameters, state: Array, gradient: Array
 ) -> tuple[Array, Array]:
     """One step of every component."""
-    return KINDS[kind].step(p, constants, state, gradient)
+    return get_kind(kind).step(p, constants, state, gradient)
 
 
 @compiled("kind")
@@ -30,7 +30,7 @@ def linearize(
     """((A, B), (C, D)) of every component."""
 
     def step_of_component(h: Array, g: Array) -> tuple[Array, Array]:
-        next_state, update = KINDS[kind].step(p, constants, h[None], g[None])
+        next_state, update = get_kind(kind).step(p, constants, h[None], g[None])
         return next_state[0], update[0]
 
     jacobian: Jacobian = jax.vmap(jax.jacrev(step_of_component, argnums=(0, 1)))
@@ -42,7 +42,7 @@ def gain(kind: str, constants: Constants, p: Parameters, state: Array, gradient:
     """D of every component: as they are independent, the derivative along (1, …, 1)."""
 
     def update(g: Array) -> Array:
-        return KINDS[kind].step(p, constants, state, g)[1]
+        return get_kind(kind).step(p, constants, state, g)[1]
 
     both: tuple[Array, Array] = jax.jvp(update, (gradient,), (jnp.ones_like(gradient),))
     return both[1]
@@ -68,7 +68,7 @@ def drive(
 
     def next_state(k: Array, state: Array) -> Array:
         gradient = gradients if gradients.ndim == 1 else gradients[k]
-        return KINDS[kind].step(p, constants, state, gradient)[0]
+        return get_kind(kind).step(p, constants, state, gradient)[0]
 
     def until(carry: tuple[Array, Array], time: Array) -> tuple[tuple[Array, Array], Array]:
         state, last = carry
@@ -86,7 +86,7 @@ def _scan(
     ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
         state, x = carry
         loss, gradient = loss_and_gradient(program.loss, program.shapes, inputs.arrays, x, k)
-        step = KINDS[program.kind].step
+        step = get_kind(program.kind).step
         next_state, update = step(p, inputs.constants, state, gradient.reshape(-1))
         update = update.reshape(x.shape)
         return (next_state, x + update), (loss, x, gradient, state, update)
@@ -97,7 +97,7 @@ def _scan(
 def _from_start(
     program: Program, inputs: Inputs, p: Parameters, x0: Array
 ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
-    state = KINDS[program.kind].initial_state(p, x0.size)
+    state = get_kind(program.kind).initial_state(p, x0.size)
     return _scan(program, inputs, p, state, x0)
 
 

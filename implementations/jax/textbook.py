@@ -13,7 +13,7 @@ from jax import Array
 
 from loptbench.implementations.jax.arrays import full_precision
 from loptbench.implementations.jax.implementation import Implementation
-from loptbench.implementations.jax.optimizers import KINDS, Parameters
+from loptbench.implementations.jax.optimizers import Parameters, get_kind
 from loptbench.implementations.jax.program import Inputs, Program
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks import ProblemBatch
@@ -57,7 +57,7 @@ def _meta_gradient(
     A scan over the vmapped step of one component, which the backward pass recomputes; JAX
     differentiates both the loss and the run.
     """
-    kind = KINDS[program.kind]
+    kind = get_kind(program.kind)
 
     def loss_of(x: Array, k: Array) -> Array:
         return program.loss(program.shapes, inputs.arrays, x, k)

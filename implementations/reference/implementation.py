@@ -11,23 +11,27 @@ from loptbench.implementations.reference import bptt, rollout
 from loptbench.implementations.reference.optimizers import KINDS, ReferenceOptimizer
 from loptbench.implementations.reference.outer_step import initial_outer_state, outer_update
 from loptbench.implementations.reference.tasks import PROBLEMS, ReferenceProblems, problems_of
-from loptbench.optimizers import OptimizerSpec
+from loptbench.optimizers import KindsAndBrought, OptimizerSpec, load_cell
 from loptbench.protocol import Array, MetaGradient, OuterSettings, OuterState, Trajectory
-from loptbench.tasks import ProblemBatch
+from loptbench.tasks import ProblemBatch, offered_tasks
 
 
 class Implementation:
     """NumPy in float64: all five levels, every derivative written by hand."""
 
     name = "reference"
-    optimizers = tuple(KINDS)
-    tasks = tuple(PROBLEMS)
+    optimizers = KindsAndBrought("reference", *KINDS)
     dtypes = ("float64",)
     devices = ("cpu",)
     versions = ("numpy",)
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those that loptbench ships, and those from outside."""
+        return *PROBLEMS, *offered_tasks(self.name)
+
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> ReferenceOptimizer:
-        return KINDS[spec.kind](spec)
+        return (KINDS.get(spec.kind) or load_cell(spec.kind, self.name))(spec)
 
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> ReferenceProblems:
         return problems_of(batch)

@@ -6,7 +6,8 @@ The forward pass keeps the values that the backward pass needs of each step. Wit
 only the last segment; the backward pass recomputes each earlier one from its first state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -17,7 +18,7 @@ from loptbench.implementations.torch.derivatives import (
     TwiceDifferentiated,
     twice_differentiated,
 )
-from loptbench.implementations.torch.optimizers import KINDS, Constants, Parameters, gru
+from loptbench.implementations.torch.optimizers import Constants, Parameters, get_kind, gru
 from loptbench.implementations.torch.tasks import Problem
 
 
@@ -40,7 +41,7 @@ class AutogradTape:
     def __init__(
         self, kind: str, p: Parameters, constants: Constants, state: Tensor, n_steps: int
     ) -> None:
-        self.kind, self.constants, self.n_steps = KINDS[kind], constants, n_steps
+        self.kind, self.constants, self.n_steps = get_kind(kind), constants, n_steps
         self.p = {name: value.detach().requires_grad_() for name, value in p.items()}
         self.states = [state]
         self.steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
@@ -77,6 +78,10 @@ class AutogradTape:
 
     def adjoints(self) -> dict[str, Tensor]:
         return self.p_bar
+
+
+TAPES: dict[str, Callable[[Parameters, Constants, Tensor, int], Tape]] = {"gru": gru.Tape}
+"""The tapes by hand; autograd differentiates the steps of all other kinds."""
 
 
 class _Segment:
@@ -135,15 +140,12 @@ def meta_gradient(
     p = {name: value.detach().requires_grad_() for name, value in p.items()}
     n_sets = len(next(iter(p.values())))
     with torch.enable_grad():
-        initial_state = KINDS[kind].initial_state(p, x0.numel() // n_sets)
+        initial_state = get_kind(kind).initial_state(p, x0.numel() // n_sets)
     detached = {name: value.detach() for name, value in p.items()}
 
     def segment(state: Tensor, first: int, n: int) -> _Segment:
-        tape: Tape = (
-            gru.Tape(detached, constants, state, n)
-            if kind == "gru"
-            else AutogradTape(kind, detached, constants, state, n)
-        )
+        make = TAPES.get(kind) or partial(AutogradTape, kind)
+        tape = make(detached, constants, state, n)
         return _Segment(tape, twice_differentiated(problem), first)
 
     with torch.no_grad():

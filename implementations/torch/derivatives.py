@@ -79,6 +79,8 @@ class _Autograd:
         self._losses.append(loss.detach())
 
         def hessian_vector(direction: Tensor) -> Tensor:
+            if not gradient.requires_grad:  # the loss is linear
+                return torch.zeros_like(direction)
             return torch.autograd.grad(gradient, x, direction)[0]
 
         return gradient.detach(), hessian_vector

@@ -16,7 +16,7 @@ from loptbench.implementations.torch.arrays import Placement, placement, to_nump
 from loptbench.implementations.torch.bptt import meta_gradient
 from loptbench.implementations.torch.declaration import Declaration
 from loptbench.implementations.torch.derivatives import loss_and_gradient
-from loptbench.implementations.torch.optimizers import KINDS, Constants, Parameters
+from loptbench.implementations.torch.optimizers import Constants, Parameters, get_kind
 from loptbench.implementations.torch.outer_step import initial_outer_state, outer_update
 from loptbench.implementations.torch.tasks import Problem, loss_of
 from loptbench.optimizers import OptimizerSpec
@@ -43,11 +43,11 @@ class TorchOptimizer:
 
     def native_step(self, state: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """One step in tensors."""
-        return KINDS[self.kind].step(self.parameters, self.constants, state, gradient)
+        return get_kind(self.kind).step(self.parameters, self.constants, state, gradient)
 
     def native_initial_state(self, n_components: int) -> Tensor:
         """h_0 as a tensor."""
-        return KINDS[self.kind].initial_state(self.parameters, n_components)
+        return get_kind(self.kind).initial_state(self.parameters, n_components)
 
     def initial_state(self, n_components: int) -> Array:
         return to_numpy(self.native_initial_state(n_components))
@@ -62,7 +62,7 @@ class TorchOptimizer:
         h, g = self.placement.put(state), self.placement.put(gradients)
         rows = g if g.ndim == 2 else g.expand(times[-1], -1)
         with torch.no_grad():
-            states = KINDS[self.kind].drive(self.parameters, self.constants, h, rows, times)
+            states = get_kind(self.kind).drive(self.parameters, self.constants, h, rows, times)
         return states.cpu().numpy()
 
     def gain(self, state: Array, gradient: Array) -> Array:
@@ -141,7 +141,7 @@ class Implementation(Declaration):
     ) -> tuple[Array, Sweep]:
         put, p = problems.placement.put, problems.placement.put_all(hyperparameters)
         loss, x, state = rollout.sweep(
-            partial(KINDS[kind].step, p, constants),
+            partial(get_kind(kind).step, p, constants),
             problems.problem,
             put(at.state),
             put(at.parameters),

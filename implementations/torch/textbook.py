@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from loptbench.implementations.torch.implementation import Implementation
-from loptbench.implementations.torch.optimizers import KINDS
+from loptbench.implementations.torch.optimizers import get_kind
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks import ProblemBatch
 
@@ -28,7 +28,7 @@ class Textbook:
 
     def meta_gradient(self) -> dict[str, Any]:
         """The meta-gradient by name; autograd differentiates the run and the losses in it."""
-        kind, constants = KINDS["gru"], self.optimizer.constants
+        kind, constants = get_kind("gru"), self.optimizer.constants
         p = {k: v.detach().requires_grad_() for k, v in self.optimizer.parameters.items()}
         state = kind.initial_state(p, self.x0.numel())
         x, losses = self.x0.detach().requires_grad_(), []

@@ -4,20 +4,29 @@ from typing import TYPE_CHECKING
 
 from loptbench.comparison.store_view import StoreView
 from loptbench.comparison.stores import StoreComparison
-from loptbench.reports.page.elements import Bullets, Group, Item, Page, Section, Table
+from loptbench.reports.page.elements import (
+    Bullets,
+    Folded,
+    Group,
+    Item,
+    Page,
+    Part,
+    Section,
+    Table,
+)
 from loptbench.reports.page.render import html
+from loptbench.reports.page.tables import MAX_SHOWN, folded, or_prose
 from loptbench.reports.sections.two_stores_numbers import (
     SIDES,
     VERDICT,
     agreement_section,
-    folded,
     mechanisms_section,
     objectives_section,
-    or_prose,
     values_section,
     verdict_notes,
     verdict_values,
 )
+from loptbench.results.schema.verdicts import Scope
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,20 +45,22 @@ def render(comparison: StoreComparison) -> str:
 
 def page(comparison: StoreComparison) -> Page:
     """The page of a comparison."""
-    words = "; ".join(comparison.headline())
+    clauses = comparison.headline()
+    answer, rest = clauses[:2], clauses[2:]
     left_out = [f"{name}: {one}" for name, side in _sides(comparison) for one in side.left_out]
     origins = [_provenance_section(comparison)]
     if left_out:
-        words += "; not everything could be compared, see what was left out"
+        rest.append("not everything could be compared, see what was left out")
         bullets = Bullets([Item(one) for one in left_out])
         origins.append(Section("left-out", "What was left out", [bullets], alarm=True))
     return Page(
-        "Two stores compared",
-        f"{words[:1].upper()}{words[1:]}. A is {comparison.a.name}, B is {comparison.b.name}.",
+        "What changed from A to B?",
+        _sentence(answer),
         [
             Group(
                 "What changed",
                 [
+                    _summary_section(comparison),
                     _verdicts_section(comparison),
                     _statuses_section(comparison),
                     _only_section(comparison),
@@ -66,7 +77,62 @@ def page(comparison: StoreComparison) -> Page:
             ),
             Group("Where they come from", origins),
         ],
+        _sentence([*rest, f"A is {comparison.a.name}, B is {comparison.b.name}"]),
     )
+
+
+def _sentence(clauses: list[str]) -> str:
+    words = "; ".join(clauses)
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+BAD = ("failed", "diverged")
+
+
+def _summary_section(comparison: StoreComparison) -> Section:
+    """What got worse, and how much changed of each kind, with links to the rows."""
+    import pandas as pd
+
+    trials, checks = comparison.trials_changed, comparison.checks_changed
+    worse = [
+        Item(f"{words}, {row.status_a} in A", status=row.status_b, note=row.message_b)
+        for rows, of_check in ((trials, False), (checks, True))
+        for row in rows[rows["status_b"].isin(BAD)].itertuples()
+        for words in [f"{row.check}, {row.words}" if of_check else row.words]
+    ]
+    over_seeds = comparison.verdicts_in_both
+    over_seeds = over_seeds[over_seeds["scope"] != Scope.CHECKPOINT]
+    changed = comparison.verdicts_changed
+    changed = changed[changed["scope"] != Scope.CHECKPOINT]
+    kinds = {
+        "verdicts": (
+            "#verdicts-that-changed",
+            comparison.verdicts_in_both,
+            comparison.verdicts_changed,
+        ),
+        "of these, over seeds": ("#verdicts-that-changed", over_seeds, changed),
+        "trials by how they ended": ("#statuses", comparison.trials_in_both, trials),
+        "mean meta-objectives": ("#objectives", *_differing(comparison.objectives)),
+        "numbers of mechanisms": ("#mechanism-numbers", *_differing(comparison.mechanisms)),
+    }
+    rows = [[kind, len(both), len(other)] for kind, (_, both, other) in kinds.items()]
+    counts = Table(
+        "changes",
+        "How many of each kind are in both stores, and how many of these differ.",
+        pd.DataFrame(rows, columns=["what", "in both", "different"]),
+        status={"different": ["changed" if row[2] else "" for row in rows]},
+        link={"what": [link for link, *_ in kinds.values()]},
+    )
+    parts: list[Part] = [counts]
+    if worse:
+        first, more = Bullets(worse[:MAX_SHOWN]), worse[MAX_SHOWN:]
+        parts = [first, *([Folded(f"{len(more)} more", [Bullets(more)])] if more else []), counts]
+    title = "What got worse, and what changed" if worse else "What changed"
+    return Section("changes-section", title, parts, alarm=bool(worse))
+
+
+def _differing(rows: "DataFrame") -> tuple["DataFrame", "DataFrame"]:
+    return rows, rows[rows["differs"]]
 
 
 def _sides(comparison: StoreComparison) -> list[tuple[str, StoreView]]:
@@ -105,8 +171,9 @@ def _verdicts_section(comparison: StoreComparison) -> Section:
         note=verdict_notes(single)
         | {"outcome": list(single["reason_a"].fillna(single["reason_b"]))},
     )
-    parts = or_prose(changed, none) + folded(in_one, "Verdicts that only one has")
-    return Section("verdicts", "Verdicts that changed", parts)
+    parts = or_prose(changed, none, "Verdicts with another outcome")
+    parts += folded(in_one, "Verdicts that only one has")
+    return Section("verdicts-that-changed", "Verdicts that changed", parts)
 
 
 def _statuses_section(comparison: StoreComparison) -> Section:
@@ -124,10 +191,9 @@ def _statuses_section(comparison: StoreComparison) -> Section:
     none = f"All of {n_in_both} trials in both ended as before."
     if not n_in_both:
         none = "No trial is in both."
-    worse = any(rows["status_b"].isin(["failed", "diverged"]).any() for rows in changes)
-    parts = or_prose(trials, none)
-    parts += [] if checks.is_empty else [checks]
-    return Section("statuses", "Trials and checks that ended otherwise", parts, alarm=bool(worse))
+    parts = or_prose(trials, none, "Trials that ended otherwise")
+    parts += [] if checks.is_empty else or_prose(checks, "", "Checks that ended otherwise")
+    return Section("statuses", "Trials and checks that ended otherwise", parts)
 
 
 def _changes(anchor: str, caption: str, heads: tuple[str, ...], rows: "DataFrame") -> Table:
@@ -177,7 +243,8 @@ def _only_section(comparison: StoreComparison) -> Section:
     )
     none = "Both have the same implementations, checkpoints, tasks and checks"
     none += ", but not the same trials." if not trials.is_empty else ", and the same trials."
-    parts = or_prose(only, none) + folded(trials, "Trials that only one has")
+    parts = or_prose(only, none, "What only one has")
+    parts += folded(trials, "Trials that only one has")
     return Section("only", "What only one of the two has", parts)
 
 
@@ -197,7 +264,7 @@ def _provenance_section(comparison: StoreComparison) -> Section:
     same = comparison.facts[comparison.facts["a"] == comparison.facts["b"]]
     equal = table("provenance-same", "Facts that are the same in both.", same)
     none = f"None of {len(same)} facts differs." if len(same) else "There are no records."
-    parts = or_prose(changed, none) + folded(equal, "Facts that are the same")
+    parts = or_prose(changed, none, "Facts that differ") + folded(equal, "Facts that are the same")
     return Section("provenance", "Provenance", parts)
 
 

@@ -79,13 +79,24 @@ class Table:
         """The marks of one column, one for each row."""
         return list(marks[column]) if column in marks else [""] * len(self.frame)
 
-    def csv(self) -> str:
-        """The frame as CSV, notes in columns of their own, one line for each row."""
+    def with_notes(self) -> "pd.DataFrame":
+        """The frame, with notes in columns of their own."""
         frame = self.frame.copy()
         for name in self.note:
             place = list(frame.columns).index(name) + 1
             frame.insert(place, f"{name}: note", self.marks(self.note, name))
-        return _csv(frame)
+        return frame
+
+    def csv(self) -> str:
+        """The frame as CSV, notes in columns of their own, one line for each row."""
+        return _csv(self.with_notes())
+
+    def as_data(self, title: str) -> "Data":
+        """The same rows as a long table that the page builds when the reader opens it."""
+        heads = self.frame.columns[: self.n_heads]
+        n_heads = self.n_heads + sum(name in self.note for name in heads)
+        frame = self.with_notes().rename(columns=dict(self.headings))
+        return Data(self.anchor, title, self.caption, frame, n_heads, self.about)
 
 
 def _csv(frame: "pd.DataFrame") -> str:

@@ -24,6 +24,7 @@ from loptbench.reports.page.elements import (
     anchor,
 )
 from loptbench.reports.page.render import html
+from loptbench.reports.page.tables import folded, or_prose
 from loptbench.reports.sections.agreement import CHECK_COLUMNS, agreement_matrix, level_text
 from loptbench.results.provenance import machine
 from loptbench.results.session import (
@@ -67,16 +68,32 @@ def page(session: Session) -> Page:
     for name in sorted(set(checks.implementation) - set(names)):
         sections.append(Section(anchor("implementation", name), name, _own_checks(name, checks)))
     groups = [
-        Group("Verdicts", [*_failures(session.failures), _agreement(session, checks)]),
+        Group("Failures", _failures(session.failures)),
+        Group("Agreement", [_agreement(session, checks)]),
         Group("Implementations", sections),
         Group("Other tests", list(_other_tests(session.tests))),
         Group("Provenance", [_provenance(session)]),
     ]
     return Page(
-        "loptbench: a test session",
-        lead(session, checks),
+        "Does everything still hold?",
+        answer(session, checks),
         [group for group in groups if group.sections],
+        lead(session, checks),
     )
+
+
+def answer(session: Session, checks: "pd.DataFrame") -> str:
+    """The answer: whether anything failed, and whether all of it was run."""
+    n_failed = int((checks.status == FAILED).sum())
+    n_failed += sum(test.outcome in FAILURE_OUTCOMES for test in session.tests)
+    n_failed = max(n_failed, len(session.failures))
+    n_ran = int((checks.status != NOT_RUN).sum())
+    n_ran += sum(test.outcome != NOT_RUN for test in session.tests)
+    if n_failed:
+        return f"No: {n_failed} of {_count(max(n_ran, n_failed), 'test')} failed."
+    if session.cut_short:
+        return f"Not decided: nothing failed in {_count(n_ran, 'test')}, but some were not run."
+    return f"Yes: none of {_count(n_ran, 'test')} failed." if n_ran else "No test was run."
 
 
 def _checks(session: Session) -> "pd.DataFrame":
@@ -158,7 +175,8 @@ def _failures(failures: Sequence[Failure]) -> list[Section]:
     rows = [[_utf8(one.name), one.outcome, _shortened(one.message)] for one in failures]
     frame = pd.DataFrame(rows, columns=["test", "outcome", "message"])
     caption = "Every test that failed or ended in an error, in the order of the session."
-    parts.append(Table("failures", caption, frame, status=_styles(frame, "outcome")))
+    table = Table("failures", caption, frame, status=_styles(frame, "outcome"))
+    parts += or_prose(table, "", "Every failure")
     return [Section("what-failed", "What failed", parts, alarm=True)]
 
 
@@ -210,7 +228,7 @@ def _own_checks(name: str, checks: "pd.DataFrame") -> list[Part]:
         headings={"ratio": "error / bound"},
         status=_styles(frame, "status"),
     )
-    return [table]
+    return folded(table, f"Checks of {name}")
 
 
 def _other_tests(tests: Sequence[Test]) -> Iterator[Section]:
@@ -226,7 +244,7 @@ def _other_tests(tests: Sequence[Test]) -> Iterator[Section]:
     marked = (*FAILURE_OUTCOMES, NOT_RUN)
     status = {o: [STYLES.get(o, o) if n and o in marked else "" for n in counts[o]] for o in counts}
     by_module = Table("by-module", caption, counts.reset_index(), status=status)
-    yield Section("modules", "By module", [by_module])
+    yield Section("modules", "By module", folded(by_module, "Tests of each module"))
     skipped = frame[frame.outcome.isin([SKIPPED, XFAILED])]
     if skipped.empty:
         return
@@ -236,7 +254,7 @@ def _other_tests(tests: Sequence[Test]) -> Iterator[Section]:
     caption = "Tests that were skipped, or failed as expected, by their reasons."
     reasons = reasons[["reason", "outcome", "tests", "modules"]]
     table = Table("reasons", caption, reasons, status=_styles(reasons, "outcome"))
-    yield Section("skipped", "Skipped, and why", [table])
+    yield Section("skipped", "Skipped, and why", or_prose(table, "", "Reasons"))
 
 
 def _provenance(session: Session) -> Section:
@@ -248,7 +266,8 @@ def _provenance(session: Session) -> Section:
     caption = "Where these outcomes come from. Versions are listed with each implementation."
     again = Prose(f"To make this page again, in the folder {session.folder}:")
     table = Table("session-provenance", caption, frame)
-    return Section("provenance", "Provenance", [again, Code(session.command), table])
+    parts = [again, Code(session.command), *folded(table, "Versions and machine")]
+    return Section("provenance", "Provenance", parts)
 
 
 def _styles(frame: "pd.DataFrame", column: str) -> dict[str, list[str]]:

@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 from loptbench.reports.plots.canvas import Canvas, long
 from loptbench.reports.plots.mechanisms import Frames, Group, ProbeFigure
 from loptbench.reports.plots.styles import ARMS, INK, PAPER, Style, optimizer
-from loptbench.reports.plots.svg import Tag
+from loptbench.reports.plots.updates import updates
 from loptbench.results.frames.adaptation import ADAPTED, EXACT
+from loptbench.results.frames.views import CURVE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,25 +188,11 @@ def _s_curve(canvas: Canvas, group: Group) -> None:
         for line in canvas.axes.lines[n_before:]:
             canvas.tag(line, tag)
         if tag.seed in shares.index:
-            _explained(canvas, tag, *shares.loc[tag.seed])
+            canvas.explained(tag, *shares.loc[tag.seed])
 
 
-def _explained(canvas: Canvas, tag: Tag, first: float, second: float) -> None:
-    """The share of the variance on each axis."""
-    for text, place, across, up in (
-        (f"PC 1: {first:.0%}", (1.0, 0.0), "right", "bottom"),
-        (f"PC 2: {second:.0%}", (0.0, 1.0), "left", "top"),
-    ):
-        label = canvas.axes.text(
-            *place,
-            text,
-            transform=canvas.axes.transAxes,
-            ha=across,
-            va=up,
-            fontsize=9,
-            color=INK,
-        )
-        canvas.tag(label, tag)
+def _updates(canvas: Canvas, group: Group) -> None:
+    updates(canvas, group, CURVE, "response")
 
 
 def _signs() -> list[Any]:
@@ -246,22 +233,24 @@ def _stacked(parts: "list[pd.Series[float]]") -> "pd.Series[float]":
 ADAPTATION = ProbeFigure(
     "adaptation",
     "The learning rate under a gradient that stays",
-    ("adaptation", "mechanisms"),
+    ("adaptation", "mechanisms", "updates_along_curves"),
     {
         "Rate over the rate at q50, against |g|, for g < 0": lambda c, g: _rates(c, g, -1.0),
         "Rate over the rate at q50, against |g|, for g > 0": lambda c, g: _rates(c, g, 1.0),
         "Rate η(g) of one learned optimizer, against |g|": _horizons,
         "S-curve: adapted states of one learned optimizer, PC 2 against PC 1": _s_curve,
+        "Update U(h, g) − U(h, 0) at states h of its S-curve, against the gradient g": _updates,
     },
     "For negative and for positive gradients, the learning rate of the state after T steps of a "
     "constant gradient, relative to the one at the median gradient q50, over the gradient's size, "
     "on log axes, with dotted lines at q50 and at the 99 % quantile q99 of the gradients that a "
     "learned optimizer meets; for one learned optimizer the rate after T and 2 T steps, with its "
-    "exact fixed points; and its states in their first two principal components.",
+    "exact fixed points; its states in their first two principal components; and its update "
+    "against the gradient at states along that curve.",
     "The claim is about the rate at q99 over that at q50, the two diamonds of an arm: below 1 is "
     f"adaptation. Crosses: the rate changes by more than {MAX_CHANGE:.0%} in another T steps. "
     "Circles: exact fixed points, hollow where unstable. Compare the paper's figure on "
-    "learning-rate adaptation. Its update functions along the S-curve are not in the records.",
+    "learning-rate adaptation. A flatter line at a stronger gradient is adaptation.",
     _numbers,
     _signs,
 )

@@ -10,7 +10,7 @@ from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots.canvas import Canvas
 from loptbench.reports.plots.styles import CELLS, INK, PAPER
 from loptbench.reports.sections.agreement import level_text
-from loptbench.tasks import TASKS
+from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ def agreement_map(checks: "pd.DataFrame", command: str) -> Figure | None:
     if data.empty:
         return None
     worst = data.groupby(["implementation", "level", "task"], as_index=False).ratio.max()
-    tasks = [task for task in TASKS if (worst.task == task).any()]
+    tasks = in_order(worst.task)
     panels: list[Panel | None] = []
     for place, (implementation, own) in enumerate(worst.groupby("implementation")):
         wide = own.pivot(index="level", columns="task", values="ratio").reindex(columns=tasks)

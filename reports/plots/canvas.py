@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from loptbench.reports.page.elements import Panel, Text
-from loptbench.reports.plots.styles import NO_PRESET, Style
+from loptbench.reports.plots.styles import INK, NO_PRESET, Style
 from loptbench.reports.plots.svg import THEME, Tag, svg, tags_of
 
 if TYPE_CHECKING:
@@ -159,6 +159,26 @@ class Canvas:
                 axis.set_major_locator(LogLocator(numticks=n))
                 axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(_plain)  # powers as formulas take long to set
+
+    def explained(self, tag: Tag, first: float, second: float) -> None:
+        """Write the share of the variance of two principal components on the axes."""
+        for text, place, across, up in (
+            (f"PC 1: {first:.0%}", (1.0, 0.0), "right", "bottom"),
+            (f"PC 2: {second:.0%}", (0.0, 1.0), "left", "top"),
+        ):
+            self._write(text, place, across, up, tag)
+
+    def say_absent(self, sizes: Iterable[str]) -> None:
+        """Say, where one of these sizes is chosen, that no learned optimizer here is of it."""
+        for size in sizes:
+            words = "none of this size here"
+            self._write(words, (0.5, 0.5), "center", "center", Tag(size=size))
+
+    def _write(self, text: str, place: tuple[float, float], across: str, up: str, tag: Tag) -> None:
+        """Write a text at a place of the axes, as fractions of their width and height."""
+        options: dict[str, Any] = {"ha": across, "va": up, "fontsize": 9, "color": INK}
+        label = self.axes.text(*place, text, transform=self.axes.transAxes, **options)
+        self.tag(label, tag)
 
     def panel(self, anchor: str, note: Text = "") -> Panel:
         """The panel of the page; `anchor` makes its identifiers unique there."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import seaborn as sns
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -26,9 +27,13 @@ HALF: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "D", "markersiz
 """The mark of half-saturation."""
 N_HALVES = 3.0
 """The range of gradients shown, in half-saturations."""
-SHARES = (0.5, 0.9, 0.99)
-"""Shares of the gradients met whose ranges are shaded, from dark to light."""
-SHADE: dict[str, Any] = {"color": INK, "alpha": 0.07, "linewidth": 0}
+MIN_BINS = 3
+"""Bins of the histogram of gradients from which a density is drawn."""
+SMOOTHING = 0.03
+"""The bandwidth of the density, over the range of gradients shown."""
+DENSITY_HEIGHT = 0.6
+"""The highest density, over the height of the panel."""
+SHADE: dict[str, Any] = {"color": INK, "alpha": 0.15, "linewidth": 0}
 
 
 def _update_functions(frames: Frames) -> "pd.DataFrame":
@@ -73,8 +78,8 @@ def _states(canvas: Canvas, group: Group) -> None:
                 updates = np.interp(gradients, own.gradient, own["update"])
                 (marks,) = canvas.axes.plot(gradients, updates, **HALF)
                 canvas.tag(marks, tag)
-        if tag in density:
-            _density(canvas, tag, density[tag])
+    for tag, data in density.items():
+        _density(canvas, tag, data, reach)
     if reach:
         canvas.axes.set_xlim(-reach, reach)
         inside = [
@@ -85,12 +90,30 @@ def _states(canvas: Canvas, group: Group) -> None:
         canvas.axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
-def _density(canvas: Canvas, tag: Tag, data: "pd.DataFrame") -> None:
-    """The ranges around 0 of the gradients met, one over the other."""
-    shares = data.groupby("gradient_high").share.sum().sort_index().cumsum()
-    for share in SHARES:
-        inside = shares.index[shares >= share * shares.iloc[-1]]
-        canvas.tag(canvas.axes.axvspan(-inside[0], inside[0], **SHADE), tag)
+def _density(canvas: Canvas, tag: Tag, data: "pd.DataFrame", reach: float) -> None:
+    """The density of the gradients met that are in sight, with an axis of its own."""
+    middle = np.sqrt(data.gradient_low * data.gradient_high)
+    gradient = middle.where(data.arm == "positive", -middle)
+    inside = (gradient.abs() <= reach) & (data.share > 0)
+    if inside.sum() < MIN_BINS:
+        return
+    deviation = float(np.sqrt(np.cov(gradient[inside], aweights=data.share[inside])))
+    axes = canvas.axes.twinx()
+    axes.set_axis_off()
+    n_before = len(axes.collections)
+    sns.kdeplot(
+        x=gradient[inside],
+        weights=data.share[inside],
+        bw_method=SMOOTHING * reach / deviation,
+        cut=0,
+        fill=True,
+        warn_singular=False,
+        ax=axes,
+        **SHADE,
+    )
+    for artist in axes.collections[n_before:]:
+        canvas.tag(artist, tag)
+    axes.set_ylim(0, axes.get_ylim()[1] / DENSITY_HEIGHT)
 
 
 def _numbers(frames: Frames) -> "pd.DataFrame":
@@ -101,7 +124,7 @@ def _signs() -> list[Any]:
     return [
         *(Line2D([], [], label=name, **options) for name, options in CURVES.items()),
         Line2D([], [], label="half-saturation", **HALF),
-        Patch(label="50, 90 and 99 % of the gradients met", **SHADE),
+        Patch(label="density of the gradients met", **SHADE),
     ]
 
 

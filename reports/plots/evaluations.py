@@ -11,7 +11,7 @@ from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import Canvas, long, one_implementation, series
 from loptbench.reports.plots.styles import OPTIMIZERS, Style
 from loptbench.reports.plots.svg import Tag, keys
-from loptbench.tasks import TASKS
+from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,13 +44,14 @@ def loss_curves(
     data = one_implementation(series(curves[curves.role != "control"]))
     if data.empty:
         return None
-    tasks = [task for task in TASKS if (data.task == task).any()]
+    tasks = in_order(data.task)
     panels: list[Panel | None] = []
     shown = styles.optimizers(data.series)
+    sizes = [size for size in dict.fromkeys(data["size"]) if size]
     for place, task in enumerate(tasks):
         canvas = Canvas(task, HEIGHT, SIDES, width=WIDTH)
         best = best_baselines(evaluations, task)[:N_BEST]
-        _panel(canvas, data[data.task == task], shown, best)
+        _panel(canvas, data[data.task == task], shown, best, sizes)
         panels.append(canvas.panel(f"curves-{place}", notes.get(task, "")))
     objectives = "; ".join(
         f"{row.optimizer} on {row.task} in {row.implementation} {number_text(row.objective_mean)}"
@@ -79,7 +80,10 @@ def best_baselines(evaluations: "pd.DataFrame", task: str) -> list[str]:
     return list(own.groupby("optimizer").objective_mean.min().sort_values(kind="stable").index)
 
 
-def _panel(canvas: Canvas, data: "pd.DataFrame", shown: list[Style], best: list[str]) -> None:
+def _panel(
+    canvas: Canvas, data: "pd.DataFrame", shown: list[Style], best: list[str], sizes: list[str]
+) -> None:
+    """Draw one task; `sizes` are those of all tasks, so that each has its labels everywhere."""
     positive = data.loss_mean[np.isfinite(data.loss_mean) & (data.loss_mean > 0)]
     labels: list[tuple[float, str, str, Tag]] = []
     tuned = data[data.role != "checkpoint"]
@@ -107,7 +111,7 @@ def _panel(canvas: Canvas, data: "pd.DataFrame", shown: list[Style], best: list[
     top = min(canvas.axes.get_ylim()[1], MAX_LOSS_SHOWN)
     canvas.axes.set(yscale="log", ylim=(float(positive.min()) / 3, top))
     canvas.scales()
-    _label(canvas, labels)
+    _label(canvas, labels, sizes)
 
 
 def _last(losses: Any) -> float:
@@ -116,11 +120,10 @@ def _last(losses: Any) -> float:
     return float(finite[-1]) if finite.size else 1.0
 
 
-def _label(canvas: Canvas, labels: list[tuple[float, str, str, Tag]]) -> None:
+def _label(canvas: Canvas, labels: list[tuple[float, str, str, Tag]], sizes: list[str]) -> None:
     """The names at the ends of the curves, moved apart where they would touch."""
     low, high = np.log(canvas.axes.get_ylim())
     baselines = [label for label in labels if not label[3].size]
-    sizes = list(dict.fromkeys(label[3].size for label in labels if label[3].size))
     for size in sizes or [""]:  # names of baselines make room for the learned optimizer's
         own = sorted(
             [*baselines, *(label for label in labels if size and label[3].size == size)],
@@ -141,3 +144,4 @@ def _label(canvas: Canvas, labels: list[tuple[float, str, str, Tag]]) -> None:
                 fontweight="bold" if tag.size else "normal",
             )
             canvas.tag(text, Tag(tag.series, "", size))
+    canvas.say_absent(set(sizes) - {tag.size for *_, tag in labels})

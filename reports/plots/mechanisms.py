@@ -15,7 +15,7 @@ from loptbench.reports.plots.canvas import (
 )
 from loptbench.reports.plots.styles import Style
 from loptbench.reports.plots.svg import Tag, keys
-from loptbench.tasks import TASKS
+from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,14 +41,27 @@ class Group:
     bold: Sequence[str]
     left_out: str
 
+    @property
+    def sizes(self) -> set[str]:
+        """The sizes of its learned optimizers."""
+        data = next(iter(self.frames.values()))
+        return set(data["size"]) - {""}
+
     def learned(self, frame: str) -> "pd.DataFrame":
         """The rows of learned optimizers."""
         data = self.frames[frame]
         return data[data.role == "checkpoint"]
 
-    def first_learned(self, frame: str) -> "list[tuple[Tag, pd.DataFrame]]":
-        """The rows of the learned optimizers that are drawn thick, one of each size."""
-        data = self.learned(frame)
+    def first_learned(
+        self, frame: str, rows: "pd.DataFrame | None" = None
+    ) -> "list[tuple[Tag, pd.DataFrame]]":
+        """The rows of the learned optimizers that are drawn thick, one of each size.
+
+        Args:
+            frame: the frame.
+            rows: some of its rows; all if None.
+        """
+        data = self.learned(frame) if rows is None else rows
         data = data[data.optimizer.isin(self.bold)]
         return [
             (Tag("learned", str(name), str(size)), own)
@@ -94,17 +107,21 @@ class ProbeFigure:
             else frames[name]
             for name in self.frames
         }
-        groups = [group for task in TASKS if (group := _group(task, data)) is not None]
+        tasks = in_order(task for frame in data.values() for task in frame.task)
+        groups = [group for task in tasks if (group := _group(task, data)) is not None]
         if not groups:
             return None
         anchor = f"figure-{self.name}"
-        rows, drawn = [], set()
+        rows, drawn, absent = [], set(), []
+        sizes = {size for group in groups for size in group.sizes}
         for place, (title, draw) in enumerate(self.rows.items()):
             canvases = []
             for group in groups:
                 canvas = Canvas(group.task)
                 draw(canvas, group)
                 canvas.scales()
+                if canvas.axes.has_data():
+                    canvas.say_absent(sorted(sizes - group.sizes))
                 drawn |= {tag.series for tags in canvas.tags for tag in tags}
                 canvases.append(canvas if canvas.axes.has_data() else None)
             if any(canvases):  # some rows are of learned optimizers only
@@ -113,15 +130,18 @@ class ProbeFigure:
                     for i, canvas in enumerate(canvases)
                 ]
                 rows.append(Row(title, panels))
+            else:
+                absent.append(title)
         left_out = "".join(
             f" On {group.task}:{group.left_out}" for group in groups if group.left_out
         )
+        missing = f" Not in these records: {'; '.join(absent)}." if absent else ""
         learned = " Thick: the first seed of the chosen size." if "learned" in drawn else ""
         return Figure(
             anchor,
             self.title,
             f"{self.alternative} {verdicts}",
-            f"{self.caption}{learned}{left_out}",
+            f"{self.caption}{learned}{left_out}{missing}",
             rows,
             keys(styles.optimizers(drawn - {""}), self.signs()),
             self.numbers(data),

@@ -1,6 +1,6 @@
 """Momentum: the response to an impulse, and the eigenvalues at the convergence point."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,6 +8,8 @@ from loptbench.reports.plots.canvas import Canvas, long
 from loptbench.reports.plots.convergence import N_MODES, main_modes
 from loptbench.reports.plots.mechanisms import Frames, Group, ProbeFigure
 from loptbench.reports.plots.styles import INK, optimizer
+from loptbench.reports.plots.updates import signs, updates
+from loptbench.results.frames.views import MODE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +68,14 @@ def _eigenvalues(canvas: Canvas, group: Group) -> None:
     axes.set(xlim=(low, 1 + MARGIN), ylim=(-height, height))
 
 
+def _updates(canvas: Canvas, group: Group) -> None:
+    updates(canvas, group, MODE, "update")
+
+
+def _signs() -> list[Any]:
+    return signs("a", has_middle=True)
+
+
 def _numbers(frames: Frames) -> "pd.DataFrame":
     data = frames["impulse_responses"]
     return long(data[data.lag <= MAX_LAG], "lag", "response")
@@ -74,16 +84,21 @@ def _numbers(frames: Frames) -> "pd.DataFrame":
 MOMENTUM = ProbeFigure(
     "momentum",
     "Momentum at the convergence point",
-    ("impulse_responses", "modes", "tuning"),
+    ("impulse_responses", "modes", "tuning", "updates_along_curves"),
     {
         "Impulse response κ[t] / κ[0], against the steps t after the impulse": _impulse_response,
         "Eigenvalues of A, imaginary against real part, near the unit circle": _eigenvalues,
+        "Update U(h* + a v, g) of one learned optimizer along its strongest mode v, against the "
+        "gradient g": _updates,
     },
     "The response to a gradient impulse over the steps after it, relative to the first, and the "
-    "eigenvalues of A in the complex plane near 1, with an arc of the unit circle.",
+    "eigenvalues of A in the complex plane near 1, with an arc of the unit circle; and the update "
+    "against the gradient at states along the mode that contributes most.",
     f"Drawn are the {N_MODES} strongest modes of each seed. What comes after the first step is "
     "momentum: the index is 1 − κ[0]/Σκ. Dotted lines: β of "
-    "tuned momentum, β* of theory. Compare the paper's figure on momentum. Its update functions "
-    "along the slow mode are not in the records.",
+    "tuned momentum, β* of theory. Compare the paper's figure on momentum. A state along "
+    "the mode moves the update up or down, whatever the gradient; the farther, the stronger its "
+    "line.",
     _numbers,
+    _signs,
 )

@@ -8,7 +8,7 @@ from loptbench.reports.page.numbers import number_text
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import Canvas, first_seeds, long, size_of
 from loptbench.reports.plots.svg import keys
-from loptbench.tasks import TASKS
+from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def meta_training(log: "pd.DataFrame", names: Sequence[str], command: str) -> Fi
     anchor = "figure-meta-training"
     shown = [styles.implementation(name, names) for name in dict.fromkeys(data.series)]
     canvases, words = [], ""
-    for task in [task for task in TASKS if (data.task == task).any()]:
+    for task in in_order(data.task):
         canvas = Canvas(task)
         drawn, left_out = first_seeds(data[data.task == task])
         canvas.curves(drawn, "outer_step", "validation", shown, [])

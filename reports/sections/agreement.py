@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from loptbench.protocol import Level
 from loptbench.reports.page.elements import Table, anchor
 from loptbench.reports.page.numbers import MISSING, number_text
-from loptbench.tasks import TASKS
+from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +30,7 @@ def level_text(level: int) -> str:
 
 def tasks_in_order(names: "pd.Series[str]") -> list[str]:
     """Each task once, in the order of `loptbench.tasks`."""
-    present = set(names)
-    known = [task for task in TASKS if task in present]
-    return known + sorted(present - set(known))
+    return in_order(names)
 
 
 def agreement_cells(checks: "pd.DataFrame") -> "pd.DataFrame":

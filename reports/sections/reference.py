@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from loptbench.reference_results import table
 from loptbench.reference_results.comparison import OUTSIDE, SAME, WITHIN
 from loptbench.reports.page.elements import Bullets, Data, Item, Part, Prose, Section, Table
+from loptbench.reports.page.tables import marked, or_prose
 from loptbench.reports.plots.styles import NO_PRESET
 from loptbench.reports.sections.agreement import tasks_in_order
 from loptbench.reports.sections.report import Report, about
-from loptbench.reports.sections.two_stores_numbers import marked, or_prose
 from loptbench.reports.sections.verdicts import standing
 from loptbench.results.schema.verdicts import Scope
 

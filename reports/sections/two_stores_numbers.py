@@ -4,33 +4,19 @@ from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import SHIPPED, claims
 from loptbench.comparison.stores import StoreComparison
-from loptbench.reports.page.elements import Folded, Part, Prose, Section, Table
+from loptbench.reports.page.elements import Section, Table
 from loptbench.reports.page.numbers import interval_text
+from loptbench.reports.page.tables import folded, marked, or_prose
 from loptbench.reports.sections.agreement import PLACE, agreement_cells, level_text
 from loptbench.results.schema.verdicts import Scope
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 MISSING_CELL = {"text": "–", "status": "empty", "note": ""}
 SIDES = (("a", "A"), ("b", "B"))
 VERDICT = ["edition", "claim", "task", "kind", "subject"]
 """The columns that say what a verdict is on."""
-
-
-def or_prose(table: Table, none: str) -> list[Part]:
-    """The table, or a sentence where it would be empty."""
-    return [Prose(none)] if table.is_empty else [table]
-
-
-def folded(table: Table, summary: str) -> list[Part]:
-    """The table, shown when asked for; nothing where it would be empty."""
-    return [] if table.is_empty else [Folded(f"{summary} ({len(table.frame)})", [table])]
-
-
-def marked(is_marked: "Series", status: str) -> list[str]:
-    """A status for the rows that are marked, none for the others."""
-    return [status if mark else "" for mark in is_marked]
 
 
 def verdict_notes(verdicts: "DataFrame") -> dict[str, list[str]]:
@@ -110,7 +96,8 @@ def objectives_section(objectives: "DataFrame") -> Section:
     none = "Nothing was evaluated in both."
     if len(same):
         none = f"All {len(same)} meta-objectives in both are the same number on every problem."
-    parts = or_prose(table, none) + folded(identical, "Meta-objectives that are identical")
+    parts = or_prose(table, none, "Meta-objectives that differ")
+    parts += folded(identical, "Meta-objectives that are identical")
     return Section("objectives", "Meta-objectives", parts)
 
 
@@ -157,7 +144,8 @@ def values_section(verdicts: "DataFrame") -> Section:
     none = "No verdict over meta-training seeds is in both."
     if len(over_seeds):
         none = f"None of {len(over_seeds)} values over meta-training seeds differs."
-    parts = or_prose(changed, none) + folded(same, "Values over seeds that are the same")
+    parts = or_prose(changed, none, "Values over seeds that differ")
+    parts += folded(same, "Values over seeds that are the same")
     parts += folded(each, "Values of single checkpoints")
     return Section("verdict-numbers", "Values that verdicts rest on", parts)
 
@@ -210,7 +198,8 @@ def mechanisms_section(numbers: "DataFrame") -> Section:
     none = "No mechanism was measured in both."
     if len(numbers):
         none = f"None of {len(numbers)} numbers differs by what four digits can show."
-    parts = or_prose(changed, none) + folded(same, "Numbers of mechanisms that are the same")
+    parts = or_prose(changed, none, "Numbers of mechanisms that differ")
+    parts += folded(same, "Numbers of mechanisms that are the same")
     return Section("mechanism-numbers", "Mechanisms", parts)
 
 
@@ -236,4 +225,5 @@ def agreement_section(comparison: StoreComparison) -> Section:
         note={f"in {side}": both[f"note in {side}"] for side in "AB"},
     )
     none = "No implementation was compared with the reference in both on one task."
-    return Section("agreement", "Agreement with the reference", or_prose(table, none))
+    parts = or_prose(table, none, "Agreement of each level and task")
+    return Section("agreement", "Agreement with the reference", parts)

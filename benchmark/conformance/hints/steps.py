@@ -9,9 +9,13 @@ import numpy as np
 
 from loptbench.conformance.hints.baselines import baseline_mistakes
 from loptbench.conformance.hints.gru import gru_mistakes
+from loptbench.conformance.hints.lstm import lstm_mistakes
 from loptbench.conformance.hints.matching import Float, Mistake, matching
 from loptbench.discovery import oracle
-from loptbench.optimizers import EPSILON, OptimizerSpec
+from loptbench.optimizers import ARCHITECTURES, EPSILON, OptimizerSpec
+
+OF_KIND = {"gru": gru_mistakes, "lstm": lstm_mistakes, "log_lstm": lstm_mistakes}
+"""The mistakes of the learned optimizers."""
 
 
 def explain_step(
@@ -40,10 +44,7 @@ def explain_step(
 
 def step_mistakes(spec: OptimizerSpec, state: Float, gradient: Float) -> Iterator[Mistake]:
     """The mistakes of the kind's equations, then those of its parameters and constants."""
-    if spec.kind == "gru":
-        yield from gru_mistakes(spec, state, gradient)
-    else:
-        yield from baseline_mistakes(spec, state, gradient)
+    yield from OF_KIND.get(spec.kind, baseline_mistakes)(spec, state, gradient)
 
     def step(changed: OptimizerSpec, h: Float = state, g: Float = gradient) -> Any:
         return oracle().optimizer(changed, "float64", "cpu").step(h, g)
@@ -59,11 +60,14 @@ def step_mistakes(spec: OptimizerSpec, state: Float, gradient: Float) -> Iterato
 
 def changed_specs(spec: OptimizerSpec) -> Iterator[tuple[str, OptimizerSpec]]:
     """The optimizer with one parameter or constant mistaken, and the mistake in words."""
+    learned = ARCHITECTURES.get(spec.kind)
+    defaults = learned.constants if learned else {}
     for name, value in spec.constants.items():
         neutral = 0.0 if name == "epsilon" else 1.0
+        default = EPSILON if name == "epsilon" else defaults.get(name, value)
         for words, mistaken in (
             (f"{name} left out", neutral),
-            (f"{name} at its default {EPSILON:g}", EPSILON if name == "epsilon" else value),
+            (f"{name} at its default {default:g}", value if default == neutral else default),
             (f"{name} divided by instead of multiplied with", 1 / value if value else value),
             (f"the square of {name}", value**2),
         ):

@@ -17,6 +17,7 @@ from loptbench.results.frames import (
     schedule,
     trials,
     verdicts,
+    views,
 )
 from loptbench.results.frames.columns import Block, Column, Frame
 from loptbench.results.frames.contents import Contents, Readable
@@ -55,6 +56,8 @@ FRAMES: dict[str, Frame] = {
     "gradient_density": clipping.GRADIENT_DENSITY,
     "schedules": schedule.SCHEDULES,
     "adaptation": adaptation.ADAPTATION,
+    "paths": views.PATHS,
+    "updates_along_curves": views.UPDATES_ALONG_CURVES,
     "meta_training": evaluation.META_TRAINING,
     "checkpoints": checkpoints.CHECKPOINTS,
     "tuning": evaluation.TUNING,

@@ -132,6 +132,7 @@ def _schedule(result: Any) -> Iterator[Quantity]:
     for name in _scalars(ScheduleSummary):
         yield _number(name, _attribute(result, "longer", name), "2T")
         yield _number(f"met_{name}", _attribute(result, "met", name))
+    yield from _variances("trajectory_", result)
 
 
 def _adaptation(result: Any) -> Iterator[Quantity]:
@@ -147,11 +148,16 @@ def _adaptation(result: Any) -> Iterator[Quantity]:
     yield _number("exact_coverage", _attribute(result, "exact", "coverage"))
     for name in ("share_unchanged", "order"):
         yield _number(f"adapted_{name}", _attribute(result, "adapted", name))
-    for prefix, holder in (("adapted_", _attribute(result, "adapted")), ("", result)):
-        variance = np.full(N_COMPONENTS, math.nan)
-        shares = getattr(holder, "variance", np.zeros(0))[:N_COMPONENTS]
-        variance[: len(shares)] = shares
-        if len(shares):
-            variance[len(shares) :] = 0.0  # a state with fewer entries has no further component
-        for i, value in enumerate(variance, 1):
-            yield _number(f"{prefix}variance_{i}", value)
+    yield from _variances("adapted_", _attribute(result, "adapted"))
+    yield from _variances("", result)
+
+
+def _variances(prefix: str, holder: Any) -> Iterator[Quantity]:
+    """The share of the variance of each principal component."""
+    variance = np.full(N_COMPONENTS, math.nan)
+    shares = getattr(holder, "variance", np.zeros(0))[:N_COMPONENTS]
+    variance[: len(shares)] = shares
+    if len(shares):
+        variance[len(shares) :] = 0.0  # a state with fewer entries has no further component
+    for i, value in enumerate(variance, 1):
+        yield _number(f"{prefix}variance_{i}", value)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
 
+from loptbench.optimizers import DEFAULT_ARCHITECTURE
 from loptbench.results.schema.base import (
     Array1OrInfinite,
     Curve,
@@ -134,9 +135,20 @@ class MetaTraining(Result):
     log: tuple[LogLine, ...] = field("every validation", default=())
 
     @property
+    def architecture(self) -> str:
+        """The architecture that was meta-trained."""
+        return str(self.configuration.get("architecture") or DEFAULT_ARCHITECTURE)
+
+    @property
     def preset(self) -> str:
-        """The name of the preset."""
-        return str(self.configuration.get("preset") or OWN_SETTINGS)
+        """The name of its settings: of the preset, and of the architecture if that is not `gru`.
+
+        >>> MetaTraining(configuration={"preset": "quick", "architecture": "lstm"}).preset
+        'quick-lstm'
+        """
+        preset = str(self.configuration.get("preset") or OWN_SETTINGS)
+        is_default = self.architecture == DEFAULT_ARCHITECTURE
+        return preset if is_default else f"{preset}-{self.architecture}"
 
     @property
     def seed(self) -> int | None:

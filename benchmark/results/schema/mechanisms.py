@@ -336,6 +336,34 @@ Probe = Annotated[
 """The result of a probe, or why there is none."""
 
 
+class PathsResult(Result):
+    """States of real runs without a gradient from there on, in principal components."""
+
+    steps: Array1 = field("the times at which the states are, (n_times,)", "steps")
+    first: Array2 = field("first component, (n_starts, n_times)", "state")
+    second: Array2 = field("second component, (n_starts, n_times)", "state")
+    point: Pair = field("both components of h*, (2,)", "state")
+    variance: Pair = field("share of the variance of each component, (2,)")
+
+
+class UpdatesResult(Result):
+    """The update function U(h, g) at several states h along a line or a curve."""
+
+    at: Array1 = field("the place of each state on the curve, (n_states,)")
+    gradients: Array1 = field("g, (n_gradients,)", "gradient")
+    update: Array2 = field("U(h, g), (n_states, n_gradients)", "update")
+
+
+class ViewsResult(Result):
+    """What figures show of the state and the update besides the numbers of the probes."""
+
+    paths: PathsResult | None = optional("paths of the state to the convergence point")
+    along_mode: UpdatesResult | None = optional(
+        "update functions at h* + a v, by a; v is the direction of the strongest mode, of length 1"
+    )
+    along_curve: UpdatesResult | None = optional("update functions at adapted states h_T(g), by g")
+
+
 class MechanismsResult(Result):
     """The five probes of one optimizer."""
 
@@ -344,6 +372,7 @@ class MechanismsResult(Result):
     clipping: Probe[ClippingResult] = field("how updates saturate")
     schedule: Probe[ScheduleResult] = field("the learning rate over time")
     adaptation: Probe[AdaptationResult] = field("the learning rate under constant gradients")
+    views: ViewsResult | None = optional("what figures show besides")
     agreement: tuple[ComparisonResult, ...] | None = optional(
         "comparison with the reference implementation's probes"
     )

@@ -8,7 +8,6 @@ import pytest
 
 from loptbench.claims.evidence import evidence_of
 from loptbench.claims.verdicts import judge_all
-from loptbench.conformance.cases import GRU_SCALES
 from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import measure
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
@@ -28,8 +27,8 @@ N_PROBLEMS = 16
 def controls(task: str) -> dict[str, OptimizerSpec]:
     learned = shipped(f"{task}-quick-jax-0").optimizer.rounded_to("float64")
     return {
-        "random": random_gru(8, 0, *GRU_SCALES[task]),
-        "fresh": fresh_gru(8, 0, *GRU_SCALES[task]),
+        "random": random_gru(8, 0, *get_task(task).checks.scales),
+        "fresh": fresh_gru(8, 0, *get_task(task).checks.scales),
         "shuffled": shuffled(learned, 0),
     }
 

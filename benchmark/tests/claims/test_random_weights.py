@@ -10,7 +10,6 @@ import pytest
 from loptbench.claims.catalogue import PREMISE, load_edition
 from loptbench.claims.evidence import evidence_of
 from loptbench.claims.verdicts import judge_all
-from loptbench.conformance.cases import GRU_SCALES
 from loptbench.discovery import oracle
 from loptbench.optimizers import random_gru
 from loptbench.results.frames import Contents
@@ -41,7 +40,7 @@ def test_nothing_is_reproduced_on_random_weights(task: str) -> None:
     )
     records: list[Record] = []
     for seed in range(N_OPTIMIZERS):
-        spec = random_gru(8, seed, *GRU_SCALES[task])
+        spec = random_gru(8, seed, *problem.checks.scales)
         with np.errstate(all="ignore"):
             learned = evaluate(oracle(), spec, batch, problem.n_steps, "float64")
         records += made_contents(f"{seed}", task, "jax", learned, baselines, perfect).records

@@ -140,6 +140,7 @@ def test_check_passes_the_reference(command: Command) -> None:
     assert re.search(r"^one-step +passed  9 cases, largest error \S+ of its bound$", out, re.M)
 
 
+@pytest.mark.harness
 def test_check_stops_at_the_first_cause(command: Command) -> None:
     code, out, _ = command("check", f"{FAULTS}:SwappedGates")
     assert code == 1
@@ -148,6 +149,7 @@ def test_check_stops_at_the_first_cause(command: Command) -> None:
     assert "teacher-forced" not in out
 
 
+@pytest.mark.harness
 def test_check_goes_on_when_asked(command: Command) -> None:
     code, out, _ = command("check", f"{FAULTS}:ForgottenLeaf", "--all", "--only", "meta-gradient")
     assert code == 1
@@ -167,6 +169,7 @@ def test_analyze_a_baseline(command: Command) -> None:
     assert "momentum index      0.900000" in out
 
 
+@pytest.mark.harness
 def test_analyze_as_json(command: Command) -> None:
     code, out, _ = command("analyze", CHECKPOINT, "--json")
     assert code == 0
@@ -249,6 +252,7 @@ def test_run_report_and_run_again(command: Command) -> None:
     assert [path.stat().st_mtime_ns for path in records] == before
 
 
+@pytest.mark.slow
 @pytest.mark.harness
 @pytest.mark.usefixtures("few_problems")
 def test_run_of_a_broken_implementation_fails_and_keeps_the_rest(command: Command) -> None:
@@ -288,6 +292,7 @@ def test_two_of_the_same_name(command: Command, folder: Path) -> None:
     )  # the same implementation twice is accepted
 
 
+@pytest.mark.slow
 @pytest.mark.harness
 def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
     """After a real signal to a real process, another goes on with what is left."""

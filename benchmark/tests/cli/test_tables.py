@@ -5,6 +5,8 @@ import pytest
 
 from loptbench.cli.tables import print_table
 
+pytestmark = pytest.mark.harness
+
 
 def test_a_table_has_its_headings_and_one_row_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     frame = pd.DataFrame({"name": ["a [b]", "c"], "time (s)": [1.23456, float("nan")], "n": [3, 4]})

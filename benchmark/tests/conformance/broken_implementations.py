@@ -45,7 +45,7 @@ class LazyImport(Reference):
     """Raises when a declaration is read."""
 
     @property
-    def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
+    def tasks(self) -> tuple[str, ...]:
         """Fails as a lazy import would."""
         raise RuntimeError("the library is of another version")
 

@@ -26,6 +26,7 @@ from loptbench.tests.conformance.planted_drive_faults import (
 )
 from loptbench.tests.conformance.planted_global_faults import GLOBAL_FAULTS
 from loptbench.tests.conformance.planted_known_faults import KNOWN_FAULTS
+from loptbench.tests.conformance.planted_lstm_faults import LSTM_FAULTS
 from loptbench.tests.conformance.planted_regime_faults import (
     ClampsDivergingDraws,
     ClampsGradients,
@@ -235,6 +236,7 @@ FAULTS: dict[type[Reference], tuple[str, str]] = {
     HalfALevel: ("outer-steps", r"level 5 is offered by half: outer_step without outer_init"),
     ReportsFiniteNonsense: ("outer-purity", r"on problems that start at NaN reported"),
     **KNOWN_FAULTS,
+    **LSTM_FAULTS,
     **GLOBAL_FAULTS,
     ReadsHalfTheUnits: ("full-size-step", r"update = .* but should be"),
     ForgetsTheLastBlock: ("full-size-step", r"component \d{6}: update = 0, but should be"),

@@ -18,6 +18,8 @@ from loptbench.rollout.trajectory import run, unroll_by_steps
 from loptbench.tasks import Quadratic
 from loptbench.tests.mechanisms.test_mechanisms import reference_optimizer
 
+pytestmark = pytest.mark.harness
+
 Float = NDArray[np.float64]
 
 

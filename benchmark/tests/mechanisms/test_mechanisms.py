@@ -26,6 +26,8 @@ from loptbench.results.schema.mechanisms import (
 from loptbench.rollout.trajectory import run
 from loptbench.tasks import Quadratic
 
+pytestmark = pytest.mark.harness
+
 Float = NDArray[np.float64]
 
 RATES = st.floats(1e-4, 10.0)

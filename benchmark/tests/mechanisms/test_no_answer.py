@@ -23,6 +23,8 @@ from loptbench.results.schema.mechanisms import (
     NotApplicable,
 )
 
+pytestmark = pytest.mark.harness
+
 Rule = Callable[[Array, Array], tuple[Array, Array]]
 STATISTICS = GradientStatistics.from_run(None)
 

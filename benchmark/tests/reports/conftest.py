@@ -1,12 +1,31 @@
-"""Fixtures of tests in a real browser: Debian's chromium, driven by Playwright."""
+"""The page of the full store, and a real browser: Debian's chromium, driven by Playwright."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
+
+from loptbench.results.store import Store
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
+
+
+@pytest.fixture(scope="session")
+def full_page(full_store: Path) -> Path:
+    """The page of the full store. Do not change it.
+
+    Drawing it takes seconds, so all tests that only read it share it, in all processes.
+    """
+    from loptbench.reports.page.store import render
+
+    file = full_store.parent / "report.html"
+    with FileLock(full_store.parent / "report.lock"):
+        if not file.exists():
+            file.write_text(render(Store.open(full_store)))
+    return file
 
 
 @pytest.fixture(scope="session")

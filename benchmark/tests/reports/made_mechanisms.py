@@ -15,10 +15,13 @@ from loptbench.results.schema.mechanisms import (
     ExactFixedPointsResult,
     MetScheduleResult,
     MomentumResult,
+    PathsResult,
     SaturationResult,
     ScheduleResult,
     ScheduleSummary,
     UpdateFunctionResult,
+    UpdatesResult,
+    ViewsResult,
 )
 
 GRADIENTS = np.array([-2.0, -1.0, 1.0, 2.0])
@@ -115,6 +118,23 @@ def schedule(peak_step: int) -> ScheduleResult:
         ),
         coverage=WHOLE,
     )
+
+
+def views() -> ViewsResult:
+    """Two paths to h*, and update functions at three states of a line and of a curve."""
+    updates = UpdatesResult(
+        at=np.array([-1.0, 0.0, 1.0]),
+        gradients=np.array([-1.0, 0.0, 1.0]),
+        update=np.array([[2.0, 1.0, 0.0], [1.0, 0.0, -1.0], [0.0, -1.0, -2.0]]),
+    )
+    paths = PathsResult(
+        steps=np.array([0.0, 1.0]),
+        first=np.array([[1.0, 0.0], [-1.0, 0.0]]),
+        second=np.array([[0.5, 0.0], [0.5, 0.0]]),
+        point=np.zeros(2),
+        variance=np.array([0.75, 0.25]),
+    )
+    return ViewsResult(paths=paths, along_mode=updates, along_curve=updates)
 
 
 def adaptation(**changes: Any) -> AdaptationResult:

@@ -18,9 +18,6 @@ pytest.importorskip("axe_playwright_python", reason="the browser extra is not in
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from loptbench.reports.page.store import render
-from loptbench.results.store import Store
-
 TABLE = "#evaluations-table"
 MEAN = "objective mean"
 BUILT = "document.querySelectorAll('details.data:not(.built)').length === 0"
@@ -34,15 +31,8 @@ def open_all(page: Page) -> None:
     page.wait_for_function(BUILT)
 
 
-@pytest.fixture(scope="module")
-def file(full_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render(Store.open(full_store)))
-    return path
-
-
 @pytest.fixture
-def page(context: BrowserContext, file: Path) -> Iterator[Page]:
+def page(context: BrowserContext, full_page: Path) -> Iterator[Page]:
     """The report, unfolded. The console must stay empty, and no other file may be fetched."""
     console: list[str] = []
     fetched: list[str] = []
@@ -50,11 +40,13 @@ def page(context: BrowserContext, file: Path) -> Iterator[Page]:
     page.on("console", lambda message: console.append(message.text))
     page.on("pageerror", lambda error: console.append(str(error)))
     page.on("request", lambda request: fetched.append(request.url))
-    page.goto(file.as_uri())
+    page.goto(full_page.as_uri())
     open_all(page)
     yield page
     assert console == []
-    assert {url for url in fetched if not url.startswith(("blob:", "data:"))} == {file.as_uri()}
+    assert {url for url in fetched if not url.startswith(("blob:", "data:"))} == {
+        full_page.as_uri()
+    }
 
 
 def column(page: Page, name: str, table: str = TABLE) -> list[str]:
@@ -108,7 +100,7 @@ def test_tables_work_by_keyboard(page: Page) -> None:
     assert set(column(page, "optimizer")) == {"adam"}
 
 
-def test_sorting_and_filters_are_in_the_address(page: Page, file: Path) -> None:
+def test_sorting_and_filters_are_in_the_address(page: Page, full_page: Path) -> None:
     heading(page, MEAN).click()
     n_rows = len(column(page, "optimizer"))
     page.locator(f"{TABLE} input").fill("rosen mo")
@@ -127,21 +119,21 @@ def test_sorting_and_filters_are_in_the_address(page: Page, file: Path) -> None:
     page.locator(f"{TABLE} input").fill("")
     heading(page, MEAN).click()
     heading(page, MEAN).click()
-    assert page.url == file.as_uri()
+    assert page.url == full_page.as_uri()
 
 
-def test_a_strange_address_does_no_harm(page: Page, file: Path) -> None:
+def test_a_strange_address_does_no_harm(page: Page, full_page: Path) -> None:
     strange = "#%ZZ&evaluations-table.sort=99%2B&nothing.filter=x&=&theme=%3Cb%3E"
     page.goto("about:blank")
-    page.goto(f"{file.as_uri()}{strange}")
+    page.goto(f"{full_page.as_uri()}{strange}")
     open_all(page)
     assert len(column(page, "optimizer")) > 20
 
 
 @pytest.mark.parametrize("address", ["#checks-table", "#checks-table.sort=3%2B", "#claim-momentum"])
-def test_links_lead_to_what_is_folded(page: Page, file: Path, address: str) -> None:
+def test_links_lead_to_what_is_folded(page: Page, full_page: Path, address: str) -> None:
     page.goto("about:blank")
-    page.goto(f"{file.as_uri()}{address}")
+    page.goto(f"{full_page.as_uri()}{address}")
     target = page.locator(address.split(".sort")[0])
     assert target.is_visible()
     if "table" in address:
@@ -300,10 +292,10 @@ def test_axe_finds_nothing(page: Page, theme: str) -> None:
     assert axe_result.violations_count == 0, axe_result.generate_report()
 
 
-def test_without_scripts_the_page_is_whole(browser: Browser, file: Path) -> None:
+def test_without_scripts_the_page_is_whole(browser: Browser, full_page: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(file.as_uri())
+    page.goto(full_page.as_uri())
     assert page.locator("#verdict-matrix tbody tr").count() > 10
     assert page.locator("button").count() == 0
     context.close()

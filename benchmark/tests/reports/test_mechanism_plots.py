@@ -14,15 +14,19 @@ import pandas as pd
 from loptbench.reports.page.elements import Figure
 from loptbench.reports.plots.adaptation import ADAPTATION
 from loptbench.reports.plots.clipping import CLIPPING
+from loptbench.reports.plots.convergence import CONVERGENCE
 from loptbench.reports.plots.mechanisms import ProbeFigure
+from loptbench.reports.plots.momentum import MOMENTUM
 from loptbench.reports.plots.schedule import SCHEDULE
 from loptbench.reports.plots.styles import ARMS, PAPER
 from loptbench.results.frames import Contents, frame_of
+from loptbench.results.schema.mechanisms import Density
 from loptbench.tests.reports.made_mechanisms import (
     adaptation,
     clipping,
     schedule,
     update_function,
+    views,
 )
 from loptbench.tests.reports.made_records import mechanisms
 
@@ -145,3 +149,36 @@ def test_saturation_is_drawn_at_each_state() -> None:
         return svg.count("clip-path=")
 
     assert n_curves("h0", "h*", "step 1 of component 0") == n_curves("h*") + 2
+
+
+@pytest.mark.parametrize(
+    ("figure", "title", "n_lines"),
+    [
+        (CONVERGENCE, "The same around the convergence point", 2),
+        (MOMENTUM, "along its strongest mode", 3),
+        (ADAPTATION, "at states h of its S-curve", 3),
+    ],
+    ids=["paths", "mode", "curve"],
+)
+def test_views_are_drawn_and_old_records_say_that_they_have_none(
+    figure: ProbeFigure, title: str, n_lines: int
+) -> None:
+    with_views, without = drawn(figure, views=views()), drawn(figure)
+    lines = re.findall(r"<path [^>]*data-seed=[^>]*clip-path=", panel(with_views, title))
+    assert len(lines) == n_lines
+    assert title not in with_views.caption
+    assert not any(title in row.title for row in without.rows)
+    assert title in without.caption.partition("Not in these records: ")[2]
+
+
+def test_every_pair_of_principal_components_says_what_it_explains() -> None:
+    svg = panel(drawn(CONVERGENCE, views=views()), "The same around")
+    assert re.findall(r">(PC [12]: \d+%)<", svg) == ["PC 1: 75%", "PC 2: 25%"]
+
+
+def test_the_density_of_gradients_lies_under_the_update_functions() -> None:
+    spread = Density(edges=np.linspace(-1, 0.25, 6), share=np.full((2, 5), 0.1))
+    title = "Update u(g) of one"
+    dense = drawn(CLIPPING, clipping=clipping().model_copy(update={"density": spread}))
+    assert "fill-opacity: 0.15" in panel(dense, title)
+    assert "fill-opacity" not in panel(drawn(CLIPPING), title)  # one bin is no density

@@ -97,6 +97,8 @@ def test_momentum_names_its_axes() -> None:
     tuning = pd.DataFrame({"task": "quadratic", "baseline": ["momentum"], "value": 0.5})
     frames = {"impulse_responses": responses, "modes": modes}
     frames["tuning"] = tuning.assign(hyperparameter="beta")
+    updates = frame("gradient", "update", at=0.0, update_at_zero=0.0).assign(curve="other")
+    frames["updates_along_curves"] = updates
     figure = MOMENTUM.draw(frames, "", "loptbench")
     assert figure is not None
     titles = " ".join(row.title for row in figure.rows)

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ from loptbench.tests.reports.made_records import change, changed
 from loptbench.tests.reports.pages import Page
 
 
-def test_the_page_is_self_contained(store: Store) -> None:
-    text = render(store)
+def test_the_page_is_self_contained(full_page: Path) -> None:
+    text = full_page.read_text()
     parsed = Page(text)
     outside = [
         reference for reference in parsed.references if not reference.startswith(("#", "data:"))
@@ -52,21 +53,21 @@ def test_the_page_is_self_contained(store: Store) -> None:
     assert len(text) < 4_000_000
 
 
-def test_links_and_identifiers_are_whole(store: Store) -> None:
-    parsed = Page(render(store))
+def test_links_and_identifiers_are_whole(full_page: Path) -> None:
+    parsed = Page(full_page.read_text())
     assert len(set(parsed.identifiers)) == len(parsed.identifiers)
     inside = {reference[1:] for reference in parsed.references if reference.startswith("#")}
     assert inside <= set(parsed.identifiers)
 
 
-def test_the_same_records_are_the_same_bytes(store: Store) -> None:
+def test_the_same_records_are_the_same_bytes(store: Store, full_page: Path) -> None:
     first = render(store)
     assert render(store) == first
-    assert render(Store.open(store.folder)) == first
+    assert full_page.read_text() == first
 
 
-def test_every_section_is_there(store: Store) -> None:
-    parsed = Page(render(store))
+def test_every_section_is_there(full_page: Path) -> None:
+    parsed = Page(full_page.read_text())
     for part in (
         "verdicts",
         "agreement",
@@ -129,10 +130,10 @@ def test_colours_can_be_seen_on_both_pages() -> None:
         assert len({style.light for style in family}) == len(family)
 
 
-def test_numbers_are_those_of_the_records(store: Store) -> None:
+def test_numbers_are_those_of_the_records(store: Store, full_page: Path) -> None:
     contents = Contents.of(store)
     evaluations = [result for _, result in contents.evaluations()]
-    data = Page(render(store)).data
+    data = Page(full_page.read_text()).data
     table = pd.read_csv(io.StringIO(data["evaluations-table"]))
     assert len(evaluations) == 1 + len(TASKS)
     columns = ["objective_mean", "objective_median", "final_loss_mean"]
@@ -228,19 +229,19 @@ def test_conclusions_that_agree_to_the_last_bit_have_passed(store: Store) -> Non
     assert [row[4].status for row in cells(table)] == ["passed"] * 3
 
 
-def test_every_colour_has_one_for_dark_pages(store: Store) -> None:
-    text = render(store)
+def test_every_colour_has_one_for_dark_pages(full_page: Path) -> None:
+    text = full_page.read_text()
     used = set(re.findall(r"var\(--([0-9a-f]{6}),", text))
     assert len(used) >= 8
     assert used <= set(re.findall(r"--([0-9a-f]{6}): light-dark", text))
 
 
-def test_states_are_not_mixed_up(store: Store) -> None:
+def test_states_are_not_mixed_up(store: Store, full_page: Path) -> None:
     passed = cell(store, "reference", Level.STEP)
     assert passed.status == "passed"
     assert float(passed.value) < 1
     assert cell(store, "tinygrad", Level.STEP).status == "not installed"
-    assert "needs 'tinygrad': pip install it" in Page(render(store)).text
+    assert "needs 'tinygrad': pip install it" in Page(full_page.read_text()).text
     plan = json.loads((store.folder / "plan.json").read_text())
     plan["implementations"][1] |= {"availability": "broken", "reason": "raised"}
     (store.folder / "plan.json").write_text(json.dumps(plan))
@@ -282,8 +283,8 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
     assert "2 of 128 runs diverged" in text
 
 
-def test_each_mechanism_has_its_claims_in_words(store: Store) -> None:
-    text = Page(render(store)).text
+def test_each_mechanism_has_its_claims_in_words(store: Store, full_page: Path) -> None:
+    text = Page(full_page.read_text()).text
     verdicts = store.verdicts()
     assert verdicts
     for name in ("momentum", "clipping", "schedule-decays", "adaptation", "s-curve-order"):

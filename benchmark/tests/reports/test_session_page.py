@@ -24,9 +24,7 @@ BROKEN = TestedImplementation("odd", "broken", "here", "importing odd failed", "
 
 
 def lead_of(session: Session) -> str:
-    lead = page(session).lead
-    assert isinstance(lead, str)
-    return lead
+    return page(session).note
 
 
 def test_the_lead_says_what_was_tested_and_what_came_out() -> None:
@@ -45,6 +43,15 @@ def test_the_lead_says_what_was_tested_and_what_came_out() -> None:
         "of 2 other tests, none failed, 1 passed, 1 skipped."
     )
     assert lead_of(Session()) == "No conformance check was run; no test was run."
+
+
+def test_the_first_line_is_the_answer() -> None:
+    failed = {**CHECK, "check": "equivariance", "status": "failed", "ratio": 3.0}
+    assert page(Session(checks=[CHECK])).lead == "Yes: none of 1 test failed."
+    assert page(Session(checks=[CHECK, failed])).lead == "No: 1 of 2 tests failed."
+    cut = Session(checks=[CHECK, {**failed, "status": "not run"}], cut_short="interrupted")
+    assert page(cut).lead == "Not decided: nothing failed in 1 test, but some were not run."
+    assert page(Session()).lead == "No test was run."
 
 
 def test_a_cut_session_says_so_first() -> None:

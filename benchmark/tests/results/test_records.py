@@ -33,6 +33,8 @@ from loptbench.tests.reports.made_records import (
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import shipped
 
+pytestmark = pytest.mark.harness
+
 REFERENCE = DiscoveredImplementation(
     "reference", "here", Availability.INSTALLED, implementation=Reference()
 )

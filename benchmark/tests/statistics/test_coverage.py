@@ -50,7 +50,9 @@ def test_the_own_interval_of_a_ratio_of_means_covers_most() -> None:
     assert shares["own"] > max(shares["percentile"], shares["BCa"])
 
 
-@pytest.mark.parametrize("kind", [Sample, RatioOfTrimmedMeans])
+@pytest.mark.parametrize(
+    "kind", [Sample, pytest.param(RatioOfTrimmedMeans, marks=pytest.mark.slow)]
+)
 def test_bca_and_percentile_are_scipys(kind: type) -> None:
     a, b = (column[:80] for column in losses(3.0))
     for ours, method in ((bca_interval, "BCa"), (percentile_interval, "percentile")):

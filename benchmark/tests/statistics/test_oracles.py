@@ -26,6 +26,8 @@ from loptbench.statistics.ratios import (
     ratio_of_trimmed_means,
 )
 
+pytestmark = pytest.mark.harness
+
 Float = NDArray[np.float64]
 
 N_RESAMPLES = 9_999
@@ -88,7 +90,9 @@ def test_the_studentized_interval_over_seeds_is_archs() -> None:
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
-@pytest.mark.parametrize("kind", [Sample, RatioOfTrimmedMeans])
+@pytest.mark.parametrize(
+    "kind", [Sample, pytest.param(RatioOfTrimmedMeans, marks=pytest.mark.slow)]
+)
 def test_the_intervals_that_coverage_compares_with_are_archs(kind: type, method: str) -> None:
     a, b = losses()
     function = ratio_of_means if kind is Sample else trimmed

@@ -19,6 +19,8 @@ from loptbench.storage.weights import (
     weights_hash,
 )
 
+pytestmark = pytest.mark.harness
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:

@@ -7,6 +7,8 @@ import pytest
 
 from loptbench.rollout.evaluation import paired_ratios, summarize
 
+pytestmark = pytest.mark.harness
+
 
 def test_curves_are_relative_to_each_problems_first_loss() -> None:
     """By hand: relative losses are (1, 1), (½, ¾), and the standard error is |½ − ¾| / 2."""

@@ -63,6 +63,7 @@ def process_of(i: int) -> tuple[int, int]:
     return i, os.getpid()
 
 
+@pytest.mark.harness
 def test_a_map_in_processes_keeps_the_order() -> None:
     results = list(map_in_processes(process_of, range(6), jobs=2))
     assert [i for i, _ in results] == [*range(6)]
@@ -84,6 +85,7 @@ class Compiler:
         return outcome("compiled")
 
 
+@pytest.mark.harness
 def test_a_record_says_how_long_its_trial_compiled(results: Store) -> None:
     compiler = Compiler()
     compiling = dataclasses.replace(trial(0, compiler.run), implementation=compiler)
@@ -91,6 +93,7 @@ def test_a_record_says_how_long_its_trial_compiled(results: Store) -> None:
     assert [record.provenance.compile_seconds for record in records] == [2.5, None]
 
 
+@pytest.mark.harness
 def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
     ran: list[int] = []
 
@@ -111,6 +114,7 @@ def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
     assert ran == [0, 1, 1, 2]
 
 
+@pytest.mark.harness
 def test_ctrl_c_is_for_the_caller_not_for_its_other_processes(results: Store) -> None:
     """A terminal sends SIGINT to all processes, and each would print a traceback."""
     (record,) = run_trials([trial(0, interrupt_itself)], results, [], jobs=2)
@@ -120,6 +124,7 @@ def test_ctrl_c_is_for_the_caller_not_for_its_other_processes(results: Store) ->
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.harness
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int) -> None:
     lines: list[tuple[int, str]] = []
@@ -138,6 +143,7 @@ def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int
     assert [n_done for n_done, _ in lines] == list(range(7))
 
 
+@pytest.mark.harness
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_evaluations_of_a_task_are_run_together(results: Store, jobs: int) -> None:
     """They share the evaluation of the baselines, which is made once."""
@@ -152,6 +158,7 @@ def test_evaluations_of_a_task_are_run_together(results: Store, jobs: int) -> No
     assert records[2].message == "[0, 1, 2]"
 
 
+@pytest.mark.harness
 def test_a_process_that_was_kept_writes_into_the_folder_of_the_next_run(
     folder: Path,
 ) -> None:
@@ -162,6 +169,7 @@ def test_a_process_that_was_kept_writes_into_the_folder_of_the_next_run(
         assert len(list((folder / name / "results" / "records").iterdir())) == 1
 
 
+@pytest.mark.harness
 def test_a_process_that_dies_loses_nothing_but_its_trial(results: Store) -> None:
     trials = [trial(0, report_process), trial(1, report_process), trial(2, exit_process)]
     with pytest.raises(LoptbenchError, match="a process that ran trials died"):
@@ -171,6 +179,7 @@ def test_a_process_that_dies_loses_nothing_but_its_trial(results: Store) -> None
     assert [record.message.split()[0] for record in records] == ["0", "1", "2"]
 
 
+@pytest.mark.harness
 def test_what_cannot_be_handed_to_another_process_is_said(results: Store) -> None:
     lock = threading.Lock()
 
@@ -183,6 +192,7 @@ def test_what_cannot_be_handed_to_another_process_is_said(results: Store) -> Non
     assert run_trials([trial(0, run)], results, [], jobs=1)[0].message.startswith("0 in")
 
 
+@pytest.mark.harness
 def test_other_processes_have_the_same_tasks(
     results: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +222,7 @@ class Remembering:
     problems = optimizer
 
 
+@pytest.mark.harness
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_other_process_makes_its_own_implementation(results: Store, jobs: int) -> None:
     """What an implementation remembers, and what cannot be pickled, stays where it is."""
@@ -231,6 +242,7 @@ def test_every_other_process_makes_its_own_implementation(results: Store, jobs: 
     assert [record.message for record in records] == [expected] * 3
 
 
+@pytest.mark.harness
 def test_an_implementation_that_another_process_cannot_make_is_named(results: Store) -> None:
     mine = Remembering()
     entries = [
@@ -275,6 +287,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.harness
 @pytest.mark.skipif(os.name != "posix", reason="kills processes, as POSIX does")
 def test_other_processes_end_with_one_that_is_killed(folder: Path) -> None:
     (folder / "killed_run.py").write_text(KILLED_RUN)

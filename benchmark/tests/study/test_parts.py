@@ -13,6 +13,8 @@ from loptbench.tasks import TASKS
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import names, representatives, zoo
 
+pytestmark = pytest.mark.harness
+
 
 @functools.cache
 def keys(name: str, implementations: tuple[str, ...] = ("reference",)) -> list[TrialKey]:

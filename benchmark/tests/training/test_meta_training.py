@@ -26,6 +26,8 @@ from loptbench.training.loop import (
 )
 from loptbench.training.settings import MetaTraining
 
+pytestmark = pytest.mark.harness
+
 CONFIG = MetaTraining(
     n_units=4,
     n_outer_steps=13,
@@ -219,7 +221,6 @@ def test_a_partial_file_of_another_run_is_refused(tmp_path: Path) -> None:
         meta_train(Reference(), changed, output)
 
 
-@pytest.mark.harness
 def test_killed_at_random_it_ends_with_the_same_bytes(tmp_path: Path, undisturbed: bytes) -> None:
     """SIGKILL of a process that is saving, validating or stepping."""
     settings = CONFIG.model_dump(exclude={"task"}, exclude_none=True)

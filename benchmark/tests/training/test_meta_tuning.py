@@ -21,6 +21,8 @@ from loptbench.training.meta_tuning import (
 )
 from loptbench.training.settings import MetaTraining, load_config
 
+pytestmark = pytest.mark.harness
+
 BASE = MetaTraining(
     n_units=3, batch_size=2, n_steps=8, dtype="float64", validation_size=4, checkpoint_every=1
 )

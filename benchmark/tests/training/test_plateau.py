@@ -12,6 +12,8 @@ from loptbench.tests.training.test_meta_training import CONFIG
 from loptbench.training.loop import meta_train, meta_train_side_by_side
 from loptbench.training.seed_run import save as save_runs
 
+pytestmark = pytest.mark.harness
+
 
 def test_a_plateau_ends_meta_training(tmp_path: Path) -> None:
     """It ends at the first validation at which the last fifth of the steps improved too little."""

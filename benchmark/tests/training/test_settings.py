@@ -8,6 +8,8 @@ from loptbench.errors import LoptbenchError
 from loptbench.tasks import TASKS
 from loptbench.training.settings import PRESETS, MetaTraining, load_config, load_preset
 
+pytestmark = pytest.mark.harness
+
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("task", list(TASKS))

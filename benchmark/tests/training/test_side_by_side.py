@@ -18,6 +18,8 @@ from loptbench.training.loop import (
     require_meta_training,
 )
 
+pytestmark = pytest.mark.harness
+
 SEEDS = (4, 0, 2)
 
 

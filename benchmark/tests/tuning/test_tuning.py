@@ -355,7 +355,13 @@ class TestShipped:
                 )
             assert not entry.on_edge
 
-    @pytest.mark.parametrize("name", sorted(TASKS))
+    @pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(name, marks=pytest.mark.slow if name in ("two_moons", "digits") else ())
+            for name in sorted(TASKS)
+        ],
+    )
     def test_scores_are_those_of_single_runs(self, implementation: str, name: str) -> None:
         task = get_task(name)
         if name not in SHIPPED[implementation]:

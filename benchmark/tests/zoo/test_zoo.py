@@ -3,6 +3,7 @@
 import pytest
 
 from loptbench.errors import LoptbenchError
+from loptbench.optimizers import get_architecture
 from loptbench.statistics.bootstrap import FEWEST_SEEDS
 from loptbench.tasks import TASKS
 from loptbench.training.settings import MetaTraining, load_preset, recorded_configuration
@@ -16,10 +17,12 @@ def test_the_zoo_is_whole_and_small() -> None:
         metadata = checkpoint.meta_training
         config = recorded_configuration(metadata)
         assert (member.task, member.implementation) == (checkpoint.task, metadata["implementation"])
-        seed_and_device = {"seed": member.seed, "device": config["device"]}
-        preset = load_preset(member.preset, member.task, seed_and_device)
+        own = {"seed": member.seed, "device": config["device"]}
+        own["architecture"] = checkpoint.optimizer.kind
+        preset = load_preset(member.preset, member.task, own)
         assert MetaTraining.model_validate(config) == preset, member.name
-        assert checkpoint.optimizer.n_state == config["n_units"]
+        learned = get_architecture(member.architecture)
+        assert learned.n_units(checkpoint.optimizer.parameters) == config["n_units"]
         assert set(metadata["versions"]) >= {member.implementation}
         rows = {row["step"]: row["validation"] for row in metadata["log"]}
         assert (
@@ -39,6 +42,7 @@ def test_the_zoo_has_enough_seeds_of_each_task(task: str, implementation: str, f
     seeds = {
         member.seed
         for member in zoo()
-        if (member.task, member.preset, member.implementation) == (task, "quick", implementation)
+        if (member.task, member.preset, member.implementation, member.architecture)
+        == (task, "quick", implementation, "gru")
     }
     assert seeds >= set(range(fewest))

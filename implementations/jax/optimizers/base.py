@@ -4,6 +4,7 @@ States are (n_components, n_state), gradients (n_components,), and the hyperpara
 hand-designed kinds are scalars.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -27,6 +28,31 @@ class Kind(Protocol):
     ) -> tuple[Array, Array]:
         """h_{k+1} and Δ_k, from h_k and g_k."""
         ...
+
+
+Step = Callable[[Parameters, Constants, Array, Array], tuple[Array, Array]]
+"""`Kind.step`."""
+
+
+def starting_at(*names: str) -> Callable[[Parameters, int], Array]:
+    """The `initial_state` of a kind whose state starts at these parameters, joined."""
+
+    def initial_state(p: Parameters, n_components: int) -> Array:
+        start = jnp.concatenate([p[name] for name in names])
+        return jnp.broadcast_to(start, (n_components, start.size))
+
+    return initial_state
+
+
+@dataclasses.dataclass(frozen=True)
+class RecurrentKind:
+    """The kind of an architecture from outside, from its step."""
+
+    starts: tuple[str, ...]
+    step: Step
+
+    def initial_state(self, p: Parameters, n_components: int, /) -> Array:
+        return starting_at(*self.starts)(p, n_components)
 
 
 def zero_state(n_state: int) -> Callable[[Parameters, int], Array]:

@@ -9,6 +9,7 @@ from jax import Array
 
 from loptbench.implementations.jax.tasks import digits, quadratic, rosenbrock, two_moons
 from loptbench.implementations.jax.tasks.base import Arrays, Loss, Shapes
+from loptbench.implementations.jax.tasks.custom import loss_of_custom
 from loptbench.tasks import ProblemBatch
 
 LOSSES: dict[str, Loss] = {
@@ -22,7 +23,7 @@ LOSSES: dict[str, Loss] = {
 
 def loss_of(batch: ProblemBatch) -> Loss:
     """The loss of the task that a batch was drawn from."""
-    return LOSSES[batch.task]
+    return LOSSES[batch.task] if batch.custom is None else loss_of_custom(batch)
 
 
 def loss_and_gradient(

@@ -6,6 +6,8 @@ from loptbench.implementations.reference.optimizers.adam import Adam
 from loptbench.implementations.reference.optimizers.base import ReferenceOptimizer
 from loptbench.implementations.reference.optimizers.composed import Composed
 from loptbench.implementations.reference.optimizers.gru import GRU
+from loptbench.implementations.reference.optimizers.log_lstm import LogLSTM
+from loptbench.implementations.reference.optimizers.lstm import LSTM
 from loptbench.implementations.reference.optimizers.momentum import Momentum
 from loptbench.implementations.reference.optimizers.nesterov import Nesterov
 from loptbench.implementations.reference.optimizers.rmsprop import RMSProp
@@ -14,6 +16,8 @@ from loptbench.optimizers import OptimizerSpec
 
 KINDS: dict[str, Callable[[OptimizerSpec], ReferenceOptimizer]] = {
     "gru": GRU,
+    "lstm": LSTM,
+    "log_lstm": LogLSTM,
     "sgd": SGD,
     "momentum": Momentum,
     "nesterov": Nesterov,
@@ -25,9 +29,11 @@ KINDS: dict[str, Callable[[OptimizerSpec], ReferenceOptimizer]] = {
 __all__ = [
     "GRU",
     "KINDS",
+    "LSTM",
     "SGD",
     "Adam",
     "Composed",
+    "LogLSTM",
     "Momentum",
     "Nesterov",
     "RMSProp",

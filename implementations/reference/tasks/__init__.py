@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from loptbench.implementations.reference.tasks.base import ReferenceProblems
+from loptbench.implementations.reference.tasks.custom import CustomProblems
 from loptbench.implementations.reference.tasks.digits import DigitsProblems
 from loptbench.implementations.reference.tasks.quadratic import QuadraticProblems
 from loptbench.implementations.reference.tasks.rosenbrock import RosenbrockProblems
@@ -20,7 +21,7 @@ PROBLEMS: dict[str, Callable[[ProblemBatch], ReferenceProblems]] = {
 
 def problems_of(batch: ProblemBatch) -> ReferenceProblems:
     """The problems of a batch."""
-    return PROBLEMS[batch.task](batch)
+    return PROBLEMS[batch.task](batch) if batch.custom is None else CustomProblems(batch)
 
 
 __all__ = ["PROBLEMS", "ReferenceProblems", "problems_of"]

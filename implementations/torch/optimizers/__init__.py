@@ -3,16 +3,26 @@
 Each module has two pure functions, `initial_state` and `step`; see `Kind`.
 """
 
+import functools
+
 from loptbench.implementations.torch.optimizers import (
     adam,
     composed,
     gru,
+    log_lstm,
+    lstm,
     momentum,
     nesterov,
     rmsprop,
     sgd,
 )
-from loptbench.implementations.torch.optimizers.base import Constants, Kind, Parameters
+from loptbench.implementations.torch.optimizers.base import (
+    Constants,
+    Kind,
+    Parameters,
+    RecurrentKind,
+)
+from loptbench.optimizers import get_architecture, load_cell
 
 KINDS: dict[str, Kind] = {
     "sgd": sgd,
@@ -22,6 +32,19 @@ KINDS: dict[str, Kind] = {
     "adam": adam,
     "composed": composed,
     "gru": gru,
+    "lstm": lstm,
+    "log_lstm": log_lstm,
 }
 
-__all__ = ["KINDS", "Constants", "Kind", "Parameters"]
+
+def get_kind(name: str) -> Kind:
+    """The kind of that name; an architecture from outside brings its step."""
+    return KINDS[name] if name in KINDS else _brought(name)
+
+
+@functools.cache
+def _brought(name: str) -> Kind:
+    return RecurrentKind(get_architecture(name).starts, load_cell(name, "torch"))
+
+
+__all__ = ["KINDS", "Constants", "Kind", "Parameters", "get_kind"]

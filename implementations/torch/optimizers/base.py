@@ -4,6 +4,7 @@ States are (..., n_components, n_state) and gradients (..., n_components). The h
 the hand-designed kinds are (...). Leading axes, if there are any, are independent optimizers.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -57,6 +58,31 @@ def drive_by(step: Step) -> Drive:
         return torch.stack(states)
 
     return drive
+
+
+def starting_at(*names: str) -> Callable[[Parameters, int], Tensor]:
+    """The `initial_state` of a kind whose state starts at these parameters, joined."""
+
+    def initial_state(p: Parameters, n_components: int) -> Tensor:
+        start = torch.cat([p[name] for name in names], dim=-1).unsqueeze(-2)
+        return start.expand(*start.shape[:-2], n_components, -1)
+
+    return initial_state
+
+
+@dataclasses.dataclass(frozen=True)
+class RecurrentKind:
+    """The kind of an architecture from outside, from its step."""
+
+    starts: tuple[str, ...]
+    step: Step
+
+    def initial_state(self, p: Parameters, n_components: int, /) -> Tensor:
+        return starting_at(*self.starts)(p, n_components)
+
+    @property
+    def drive(self) -> Drive:
+        return drive_by(self.step)
 
 
 def zero_state(n_state: int) -> Callable[[Parameters, int], Tensor]:

@@ -9,6 +9,7 @@ autograd's overhead would take most of the time. The derivatives of the others a
 
 from loptbench.implementations.torch.tasks import digits, quadratic, rosenbrock, two_moons
 from loptbench.implementations.torch.tasks.base import Derivatives, Problem, Step, TaskLoss
+from loptbench.implementations.torch.tasks.custom import loss_of_custom
 from loptbench.tasks import ProblemBatch
 
 LOSSES = {
@@ -26,7 +27,7 @@ LOSSES = {
 
 def loss_of(batch: ProblemBatch) -> TaskLoss:
     """The loss of the task that a batch was drawn from."""
-    return LOSSES[batch.task]
+    return LOSSES[batch.task] if batch.custom is None else loss_of_custom(batch)
 
 
 __all__ = ["LOSSES", "Derivatives", "Problem", "Step", "TaskLoss", "loss_of"]
