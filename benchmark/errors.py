@@ -42,3 +42,7 @@ class BrokenImplementationError(LoptbenchError):
 
 class ContractError(LoptbenchError):
     """An implementation declares or returns something that the protocol does not allow."""
+
+
+class NotComponentWiseError(LoptbenchError):
+    """An optimizer's update is no function of a component's own state and gradient."""

@@ -44,7 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "harness: loptbench's own harness on the reference; no framework takes part"
     )
     config.addinivalue_line("markers", "slow: takes long; in tox it has an environment of its own")
-    config.addinivalue_line("markers", "conformance: one implementation held to the protocol")
+    config.addinivalue_line(
+        "markers", "conformance: one implementation alone, held to the protocol"
+    )
     if _runs_own_suite(config):
         selected(config)
     report: str | None = config.getoption("--loptbench-report")

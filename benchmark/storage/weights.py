@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,14 @@ class Checkpoint:
     def sha256(self) -> str:
         """The hash of all that decides its updates; see `weights_hash`."""
         return weights_hash(self.optimizer)
+
+    def as_torch(self, parameters: Iterable[Any]) -> Any:
+        """A `torch.optim.Optimizer` that trains these parameters; see `OptimizerSpec.as_torch`."""
+        return self.optimizer.as_torch(parameters)
+
+    def as_optax(self) -> Any:
+        """An `optax.GradientTransformation`; see `OptimizerSpec.as_optax`."""
+        return self.optimizer.as_optax()
 
 
 def weights_hash(optimizer: OptimizerSpec) -> str:

@@ -149,16 +149,27 @@ def make(tmp_path: Path) -> Make:
     return make_store
 
 
-def _on_networks(trial: Trial) -> bool:
-    return trial.key.trial is TrialKind.CONFORMANCE and trial.key.task in NETWORKS
+SMALL = {task: HeldOut(2 if task in NETWORKS else 6, "float64") for task in TASKS}
+"""Evaluations on few problems."""
+
+KINDS_LEFT_OUT = ("adam", "composed", "nesterov", "rmsprop")
+"""Kinds of optimizers whose conformance is not in the full store: others show all of it."""
+
+
+def _takes_its_time(trial: Trial) -> bool:
+    """Whether a trial takes long and has nothing in its record that others do not have."""
+    name = trial.key.optimizer.name
+    return trial.key.trial is TrialKind.CONFORMANCE and (
+        trial.key.task in NETWORKS or name in KINDS_LEFT_OUT
+    )
 
 
 @pytest.fixture(scope="session")
 def full_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of the reference and of one implementation that is not installed. Do not change it.
 
-    Making it takes a minute, so all tests of reports share it, in all processes of pytest-xdist. It
-    has no conformance trials on networks, which would take another minute.
+    Making it takes long, so all tests of reports share it, in all processes of pytest-xdist. It has
+    no conformance trials on networks, nor of most baselines, which would take another minute.
     """
     shared = tmp_path_factory.getbasetemp()
     if hasattr(request.config, "workerinput"):  # each process has a folder in that of all
@@ -187,11 +198,11 @@ def _make_full_store(folder: Path) -> None:
     folder.parent.mkdir(exist_ok=True)
     store = Store.create(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held_out, "HELD_OUT", dict.fromkeys(TASKS, HeldOut(6, "float64")))
+        patch.setattr(held_out, "HELD_OUT", SMALL)
         patch.setattr(analysis, "MAX_PROBLEMS", 2)
         tuned = load_tuned()
         planned = plan(entries, {"quadratic": shipped("quadratic-quick-jax-0")}, tuned, 0)
-        trials = [trial for trial in planned if not _on_networks(trial)]
+        trials = [trial for trial in planned if not _takes_its_time(trial)]
         # Baselines on the other tasks, which the reference probes beside learned optimizers only.
         others = [task for task in TASKS if task != "quadratic"]
         trials += mechanism_trials(entries[0], {}, [], tuned, 0, others, OracleAnalyses())

@@ -114,7 +114,8 @@ class MetaTuning(BaseModel):
         >>> [MetaTuning().n_left(number) for number in range(3)]
         [27, 9, 3]
         """
-        return max(1, math.ceil(self.n_draws / self.reduction**round_number))
+        n_left: int = math.ceil(self.n_draws / self.reduction**round_number)
+        return max(1, n_left)
 
     @property
     def n_trainings(self) -> int:

@@ -16,6 +16,8 @@ from loptbench.discovery import oracle
 from loptbench.optimizers import BASELINES, OptimizerSpec, baseline
 from loptbench.tasks import Digits, ProblemBatch, Quadratic, Rosenbrock
 
+pytestmark = pytest.mark.conformance
+
 N_STEPS = 30
 DECAYS = st.one_of(st.just(0.0), st.floats(0.01, 0.999))
 SPECS: dict[str, st.SearchStrategy[OptimizerSpec]] = {

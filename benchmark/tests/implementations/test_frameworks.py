@@ -17,6 +17,8 @@ from loptbench.training.loop import training_batch
 from loptbench.training.settings import load_preset
 from loptbench.zoo.catalogue import shipped
 
+pytestmark = pytest.mark.conformance
+
 
 def test_torch_gru_cell_is_another_optimizer() -> None:
     """`torch.nn.GRUCell` resets after the product: the harness rejects it."""

@@ -75,7 +75,13 @@ def test_an_architecture_of_ones_own_is_meta_trained(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(kinds.VARIABLE, "")
-    short = {"batch_size": 2, "n_steps": 3, "validation_size": 2, "n_outer_steps": 1, "n_units": 2}
+    short: dict[str, Any] = {
+        "batch_size": 2,
+        "n_steps": 3,
+        "validation_size": 2,
+        "n_outer_steps": 1,
+        "n_units": 2,
+    }
     own = f"{PLACE}:ELMAN"
     meta_train(
         "rosenbrock", "reference", architecture=own, preset="quick", dtype="float64", **short

@@ -13,7 +13,11 @@ pytestmark = pytest.mark.harness
 
 
 def has_documented_columns(table: pd.DataFrame, name: str) -> bool:
-    dtypes = {column: dtype for column, (_, _, dtype) in FRAMES[name].columns.items()}
+    # Text is `str`, which is `object` before pandas 3.
+    dtypes = {
+        column: str(pd.Series(dtype=dtype).dtype)
+        for column, (_, _, dtype) in FRAMES[name].columns.items()
+    }
     dtypes_match = {column: str(dtype) for column, dtype in table.dtypes.items()} == dtypes
     return (
         dtypes_match

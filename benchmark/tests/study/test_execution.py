@@ -256,6 +256,7 @@ def test_an_implementation_that_another_process_cannot_make_is_named(results: St
         run_trials([trial(0, run)], results, entries, jobs=2)
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("name", ["reference", "torch", "jax"])
 def test_implementations_are_made_in_another_process(results: Store, name: str) -> None:
     if name != "reference":

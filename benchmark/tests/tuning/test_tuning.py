@@ -39,6 +39,7 @@ from loptbench.tuning.tuned_file import EDGE_FRACTION, SHIPPED, load_tuned, ship
 
 QUICK = Settings(n_draws=40, n_refining=10, boxes=((3, 0.1), (1, 0.03)), n_problems=5)
 FRAMEWORKS = ("torch", "jax")
+NETWORKS = ("two_moons", "digits")
 
 
 def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Draws:
@@ -146,6 +147,7 @@ def test_frameworks_find_what_the_reference_finds(name: str, task: Any) -> None:
         assert score == pytest.approx(expected_score, rel=1e-9)
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("name", FRAMEWORKS)
 @given(seed=st.integers(0, 100))
 @settings(max_examples=3)
@@ -356,18 +358,14 @@ class TestShipped:
             assert not entry.on_edge
 
     @pytest.mark.parametrize(
-        "name",
-        [
-            pytest.param(name, marks=pytest.mark.slow if name in ("two_moons", "digits") else ())
-            for name in sorted(TASKS)
-        ],
+        "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in NETWORKS)) for n in sorted(TASKS)]
     )
     def test_scores_are_those_of_single_runs(self, implementation: str, name: str) -> None:
         task = get_task(name)
         if name not in SHIPPED[implementation]:
             pytest.skip(f"the shipped search in {implementation} was not on {name}")
         for entry in load_tuned(shipped_path(implementation)).of(task):
-            if name in ("two_moons", "digits") and entry.kind not in ("momentum", "adam"):
+            if name in NETWORKS and entry.kind not in ("momentum", "adam"):
                 continue  # these take seconds each, and other tests compare the frameworks
             chosen = default_settings(name)
             arguments = (entry.kind, dict(entry.hyperparameters), task, chosen)
