@@ -381,15 +381,6 @@ def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store, full_page: 
     assert len(text) < 3 * before
 
 
-def test_what_a_part_left_out_is_told(store: Store) -> None:
-    told = "Left out, and measured with --full: optimizers of 256 units."
-    assert told not in render(store)
-    plan = store.plan()
-    assert plan is not None
-    store.put_plan(plan.model_copy(update={"left_out": "optimizers of 256 units"}))
-    assert told in render(store)
-
-
 def test_versions_are_named(store: Store) -> None:
     sections = {part.title: part for part in implementation_sections(Report(store))}
     facts = sections["reference"].parts[0]
