@@ -1,6 +1,7 @@
 """Import an object that a user names as `package.module:Object`."""
 
 import ast
+import difflib
 import importlib
 import re
 import sys
@@ -52,7 +53,9 @@ def import_object(path: str, requirement: str = "") -> Any:
         ) from error
     for part in attribute.split("."):
         if not hasattr(imported, part):
-            raise LoptbenchError(f"module {module_name} has no {attribute!r}; check the spelling")
+            close = difflib.get_close_matches(part, dir(imported), 3)
+            hint = f"did you mean {' or '.join(close)}?" if close else "check the spelling"
+            raise LoptbenchError(f"module {module_name} has no {attribute!r}; {hint}")
         imported = getattr(imported, part)
     return imported
 

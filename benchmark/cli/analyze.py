@@ -1,13 +1,14 @@
 """`loptbench analyze`."""
 
 import json
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
-from loptbench.cli.options import mnist_option
+from loptbench.cli.options import mnist_option, set_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,7 @@ def _gradients(
 
 @click.command(epilog=EPILOG)
 @click.argument("what", shell_complete=complete_checkpoint)
+@set_option
 @click.option(
     "--implementation",
     shell_complete=complete_implementation,
@@ -90,6 +92,7 @@ def _gradients(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def analyze(
     what: str,
+    settings: dict[str, Any],
     implementation: str,
     task: str | None,
     seed: int,
@@ -100,8 +103,11 @@ def analyze(
     """Measure the mechanisms of an optimizer.
 
     WHAT is a checkpoint file, the name of a shipped one, a baseline such as
-    momentum:alpha=0.1,beta=0.9, or package.module:Object with `initial_state` and `step`.
+    momentum:alpha=0.1,beta=0.9, package.module:Object with `initial_state` and `step`, or an
+    optimizer of another library, such as torch.optim:AdamW or optax:lion, with --set for its
+    settings.
     """
+    from loptbench.adapters import AdapterWarning
     from loptbench.mechanisms.text import as_text
     from loptbench.results.provenance import machine
     from loptbench.rollout.trajectory import save_trajectory
@@ -110,9 +116,19 @@ def analyze(
 
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
-    analysis, run, batch = measure(
-        what, task, implementation=implementation, seed=seed, gradients=gradients
-    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        analysis, run, batch = measure(
+            what,
+            task,
+            implementation=implementation,
+            seed=seed,
+            gradients=gradients,
+            settings=settings,
+        )
+    for warning in caught:
+        if warning.category is AdapterWarning:
+            click.echo(f"note: {warning.message}", err=True)
     if save_runs is not None:
         about = {
             "what": what,
@@ -130,4 +146,5 @@ def analyze(
     if n_diverged := count_diverged(run):
         on += f"; {n_diverged} of them blew up, so what takes whole runs is left out"
         on += f" ({first_not_finite(run)})"
-    click.echo(as_text(what, analysis, on))
+    named = ", ".join(f"{name}={value}" for name, value in settings.items())
+    click.echo(as_text(f"{what}, {named}" if named else what, analysis, on))

@@ -61,3 +61,34 @@ def claims_option(help_text: str) -> Callable[[F], F]:
     return click.option(
         "--claims", metavar="1|2|FILE", default=None, help=f"{help_text} [default: 2]"
     )
+
+
+def _settings(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Any]:
+    if not texts:
+        return {}
+    from loptbench.adapters import parse_setting
+    from loptbench.errors import LoptbenchError
+
+    try:
+        pairs = [parse_setting(text) for text in texts]
+    except LoptbenchError as error:
+        raise click.BadParameter(str(error), context, option) from error
+    settings = dict(pairs)
+    if len(settings) < len(pairs):
+        raise click.BadParameter("a setting is given twice", context, option)
+    return settings
+
+
+def set_option(command: F) -> F:
+    """Add `--set NAME=VALUE`, the settings of a named optimizer."""
+    option: Callable[[F], F] = click.option(
+        "--set",
+        "settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_settings,
+        help="A setting of the optimizer, such as lr=1e-3. Repeatable.",
+    )
+    return option(command)

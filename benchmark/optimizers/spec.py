@@ -9,11 +9,14 @@ An `OptimizerSpec` is such an optimizer as data. An implementation computes it.
 """
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from loptbench.errors import LoptbenchError
+from loptbench.errors import LoptbenchError, require_array
 from loptbench.optimizers.kinds import Constants, Parameters, get_architecture, get_kind
+from loptbench.optimizers.native import maker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,36 @@ class OptimizerSpec:
         """The same optimizer with other values of its parameters."""
         return dataclasses.replace(self, parameters=dict(parameters))
 
+    def as_torch(self, parameters: Iterable[Any]) -> Any:
+        """A `torch.optim.Optimizer` of these parameters, with this optimizer's updates.
+
+        The learned optimizers and the hand-designed ones compute each parameter by itself, so they
+        train tensors of any shape. Each group of parameters has the setting `lr`, 1 unless given,
+        by which updates are multiplied.
+
+            optimizer = loptbench.load("digits-quick-torch-0").as_torch(model.parameters())
+
+        Args:
+            parameters: tensors, or dictionaries of groups of tensors, as for every optimizer of
+                PyTorch. Half precision is computed in float32.
+
+        Raises:
+            NotInstalledError: PyTorch is not installed.
+        """
+        return maker("torch")(self, parameters)
+
+    def as_optax(self) -> Any:
+        """An `optax.GradientTransformation` with this optimizer's updates.
+
+            transformation = loptbench.load("digits-quick-jax-0").as_optax()
+
+        Its state has one array for each array of parameters. Half precision is computed in float32.
+
+        Raises:
+            NotInstalledError: JAX or optax is not installed.
+        """
+        return maker("optax")(self)
+
     def rounded_to(self, dtype: str) -> "OptimizerSpec":
         """The same optimizer with every parameter rounded to `dtype`, stored as float64.
 
@@ -80,6 +113,7 @@ def validate(spec: OptimizerSpec) -> None:
     require_names("parameters", spec.kind, set(spec.parameters), set(kind.shapes(1)))
     for name, shape in kind.shapes_of(spec.parameters).items():
         array = spec.parameters[name]
+        require_array(array, f"array {name!r} of {spec.kind!r}")
         if array.dtype not in (np.float32, np.float64):
             raise LoptbenchError(
                 f"array {name!r} of {spec.kind!r} must be float32 or float64, not {array.dtype}"

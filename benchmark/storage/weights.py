@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,14 @@ from safetensors.numpy import save
 
 from loptbench.errors import LoptbenchError, WeightsError
 from loptbench.optimizers import OptimizerSpec, get_kind
-from loptbench.reading import LARGEST_FILE, parse_json, require_path, require_table, shorten
+from loptbench.reading import (
+    LARGEST_FILE,
+    disguise,
+    parse_json,
+    require_path,
+    require_table,
+    shorten,
+)
 from loptbench.storage.files import write_atomically
 
 FORMAT = "loptbench-weights"
@@ -40,6 +47,14 @@ class Checkpoint:
     def sha256(self) -> str:
         """The hash of all that decides its updates; see `weights_hash`."""
         return weights_hash(self.optimizer)
+
+    def as_torch(self, parameters: Iterable[Any]) -> Any:
+        """A `torch.optim.Optimizer` that trains these parameters; see `OptimizerSpec.as_torch`."""
+        return self.optimizer.as_torch(parameters)
+
+    def as_optax(self) -> Any:
+        """An `optax.GradientTransformation`; see `OptimizerSpec.as_optax`."""
+        return self.optimizer.as_optax()
 
 
 def weights_hash(optimizer: OptimizerSpec) -> str:
@@ -176,6 +191,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
             names = sorted(file.keys())
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, TypeError, AttributeError, KeyError) as error:
+        with path.open("rb") as beginning:
+            other = disguise(beginning.read(200))
+        if other:
+            raise WeightsError(f"{path} cannot be used: {other}") from error
         raise WeightsError(
             f"{path} is not a readable safetensors file; it may be truncated or of another "
             f"format ({error})"

@@ -1,8 +1,9 @@
 """Measure the mechanisms of an optimizer that a user names."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from loptbench.protocol import Trajectory
 from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.rollout.offered import require_task
 from loptbench.storage.weights import Checkpoint
-from loptbench.study.resolve import AnyOptimizer, realize, resolve
+from loptbench.study.resolve import NO_SETTINGS, AnyOptimizer, realize, resolve
 from loptbench.tasks import get_task
 from loptbench.threads import component_threads
 
@@ -29,6 +30,7 @@ def analyze(
     seed: int = 0,
     n_problems: int | None = None,
     gradients: Iterable[float] | None = None,
+    settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> MechanismsResult:
     """Measure the mechanisms of an optimizer.
 
@@ -41,18 +43,20 @@ def analyze(
 
     Args:
         optimizer: a checkpoint's name or file, a baseline such as `sgd:alpha=0.1`,
-            `package.module:Object`, an `OptimizerSpec`, or any object with `initial_state` and
-            `step`, in float64.
+            `package.module:Object`, an `OptimizerSpec`, any object with `initial_state` and
+            `step`, in float64, or an optimizer of `torch.optim` or `optax`.
         task: the task of the rollouts; the checkpoint's own if None, else `quadratic`.
         implementation: the implementation that computes a checkpoint or a baseline.
         seed: the seed of the problems.
         n_problems: the number of problems; if None 64, or as many as fit into memory.
         gradients: the constant gradients under which adaptation is measured, in any order; 200
             over the range that the optimizer meets if None.
+        settings: settings of an optimizer that is named, such as `{"lr": 0.001}` of
+            `torch.optim:AdamW`.
 
     Raises:
-        LoptbenchError: the optimizer is unknown, breaks the protocol, or fails; or a gradient is
-            zero, not finite, or given twice.
+        LoptbenchError: the optimizer is unknown, is not component-wise, breaks the protocol, or
+            fails; or a gradient is zero, not finite, or given twice.
     """
     return measure(
         optimizer,
@@ -61,6 +65,7 @@ def analyze(
         seed=seed,
         n_problems=n_problems,
         gradients=gradients,
+        settings=settings,
     ).analysis
 
 
@@ -72,10 +77,11 @@ def measure(
     seed: int = 0,
     n_problems: int | None = None,
     gradients: Iterable[float] | None = None,
+    settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> Measurement:
     """`analyze`, with the rollouts that the analysis was made on; same arguments and errors."""
     grid = None if gradients is None else gradient_grid(gradients)
-    resolved = resolve(optimizer)
+    resolved = resolve(optimizer, settings)
     name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
     chosen = get_task(name)
     name = chosen.name

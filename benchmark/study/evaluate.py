@@ -1,5 +1,8 @@
 """Evaluate one optimizer on held-out problems."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from loptbench.discovery import get_implementation, oracle
@@ -13,7 +16,7 @@ from loptbench.rollout.held_out import PAPER
 from loptbench.rollout.offered import require_task
 from loptbench.rollout.trajectory import unroll_by_steps
 from loptbench.storage.weights import Checkpoint
-from loptbench.study.resolve import AnyOptimizer, resolve
+from loptbench.study.resolve import NO_SETTINGS, AnyOptimizer, resolve
 from loptbench.tasks import CustomTask, Task, get_task, register
 
 
@@ -26,6 +29,7 @@ def evaluate(
     n_steps: int | None = None,
     seed: int = 0,
     dtype: str = "float64",
+    settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> Evaluation:
     """Run an optimizer on held-out problems of a task.
 
@@ -37,14 +41,16 @@ def evaluate(
 
     Args:
         optimizer: a checkpoint's name or file, a baseline such as `sgd:alpha=0.1`,
-            `package.module:Object`, an `OptimizerSpec`, or any object with `initial_state` and
-            `step`, which is run in float64.
+            `package.module:Object`, an `OptimizerSpec`, any object with `initial_state` and
+            `step`, or an optimizer of `torch.optim` or `optax`; the last two run in float64.
         task: the task or its name; the checkpoint's own if None.
         implementation: the implementation that computes a checkpoint or a baseline.
         n_problems: the number of problems.
         n_steps: the number of steps; the task's own if None.
         seed: the seed of the problems.
         dtype: the floating-point type of the computation.
+        settings: settings of an optimizer that is named, such as `{"lr": 0.001}` of
+            `torch.optim:AdamW`.
 
     Returns:
         The meta-objective of each problem, and the mean loss at each step.
@@ -53,7 +59,7 @@ def evaluate(
         LoptbenchError: the optimizer, the task or the implementation is unknown, or the
             implementation does not offer what is asked of it.
     """
-    resolved = resolve(optimizer)
+    resolved = resolve(optimizer, settings)
     if task is None:
         if not isinstance(resolved, Checkpoint):
             raise LoptbenchError("no task is given, and only a checkpoint has one of its own")

@@ -1,11 +1,15 @@
 """Find the optimizer that a user names."""
 
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from loptbench.adapters import adapt, parse_named, require_settings
 from loptbench.discovery import get_implementation
 from loptbench.errors import ContractError, LoptbenchError
-from loptbench.importing import import_object
+from loptbench.importing import import_object, looks_like_path
 from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline, why_not_offered
 from loptbench.protocol import Optimizer
 from loptbench.storage.weights import Checkpoint
@@ -17,34 +21,69 @@ AnyOptimizer = str | Path | Checkpoint | OptimizerSpec | Optimizer
 `initial_state` and `step`."""
 
 
-def resolve(optimizer: AnyOptimizer) -> Checkpoint | OptimizerSpec | Optimizer:
-    """The optimizer that a name stands for; anything but a name is returned as it is.
+NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+
+
+def resolve(
+    optimizer: AnyOptimizer, settings: Mapping[str, Any] = NO_SETTINGS
+) -> Checkpoint | OptimizerSpec | Optimizer:
+    """The optimizer that a name stands for.
+
+    A checkpoint, a specification, and an object with `initial_state` and `step` are returned as
+    they are. An optimizer of `torch.optim` or `optax` is adapted; see `loptbench.adapters`.
 
     >>> resolve("momentum:alpha=0.1,beta=0.9").kind
+    'momentum'
+    >>> resolve("momentum", {"alpha": 0.1, "beta": 0.9}).kind
     'momentum'
 
     Args:
         optimizer: the name of a shipped checkpoint, a checkpoint file, a baseline with its
-            hyperparameters, or `package.module:Object`.
+            hyperparameters, or `package.module:Object`, such as `optax:lion(learning_rate=1e-4)`.
+        settings: hyperparameters of a baseline, or what to make an imported class or function with,
+            beside those in the name.
 
     Raises:
         WeightsError: the checkpoint file does not exist or is damaged.
         ContractError: the object does not offer `initial_state` and `step`.
+        NotComponentWiseError: an adapted optimizer is not component-wise.
         LoptbenchError: a hyperparameter is missing or wrong, or the import fails.
     """
-    if not isinstance(optimizer, str):
-        return load(optimizer) if isinstance(optimizer, Path) else optimizer
-    prefix, colon, arguments = optimizer.partition(":")
-    if optimizer in names():
+    if isinstance(optimizer, str):
+        prefix, colon, arguments = optimizer.partition(":")
+        if prefix in KINDS and (colon or settings):
+            given = [arguments] if arguments else []
+            text = ",".join([*given, *(f"{name}={value}" for name, value in settings.items())])
+            return _parse_baseline(prefix, text)
+        is_name = optimizer not in names() and not Path(optimizer).exists()
+        if is_name and optimizer in BASELINES:
+            example = ",".join(f"{name}=0.1" for name in BASELINES[optimizer])
+            raise LoptbenchError(
+                f"the baseline {optimizer!r} needs its hyperparameters: give {optimizer}:{example}"
+            )
+        if colon and is_name and not _is_path_of_file(optimizer.partition("(")[0]):
+            path, own = parse_named(optimizer)
+            if "=" in path:
+                kinds = ", ".join(sorted(BASELINES))
+                raise LoptbenchError(f"no baseline {prefix!r}; there are {kinds}")
+            return _import_optimizer(path, {**own, **settings})
+    if settings:
+        raise LoptbenchError(
+            f"{optimizer} has no settings: {', '.join(settings)} cannot be set; baselines have, "
+            "and what is imported as package.module:Object"
+        )
+    if isinstance(optimizer, str | Path):
         return load(optimizer)
-    if colon and prefix in KINDS:
-        return _parse_baseline(prefix, arguments)
-    if colon and not Path(optimizer).exists():
-        if "=" in arguments:
-            kinds = ", ".join(sorted(BASELINES))
-            raise LoptbenchError(f"no baseline {prefix!r}; there are {kinds}")
-        return _import_optimizer(optimizer)
-    return load(optimizer)
+    if not hasattr(optimizer, "initial_state") and not isinstance(
+        optimizer, Checkpoint | OptimizerSpec
+    ):
+        return adapt(type(optimizer).__name__, optimizer, {}) or optimizer
+    return optimizer
+
+
+def _is_path_of_file(name: str) -> bool:
+    """Whether a name with a colon is a path, as those of Windows are that begin with `C:`."""
+    return looks_like_path(name) and Path(name.rpartition(":")[0]).suffix != ".py"
 
 
 def realize(
@@ -67,9 +106,13 @@ def realize(
     return optimizer
 
 
-def _import_optimizer(path: str) -> Optimizer:
+def _import_optimizer(path: str, settings: Mapping[str, Any]) -> Optimizer:
     imported: Any = import_object(path)
-    optimizer = _instantiate(path, imported) if isinstance(imported, type) else imported
+    if not hasattr(imported, "initial_state"):
+        adapted = adapt(path, imported, settings)
+        if adapted is not None:
+            return adapted
+    optimizer = _instantiate(path, imported, settings) if isinstance(imported, type) else imported
     missing = [
         method
         for method in ("initial_state", "step")
@@ -80,15 +123,20 @@ def _import_optimizer(path: str) -> Optimizer:
             f"{path} is not an optimizer: it has no {' and no '.join(missing)}; "
             "see loptbench.protocol.Optimizer"
         )
+    if settings and optimizer is imported:
+        raise LoptbenchError(f"{path} is made already: {', '.join(settings)} cannot be set")
     return optimizer  # type: ignore[no-any-return]  # imported at run time
 
 
-def _instantiate(path: str, kind: type) -> Any:
+def _instantiate(path: str, kind: type, settings: Mapping[str, Any]) -> Any:
+    if settings and callable(inspect.getattr_static(kind, "__init__")):
+        require_settings(path, kind, settings)
     try:
-        return kind()
+        return kind(**settings)
     except Exception as error:
+        how = "with these settings" if settings else "without arguments"
         raise LoptbenchError(
-            f"{path} is a class, to be called without arguments, and that failed: "
+            f"{path} is a class, to be called {how}, and that failed: "
             f"{type(error).__name__}: {error}; name an instance of it"
         ) from error
 

@@ -29,6 +29,7 @@ LAYERS = (
     "rollout",
     "agreement",
     "mechanisms",
+    "adapters",
     "training",
     "tuning",
     "zoo",

@@ -102,7 +102,7 @@ def test_names_with_html_in_them_are_text(store: Store) -> None:
 
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
     (store.folder / "verdicts.json").unlink()
-    assert "so no claim is judged" in render(store)
+    assert "No claim is judged yet" in render(store)
 
 
 def test_verdicts_on_unknown_claims_are_left_out_and_counted(store: Store) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from loptbench.errors import ContractError
 from loptbench.global_state import other_value
 from loptbench.mechanisms.dynamics.contract.samples import N_RUNS, Samples
-from loptbench.mechanisms.dynamics.linearization import checked_step, natural_scale
+from loptbench.mechanisms.dynamics.linearization import checked_step
 from loptbench.protocol import Optimizer
 
 Float = NDArray[np.float64]
@@ -78,7 +78,8 @@ def require_float64(optimizer: Optimizer, samples: Samples) -> None:
 
 def _rounded_result(optimizer: Optimizer, samples: Samples) -> str | None:
     """The name of a result that is rounded, or None."""
-    state_direction, gradient_direction = natural_scale(samples.state), samples.gradient
+    # A state variable of zero stays zero: an optimizer of signs jumps there.
+    state_direction, gradient_direction = samples.state, samples.gradient
     for directions in (
         (0 * state_direction, gradient_direction),
         (state_direction, 0 * gradient_direction),
