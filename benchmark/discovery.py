@@ -10,11 +10,18 @@ register in the same way.
 """
 
 import dataclasses
+import difflib
 import enum
 import functools
 import traceback
 from collections.abc import Callable, Collection
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import (
+    EntryPoint,
+    PackageNotFoundError,
+    distributions,
+    entry_points,
+    version,
+)
 from typing import Any
 
 from loptbench.errors import (
@@ -271,6 +278,14 @@ def validate_declaration(implementation: Any, path: str) -> None:
                     f"{path}: unknown {value!r} in `{attribute}`; "
                     f"known are: {', '.join(known[attribute])}"
                 )
+    for distribution in implementation.versions:
+        if not _is_installed(distribution):
+            installed = sorted({found.name for found in distributions()})
+            close = difflib.get_close_matches(distribution, installed, n=1)
+            raise ContractError(
+                f"{path}: no distribution {distribution!r} is installed, which `versions` names; "
+                f"give names as pip shows them{f', such as {close[0]!r}' if close else ''}"
+            )
     for attribute in ("optimizers", "dtypes", "devices"):
         if not tuple(getattr(implementation, attribute)):
             raise ContractError(f"{path}: `{attribute}` is empty, so there is nothing to check")

@@ -46,3 +46,28 @@ class ContractError(LoptbenchError):
 
 class NotComponentWiseError(LoptbenchError):
     """An optimizer's update is no function of a component's own state and gradient."""
+
+
+def require_array(value: object, what: str = "an argument") -> None:
+    """Refuse what is no NumPy array, such as a tensor: arrays are NumPy's at every boundary.
+
+    >>> require_array([1.0], "a state")
+    Traceback (most recent call last):
+    loptbench.errors.ContractError: a state must be a NumPy array, but it is a list; ...
+
+    Args:
+        value: what was given.
+        what: what it is, for the message.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    import numpy as np  # here, because every command imports this module
+
+    if isinstance(value, np.ndarray | np.generic):
+        return
+    kind = type(value)
+    remedy = "give numpy.asarray(…) of it"
+    if kind.__module__.partition(".")[0] == "torch":
+        remedy = "give tensor.detach().cpu().numpy()"
+    raise ContractError(f"{what} must be a NumPy array, but it is a {kind.__name__}; {remedy}")

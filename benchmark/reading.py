@@ -73,7 +73,26 @@ def read_file(path: Path, error: type[LoptbenchError] = LoptbenchError) -> bytes
         raise error(f"{path} cannot be read ({reason})") from problem
     if len(content) > LARGEST_FILE:
         raise error(f"{path} is too large: it holds more than {LARGEST_FILE} bytes")
+    if other := disguise(content):
+        raise error(f"{path} cannot be used: {other}")
     return content
+
+
+def disguise(content: bytes) -> str:
+    """What stands in place of a file that was not downloaded; empty if its bytes do not say.
+
+    >>> disguise(b"<!DOCTYPE html><html>...").partition(":")[0]
+    'it is an HTML page, not the file itself'
+
+    Args:
+        content: the file, or its beginning.
+    """
+    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a git-LFS pointer, not the file itself: call `git lfs pull`, or download it"
+    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        return "it is an HTML page, not the file itself: download the raw file"
+    return ""
 
 
 def nesting(content: bytes) -> int:

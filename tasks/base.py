@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.errors import LoptbenchError
+from loptbench.errors import LoptbenchError, require_array
 
 Layout = Mapping[str, tuple[int, ...]]
 """Names and shapes of the arrays that a flat parameter vector consists of, in order, row-major."""
@@ -125,6 +125,7 @@ class ProblemBatch:
 
     def starting_at(self, parameters: NDArray[Any]) -> "ProblemBatch":
         """The same problems with other initial parameters, (n_problems, n_parameters)."""
+        require_array(parameters, "initial parameters")
         return dataclasses.replace(self, initial_parameters=np.asarray(parameters, np.float64))
 
     def describe(self) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
 from loptbench.reading import read_file, require_path
-from loptbench.tasks.digits import Images
+from loptbench.tasks.digits import N_CLASSES, Images
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 MAGIC = {IMAGES: 0x00000803, LABELS: 0x00000801}
@@ -44,23 +44,42 @@ def read_mnist(folder: Path) -> Images:
             f"the labels in {folder} must lie in 0 to 9, but one is {labels.max()}; get both files "
             "anew"
         )
+    if len(pixels) < N_CLASSES or len(np.unique(labels)) < 2:
+        raise LoptbenchError(
+            f"{folder} holds {len(pixels)} images of {len(np.unique(labels))} classes; at least "
+            f"{N_CLASSES} images and 2 classes are needed: give all of MNIST's training set"
+        )
     return Images(pixels, labels.astype(np.int32), 255, str(folder))
 
 
 def _read(folder: Path, name: str) -> NDArray[Any]:
-    names = (name, f"{name}.gz", name.replace("-idx", ".idx"))
-    paths = [folder / file_name for file_name in names if (folder / file_name).is_file()]
-    if not paths:
-        raise LoptbenchError(
-            f"{folder} has no {name} (nor {name}.gz); it must hold MNIST's training images and "
-            "labels as IDX files"
-        )
-    path = paths[0]
+    path = _find(folder, name)
     try:
         content = read_file(path)
     except LoptbenchError as error:
         raise LoptbenchError(f"{error}; get it anew") from error
     return _parse(path, name, content)
+
+
+FOLDERS = ("", "raw", "MNIST/raw")
+"""Where the files lie in a folder: at once, or as torchvision's `MNIST(root, download=True)` puts
+them."""
+
+
+def _find(folder: Path, name: str) -> Path:
+    """The file of that name, gzipped or not, in one of `FOLDERS` or in a folder of its own."""
+    dotted = name.replace("-idx", ".idx")
+    names = [name, f"{name}.gz", dotted, f"{dotted}.gz"]
+    own_folders = [f"{outer}/{inner}" for outer in (name, dotted) for inner in names]
+    for place in FOLDERS:
+        for file_name in (*names, *own_folders):
+            if (folder / place / file_name).is_file():
+                return folder / place / file_name
+    raise LoptbenchError(
+        f"{folder} has no {name} (nor {name}.gz), and neither have {folder / 'raw'} and "
+        f"{folder / 'MNIST' / 'raw'}; give the folder with MNIST's training images and labels as "
+        "IDX files"
+    )
 
 
 def _parse(path: Path, name: str, content: bytes) -> NDArray[Any]:

@@ -79,7 +79,7 @@ def _compared(numbers: "DataFrame") -> "DataFrame":
     n_starts = numbers[numbers["quantity"] == "other_starts"].set_index("record")["value"]
     quantities = numbers[NUMBER].itertuples(index=False, name=None)
     chosen = numbers[np.array([quantity in WORDS for quantity in quantities], bool)]
-    share = chosen["value"] / chosen["record"].map(n_starts).replace(0.0, np.nan)
+    share = chosen["value"] / chosen["record"].map(n_starts).astype("float64").replace(0.0, np.nan)
     value = chosen["value"].mask(chosen["quantity"] == "other_starts_at_this_point", share)
     reason = chosen["reason"]
     return chosen.assign(

@@ -126,6 +126,13 @@ class StoreComparison:
         parts.append(f"{self.n_other_results} trials differ somewhere in their results")
         deviating = [int((view.frame("means")["deviation"] != "").sum()) for _, view in sides]
         counts = [int((self.trials["only_in"] == side).sum()) for side in "AB"]
+        seeds = [sorted(set(view.frame("trials")["seed"])) for _, view in sides]
+        if seeds[0] != seeds[1]:
+            of_a, of_b = (", ".join(map(str, own)) for own in seeds)
+            parts.append(
+                f"the seeds of the problems differ, and trials match by seed: A has {of_a}, B has "
+                f"{of_b}"
+            )
         if any(counts):
             parts.append(f"{counts[0]} trials are only in A, {counts[1]} only in B")
         if any(deviating):

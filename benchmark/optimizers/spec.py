@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.errors import LoptbenchError
+from loptbench.errors import LoptbenchError, require_array
 from loptbench.optimizers.kinds import Constants, Parameters, get_architecture, get_kind
 from loptbench.optimizers.native import maker
 
@@ -113,6 +113,7 @@ def validate(spec: OptimizerSpec) -> None:
     require_names("parameters", spec.kind, set(spec.parameters), set(kind.shapes(1)))
     for name, shape in kind.shapes_of(spec.parameters).items():
         array = spec.parameters[name]
+        require_array(array, f"array {name!r} of {spec.kind!r}")
         if array.dtype not in (np.float32, np.float64):
             raise LoptbenchError(
                 f"array {name!r} of {spec.kind!r} must be float32 or float64, not {array.dtype}"

@@ -1,8 +1,8 @@
 """What an implementation must offer, and nothing else.
 
 An implementation computes component-wise optimizers and the tasks they run on, in a framework of
-its choice. With this package and `loptbench.optimizers`, which has the equations, you can write
-one.
+its choice. With this package, `loptbench.optimizers`, which has the equations, and
+`loptbench.tasks`, you can write one.
 
 NumPy arrays go in and come out; inside, an implementation may do as it likes. Every call is pure:
 it depends on its arguments only, changes none of them, and remembers nothing for the next call.
@@ -20,6 +20,9 @@ A level is offered by having its methods. A level left out is reported as *not o
 failure. Beside the levels there are optional fast paths: `unroll_losses`, `sweep` and `outer_steps`
 of the implementation, `drive` and `gain` of the optimizer. `loptbench check NAME` checks all that
 an implementation offers. With `compilation_seconds` it says how long it compiled.
+
+The classes in `loptbench.tasks` describe the arrays of each task's problems, such as H, v and c of
+`quadratic`, and have the formulas of its loss.
 
 Sizes used throughout:
 

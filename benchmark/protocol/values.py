@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loptbench.errors import require_array
+
 Array = NDArray[Any]
 """An array of float32 or float64: the dtype that the optimizer or the problems were made for."""
 
@@ -95,6 +97,8 @@ class OuterState(NamedTuple):
         The harness passes every outer state in this form. A file changes order and memory layout,
         and with them the last bit of a sum; a resumed run must not differ by that.
         """
+        for name, array in (*self.parameters.items(), *self.memory.items()):
+            require_array(array, f"{name!r} of an outer state")
         return OuterState(
             {name: np.array(array, order="C") for name, array in sorted(self.parameters.items())},
             {name: np.array(array, order="C") for name, array in sorted(self.memory.items())},

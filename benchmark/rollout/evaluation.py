@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loptbench.errors import ContractError
+from loptbench.errors import ContractError, require_array
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import UnrollsLosses
 from loptbench.results.schema.evaluation import Estimate, Evaluation, Ratios
@@ -129,6 +129,7 @@ def evaluated_losses(
         for start in range(0, batch.n_problems, size):
             part = batch.part(range(start, min(start + size, batch.n_problems)))
             loss = run_for_losses(implementation, spec, part, n_steps, dtype, device)
+            require_array(loss, "the losses of a run")
             if np.shape(loss) != (n_steps, part.n_problems):
                 raise ContractError(
                     f"the losses of a run must have shape {(n_steps, part.n_problems)}, but have "

@@ -15,7 +15,14 @@ from safetensors.numpy import save
 
 from loptbench.errors import LoptbenchError, WeightsError
 from loptbench.optimizers import OptimizerSpec, get_kind
-from loptbench.reading import LARGEST_FILE, parse_json, require_path, require_table, shorten
+from loptbench.reading import (
+    LARGEST_FILE,
+    disguise,
+    parse_json,
+    require_path,
+    require_table,
+    shorten,
+)
 from loptbench.storage.files import write_atomically
 
 FORMAT = "loptbench-weights"
@@ -184,6 +191,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
             names = sorted(file.keys())
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, TypeError, AttributeError, KeyError) as error:
+        with path.open("rb") as beginning:
+            other = disguise(beginning.read(200))
+        if other:
+            raise WeightsError(f"{path} cannot be used: {other}") from error
         raise WeightsError(
             f"{path} is not a readable safetensors file; it may be truncated or of another "
             f"format ({error})"

@@ -9,7 +9,7 @@ from typing import Any
 from loptbench.adapters import adapt, parse_named, require_settings
 from loptbench.discovery import get_implementation
 from loptbench.errors import ContractError, LoptbenchError
-from loptbench.importing import import_object
+from loptbench.importing import import_object, looks_like_path
 from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline, why_not_offered
 from loptbench.protocol import Optimizer
 from loptbench.storage.weights import Checkpoint
@@ -55,7 +55,13 @@ def resolve(
             given = [arguments] if arguments else []
             text = ",".join([*given, *(f"{name}={value}" for name, value in settings.items())])
             return _parse_baseline(prefix, text)
-        if colon and optimizer not in names() and not Path(optimizer).exists():
+        is_name = optimizer not in names() and not Path(optimizer).exists()
+        if is_name and optimizer in BASELINES:
+            example = ",".join(f"{name}=0.1" for name in BASELINES[optimizer])
+            raise LoptbenchError(
+                f"the baseline {optimizer!r} needs its hyperparameters: give {optimizer}:{example}"
+            )
+        if colon and is_name and not _is_path_of_file(optimizer.partition("(")[0]):
             path, own = parse_named(optimizer)
             if "=" in path:
                 kinds = ", ".join(sorted(BASELINES))
@@ -71,6 +77,11 @@ def resolve(
     if isinstance(optimizer, Checkpoint | OptimizerSpec) or hasattr(optimizer, "initial_state"):
         return optimizer
     return adapt(type(optimizer).__name__, optimizer, {}) or optimizer
+
+
+def _is_path_of_file(name: str) -> bool:
+    """Whether a name with a colon is a path, as those of Windows are that begin with `C:`."""
+    return looks_like_path(name) and Path(name.rpartition(":")[0]).suffix != ".py"
 
 
 def realize(

@@ -19,7 +19,6 @@ import numpy as np
 
 from loptbench.discovery import get_implementation
 from loptbench.importing import import_object
-from loptbench.optimizers import fresh_gru
 from loptbench.protocol import MetaTrainsSideBySide
 from loptbench.timing.baselines import REPEATS, peak_memory, seconds
 from loptbench.training.loop import training_batch
@@ -35,7 +34,7 @@ class OuterStep:
     Attributes:
         implementation: the implementation that computed it.
         task: the task.
-        n_units: units of the GRU.
+        n_units: units of the optimizer.
         n_components: parameters of all problems, of all seeds.
         n_steps: inner steps.
         first_seconds: the first call, compilation included.
@@ -78,7 +77,7 @@ def outer_steps(
             implementations that do not offer this are left out.
     """
     batch = training_batch(config, 0)
-    spec = fresh_gru(config.n_units, 0, config.input_scale, config.output_scale)
+    spec = config.model_copy(update={"seed": 0}).fresh()
     calls: dict[tuple[str, str], Callable[[], object]] = {}
     names = [
         name
@@ -125,9 +124,7 @@ def _outer_step(
 ) -> Callable[[], object]:
     configs = [config.model_copy(update={"seed": config.seed + i}) for i in range(n_seeds)]
     batches = [training_batch(each, 0) for each in configs]
-    specs = [
-        fresh_gru(each.n_units, each.seed, each.input_scale, each.output_scale) for each in configs
-    ]
+    specs = [each.fresh() for each in configs]
     outers = [implementation.outer_init(spec.parameters, config).canonical() for spec in specs]
     if n_seeds > 1:
         return lambda: implementation.outer_steps(outers, specs[0], batches, config)
@@ -137,7 +134,7 @@ def _outer_step(
 def peak_memory_of(name: str, config: MetaTraining) -> float:
     """The peak memory of two outer steps in a process of their own, in GiB.
 
-    The memory of the framework itself, after an outer step of a GRU of one unit, is subtracted.
+    The memory of the framework itself, after an outer step of one unit, is subtracted.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak, (name, config))

@@ -31,7 +31,8 @@ class MetaTraining(BaseModel):
         output_scale: factor of the readout.
         n_outer_steps: number of outer steps.
         batch_size: problems per outer step.
-        n_steps: inner steps of a run; the meta-gradient goes through all of them.
+        n_steps: inner steps of a run, at least 2: the first loss depends on no update. The
+            meta-gradient goes through all of them.
         learning_rate: initial learning rate of Adam.
         decay: the learning rate is multiplied by this every `decay_steps` outer steps,
             exponentially.
@@ -72,7 +73,7 @@ class MetaTraining(BaseModel):
     output_scale: float = 1.0
     n_outer_steps: int = Field(default=2500, ge=1)
     batch_size: int = Field(default=64, ge=1)
-    n_steps: int = Field(default=201, ge=1)
+    n_steps: int = Field(default=201, ge=2)
     learning_rate: float = Field(default=7.84e-4, gt=0)
     decay: float = Field(default=0.555, gt=0, le=1)
     decay_steps: int = Field(default=1000, ge=1)

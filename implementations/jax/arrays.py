@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from loptbench.errors import require_array
 from loptbench.implementations.jax.compiled import make_room
 
 P = ParamSpec("P")
@@ -63,6 +64,7 @@ def padded(array: NDArray[Any], *sizes: int) -> NDArray[Any]:
     >>> padded(np.ones((1, 2)), 2).tolist()
     [[1.0, 1.0], [0.0, 0.0]]
     """
+    require_array(array)
     widths = [(0, size - n) for size, n in zip(sizes, array.shape, strict=False)]
     return np.pad(array, widths + [(0, 0)] * (array.ndim - len(sizes)))
 
@@ -76,6 +78,7 @@ class Placement:
 
     def put(self, array: NDArray[Any]) -> jax.Array:
         """A JAX array of this precision if the array is of floats; integers keep their type."""
+        require_array(array)
         array = np.asarray(array, self.dtype if array.dtype.kind == "f" else None)
         placed: jax.Array = jax.device_put(array, self.device)
         return placed

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from loptbench.errors import require_array
+
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
@@ -19,6 +21,7 @@ class Placement:
 
     def put(self, array: NDArray[Any]) -> Tensor:
         """A tensor of this precision if the array is of floats; integers keep their type."""
+        require_array(array)
         dtype = self.dtype if array.dtype.kind == "f" else None
         return torch.tensor(array, dtype=dtype, device=self.device)
 

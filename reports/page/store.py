@@ -45,7 +45,7 @@ def page(store: Store, claims: int | str | Path | None = None) -> Page:
         ("Overview", lambda: overview(report, verdict_warnings)),
         ("", lambda: subject_sections(report, verdicts)),
         ("Agreement", lambda: _agreement(report)),
-        ("Reference results", lambda: reference_section(report)),
+        ("Shipped", lambda: reference_section(report)),
         ("Tables", lambda: [Section("tables", "Tables", tables(report))]),
         ("Origin", lambda: _background(report)),
     ]

@@ -171,8 +171,8 @@ class Canvas:
     def say_absent(self, sizes: Iterable[str]) -> None:
         """Say, where one of these sizes is chosen, that no learned optimizer here is of it."""
         for size in sizes:
-            words = "none of this size here"
-            self._write(words, (0.5, 0.5), "center", "center", Tag(size=size))
+            words = "no learned optimizer of this size"
+            self._write(words, (0.03, 0.03), "left", "bottom", Tag(size=size))
 
     def _write(self, text: str, place: tuple[float, float], across: str, up: str, tag: Tag) -> None:
         """Write a text at a place of the axes, as fractions of their width and height."""

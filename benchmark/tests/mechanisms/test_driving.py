@@ -13,7 +13,7 @@ from loptbench.mechanisms.dynamics import driving
 from loptbench.mechanisms.dynamics.counters import freeze_counters
 from loptbench.mechanisms.dynamics.driving import drive, drive_by_steps
 from loptbench.mechanisms.dynamics.linearization import gain
-from loptbench.optimizers import OptimizerSpec, baseline, composed, random_gru
+from loptbench.optimizers import OptimizerSpec, baseline, composed, random, random_gru
 from loptbench.protocol import Drives, Gains, LinearizableOptimizer
 from loptbench.results.schema.mechanisms import NotApplicable
 
@@ -29,6 +29,8 @@ SPECS = {
     "adam": baseline("adam", epsilon=1e-3, alpha=0.06, beta1=0.7, beta2=0.85),
     "composed": composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9),
     "gru": random_gru(7, seed=2, input_scale=0.7, output_scale=0.3),
+    "lstm": random("lstm", 5, seed=2, input_scale=0.7, output_scale=0.3),
+    "log_lstm": random("log_lstm", 5, seed=2, input_scale=0.7, output_scale=0.3),
 }
 
 TIMES = [0, 1, 4, 11, 12, 30]

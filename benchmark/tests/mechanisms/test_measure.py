@@ -9,7 +9,7 @@ from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analysis_size, analyze, later_runs, measure
 from loptbench.mechanisms.clipping import engagement_by_problem
 from loptbench.mechanisms.curve_readings import elasticity, rank_correlation
-from loptbench.optimizers import OptimizerSpec, baseline, momentum, random_gru, sgd
+from loptbench.optimizers import OptimizerSpec, baseline, momentum, random, random_gru, sgd
 from loptbench.results.schema.mechanisms import (
     AdaptationResult,
     ClippingResult,
@@ -42,7 +42,12 @@ def test_large_states_are_measured_on_fewer_problems() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    [sgd(0.1), baseline("adam", alpha=0.1, beta1=0.9, beta2=0.99), random_gru(3, 2)],
+    [
+        sgd(0.1),
+        baseline("adam", alpha=0.1, beta1=0.9, beta2=0.99),
+        random_gru(3, 2),
+        random("lstm", 3, 2),
+    ],
     ids=lambda spec: spec.kind,
 )
 def test_an_analysis_is_read_as_it_was_written(spec: OptimizerSpec) -> None:

@@ -102,7 +102,7 @@ def test_names_with_html_in_them_are_text(store: Store) -> None:
 
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
     (store.folder / "verdicts.json").unlink()
-    assert "so no claim is judged" in render(store)
+    assert "No claim is judged yet" in render(store)
 
 
 def test_verdicts_on_unknown_claims_are_left_out_and_counted(store: Store) -> None:
@@ -244,6 +244,15 @@ def test_with_a_damaged_plan_nobody_knows_what_is_missing(store: Store, content:
     (sentence,) = Report(store).damaged
     assert "plan.json is damaged: " in sentence
     assert "whether anything is missing is not known" in render(store)
+
+
+def test_what_a_part_left_out_is_told(store: Store) -> None:
+    told = "Left out, and measured with --full: optimizers of 256 units."
+    assert told not in render(store)
+    plan = store.plan()
+    assert plan is not None
+    store.put_plan(plan.model_copy(update={"left_out": "optimizers of 256 units"}))
+    assert told in render(store)
 
 
 def test_mixed_provenance_is_flagged(store: Store, full_page: Path) -> None:

@@ -178,9 +178,9 @@ def test_changed_since_it_was_written(file: Path) -> None:
 
 
 def test_unknown_kind(file: Path) -> None:
-    rewritten(file, metadata=lambda entries: entries.update(kind="lstm"))
+    rewritten(file, metadata=lambda entries: entries.update(kind="lion"))
     with pytest.raises(
-        WeightsError, match="unknown optimizer kind 'lstm'; known are: adam, composed"
+        WeightsError, match="unknown optimizer kind 'lion'; known are: adam, composed"
     ):
         load_checkpoint(file)
 
