@@ -18,7 +18,7 @@ from loptbench.agreement.tolerances import free_running_bound
 from loptbench.agreement.trajectories import (
     N_PERTURBED_RUNS,
     PERTURBATION,
-    PerturbedOracle,
+    PerturbedOptimizer,
     above_underflow,
 )
 from loptbench.optimizers import OptimizerSpec
@@ -94,26 +94,29 @@ def oracle_losses(
     """
     problems = oracle.problems(batch, "float64", "cpu")
     optimizer = oracle.optimizer(spec, "float64", "cpu")
-    perturbed = [PerturbedOracle(optimizer, problems, seed) for seed in range(N_PERTURBED_RUNS)]
-    pairs: list[tuple[Any, Any]] = [(optimizer, problems), *((one, one) for one in perturbed)]
-    x = [batch.initial_parameters] * len(pairs)
-    state = [one.initial_state(x[0].size) for one, _ in pairs]
+    perturbed = [PerturbedOptimizer(optimizer, seed) for seed in range(N_PERTURBED_RUNS)]
+    stepping: list[Any] = [optimizer, *perturbed]
+    x = [batch.initial_parameters] * len(stepping)
+    state = [one.initial_state(x[0].size) for one in stepping]
     limit = np.sqrt(float(np.finfo(dtype).max))
-    losses = np.empty((n_steps, len(pairs), batch.n_problems))
+    losses = np.empty((n_steps, len(stepping), batch.n_problems))
     scale = np.empty((n_steps, batch.n_problems))
     is_small = np.ones((n_steps, batch.n_problems), bool)
     is_near = np.ones((n_steps, batch.n_problems), bool)
     largest = np.abs(x[0]).max(axis=1)
     with np.errstate(all="ignore"):  # a run that diverges is a result, not a warning
         for k in range(n_steps):
-            scale[k] = problems.rounding_scale(x[0], k)[0]
+            scale[k], gradient_scale = problems.rounding_scale(x[0], k)
             largest = np.maximum(largest, np.abs(x[0]).max(axis=1))
             away = np.max([np.abs(other - x[0]).max(axis=1) for other in x[1:]], axis=0)
             is_near[k] = ~(away > LARGEST_GROWN * largest)
-            for i, (stepping, evaluating) in enumerate(pairs):
-                losses[k, i], gradient = evaluating.loss_and_gradient(x[i], k)
+            for i, one in enumerate(stepping):
+                losses[k, i], gradient = problems.loss_and_gradient(x[i], k)
+                if one is not optimizer:  # errors of the sizes of the run that is not perturbed
+                    losses[k, i] = one.perturb(losses[k, i], scale[k])
+                    gradient = one.perturb(gradient, gradient_scale)
                 numbers = [scale[k], x[i], gradient, state[i]]
-                state[i], update = stepping.step(state[i], gradient.reshape(-1))
+                state[i], update = one.step(state[i], gradient.reshape(-1))
                 x[i] = x[i] + update.reshape(x[i].shape)
                 by_problem = [np.abs(part).reshape(batch.n_problems, -1) for part in numbers]
                 is_small[k] &= np.all([np.all(part < limit, axis=1) for part in by_problem], axis=0)

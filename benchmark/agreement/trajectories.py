@@ -147,18 +147,21 @@ class PerturbedOptimizer:
 class PerturbedOracle(PerturbedOptimizer):
     """The same, and the oracle's problems with such errors in loss and gradient.
 
-    Those of the gradient matter for optimizers that divide by its size.
+    Those of the gradient matter for optimizers that divide by its size. Their sizes are those of
+    the run that is not perturbed: as long as the other is near, its terms have the same.
     """
 
-    def __init__(self, optimizer: OracleOptimizer, problems: OracleProblems, seed: int) -> None:
+    def __init__(
+        self, optimizer: OracleOptimizer, problems: OracleProblems, scales: Scales, seed: int
+    ) -> None:
         super().__init__(optimizer, seed)
-        self.problems = problems
+        self.problems, self.scales = problems, scales
 
     def loss_and_gradient(self, parameters: Float, step: int) -> tuple[Float, Float]:
         """Loss and gradient with errors."""
         loss, gradient = self.problems.loss_and_gradient(parameters, step)
-        loss_scale, gradient_scale = self.problems.rounding_scale(parameters, step)
-        return self.perturb(loss, loss_scale), self.perturb(gradient, gradient_scale)
+        scales = self.scales
+        return self.perturb(loss, scales.loss[step]), self.perturb(gradient, scales.gradient[step])
 
 
 def error_amplification(
@@ -186,7 +189,8 @@ def error_amplification(
     largest: dict[str, Float] = {}
     problems = oracle.problems(batch, "float64", "cpu")
     for seed in range(N_PERTURBED_RUNS):
-        perturbed = PerturbedOracle(oracle.optimizer(spec, "float64", "cpu"), problems, seed)
+        optimizer = oracle.optimizer(spec, "float64", "cpu")
+        perturbed = PerturbedOracle(optimizer, problems, scales, seed)
         perturbed_run = unroll_by_steps(
             perturbed, perturbed, batch.initial_parameters, len(run.loss)
         )

@@ -26,6 +26,7 @@ COMMANDS = {
         "Meta-train a learned optimizer on a task.",
     ),
     "meta-tune": ("meta_tune:meta_tune", "Search the settings of meta-training, at random."),
+    "new": ("new:new", "Write a skeleton to start from, with its test."),
     "perf": ("perf:perf", "Time parts beside references."),
     "report": ("report:report", "Write the HTML report of the results in a store."),
     "reproduce": ("reproduce:reproduce", "Meta-train, tune, measure and judge, into one folder."),

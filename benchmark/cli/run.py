@@ -69,7 +69,7 @@ MAX_LINES = 6
     "--quick",
     "part",
     flag_value="quick",
-    help="A small part: one seed of each task and framework, on 128 problems.",
+    help="A small part: one seed of each framework, on the networks of one, on 128 problems.",
 )
 @click.option("--full", "part", flag_value="full", help="Everything: the whole zoo.")
 @click.option(
@@ -94,9 +94,9 @@ def run(
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
 
-    Without --quick or --full: all small seeds on quadratic and rosenbrock, and one of each
-    framework on two_moons and digits, on 128 problems; of a --checkpoint, everything. Ends with the
-    claims by tasks, and last the report's path.
+    Without --quick or --full: all small seeds on quadratic and rosenbrock, and one on two_moons and
+    digits, on 128 problems; of a --checkpoint, everything. Says at the end what is left out. Ends
+    with the claims by tasks, and last the report's path.
     """
     from loptbench.claims.catalogue import LATEST
     from loptbench.study.run import run as run_study
@@ -160,6 +160,8 @@ def summarize(
     deviating = len(study.deviating_means)
     more = f", {deviating} means that deviate" if deviating else ""
     click.echo(f"{', '.join(f'{counts[status]} {status}' for status in TrialStatus)}{more}")
+    if study.part.left_out:
+        click.echo(f"left out, and measured with --full: {study.part.left_out}")
     _compare_with_reference(study, None if details else MAX_LINES)
     folder = study.store.folder
     if report_path is None:

@@ -38,6 +38,7 @@ def run_trials(
     report: Report = lambda *_: None,
     jobs: int = 1,
     monitor: Monitor | None = None,
+    left_out: str | None = None,
 ) -> list[Record]:
     """Run the trials without a record, and return the records of all trials, in order.
 
@@ -50,6 +51,7 @@ def run_trials(
         report: called with the number of trials done and the last one.
         jobs: number of processes; 1 means this process.
         monitor: is told what is to be run, and through its journal what begins and ends.
+        left_out: what of the benchmark is not among the trials, in words.
 
     Raises:
         LoptbenchError: the store cannot be written, a process died, or an implementation cannot be
@@ -64,6 +66,7 @@ def run_trials(
                 )
                 for entry in entries
             ),
+            left_out=left_out,
         )
     )
     missing = [trial for trial in trials if store.get(trial.key) is None]

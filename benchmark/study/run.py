@@ -67,7 +67,7 @@ class Selection:
             self.cross_checked,
             self.part.max_problems,
         )
-        return [trial for trial in planned if self.part.keeps(trial.key)]
+        return self.part.trials(planned)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Study:
             the record of a trial, the trial was run again.
         means: the mean of every evaluation beside the other implementations'.
         not_offered: a sentence for each task from outside that an implementation does not offer.
+        part: the part of the benchmark that was run.
     """
 
     store: Store
@@ -92,6 +93,7 @@ class Study:
     problems: Sequence[str] = ()
     means: Sequence[MeanResult] = ()
     not_offered: Sequence[str] = ()
+    part: Part = FULL
 
     @property
     def deviating_means(self) -> Sequence[MeanResult]:
@@ -190,13 +192,13 @@ def measure(
                 for sentence in early.sentences():
                     say(sentence)
 
-            records = run_trials(trials, results, entries, report, jobs, monitor)
+            left_out = selection.part.left_out
+            records = run_trials(trials, results, entries, report, jobs, monitor, left_out)
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
     verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)
-    return Study(
-        results, entries, records, verdicts, problems, means, _not_offered(entries, selection.tasks)
-    )
+    not_offered = _not_offered(entries, selection.tasks)
+    return Study(results, entries, records, verdicts, problems, means, not_offered, selection.part)
 
 
 def _not_offered(entries: Sequence[DiscoveredImplementation], tasks: Sequence[str]) -> list[str]:

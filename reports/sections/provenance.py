@@ -54,6 +54,12 @@ def provenance(report: Report) -> list[Part]:
         else ""
     )
     name = shlex.quote(report.name)
+    plan = report.contents.plan
+    left_out = (
+        [Prose(f"Left out, and measured with --full: {plan.left_out}.")]
+        if plan is not None and plan.left_out
+        else []
+    )
     return [
         *parts,
         Table(
@@ -64,6 +70,7 @@ def provenance(report: Report) -> list[Part]:
             status={"value": ["mixed" if note else "" for note in notes]},
             note={"value": notes},
         ),
+        *left_out,
         Prose(
             "To make this very report again, install the versions above, and add the options of "
             "the run:"

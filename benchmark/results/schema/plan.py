@@ -1,6 +1,6 @@
 """The plan of a run."""
 
-from loptbench.results.schema.base import Model, field
+from loptbench.results.schema.base import Model, field, optional
 from loptbench.results.schema.keys import TrialKey
 
 
@@ -17,3 +17,4 @@ class Plan(Model):
 
     trials: tuple[TrialKey, ...] = field("the planned trials")
     implementations: tuple[ImplementationState, ...] = field("the known implementations")
+    left_out: str | None = optional("what a part of the benchmark leaves out, in words")

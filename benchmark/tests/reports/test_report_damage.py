@@ -246,6 +246,15 @@ def test_with_a_damaged_plan_nobody_knows_what_is_missing(store: Store, content:
     assert "whether anything is missing is not known" in render(store)
 
 
+def test_what_a_part_left_out_is_told(store: Store) -> None:
+    told = "Left out, and measured with --full: optimizers of 256 units."
+    assert told not in render(store)
+    plan = store.plan()
+    assert plan is not None
+    store.put_plan(plan.model_copy(update={"left_out": "optimizers of 256 units"}))
+    assert told in render(store)
+
+
 def test_mixed_provenance_is_flagged(store: Store, full_page: Path) -> None:
     assert "mixed provenance" not in full_page.read_text()
     change(

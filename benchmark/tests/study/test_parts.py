@@ -7,23 +7,28 @@ import pytest
 from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
 from loptbench.errors import UnknownNameError
 from loptbench.results.schema.keys import Role, TrialKey, TrialKind
-from loptbench.study.parts import DEFAULT, FULL, PARTS, QUICK, Part
+from loptbench.study.parts import DEFAULT, FULL, PARTS, QUICK, SMALL_TASKS, Part, Planned
 from loptbench.study.run import Selection, run, select_checkpoints
 from loptbench.tasks import TASKS
 from loptbench.tuning.tuned_file import load_tuned
-from loptbench.zoo.catalogue import names, zoo
+from loptbench.zoo.catalogue import names, representatives, zoo
 
 pytestmark = pytest.mark.harness
 
 
 @functools.cache
-def keys(name: str) -> list[TrialKey]:
+def keys(name: str, implementations: tuple[str, ...] = ("reference",)) -> list[TrialKey]:
+    """The trials of a part; one implementation measures all learned optimizers, several theirs."""
     part = PARTS[name]
-    reference = DiscoveredImplementation(
-        "reference", "", Availability.INSTALLED, implementation=get_implementation("reference")
-    )
+    entries = [
+        DiscoveredImplementation(
+            other, "", Availability.INSTALLED, implementation=get_implementation(other)
+        )
+        for other in implementations
+    ]
     chosen = select_checkpoints(part.checkpoints(TASKS))
-    selection = Selection([reference], chosen, load_tuned(), list(TASKS), [*chosen], part=part)
+    shared = representatives(SMALL_TASKS) if len(entries) > 1 else [*chosen]
+    selection = Selection(entries, chosen, load_tuned(), list(TASKS), shared, part=part)
     return [trial.key for trial in selection.trials()]
 
 
@@ -64,6 +69,56 @@ def test_the_default_part_has_no_mechanisms_of_baselines_on_networks() -> None:
         if key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
     }
     assert left == {"quadratic", "rosenbrock"}
+
+
+@pytest.mark.parametrize("part", [QUICK, DEFAULT])
+@pytest.mark.parametrize("order", [("jax", "reference", "torch"), ("torch", "reference", "jax")])
+def test_one_implementation_measures_on_the_networks(part: Part, order: tuple[str, ...]) -> None:
+    """The first that meta-trained a checkpoint there, whatever else is installed."""
+    pytest.importorskip("jax")
+    pytest.importorskip("torch")
+    measured = {
+        (key.task, key.implementation)
+        for key in keys(part.name, order)
+        if key.trial is not TrialKind.CONFORMANCE and key.task not in SMALL_TASKS
+    }
+    assert measured == {("two_moons", order[0]), ("digits", order[0])}
+    others = {"reference", *order[2:]}
+    assert others <= {key.implementation for key in keys(part.name, order)}
+    everything = [key for key in keys(FULL.name, order) if key.task not in SMALL_TASKS]
+    assert {key.implementation for key in everything} == set(order)
+
+
+def test_the_default_part_checks_in_float32_the_learned_optimizers_of_the_small_tasks() -> None:
+    pytest.importorskip("torch")
+    checks = [
+        key
+        for key in keys(DEFAULT.name, ("reference", "torch"))
+        if key.trial.value == "conformance"
+    ]
+    in_float32 = [key for key in checks if key.dtype == "float32"]
+    assert {key.task for key in in_float32} == set(SMALL_TASKS)
+    assert {key.optimizer.name for key in in_float32} == {
+        "random gru",
+        "quadratic-quick-jax-0",
+        "rosenbrock-quick-jax-0",
+    }
+    # In float64 every kind is checked, and every task, but for the oracle's checks of itself.
+    everything = [key for key in keys(FULL.name, ("reference", "torch")) if key in checks]
+    assert {key.name for key in everything if key.dtype == "float64"} == {
+        key.name for key in checks if key.dtype == "float64"
+    }
+    assert {key.task for key in checks if key.implementation == "torch"} == set(TASKS)
+    assert {key.task for key in checks if key.implementation == "reference"} == set(SMALL_TASKS)
+
+
+def test_checks_in_float32_alone_are_kept() -> None:
+    """Of an implementation without float64."""
+    key = next(key for key in keys(FULL.name) if key.trial is TrialKind.CONFORMANCE)
+    only = key.model_copy(update={"implementation": "mine", "task": "digits", "dtype": "float32"})
+    assert DEFAULT.keeps(only, Planned.of([only]))
+    both = only.model_copy(update={"dtype": "float64"})
+    assert not DEFAULT.keeps(only, Planned.of([only, both]))
 
 
 def test_tasks_limit_a_part() -> None:
