@@ -50,17 +50,13 @@ def names() -> list[str]:
     Raises:
         LoptbenchError: a library is not installed.
     """
-    import_library("torch.optim")
-    import_library("optax")
-    import optax
-    import torch
-
+    torch_optim, optax = import_library("torch.optim"), import_library("optax")
     classes = [
         f"torch.optim:{name}"
-        for name, found in sorted(vars(torch.optim).items())
+        for name, found in sorted(vars(torch_optim).items())
         if inspect.isclass(found)
-        and issubclass(found, torch.optim.Optimizer)
-        and found is not torch.optim.Optimizer
+        and issubclass(found, torch_optim.Optimizer)
+        and found is not torch_optim.Optimizer
     ]
     module = inspect.getmodule(optax.adam)
     functions = [
