@@ -16,9 +16,9 @@ from loptbench.storage.weights import Checkpoint
 from loptbench.zoo.catalogue import names
 from loptbench.zoo.loading import load
 
-AnyOptimizer = str | Path | Checkpoint | OptimizerSpec | Optimizer
-"""A name or a path (see `resolve`), a checkpoint, a specification, or an object with
-`initial_state` and `step`."""
+AnyOptimizer = str | Path | Checkpoint | OptimizerSpec | Optimizer | Any
+"""A name or a path (see `resolve`), a checkpoint, a specification, an object with `initial_state`
+and `step`, or an optimizer of another library."""
 
 
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
@@ -74,11 +74,9 @@ def resolve(
         )
     if isinstance(optimizer, str | Path):
         return load(optimizer)
-    if not hasattr(optimizer, "initial_state") and not isinstance(
-        optimizer, Checkpoint | OptimizerSpec
-    ):
-        return adapt(type(optimizer).__name__, optimizer, {}) or optimizer
-    return optimizer
+    if isinstance(optimizer, Checkpoint | OptimizerSpec) or hasattr(optimizer, "initial_state"):
+        return optimizer
+    return adapt(type(optimizer).__name__, optimizer, {}) or optimizer
 
 
 def _is_path_of_file(name: str) -> bool:

@@ -11,6 +11,7 @@ from loptbench.adapters import AdapterWarning, parse_named, parse_setting
 from loptbench.discovery import oracle
 from loptbench.errors import LoptbenchError, NotComponentWiseError
 from loptbench.optimizers import OptimizerSpec, baseline
+from loptbench.results.schema.mechanisms import MomentumResult, NotApplicable
 from loptbench.study.resolve import resolve
 
 LIBRARY = {"torch.optim": "torch", "optax": "optax"}
@@ -92,6 +93,7 @@ def test_probes_find_what_is_known() -> None:
     analysis = loptbench.analyze(
         adapted("torch.optim:SGD", lr=0.1, momentum=0.8), "quadratic", n_problems=2
     )
+    assert isinstance(analysis.momentum, MomentumResult)
     assert analysis.momentum.index == pytest.approx(0.8, abs=1e-9)
     assert analysis.momentum.effective_rate == pytest.approx(0.1, rel=1e-9)
 
@@ -100,6 +102,7 @@ def test_a_sign_has_no_derivative() -> None:
     analysis = loptbench.analyze(
         adapted("optax:sign_sgd", learning_rate=0.1), "quadratic", n_problems=2
     )
+    assert isinstance(analysis.momentum, NotApplicable)
     assert "not differentiable" in analysis.momentum.reason
 
 

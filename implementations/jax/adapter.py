@@ -50,7 +50,7 @@ class OptaxOptimizer:
         if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves):
             raise NotComponentWiseError("it draws random numbers: its state holds a random key")
         self._initial = np.asarray(self._flat(leaves))[None]
-        self._leaves = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+        self._leaves = jax.eval_shape(lambda: leaves)
         rounded = [not jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in self._leaves]
         self._is_rounded = np.repeat(rounded, [leaf.size for leaf in self._leaves]).astype(float)
         self._step = jax.jit(jax.vmap(self._of_component))

@@ -56,12 +56,10 @@ def native(spec: OptimizerSpec) -> optax.GradientTransformation:
 
     def update(updates: Any, state: NativeState, params: Any = None) -> tuple[Any, NativeState]:
         del params
-        leaves, structure = jax.tree.flatten(updates)
-        pairs = [step(g, h) for g, h in zip(leaves, structure.flatten_up_to(state.h), strict=True)]
-        return (
-            structure.unflatten([pair[0] for pair in pairs]),
-            NativeState(structure.unflatten([pair[1] for pair in pairs])),
-        )
+        pairs = jax.tree.map(step, updates, state.h)
+        both = jax.tree.structure((0, 0))
+        own, next_h = jax.tree.transpose(jax.tree.structure(updates), both, pairs)
+        return own, NativeState(next_h)
 
     return optax.GradientTransformation(init, update)
 

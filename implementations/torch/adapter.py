@@ -83,7 +83,7 @@ class TorchOptimizer:
         self._find_entries()
 
     def _make(self, tensors: list[Tensor]) -> torch.optim.Optimizer:
-        return self.kind(tensors, **self.settings)  # type: ignore[arg-type]  # its own settings
+        return self.kind(tensors, **self.settings)
 
     def _of_vector(self) -> torch.optim.Optimizer:
         """The optimizer of a vector; an error says whether settings or the vector are wrong."""
@@ -273,19 +273,15 @@ class DifferentiableTorchOptimizer(TorchOptimizer):
     def _row(self, result: Tensor, h: Tensor, g: Tensor, inputs: str) -> Tensor:
         """The derivatives of a result of every component, (n, n_inputs)."""
         arguments = [h, g] if "h" in inputs else [g]
-        zeros = [torch.zeros_like(argument) for argument in arguments]
-        if not result.requires_grad:
-            derivatives = zeros
-        else:
-            # Components are independent: the gradient of the sum is each one's own derivative.
-            derivatives = torch.autograd.grad(
-                result.sum(), arguments, retain_graph=True, allow_unused=True
-            )
-        parts = [z if d is None else d for d, z in zip(derivatives, zeros, strict=True)]
+        # Components are independent: the gradient of the sum is each one's own derivative. What
+        # does not depend on an argument has none, so that zero times each is added.
+        total = result.sum() + sum((0 * argument).sum() for argument in arguments)
+        parts = torch.autograd.grad(total, arguments, retain_graph=True)
         return torch.cat([part.reshape(len(g), -1) for part in parts], dim=1)
 
     def gain(self, state: Array, gradient: Array) -> Array:
-        return self._both_sides(state, gradient, self._groups(state), "g")[0, :, 0].copy()
+        J: Array = self._both_sides(state, gradient, self._groups(state), "g")
+        return J[0, :, 0].copy()
 
     def linearize(self, state: Array, gradient: Array) -> Linearization:
         # Every component is a tensor of its own: it has its own counters to differentiate by.

@@ -62,7 +62,7 @@ class NativeOptimizer(torch.optim.Optimizer):
         return self._placed[placed]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
         Args:

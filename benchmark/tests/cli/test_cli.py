@@ -137,7 +137,7 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
 def test_check_passes_the_reference(command: Command) -> None:
     code, out, _ = command("check", "reference", "--only", "one-step", "--only", "meta-gradient")
     assert code == 0
-    assert re.search(r"^one-step +passed  9 cases, largest error \S+ of its bound$", out, re.M)
+    assert re.search(r"^one-step +passed  13 cases, largest error \S+ of its bound$", out, re.M)
 
 
 @pytest.mark.harness

@@ -159,10 +159,17 @@ def test_the_python_of_the_first_page_runs(root: Path, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    ["tutorials/figure_1", "tutorials/look_inside", "tutorials/meta_train", "how_it_works/probes"],
+    [
+        "tutorials/figure_1",
+        "tutorials/look_inside",
+        "tutorials/adapt_an_optimizer",
+        "tutorials/use_in_your_training",
+        "tutorials/meta_train",
+        "how_it_works/probes",
+    ],
 )
 def test_notebooks_run(root: Path, folder: Path, page: str) -> None:
-    for library in ("seaborn", "jax"):
+    for library in ("seaborn", "jax", "torch"):
         pytest.importorskip(library)
     assert folder.exists()
     path = root / "docs" / f"{page}.md"
