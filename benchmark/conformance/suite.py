@@ -27,6 +27,7 @@ from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.conformance.watching import watched
 from loptbench.errors import ContractError
 from loptbench.global_state import GlobalStateError, unchanged
+from loptbench.optimizers import ARCHITECTURES
 from loptbench.protocol import Level
 from loptbench.results.schema.conformance import CheckStatus
 from loptbench.storage.weights import Checkpoint
@@ -279,7 +280,7 @@ def subjects(
     checked, therefore: on further tasks only one learned optimizer is, or the first kind where none
     is offered. Checks of an optimizer or a task alone run on its first subject in each dtype.
     Of the dtypes, the finest alone has learned ones of one unit, and meta-training of all kinds.
-    Only the first architecture has whole runs of one unit: they show an axis that is dropped.
+    Only the first architecture has outer steps, and whole runs of one unit or in a coarse dtype.
 
     Args:
         implementation: the implementation under test.
@@ -312,8 +313,11 @@ def subjects(
                 finest = dtype == max(implementation.dtypes)
                 if has_one_unit(case.spec) and not finest:
                     continue  # its one unit shows an axis that is dropped, in any dtype
-                scopes = set() if has_one_unit(case.spec) and kind != main_kind else {Scope.RUN}
-                if scopes and (finest or kind == main_kind):
+                is_further = kind in ARCHITECTURES and kind != main_kind
+                scopes = set()
+                if not is_further or (finest and not has_one_unit(case.spec)):
+                    scopes.add(Scope.RUN)
+                if kind == main_kind or (finest and not is_further):
                     scopes.add(Scope.TRAINING)
                 for scope, *key in (
                     (Scope.IMPLEMENTATION, device),

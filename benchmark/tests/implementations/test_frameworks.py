@@ -9,7 +9,7 @@ import pytest
 from loptbench.conformance import CheckStatus, check_all
 from loptbench.discovery import get_implementation
 from loptbench.importing import import_object
-from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru
+from loptbench.optimizers import OptimizerSpec, fresh_gru, random, random_gru
 from loptbench.protocol import Compiles
 from loptbench.tasks import get_task
 from loptbench.timing.outer_steps import TEXTBOOK
@@ -96,6 +96,26 @@ def test_the_first_twenty_outer_steps_agree(name: str, task: str) -> None:
         assert objective == pytest.approx(expected_objective, rel=1e-9), step
         for key, weight in expected.parameters.items():
             np.testing.assert_allclose(actual.parameters[key], weight, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("architecture", ["lstm", "log_lstm"])
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_other_architectures_meta_train_side_by_side(name: str, architecture: str) -> None:
+    """Outer steps of two seeds as one batch, in segments, are the reference's of each alone."""
+    pytest.importorskip(name)
+    small = {"n_units": 3, "batch_size": 2, "n_steps": 5, "dtype": "float64", "bptt_segment": 2}
+    config = load_preset("quick", "quadratic", {"architecture": architecture, **small})
+    specs = [random(architecture, 3, seed, output_scale=0.3) for seed in (0, 1)]
+    batches = [training_batch(config, step) for step in (0, 1)]
+    implementation, reference = get_implementation(name), get_implementation("reference")
+    outers = [implementation.outer_init(spec.parameters, config) for spec in specs]
+    new = implementation.outer_steps(outers, specs[0], batches, config)
+    for spec, batch, (outer, objective) in zip(specs, batches, new, strict=True):
+        start = reference.outer_init(spec.parameters, config)
+        expected, expected_objective = reference.outer_step(start, spec, batch, config)
+        assert objective == pytest.approx(expected_objective, rel=1e-9)
+        for key, weight in expected.parameters.items():
+            np.testing.assert_allclose(outer.parameters[key], weight, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("task", ["quadratic", "two_moons"])
