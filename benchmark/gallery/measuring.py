@@ -109,13 +109,13 @@ def measure(
 
 def _row(name: str) -> dict[str, Any]:
     module, _, attribute = name.partition(":")
-    library = import_library(module)
+    library, package = import_library(module), module.partition(".")[0]
     parameters = inspect.signature(getattr(library, attribute)).parameters
     settings = {key: LEARNING_RATE for key in ("lr", "learning_rate") if key in parameters}
     row: dict[str, Any] = {
         "optimizer": name,
         "settings": ", ".join(f"{key}={value}" for key, value in settings.items()),
-        "version": f"{module.partition('.')[0]} {version(module.partition('.')[0])}",
+        "version": f"{package} {version(package).partition('+')[0]}",
         "note": "",
         "refused": "",
     }

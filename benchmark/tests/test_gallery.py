@@ -1,5 +1,6 @@
 """The gallery: what is shipped is what the command measures, and what is known in closed form."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,11 @@ RECOMPUTED = ["torch.optim:SGD", "optax:sign_sgd", "optax:rmsprop", "optax:lars"
 def test_a_few_measured_again_are_as_shipped() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("optax")
-    again = measure(RECOMPUTED).set_index("optimizer")
     stored = shipped().set_index("optimizer").loc[RECOMPUTED]
+    here = {f"{name} {version(name).partition('+')[0]}" for name in ("torch", "optax")}
+    if not {*stored["version"]} <= here:
+        pytest.skip("other versions of the libraries than those of the shipped results")
+    again = measure(RECOMPUTED).set_index("optimizer")
     for name in ("note", "refused", "settings"):
         texts = [
             column[name].str.replace(r"\d[\d.e-]*", "#", regex=True) for column in (again, stored)
