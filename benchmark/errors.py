@@ -51,9 +51,11 @@ class NotComponentWiseError(LoptbenchError):
 def require_array(value: object, what: str = "an argument") -> None:
     """Refuse what is no NumPy array, such as a tensor: arrays are NumPy's at every boundary.
 
-    >>> require_array([1.0], "a state")
-    Traceback (most recent call last):
-    loptbench.errors.ContractError: a state must be a NumPy array, but it is a list; ...
+    >>> try:
+    ...     require_array([1.0], "a state")
+    ... except ContractError as error:
+    ...     print(error)
+    a state must be a NumPy array, but it is a list; give numpy.asarray(…) of it
 
     Args:
         value: what was given.

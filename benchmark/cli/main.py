@@ -18,6 +18,7 @@ COMMANDS = {
     "check": ("check:check", "Check an implementation, cheapest check first."),
     "compare": ("compare:compare", "Show the results in two stores side by side."),
     "export": ("export:export", "Write the results in a store as tables."),
+    "gallery": ("gallery:gallery", "Every optimizer of torch.optim and optax, measured."),
     "import": ("import_:import_", "Make a checkpoint of somebody else's learned optimizer."),
     "info": ("info:info", "Versions, machine and checkpoints, for a bug report."),
     "list": ("listing:list_", "Implementations, tasks, checkpoints and checks."),

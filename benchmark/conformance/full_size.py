@@ -276,8 +276,14 @@ def full_size_meta_gradient(subject: Subject) -> list[Comparison]:
             limit=bound("outer objective", subject.dtype, subject.device),
         )
     ]
+    stacked = {
+        name: np.stack([of_problem.gradient[name] for of_problem in alone])
+        for name in actual.gradient
+    }
     for name, values in actual.gradient.items():
-        rows = np.stack([of_problem.gradient[name] for of_problem in alone])
+        rows = stacked[name]
+        # Where the terms of b's gradient cancel, the entries of w's still show their size.
+        scales = [rows, stacked["w"]] if name == "b" and "w" in stacked else [rows]
         comparisons.append(
             compare_arrays(
                 "meta-gradient",
@@ -286,7 +292,7 @@ def full_size_meta_gradient(subject: Subject) -> list[Comparison]:
                 np.asarray(np.tensordot(weights, rows, 1)),
                 subject.dtype,
                 subject.device,
-                float(np.tensordot(weights, np.abs(rows), 1).max(initial=0.0)),
+                max(float(np.tensordot(weights, abs(s), 1).max(initial=0.0)) for s in scales),
                 limit,
             )
         )

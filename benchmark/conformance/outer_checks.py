@@ -25,6 +25,9 @@ from loptbench.protocol import MetaTrainsSideBySide, OuterState
 from loptbench.tasks import ProblemBatch
 from loptbench.training.settings import MetaTraining
 
+CANCELLED = 1e-6
+"""A meta-gradient below this fraction of a typical one is what rounding leaves of a sum of zero."""
+
 N_OUTER_STEPS = 8
 
 N_UNITS = 3
@@ -125,7 +128,7 @@ def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
     problems = {
         "from the case's parameters": first,
         "with every setting changed": second,
-        "from parameters of zero": first._replace(spec=first.spec.with_parameters(zeros)),
+        **_from_zero(first, first.spec.with_parameters(zeros)),
         "from half of every parameter": first._replace(spec=other_spec(first.spec)),
         "without moments, penalty and decay": without._replace(batches=first.batches[:2]),
     }
@@ -136,6 +139,19 @@ def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
             from_zero, first.config, first.batches[:2]
         )
     return problems
+
+
+def _from_zero(problem: OuterProblem, zero: OptimizerSpec) -> dict[str, OuterProblem]:
+    """The problem from parameters of zero, by its name.
+
+    Left out where the gradients of a problem sum to zero, as those of a softmax do: of its
+    meta-gradient nothing but rounding is left.
+    """
+    found = oracle_meta_gradient(oracle(), zero, problem.batches[0], problem.config.n_steps)
+    largest = max(float(np.abs(leaf).max(initial=0.0)) for leaf in found.gradient.values())
+    if largest < CANCELLED * problem.config.epsilon:
+        return {}
+    return {"from parameters of zero": problem._replace(spec=zero)}
 
 
 def outer_steps(subject: Subject) -> Iterator[Comparison]:

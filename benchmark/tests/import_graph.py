@@ -36,6 +36,7 @@ LAYERS = (
     "conformance",
     "claims",
     "study",
+    "gallery",
     "comparison",
     "reference_results",
     "timing",

@@ -22,7 +22,7 @@ import contextvars
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -33,7 +33,7 @@ from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, EPSILON, KINDS
 from loptbench.protocol import Array, Sweep, Sweeps
 from loptbench.rollout.trajectory import start_sweep, sweep
-from loptbench.tasks import Task
+from loptbench.tasks import SHIPPED, Task
 
 Float = NDArray[np.float64]
 
@@ -143,12 +143,21 @@ class Settings:
         return self.n_draws + len(self.boxes) * self.n_refining
 
 
-def default_settings(task: str) -> Settings:
-    """The settings of the shipped search. Networks cost more; their search is in float32."""
+def default_settings(task: str, dtypes: Collection[str] = ("float32", "float64")) -> Settings:
+    """The settings of the shipped search. Networks cost more; their search is in float32.
+
+    A task from outside is searched like a network, in float64 where there is no float32.
+
+    Args:
+        task: the task's name.
+        dtypes: the dtypes that the implementation computes in.
+    """
     if task in ("quadratic", "rosenbrock"):
         return Settings()
     boxes = ((5, 0.08), (2, 0.03), (1, 0.01))
-    return Settings(n_refining=120, boxes=boxes, n_problems=16, dtype="float32")
+    is_float32 = "float32" in dtypes or task in SHIPPED
+    dtype = "float32" if is_float32 else "float64"
+    return Settings(n_refining=120, boxes=boxes, n_problems=16, dtype=dtype)
 
 
 def replaced(settings: Settings, changes: Mapping[str, Any]) -> Settings:

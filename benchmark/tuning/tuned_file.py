@@ -244,7 +244,7 @@ def plan_searches(
     searches = []
     for task in tasks:
         for kind in kinds:
-            settings = replaced(default_settings(task.name), changes)
+            settings = replaced(default_settings(task.name, implementation.dtypes), changes)
             if reason := task_not_offered(implementation, task):
                 raise LoptbenchError(f"{reason}; name another --implementation")
             for label, name, declared in (

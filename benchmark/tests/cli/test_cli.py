@@ -241,8 +241,8 @@ def test_run_report_and_run_again(command: Command) -> None:
     arguments = ("run", "--implementation", "reference", "--task", "quadratic")
     code, out, err = command(*arguments)
     assert code == 0, out + err
-    assert "19 ok, 0 failed, 0 diverged" in out
-    assert re.search(r"^loptbench: 19/19$", err, re.MULTILINE)
+    assert "23 ok, 0 failed, 0 diverged" in out
+    assert re.search(r"^loptbench: 23/23$", err, re.MULTILINE)
     assert re.search(r"^reference results: \d+ of \d+ verdicts have the same outcome", out, re.M)
     assert "left out, and measured with --full: optimizers of 256 units" in out
     records = sorted(Path("loptbench-results/records").iterdir())
