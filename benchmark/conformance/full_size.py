@@ -90,7 +90,8 @@ def full_size_step(subject: Subject) -> list[Comparison]:
     some = drawn_size(seed, "some", 1500, 3000)
     more = N_COMPONENTS + drawn_size(seed, "components", 1, 2000)
     sizes = [(spec, n) for n in ((N_COMPONENTS, more) if spec.n_state <= FEW_UNITS else (some,))]
-    if subject.case.label == f"random {spec.kind}":
+    main = main_architecture(subject.implementation.optimizers)
+    if subject.case.label == f"random {main}":
         n_units = drawn_size(seed, "units", N_UNITS + 1, N_UNITS + 40)
         wide, wider = (
             random(spec.kind, n, seed, input_scale=0.7, output_scale=0.3).rounded_to(subject.dtype)
