@@ -126,7 +126,9 @@ def made_evaluation(objective: NDArray[np.float64]) -> BaselineEvaluation:
 def made_mechanisms(**probes: Any) -> MechanismsResult:
     """Mechanisms with these results of probes; all others do not apply."""
     return MechanismsResult(
-        **dict.fromkeys(MechanismsResult.model_fields, NOT_MEASURED) | {"agreement": None} | probes
+        **dict.fromkeys(MechanismsResult.model_fields, NOT_MEASURED)
+        | {"agreement": None, "views": None}
+        | probes
     )
 
 

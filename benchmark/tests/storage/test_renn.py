@@ -136,7 +136,7 @@ def nested(depth: int) -> bytes:
 
 WEIGHTS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "incomplete input"),
-    "text": (b"<html>not found</html>", "no checkpoint of renn"),
+    "text": (b"<html>not found</html>", "it is an HTML page"),
     "cut": (theta()[:-9], "incomplete input|exceeds max_ext_len"),
     "more behind": (theta() + b"\x00", "not whole msgpack"),
     "null": (msgpack.packb(None), "it should be a tuple of 2, not None"),
