@@ -58,7 +58,8 @@ def _rows(table: Table) -> Iterator[Markup]:
 
 def _cells(table: Table, place: int) -> Iterator[str]:
     """The cells of one column."""
-    opening, closing = ('th scope="row"', "th") if place < table.n_heads else ("td", "td")
+    heads_row = place < table.n_heads
+    opening, closing = ('th scope="row"', "th") if heads_row else ("td", "td")
     name = table.frame.columns[place]
     marks = (table.marks(marks, name) for marks in (table.status, table.note, table.link))
     for value, status, note, link in zip(table.frame.iloc[:, place].tolist(), *marks, strict=True):
@@ -70,6 +71,8 @@ def _cells(table: Table, place: int) -> Iterator[str]:
         attributes = f' class="{escape(" ".join(classes))}"' if classes else ""
         attributes += f' data-v="{exact}"' if exact else ""
         content = shown if is_number else str(escape(shown))
+        if heads_row and not content:
+            content = "–"  # a heading needs a text
         if link:
             content = f'<a href="{escape(link)}">{content}</a>'
         sign = '<span class="sign" aria-hidden="true"></span>' if status else ""
