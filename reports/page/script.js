@@ -171,7 +171,7 @@
       element("th", {scope: "col", title: about}, heading)));
     const body = element("tbody", {}, ...lines.map((cells) => {
       const row = element("tr", {}, ...cells.map((text, i) => {
-        const cell = element(i < heads ? "th" : "td", {}, kinds[i].number ? number(text) : text);
+        const cell = element(i < heads ? "th" : "td", {}, kinds[i].number ? number(text) : text || (i < heads ? "–" : ""));
         if (i < heads) cell.scope = "row";
         if (kinds[i].number) {
           cell.className = "n";
