@@ -296,6 +296,7 @@ def test_each_mechanism_has_its_claims_in_words(store: Store, full_page: Path) -
     assert "1 of at least 5 seeds" in text
 
 
+@pytest.mark.slow
 def test_the_legend_has_what_is_drawn(store: Store) -> None:
     def legend() -> list[str]:
         figures = (part for section in sections(store) for part in section.parts)
@@ -360,6 +361,7 @@ def over_seeds(store: Store) -> pd.DataFrame:
     return verdicts[(verdicts.claim == "momentum") & (verdicts.scope == Scope.ALL_SEEDS)]
 
 
+@pytest.mark.slow
 def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store, full_page: Path) -> None:
     """The report of many records stays readable."""
     before = len(full_page.read_text())

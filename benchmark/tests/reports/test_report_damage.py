@@ -13,6 +13,7 @@ from loptbench.comparison.store_view import read
 from loptbench.protocol import Level
 from loptbench.reports.page.render import html
 from loptbench.reports.page.store import page, render
+from loptbench.reports.sections import figures
 from loptbench.reports.sections.report import Report
 from loptbench.results.frames import Contents
 from loptbench.results.schema.conformance import ConformanceResult
@@ -23,11 +24,22 @@ from loptbench.tests.reports.pages import Page
 from loptbench.tests.reports.test_report import cell
 
 
+@pytest.fixture
+def words_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the figures of the sections, which take most of the time.
+
+    For tests of what a report says; the others here draw them from the damaged records.
+    """
+    for name in ("agreement", "mechanism", "seeds", "readings", "meta_training"):
+        monkeypatch.setattr(figures, name, lambda *_: [])
+
+
 def with_provenance(record: Record, **facts: Any) -> Record:
     """The record with other facts in its provenance."""
     return changed(record, provenance=record.provenance.model_copy(update=facts))
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_failure_stands_first(store: Store) -> None:
     def fail(record: Record) -> Record:
         assert isinstance(record.result, ConformanceResult)
@@ -47,6 +59,7 @@ def test_a_failure_stands_first(store: Store) -> None:
     assert (failed.status, failed.value) == ("failed", "17")
 
 
+@pytest.mark.usefixtures("words_only")
 def test_mechanisms_that_disagree_are_no_agreement(store: Store) -> None:
     def fail(record: Record) -> Record:
         return changed(record, status=TrialStatus.FAILED, message="index is off")
@@ -55,6 +68,7 @@ def test_mechanisms_that_disagree_are_no_agreement(store: Store) -> None:
     assert "disagreement with the reference in reference" in render(store)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
     change(
         store,
@@ -67,6 +81,7 @@ def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
     assert "raised ValueError: no" in render(store)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
     change(store, TrialKind.CONFORMANCE, lambda _: None)
     change(store, TrialKind.EVALUATION, lambda _: None)
@@ -78,6 +93,7 @@ def test_a_partial_store_says_how_complete_it_is(store: Store) -> None:
     assert "Loss curves: tuned baselines" in text
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_damaged_record_is_left_out_and_named(store: Store) -> None:
     path = next(store.records_folder.glob("*.json"))
     path.write_text("{")
@@ -100,11 +116,13 @@ def test_names_with_html_in_them_are_text(store: Store) -> None:
     assert "<script>alert(1)</script>" in parsed.text
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_store_without_verdicts_says_so(store: Store) -> None:
     (store.folder / "verdicts.json").unlink()
     assert "No claim is judged yet" in render(store)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_verdicts_on_unknown_claims_are_left_out_and_counted(store: Store) -> None:
     verdicts = list(store.verdicts())
     for i in range(3):
@@ -113,6 +131,7 @@ def test_verdicts_on_unknown_claims_are_left_out_and_counted(store: Store) -> No
     assert "3 verdicts are of another version" in render(store)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_verdicts_of_another_version_are_named(store: Store) -> None:
     path = store.folder / "verdicts.json"
     content = json.loads(path.read_text())
@@ -123,6 +142,7 @@ def test_verdicts_of_another_version_are_named(store: Store) -> None:
     assert "scope" in text[text.index("verdicts.json is damaged") :][:200]
 
 
+@pytest.mark.usefixtures("words_only")
 def test_verdicts_of_records_that_were_made_again_are_flagged(
     store: Store, full_page: Path
 ) -> None:
@@ -218,6 +238,7 @@ def test_one_bad_record_takes_nothing_along(
     assert {"Overview", "Do the implementations agree?", "Momentum", "Tables"} <= titles
 
 
+@pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(
     "content",
     [
@@ -232,6 +253,7 @@ def test_damaged_verdicts_are_named(store: Store, content: str) -> None:
     assert 'id="agreement-matrix"' in text
 
 
+@pytest.mark.usefixtures("words_only")
 @pytest.mark.parametrize(
     "content",
     [
@@ -255,6 +277,7 @@ def test_what_a_part_left_out_is_told(store: Store) -> None:
     assert told in render(store)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_mixed_provenance_is_flagged(store: Store, full_page: Path) -> None:
     assert "mixed provenance" not in full_page.read_text()
     change(
