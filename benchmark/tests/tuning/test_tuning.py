@@ -161,7 +161,8 @@ def test_frameworks_agree_with_the_loop_draw_by_draw(name: str, seed: int) -> No
             places, np.inf
         )
         theirs = DrawRunner(Sweeping(), task, kind, chosen, "float64").run(places, np.inf)
-        sane = theirs.score < 1e3  # a run that is about to diverge magnifies rounding
+        # Above 1 the loss grows beyond its start, and rounding errors grow with it.
+        sane = theirs.score < 1
         assert np.sum(sane) >= 3
         np.testing.assert_allclose(ours.score[sane], theirs.score[sane], rtol=1e-6)
 
