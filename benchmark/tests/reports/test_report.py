@@ -18,15 +18,13 @@ pytest.importorskip("jinja2", reason="the report extra is not installed")
 
 from loptbench.claims.catalogue import claims
 from loptbench.protocol import Level
-from loptbench.reports.page.elements import Figure, Folded, Prose, Section, Table, anchor
+from loptbench.reports.page.elements import Figure, Folded, Section, Table, anchor
 from loptbench.reports.page.store import page, render
 from loptbench.reports.plots import styles
 from loptbench.reports.sections.agreement import agreement_matrix
 from loptbench.reports.sections.glossary import LINK
 from loptbench.reports.sections.implementations import implementation_sections
 from loptbench.reports.sections.overview import answer, verdict_matrix
-from loptbench.reports.sections.provenance import facts as facts_of
-from loptbench.reports.sections.provenance import timings
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import of_size
 from loptbench.results.frames import Contents
@@ -381,22 +379,3 @@ def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store, full_page: 
     assert text.count("The first 20 of each are drawn; 21 more are in the table.") == 6
     assert text.count("copy-39") >= 6
     assert len(text) < 3 * before
-
-
-def test_versions_are_named(store: Store) -> None:
-    sections = {part.title: part for part in implementation_sections(Report(store))}
-    facts = sections["reference"].parts[0]
-    assert isinstance(facts, Prose)
-    assert f"numpy {np.__version__}" in str(facts.text)
-    assert "version of numpy" in facts_of(Report(store))
-
-
-def test_the_time_that_trials_took_is_shown(store: Store) -> None:
-    report = Report(store)
-    trials = report.trials
-    seconds = trials.seconds[(trials.trial == "evaluation") & (trials.task == "digits")].sum()
-    assert seconds > 0
-    (table,) = timings(report)
-    assert isinstance(table, Table)
-    of_digits = table.frame[table.frame.task == "digits"].set_index("trial")
-    assert of_digits.loc["evaluation", "sum"] == pytest.approx(seconds)
