@@ -30,7 +30,7 @@ def test_unknown_implementations_are_told_what_to_give(folder: Path) -> None:
     for name in ("mine", "./mine.py", "mine.py", "mine.py:Mine"):
         with pytest.raises(LoptbenchError, match=r"name a class or object in it as mine:Mine$"):
             get_implementation(name)
-    for name in (r"C:\work\mine.py", r"C:\work\mine.py:Mine", "D:/work/mine.py"):
+    for name in (r"C:\projects\mine.py", r"C:\projects\mine.py:Mine", "D:/projects/mine.py"):
         with pytest.raises(LoptbenchError, match=r"as mine:\w+, in the folder of mine\.py$"):
             get_implementation(name)
 
@@ -41,7 +41,7 @@ def test_unknown_implementations_are_told_what_to_give(folder: Path) -> None:
         ("quadratic-quik-jax-0", "`loptbench zoo list` shows them, such as quadratic-quick-jax-0"),
         ("nothing", "neither a shipped checkpoint (`loptbench zoo list` shows them)"),
         ("folder/mine.safetensors", "does not exist; give the path of a .safetensors file"),
-        (r"C:\work\mine.safetensors", "does not exist; give the path of a .safetensors file"),
+        (r"C:\projects\mine.safetensors", "does not exist; give the path of a .safetensors file"),
         ("momentum", "needs its hyperparameters: give momentum:alpha=0.1,beta=0.1"),
         ("sgd", "needs its hyperparameters: give sgd:alpha=0.1"),
         ("mine", "mine is no checkpoint; name a class or object in it as mine:Mine"),

@@ -242,7 +242,7 @@ class OuterLoop:
                 "configuration": settings.model_dump(),
                 "best_outer_step": run.best_step,
                 "best_validation": run.best_validation,
-                "outer_steps": run.step,
+                "outer_steps": run.log[-1]["step"],  # others may have gone on after its plateau
                 "skipped_outer_steps": run.n_skipped,
                 "setbacks": run.n_rollbacks,
                 "log": run.log,
@@ -336,6 +336,8 @@ class _Speed:
 
 def _take_step(run: SeedRun, outer: OuterState, objective: float, config: MetaTraining) -> None:
     run.step += 1
+    if run.ended:
+        return
     arrays = [*outer.parameters.values(), *outer.memory.values()]
     if np.isfinite(objective) and all(np.all(np.isfinite(array)) for array in arrays):
         run.outer = outer.canonical()

@@ -59,8 +59,36 @@ def test_a_seed_at_its_plateau_waits_for_the_others(tmp_path: Path) -> None:
     assert len({checkpoint.meta_training["log"][-1]["step"] for checkpoint in alone}) == 2
     for one, other in zip(together, alone, strict=True):
         assert one.meta_training["log"] == other.meta_training["log"]
+        assert one.meta_training["outer_steps"] == other.meta_training["outer_steps"]
         for name, value in other.optimizer.parameters.items():
             np.testing.assert_array_equal(one.optimizer.parameters[name], value)
+
+
+class BreaksLate(SideBySide):
+    """Reports an objective of NaN for the first seed from outer step `first` on."""
+
+    def __init__(self, first: int) -> None:
+        self.first, self.calls = first, 0
+
+    def outer_steps(self, *arguments: Any) -> Any:
+        self.calls += 1
+        steps = super().outer_steps(*arguments)
+        if self.calls >= self.first:
+            steps[0] = steps[0][0], float("nan")
+        return steps
+
+
+def test_what_happens_after_a_plateau_does_not_count(tmp_path: Path) -> None:
+    """Nor does it end the other seeds."""
+    settings = {"n_outer_steps": 80, "plateau": 0.02, "min_outer_steps": 20, "learning_rate": 3e-2}
+    config = CONFIG.model_copy(update=settings)
+    outputs = {seed: tmp_path / f"{seed}.safetensors" for seed in (0, 3)}
+    first, second = meta_train_side_by_side(SideBySide(), config, outputs)
+    assert second.meta_training["outer_steps"] > first.meta_training["outer_steps"]
+    late = {seed: tmp_path / f"late-{seed}.safetensors" for seed in outputs}
+    breaks = BreaksLate(first.meta_training["outer_steps"] + 1)
+    again = meta_train_side_by_side(breaks, config, late)
+    assert [each.meta_training for each in again] == [first.meta_training, second.meta_training]
 
 
 class Noisy(Reference):
