@@ -17,25 +17,24 @@ from hypothesis import strategies as st
 from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES, baseline
+from loptbench.optimizers import BASELINES, HYPERPARAMETERS, baseline
 from loptbench.rollout.trajectory import meta_objective
 from loptbench.storage.files import lock
 from loptbench.tasks import TASKS, Digits, Quadratic, Rosenbrock, TwoMoons, definition, get_task
 from loptbench.tests.conformance.planted_base import Sweeping
 from loptbench.tuning import search as tuning
+from loptbench.tuning.ranges import RANGES, Range, hyperparameters
 from loptbench.tuning.search import (
-    RANGES,
     DrawRunner,
     Draws,
-    Range,
     Settings,
     default_settings,
-    hyperparameters,
     search,
     uniform,
     winner,
 )
-from loptbench.tuning.tuned_file import EDGE_FRACTION, SHIPPED, load_tuned, shipped_path, tune
+from loptbench.tuning.searches import tune
+from loptbench.tuning.tuned_file import EDGE_FRACTION, SHIPPED, load_tuned, shipped_path
 
 QUICK = Settings(n_draws=40, n_refining=10, boxes=((3, 0.1), (1, 0.03)), n_problems=5)
 FRAMEWORKS = ("torch", "jax")
@@ -43,7 +42,7 @@ NETWORKS = ("two_moons", "digits")
 
 
 def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Draws:
-    draws = Draws.none(len(BASELINES[kind]))
+    draws = Draws.none(len(HYPERPARAMETERS[kind]))
     for draws in search(implementation, task, kind, chosen, draws):  # noqa: B007, B020
         pass
     return draws
@@ -56,19 +55,22 @@ def direct_score(
     batch = task.sample("tune", chosen.seed, range(chosen.n_problems))
     batch = batch.starting_at(batch.initial_parameters * (1 + disturbance))
     with np.errstate(all="ignore"):
-        run = oracle_run(oracle(), baseline(kind, **values), batch, task.n_steps)
+        spec = baseline(kind, n_steps=task.n_steps, **values)
+        run = oracle_run(oracle(), spec, batch, task.n_steps)
         score = float(np.mean(meta_objective(run.loss)))
     return score if np.isfinite(score) else np.inf
 
 
 @pytest.mark.harness
-@given(place=st.floats(0, 1), kind=st.sampled_from(list(BASELINES)))
+@given(place=st.floats(0, 1), kind=st.sampled_from(list(HYPERPARAMETERS)))
 def test_ranges_are_logarithmic_and_places_are_told_back(place: float, kind: str) -> None:
     for range_ in RANGES[kind].values():
         value = float(range_.at(np.array(place)))
         assert value >= 0
         if range_.of_complement:
             assert value < 1
+        if range_.is_whole:
+            assert value <= 1
         assert range_.place(value) == pytest.approx(place, abs=1e-9)
 
 
@@ -100,7 +102,7 @@ def test_draws_are_uniform_and_the_same_alone_and_together() -> None:
 
 
 @pytest.mark.harness
-@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize("kind", [*BASELINES, "cosine_momentum"])
 @pytest.mark.parametrize("task", [Quadratic(n_steps=50), Rosenbrock(n_steps=50)], ids=str)
 def test_scores_are_those_of_single_runs(kind: str, task: Any) -> None:
     draws = searched(Sweeping(), task, kind, QUICK)
@@ -290,6 +292,23 @@ def test_how_many_groups_are_computed_at_once_changes_nothing(
         monkeypatch.setattr(tuning, "N_GROUP_THREADS", n)
         tune(Sweeping(), SEARCHES, folder / f"{n}.json")
     assert len({path.read_bytes() for path in folder.glob("*.json")}) == 1
+
+
+@pytest.mark.harness
+@pytest.mark.usefixtures("small_blocks")
+def test_the_best_baseline_with_each_schedule_is_told_apart(folder: Path) -> None:
+    task = Quadratic(n_steps=30)
+    kinds = ("momentum", "cosine_sgd", "cosine_momentum", "exponential_sgd")
+    tuned = tune(Sweeping(), [(task, kind, QUICK) for kind in kinds], folder / "tuned.json")
+    assert [entry.kind for entry in tuned.of(task)] == ["momentum"]
+    cosine, exponential = tuned.scheduled(task)
+    scores = {entry.kind: entry.score for entry in tuned.entries}
+    assert cosine.score == min(scores["cosine_sgd"], scores["cosine_momentum"])
+    assert exponential.kind == "exponential_sgd"
+    assert cosine.spec.constants == {"n_steps": 30.0}
+    assert "final" not in cosine.on_edge
+    # A schedule is a choice more, and here it is worth it.
+    assert scores["cosine_momentum"] < 1.05 * scores["momentum"]
 
 
 def test_a_result_is_not_overwritten(folder: Path) -> None:
