@@ -36,7 +36,7 @@ def over_seeds(n: int, n_reproduced: int, n_against: int, **values: Any) -> Verd
     return verdict(edition="2", seeds=tuple(range(n)), **counts | values)
 
 
-LSTM = {"preset": "quick-lstm"}
+LSTM: dict[str, Any] = {"preset": "quick-lstm"}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,11 @@ def test_at_least_four_of_five_seeds_say_what_holds(
 
 
 def test_the_report_counts_them_and_names_opposites(make: Make) -> None:
-    on_digits = {"task": "digits", "claim": "clipping", "title": "Gradient clipping"}
+    on_digits: dict[str, Any] = {
+        "task": "digits",
+        "claim": "clipping",
+        "title": "Gradient clipping",
+    }
     store = make(
         "store",
         [trained("gru"), trained("lstm")],
