@@ -6,14 +6,43 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import mnist_option
+from loptbench.cli.notes import adapter_notes
+from loptbench.cli.options import mnist_option, set_option
 from loptbench.optimizers import BASELINES
 
 if TYPE_CHECKING:
-    from loptbench.tuning.tuned_file import TunedBaseline
+    from loptbench.tuning.entries import TunedBaseline
+    from loptbench.tuning.ranges import Range
+
+
+def _ranges(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> "dict[str, Range]":
+    from loptbench.errors import LoptbenchError
+    from loptbench.tuning.ranges import parse_range
+
+    try:
+        pairs = [parse_range(text) for text in texts]
+    except LoptbenchError as error:
+        raise click.BadParameter(str(error), context, option) from error
+    ranges = dict(pairs)
+    if len(ranges) < len(pairs):
+        raise click.BadParameter("a range is given twice", context, option)
+    return ranges
 
 
 @click.command()
+@click.argument("optimizer", required=False)
+@set_option
+@click.option(
+    "--range",
+    "ranges",
+    metavar="NAME=LOW:HIGH",
+    multiple=True,
+    callback=_ranges,
+    help="Search this setting of OPTIMIZER, uniformly in its logarithm; 1-NAME=LOW:HIGH draws 1 − "
+    "NAME, as for decays. Repeatable.  [default: the learning rate, 1e-5:100]",
+)
 @click.option(
     "--task",
     shell_complete=complete_task,
@@ -49,6 +78,9 @@ if TYPE_CHECKING:
 )
 @mnist_option
 def tune(
+    optimizer: str | None,
+    settings: dict[str, Any],
+    ranges: "dict[str, Range]",
     task: tuple[str, ...],
     baseline: tuple[str, ...],
     implementation: str,
@@ -59,23 +91,30 @@ def tune(
 ) -> None:
     """Search the hyperparameters of the baselines, at random, on the `tune` problems.
 
+    With OPTIMIZER, such as optax:lion or torch.optim:AdamW, those of that one instead. Its draws
+    run one after the other, in float64. `loptbench run --tuned FILE` measures what is found.
+
     Interrupted, it goes on from its last block when called again with the same arguments.
     """
     import pandas as pd
 
     from loptbench.cli.tables import print_table
+    from loptbench.tuning.entries import EDGE_FRACTION
     from loptbench.tuning.run import tune as tune_baselines
-    from loptbench.tuning.tuned_file import EDGE_FRACTION
 
-    tuned = tune_baselines(
-        output,
-        tasks=task,
-        baselines=baseline,
-        implementation=implementation,
-        seed=seed,
-        n_draws=draws,
-        n_problems=problems,
-    )
+    with adapter_notes():
+        tuned = tune_baselines(
+            output,
+            tasks=task,
+            baselines=baseline,
+            optimizer=optimizer,
+            settings=settings,
+            ranges=ranges,
+            implementation=implementation,
+            seed=seed,
+            n_draws=draws,
+            n_problems=problems,
+        )
     print_table(pd.DataFrame([_row(entry) for entry in tuned.entries]), {"score": ".5f"})
     edges = [
         f"{entry.kind} on {entry.task['task']}: {', '.join(entry.on_edge)}"
@@ -93,14 +132,9 @@ def tune(
 
 def _row(entry: "TunedBaseline") -> dict[str, Any]:
     """The row of a tuned baseline."""
-    from loptbench.tuning.search import RANGES
-
     values = []
     for name, value in entry.hyperparameters.items():
-        searched = RANGES[entry.kind][name]
-        ends = (searched.low, searched.high)
-        if searched.of_complement:
-            ends = (1 - searched.high, 1 - searched.low)
+        ends = entry.searched[name].ends
         values.append(f"{name} = {value:.6g} of {ends[0]:g} to {ends[1]:g}")
     return {
         "task": entry.task["task"],

@@ -34,6 +34,8 @@ from loptbench.optimizers import BASELINES, EPSILON, KINDS
 from loptbench.protocol import Array, Sweep, Sweeps
 from loptbench.rollout.trajectory import start_sweep, sweep
 from loptbench.tasks import SHIPPED, Task
+from loptbench.tuning.ranges import RANGES as RANGES
+from loptbench.tuning.ranges import Range as Range
 
 Float = NDArray[np.float64]
 
@@ -54,52 +56,6 @@ DROP_MARGIN = 1e-4
 rounding of a score, or of a loss of zero below zero, in float32."""
 N_FINALISTS = 10
 """Best draws that run again in float64, which decides the winner."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """The range of a hyperparameter, drawn uniformly in log₁₀.
-
-    >>> Range(1e-4, 1.0).at(np.array([0.5]))
-    array([0.01])
-
-    Attributes:
-        low: smallest value that is drawn.
-        high: largest value that is drawn.
-        of_complement: whether 1 − the hyperparameter is drawn, as for decays.
-    """
-
-    low: float
-    high: float
-    of_complement: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.low < self.high < np.inf or (self.of_complement and self.high > 1):
-            raise LoptbenchError(
-                f"a range needs 0 < low < high (at most 1 for 1 − decay), but it is "
-                f"{self.low} to {self.high}"
-            )
-
-    def at(self, place: Float) -> Float:
-        """The hyperparameters at these places in the range, 0 to 1; any shape."""
-        low, high = np.log10([self.low, self.high])
-        value = 10 ** (low + np.clip(place, 0, 1) * (high - low))
-        return np.asarray(1 - value if self.of_complement else value)
-
-    def place(self, hyperparameter: float) -> float:
-        """The place of a hyperparameter in the range, 0 to 1."""
-        value = 1 - hyperparameter if self.of_complement else hyperparameter
-        low, high = np.log10([self.low, self.high])
-        return float((np.log10(value) - low) / (high - low))
-
-
-_RATE = Range(1e-5, 1e2)
-_DECAY = Range(1e-4, 1.0, of_complement=True)
-RANGES: dict[str, dict[str, Range]] = {
-    kind: {name: _RATE if name == "alpha" else _DECAY for name in names}
-    for kind, names in BASELINES.items()
-}
-"""The ranges by baseline and hyperparameter, the same on all tasks. ε stays at 1e-8."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,14 +175,18 @@ def uniform(task: str, kind: str, seed: int, numbers: range) -> Float:
     """Random numbers of these draws, (n, n_hyperparameters), the same for every implementation.
 
     As in `loptbench.tasks.streams`, purpose and seed make the key, and the number of the draw the
-    counter.
+    counter. An adapted optimizer has the numbers of a baseline with as many hyperparameters: two
+    searches over equal ranges then make equal draws.
     """
-    name = hashlib.sha256(f"tuning/{task}/{kind}".encode()).digest()
+    n_hyperparameters = len(RANGES[kind])
+    alike = [name for name, names in BASELINES.items() if len(names) == n_hyperparameters]
+    stream = kind if kind in BASELINES or not alike else alike[0]
+    name = hashlib.sha256(f"tuning/{task}/{stream}".encode()).digest()
     key = np.array([int.from_bytes(name[:8], "little"), seed], dtype=np.uint64)
     rows = [
         np.random.Generator(
             np.random.Philox(key=key, counter=np.array([0, 0, 0, number], dtype=np.uint64))
-        ).random(len(BASELINES[kind]))
+        ).random(n_hyperparameters)
         for number in numbers
     ]
     return np.stack(rows)
@@ -268,7 +228,7 @@ class DrawRunner:
         n = len(places)
         draws = Draws(places, np.full(n, np.inf), np.zeros(n), np.zeros(n, bool))
         alive = np.arange(n)
-        at = start_sweep(self.batch, self.kind, n, self.dtype)
+        at = start_sweep(self.batch, self.kind, values, self.dtype)
         first: Float | None = None
         for start in range(0, self.n_steps, self.segment):
             if not alive.size:

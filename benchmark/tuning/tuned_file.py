@@ -16,15 +16,18 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
+from loptbench.optimizers import BASELINES
 from loptbench.reading import parse_json, read_file, require_table
 from loptbench.results.provenance import environment, versions_of
 from loptbench.results.schema.base import first_problem
 from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.files import lock, write_atomically
 from loptbench.tasks import Task, argument_of, definition
+from loptbench.tuning.entries import EDGE_FRACTION as EDGE_FRACTION
+from loptbench.tuning.entries import TunedBaseline
+from loptbench.tuning.partial_file import resume, save
+from loptbench.tuning.ranges import RANGES
 from loptbench.tuning.search import (
-    RANGES,
     Draws,
     Settings,
     default_settings,
@@ -43,63 +46,12 @@ SHIPPED: dict[str, tuple[str, ...]] = {
 """Tasks of the shipped searches, by implementation. The search of JAX is used; that of PyTorch is
 for comparison."""
 
-EDGE_FRACTION = 0.02
-"""Fraction of the range, at either end, that counts as its edge."""
-
 N_BEST_DRAWS = 20
 """Best draws in an entry of the file; they show how flat the optimum is."""
 
 
 Search = tuple[Task, str, Settings]
 """Task, baseline and settings of one search."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TunedBaseline:
-    """A tuned baseline on a task.
-
-    Attributes:
-        kind: the baseline.
-        task: the definition of the task: name, settings, data.
-        settings: the settings of the search.
-        hyperparameters: hyperparameters of the best draw.
-        score: its meta-objective in float64, mean over the problems of the search.
-        draw: its number; draws from `settings.n_draws` on are from boxes around the best.
-        places: places of its hyperparameters in their ranges, 0 to 1.
-        n_complete: number of draws that ran to their end.
-        n_diverged: number of draws that diverged; all others were dropped early.
-        best: hyperparameters and score of the best draws, best first.
-    """
-
-    kind: str
-    task: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    hyperparameters: Mapping[str, float]
-    score: float
-    draw: int
-    places: Mapping[str, float]
-    n_complete: int
-    n_diverged: int
-    best: Sequence[Mapping[str, float]]
-
-    @property
-    def spec(self) -> OptimizerSpec:
-        """The tuned optimizer; its hyperparameters are validated."""
-        return baseline(self.kind, EPSILON, **self.hyperparameters)
-
-    @property
-    def n_draws(self) -> int:
-        """Number of all draws, those in boxes included."""
-        return Settings(**self.settings).n_total
-
-    @property
-    def on_edge(self) -> list[str]:
-        """The hyperparameters on the edge of their range, which may be too narrow."""
-        return [
-            name
-            for name, place in self.places.items()
-            if not EDGE_FRACTION <= place <= 1 - EDGE_FRACTION
-        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,27 +74,44 @@ class Tuned:
         Raises:
             LoptbenchError: the file has none for it, or they were tuned on other problems.
         """
-        named = [entry for entry in self.entries if entry.task["task"] == task.name]
-        tune = f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
+        named = self._tuned_on(task, is_adapted=False)
         if not named:
             raise LoptbenchError(
-                f"{self.source} has no baselines tuned on {task.name!r}; make them with {tune}"
+                f"{self.source} has no baselines tuned on {task.name!r}; make them with "
+                f"{_how_to_tune(task)}"
             )
+        order = list(BASELINES)
+        return sorted(named, key=lambda entry: order.index(entry.kind))
+
+    def adapted(self, task: Task) -> list[TunedBaseline]:
+        """The adapted optimizers tuned on exactly this task; there may be none.
+
+        Raises:
+            LoptbenchError: they were tuned on other problems.
+        """
+        return self._tuned_on(task, is_adapted=True)
+
+    def _tuned_on(self, task: Task, is_adapted: bool) -> list[TunedBaseline]:
+        named = [
+            entry
+            for entry in self.entries
+            if entry.task["task"] == task.name and entry.is_adapted is is_adapted
+        ]
         expected = definition(task)
         for entry in named:
             if dict(entry.task) != expected:
                 differing = [k for k in expected if entry.task.get(k) != expected[k]]
                 raise LoptbenchError(
                     f"the baselines in {self.source} were tuned on another {task.name!r} "
-                    f"(another {', '.join(differing)}); make them anew with {tune}"
+                    f"(another {', '.join(differing)}); make them anew with {_how_to_tune(task)}"
                 )
-        order = list(BASELINES)
-        return sorted(named, key=lambda entry: order.index(entry.kind))
+        return named
 
     def matches(self, implementation: Any, searches: Iterable[Search]) -> bool:
         """Whether it holds the results of exactly these searches in that implementation."""
+        names = ("kind", "task", "settings", "ranges")
         tuned = [
-            {"kind": entry.kind, "task": entry.task, "settings": entry.settings}
+            {name: value for name, value in _as_json(entry).items() if name in names}
             for entry in self.entries
         ]
         expected: list[Any] = json.loads(json.dumps([_describe(search_) for search_ in searches]))
@@ -190,6 +159,36 @@ def load_tuned(path: Path | None = None) -> Tuned:
     return Tuned(entries, provenance, "the shipped file" if path is None else str(path))
 
 
+def load_all_tuned(paths: Sequence[Path]) -> Tuned:
+    """Read several files of tuned optimizers as one.
+
+    If none of them has a baseline, as files of adapted optimizers do not, the shipped baselines
+    stand beside them.
+
+    Raises:
+        LoptbenchError: see `load_tuned`; or two of them hold the same optimizer on the same task.
+    """
+    files = [load_tuned(path) for path in paths]
+    if all(entry.is_adapted for file in files for entry in file.entries):
+        files.append(load_tuned())
+    holders: dict[tuple[str, str], str] = {}
+    for file in files:
+        for entry in file.entries:
+            place = entry.kind, entry.task["task"]
+            if place in holders:
+                raise LoptbenchError(
+                    f"{holders[place]} and {file.source} both hold {entry.kind} tuned on "
+                    f"{entry.task['task']!r}; give one of them"
+                )
+            holders[place] = file.source
+    entries = [entry for file in files for entry in file.entries]
+    return Tuned(entries, files[0].provenance, " and ".join(file.source for file in files))
+
+
+def _how_to_tune(task: Task) -> str:
+    return f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
+
+
 def shipped_path(implementation: str) -> Path:
     """The path of the shipped search of an implementation."""
     return Path(
@@ -200,7 +199,10 @@ def shipped_path(implementation: str) -> Path:
 def _describe(search_: Search) -> dict[str, Any]:
     """A search as JSON values."""
     task, kind, settings = search_
-    return {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
+    searched = {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
+    if kind not in BASELINES:
+        searched["ranges"] = {k: dataclasses.asdict(v) for k, v in RANGES[kind].items()}
+    return searched
 
 
 def _provenance(implementation: Any) -> dict[str, Any]:
@@ -220,6 +222,7 @@ def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]
         "ranges": {
             kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
             for kind, ranges in RANGES.items()
+            if kind in BASELINES
         },
     }
 
@@ -295,20 +298,20 @@ def _tune(
     if output.exists():
         raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
     identity = json.loads(json.dumps(_identity(implementation, searches)))
-    finished, unfinished = _resume(partial, identity)
+    finished, unfinished = resume(partial, identity, _ENTRIES.validate_python)
     n_done = 0
     for task, kind, settings in searches:
         name = f"{task.name}/{kind}"
         if name not in finished:
-            draws = unfinished.get(name, Draws.none(len(BASELINES[kind])))
+            draws = unfinished.get(name, Draws.none(len(RANGES[kind])))
             report(n_done + len(draws.score), f"{kind} on {task.name}")
             for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
-                _save(partial, identity, finished, {name: draws})
+                save(partial, identity, finished, {name: draws})
                 report(n_done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
             draw, score = winner(implementation, task, kind, settings, draws)
             entry = _entry(task, kind, settings, draws, draw, score)
-            finished[name] = dataclasses.asdict(entry)
-            _save(partial, identity, finished, {})
+            finished[name] = _as_json(entry)
+            save(partial, identity, finished, {})
         n_done += settings.n_total
         report(n_done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
     value = {
@@ -344,57 +347,13 @@ def _entry(
         n_complete=int(np.sum(np.isfinite(draws.score))),
         n_diverged=int(np.sum(draws.diverged)),
         best=rows,
+        ranges=None if kind in BASELINES else dict(RANGES[kind]),
     )
 
 
-def _save(
-    partial: Path,
-    identity: Mapping[str, Any],
-    finished: Mapping[str, Any],
-    unfinished: Mapping[str, Draws],
-) -> None:
-    value = {
-        "identity": identity,
-        "finished": finished,
-        "found": {
-            name: {field: array.tolist() for field, array in dataclasses.asdict(draws).items()}
-            for name, draws in unfinished.items()
-        },
-    }
-    write_atomically(partial, json.dumps(value).encode())
-
-
-def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Draws]]:
-    if not partial.exists():
-        return {}, {}
-    try:
-        value = require_table(parse_json(read_file(partial)), "it")
-        before = require_table(value["identity"], "identity")
-        finished = require_table(value["finished"], "finished")
-        _ENTRIES.validate_python([*finished.values()])
-        unfinished = {
-            name: _draws(require_table(arrays, name))
-            for name, arrays in require_table(value["found"], "found").items()
-        }
-    except (LoptbenchError, ValueError, KeyError, TypeError) as error:
-        raise LoptbenchError(
-            f"{partial} is damaged ({error}); move it away to begin anew"
-        ) from error
-    if before != identity:
-        differing = [key for key in identity if before.get(key) != identity[key]]
-        raise LoptbenchError(
-            f"{partial} is an unfinished search of another configuration (another "
-            f"{', '.join(differing)}); finish it with its own arguments, name another --output, or "
-            "move it away: nothing was changed"
-        )
-    return finished, unfinished
-
-
-def _draws(arrays: Mapping[str, Any]) -> Draws:
-    """The draws of an unfinished search; a ValueError if they are not numbers, equally many."""
-    score, bound = (np.array(arrays[name], float) for name in ("score", "bound"))
-    places = np.array(arrays["places"], float).reshape(len(score), -1)
-    diverged = np.array(arrays["diverged"], bool)
-    if not score.shape == bound.shape == diverged.shape == (len(places),):
-        raise ValueError("the draws are not equally many")
-    return Draws(places, score, bound, diverged)
+def _as_json(entry: TunedBaseline) -> dict[str, Any]:
+    """An entry of the file; baselines have no ranges of their own."""
+    value = dataclasses.asdict(entry)
+    if entry.ranges is None:
+        del value["ranges"]
+    return value
