@@ -22,7 +22,7 @@ from loptbench.results.schema.evaluation import (
     Tuning,
 )
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
-from loptbench.results.schema.records import TrialStatus
+from loptbench.results.schema.records import Record, TrialStatus
 from loptbench.rollout.evaluation import evaluated_losses, paired_ratios, summarize
 from loptbench.rollout.held_out import ORACLE_DTYPE, PAPER, held_out
 from loptbench.storage.weights import Checkpoint, weights_hash
@@ -148,8 +148,9 @@ def evaluation_trials(
         }
         n_baseline = max(sizes.values(), default=cross_check)
         baselines = Baselines(implementation, get_task(task), tuned, seed, n_baseline)
+        of_baselines = None
         if baselines.specs:
-            key = trial_key(
+            of_baselines = key = trial_key(
                 *(entry, kind, ALL_BASELINES, None, task, seed, ORACLE_DTYPE),
                 n_problems=n_baseline,
                 baselines=baselines.weights,
@@ -161,7 +162,8 @@ def evaluation_trials(
                 n_problems=sizes[item.name],
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_learned, baselines, item, key), implementation)
+            run = bind(_evaluate_learned, baselines, item, key)
+            yield Trial(key, run, implementation, of_baselines)
 
 
 def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
@@ -196,8 +198,14 @@ def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
     return _ended(evaluations, BaselinesResult(baselines=evaluations, agreement=agreement), key)
 
 
-def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) -> TrialOutcome:
+def _evaluate_learned(
+    baselines: Baselines, checkpoint: Learned, key: TrialKey, given: Record | None = None
+) -> TrialOutcome:
+    """Evaluate a learned optimizer beside the baselines, whose record is given."""
     assert key.n_problems is not None
+    known: Mapping[str, Evaluation] | None = None
+    if given is not None and isinstance(given.result, BaselinesResult):
+        known = given.result.baselines
     loss = baselines.run(checkpoint.spec, key.n_problems, key.dtype)
     evaluation = summarize(loss)
     compared = baselines.held_to_oracle(loss, checkpoint.spec, key.dtype, _draw(key))
@@ -205,7 +213,7 @@ def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) 
         learned=evaluation,
         ratios={
             name: paired_ratios(evaluation, baseline)
-            for name, baseline in baselines.evaluations.items()
+            for name, baseline in (known or baselines.evaluations).items()
         },
         meta_training=MetaTraining.model_validate(dict(checkpoint.meta_training)),
         agreement=tuple(comparison_result(comparison) for comparison in compared),

@@ -1,7 +1,6 @@
 """Run a study: select implementations and optimizers, plan, execute, judge."""
 
 import dataclasses
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from loptbench.discovery import (
     get_implementation,
     registered_source,
 )
+from loptbench.engines.choice import JOBS, engine_or_processes
+from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.progress import watching
 from loptbench.results.schema.means import MeanResult
@@ -22,9 +23,9 @@ from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.early_verdicts import EarlyVerdicts
-from loptbench.study.execution import JOBS, run_trials
+from loptbench.study.execution import run_trials
 from loptbench.study.means import hold_means
-from loptbench.study.monitor import Journal, Monitor
+from loptbench.study.monitor import Monitor
 from loptbench.study.parts import DEFAULT, FULL, PARTS, SMALL_TASKS, Part
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
@@ -118,6 +119,7 @@ def run(
     tuned: Path | None = None,
     seed: int = 0,
     jobs: int = JOBS,
+    engine: Engine | None = None,
     claims: int | str | Path = LATEST,
     part: str | None = None,
 ) -> Study:
@@ -135,6 +137,8 @@ def run(
         tuned: a file that `tune` wrote; the shipped baselines if None.
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
+        engine: what runs the trials, as `loptbench.engines.choice.make_engine` makes it; so many
+            processes of this machine if None.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
         part: `quick`, `default` or `full`, as in `loptbench.study.parts`. If None, `full` where
             checkpoints are given, else `default`.
@@ -163,13 +167,14 @@ def run(
         seed,
         chosen_part,
     )
-    return measure(store, selection, jobs, claims)
+    with engine_or_processes(engine, jobs) as engine:
+        return measure(store, selection, engine, claims)
 
 
 def measure(
     store: Path | str,
     selection: Selection,
-    jobs: int,
+    engine: Engine,
     claims: int | str | Path = LATEST,
 ) -> Study:
     """Plan the trials of a study, execute those without a record, and judge.
@@ -177,23 +182,22 @@ def measure(
     Args:
         store: the folder of results.
         selection: what is measured.
-        jobs: the number of processes.
+        engine: what runs the trials.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
     """
     entries, trials = selection.implementations, selection.trials()
     results = Store.create(Path(store))
     _, problems = results.records()
     early = EarlyVerdicts((trial.key for trial in trials), results, claims)
-    with tempfile.TemporaryDirectory() as folder:
-        monitor = Monitor(Journal(Path(folder)), jobs)
-        with watching("loptbench", monitor.look) as say:
+    monitor = Monitor()
+    with watching("loptbench", monitor.look) as say:
 
-            def report(*_: object) -> None:
-                for sentence in early.sentences():
-                    say(sentence)
+        def report(*_: object) -> None:
+            for sentence in early.sentences():
+                say(sentence)
 
-            left_out = selection.part.left_out
-            records = run_trials(trials, results, entries, report, jobs, monitor, left_out)
+        left_out = selection.part.left_out
+        records = run_trials(trials, results, entries, report, engine, monitor, left_out)
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
     verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)
