@@ -15,6 +15,7 @@ class Declaration:
     )
     dtypes = ("float32", "float64")
     versions = ("torch",)
+    threads = "one in outer steps on fewer than 32,768 numbers of state, else all that PyTorch has"
 
     @property
     def tasks(self) -> tuple[str, ...]:
