@@ -7,7 +7,7 @@ import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.options import mnist_option
-from loptbench.optimizers import BASELINES
+from loptbench.optimizers import BASELINES, SCHEDULES
 
 if TYPE_CHECKING:
     from loptbench.tuning.tuned_file import TunedBaseline
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Choice(list(BASELINES)),
     help="Tune this baseline. Repeatable. [default: all]",
+)
+@click.option(
+    "--schedule",
+    multiple=True,
+    type=click.Choice(["none", *SCHEDULES]),
+    help="Tune with this learning-rate schedule. Repeatable. [default: none]",
 )
 @click.option(
     "--implementation",
@@ -51,6 +57,7 @@ if TYPE_CHECKING:
 def tune(
     task: tuple[str, ...],
     baseline: tuple[str, ...],
+    schedule: tuple[str, ...],
     implementation: str,
     draws: int | None,
     problems: int | None,
@@ -70,7 +77,11 @@ def tune(
     tuned = tune_baselines(
         output,
         tasks=task,
-        baselines=baseline,
+        baselines=[
+            kind if name == "none" else f"{name}_{kind}"
+            for name in dict.fromkeys(schedule or ["none"])
+            for kind in baseline or BASELINES
+        ],
         implementation=implementation,
         seed=seed,
         n_draws=draws,
@@ -93,7 +104,7 @@ def tune(
 
 def _row(entry: "TunedBaseline") -> dict[str, Any]:
     """The row of a tuned baseline."""
-    from loptbench.tuning.search import RANGES
+    from loptbench.tuning.ranges import RANGES
 
     values = []
     for name, value in entry.hyperparameters.items():

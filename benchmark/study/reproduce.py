@@ -20,7 +20,8 @@ from loptbench.training.settings import (
     load_preset,
     recorded_configuration,
 )
-from loptbench.tuning.tuned_file import Search, Tuned, load_tuned, plan_searches, tune
+from loptbench.tuning.searches import plan_searches, tune
+from loptbench.tuning.tuned_file import Search, Tuned, load_tuned
 from loptbench.zoo.loading import load
 
 

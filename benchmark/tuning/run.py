@@ -9,8 +9,9 @@ from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
 from loptbench.rollout.offered import require_task
 from loptbench.tasks import SHIPPED, get_task
-from loptbench.tuning.tuned_file import Tuned, load_tuned, plan_searches
-from loptbench.tuning.tuned_file import tune as run_searches
+from loptbench.tuning.searches import plan_searches
+from loptbench.tuning.searches import tune as run_searches
+from loptbench.tuning.tuned_file import Tuned, load_tuned
 
 
 def tune(
@@ -33,7 +34,8 @@ def tune(
     Args:
         output: the JSON file to write; it must not exist.
         tasks: the names of the tasks; all if empty.
-        baselines: the names of the baselines; all if empty.
+        baselines: the names of the baselines, such as `adam` or, with a schedule, `cosine_adam`;
+            all without a schedule if empty.
         implementation: the implementation that computes, such as `jax` or `torch`.
         seed: the seed of the draws and of the problems.
         n_draws: draws from the whole range; those of the shipped searches if None. The draws that

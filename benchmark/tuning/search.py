@@ -30,12 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES, EPSILON, KINDS
+from loptbench.optimizers import EPSILON, HYPERPARAMETERS, KINDS
 from loptbench.protocol import Array, Sweep, Sweeps
 from loptbench.rollout.trajectory import start_sweep, sweep
 from loptbench.tasks import SHIPPED, Task
-
-Float = NDArray[np.float64]
+from loptbench.tuning.ranges import Float, hyperparameters
 
 MAX_GROUP_ELEMENTS = 2**23
 """Approximate bound of the numbers that the evaluations of a group hold; it bounds the memory."""
@@ -54,52 +53,6 @@ DROP_MARGIN = 1e-4
 rounding of a score, or of a loss of zero below zero, in float32."""
 N_FINALISTS = 10
 """Best draws that run again in float64, which decides the winner."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """The range of a hyperparameter, drawn uniformly in log₁₀.
-
-    >>> Range(1e-4, 1.0).at(np.array([0.5]))
-    array([0.01])
-
-    Attributes:
-        low: smallest value that is drawn.
-        high: largest value that is drawn.
-        of_complement: whether 1 − the hyperparameter is drawn, as for decays.
-    """
-
-    low: float
-    high: float
-    of_complement: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.low < self.high < np.inf or (self.of_complement and self.high > 1):
-            raise LoptbenchError(
-                f"a range needs 0 < low < high (at most 1 for 1 − decay), but it is "
-                f"{self.low} to {self.high}"
-            )
-
-    def at(self, place: Float) -> Float:
-        """The hyperparameters at these places in the range, 0 to 1; any shape."""
-        low, high = np.log10([self.low, self.high])
-        value = 10 ** (low + np.clip(place, 0, 1) * (high - low))
-        return np.asarray(1 - value if self.of_complement else value)
-
-    def place(self, hyperparameter: float) -> float:
-        """The place of a hyperparameter in the range, 0 to 1."""
-        value = 1 - hyperparameter if self.of_complement else hyperparameter
-        low, high = np.log10([self.low, self.high])
-        return float((np.log10(value) - low) / (high - low))
-
-
-_RATE = Range(1e-5, 1e2)
-_DECAY = Range(1e-4, 1.0, of_complement=True)
-RANGES: dict[str, dict[str, Range]] = {
-    kind: {name: _RATE if name == "alpha" else _DECAY for name in names}
-    for kind, names in BASELINES.items()
-}
-"""The ranges by baseline and hyperparameter, the same on all tasks. ε stays at 1e-8."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,16 +179,10 @@ def uniform(task: str, kind: str, seed: int, numbers: range) -> Float:
     rows = [
         np.random.Generator(
             np.random.Philox(key=key, counter=np.array([0, 0, 0, number], dtype=np.uint64))
-        ).random(len(BASELINES[kind]))
+        ).random(len(HYPERPARAMETERS[kind]))
         for number in numbers
     ]
     return np.stack(rows)
-
-
-def hyperparameters(kind: str, places: Float) -> dict[str, Float]:
-    """The hyperparameters at places, (n, n_hyperparameters), by name, each (n,)."""
-    named = zip(RANGES[kind].items(), places.T, strict=True)
-    return {name: range_.at(column) for (name, range_), column in named}
 
 
 def group_size(task: Task, n_problems: int) -> int:
@@ -260,7 +207,8 @@ class DrawRunner:
         self.segment = -(-task.n_steps // N_DROP_CHECKS)
         self.batch = task.sample("tune", settings.seed, range(settings.n_problems))
         self.problems = implementation.problems(self.batch, dtype, "cpu")
-        self.constants = dict.fromkeys(KINDS[kind].constants, EPSILON)
+        known = {"epsilon": EPSILON, "n_steps": float(task.n_steps)}
+        self.constants = {name: known[name] for name in KINDS[kind].constants}
 
     def run(self, places: Float, to_beat: float) -> Draws:
         """Run draws to their end, or until their bound exceeds the score to beat."""

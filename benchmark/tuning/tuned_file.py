@@ -1,38 +1,32 @@
-"""Files of tuned baselines, and searches that write them and can be resumed.
+"""Files of tuned baselines.
 
-A file is JSON: provenance, and one entry for each task and baseline. While a search runs, its draws
-are saved in a file with the suffix `.partial`. A search that is killed resumes from its last block
-and ends with the same bytes.
+A file is JSON: provenance, and one entry for each task and baseline.
+`loptbench.tuning.searches` writes it.
 """
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES, EPSILON, OptimizerSpec, baseline
-from loptbench.reading import parse_json, read_file, require_table
-from loptbench.results.provenance import environment, versions_of
-from loptbench.results.schema.base import first_problem
-from loptbench.rollout.offered import task_not_offered
-from loptbench.storage.files import lock, write_atomically
-from loptbench.tasks import Task, argument_of, definition
-from loptbench.tuning.search import (
-    RANGES,
-    Draws,
-    Settings,
-    default_settings,
-    hyperparameters,
-    replaced,
-    search,
-    winner,
+from loptbench.optimizers import (
+    BASELINES,
+    EPSILON,
+    SCHEDULED,
+    SCHEDULES,
+    OptimizerSpec,
+    baseline,
 )
+from loptbench.reading import parse_json, read_file, require_table
+from loptbench.results.schema.base import first_problem
+from loptbench.tasks import Task, argument_of, definition
+from loptbench.tuning.ranges import RANGES
+from loptbench.tuning.search import Settings
 
 FORMAT = "loptbench-tuned"
 FORMAT_VERSION = 1
@@ -45,10 +39,6 @@ for comparison."""
 
 EDGE_FRACTION = 0.02
 """Fraction of the range, at either end, that counts as its edge."""
-
-N_BEST_DRAWS = 20
-"""Best draws in an entry of the file; they show how flat the optimum is."""
-
 
 Search = tuple[Task, str, Settings]
 """Task, baseline and settings of one search."""
@@ -85,7 +75,8 @@ class TunedBaseline:
     @property
     def spec(self) -> OptimizerSpec:
         """The tuned optimizer; its hyperparameters are validated."""
-        return baseline(self.kind, EPSILON, **self.hyperparameters)
+        n_steps = self.task["n_steps"]
+        return baseline(self.kind, EPSILON, n_steps, **self.hyperparameters)
 
     @property
     def n_draws(self) -> int:
@@ -99,6 +90,7 @@ class TunedBaseline:
             name
             for name, place in self.places.items()
             if not EDGE_FRACTION <= place <= 1 - EDGE_FRACTION
+            and not RANGES[self.kind][name].is_whole
         ]
 
 
@@ -117,11 +109,31 @@ class Tuned:
     source: str
 
     def of(self, task: Task) -> list[TunedBaseline]:
-        """The baselines tuned on exactly this task, in the order of `BASELINES`.
+        """The baselines without a schedule, tuned on exactly this task, in a fixed order.
 
         Raises:
             LoptbenchError: the file has none for it, or they were tuned on other problems.
         """
+        entries = [entry for entry in self._of(task) if entry.kind in BASELINES]
+        return sorted(entries, key=lambda entry: list(BASELINES).index(entry.kind))
+
+    def scheduled(self, task: Task) -> list[TunedBaseline]:
+        """The best baseline with each schedule, by its score on the problems of the search.
+
+        Returns: one for each schedule that baselines were tuned with on exactly this task.
+
+        Raises:
+            LoptbenchError: they were tuned on other problems.
+        """
+        entries = [entry for entry in self._of(task) if entry.kind in SCHEDULED]
+        return [
+            min(own, key=lambda entry: entry.score)
+            for schedule in SCHEDULES
+            if (own := [item for item in entries if SCHEDULED[item.kind].schedule == schedule])
+        ]
+
+    def _of(self, task: Task) -> list[TunedBaseline]:
+        """The entries of this task."""
         named = [entry for entry in self.entries if entry.task["task"] == task.name]
         tune = f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
         if not named:
@@ -136,8 +148,7 @@ class Tuned:
                     f"the baselines in {self.source} were tuned on another {task.name!r} "
                     f"(another {', '.join(differing)}); make them anew with {tune}"
                 )
-        order = list(BASELINES)
-        return sorted(named, key=lambda entry: order.index(entry.kind))
+        return named
 
     def matches(self, implementation: Any, searches: Iterable[Search]) -> bool:
         """Whether it holds the results of exactly these searches in that implementation."""
@@ -145,11 +156,13 @@ class Tuned:
             {"kind": entry.kind, "task": entry.task, "settings": entry.settings}
             for entry in self.entries
         ]
-        expected: list[Any] = json.loads(json.dumps([_describe(search_) for search_ in searches]))
+        expected: list[Any] = json.loads(json.dumps([describe(search_) for search_ in searches]))
         return (self.provenance["implementation"], tuned) == (implementation.name, expected)
 
 
-_ENTRIES = TypeAdapter(list[TunedBaseline])
+ENTRIES = TypeAdapter(list[TunedBaseline])
+"""Validates the entries of a file."""
+
 _SETTINGS = TypeAdapter(Settings)
 
 
@@ -175,7 +188,7 @@ def load_tuned(path: Path | None = None) -> Tuned:
             f"{FORMAT_VERSION}: install the loptbench that wrote it, or a newer one"
         )
     try:
-        entries = _ENTRIES.validate_python(value["entries"])
+        entries = ENTRIES.validate_python(value["entries"])
         provenance = require_table(value["provenance"], "provenance")
         for entry in entries:
             entry.spec  # noqa: B018  # raises where a hyperparameter is out of range
@@ -197,204 +210,7 @@ def shipped_path(implementation: str) -> Path:
     )
 
 
-def _describe(search_: Search) -> dict[str, Any]:
+def describe(search_: Search) -> dict[str, Any]:
     """A search as JSON values."""
     task, kind, settings = search_
     return {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
-
-
-def _provenance(implementation: Any) -> dict[str, Any]:
-    return {
-        "implementation": implementation.name,
-        "versions": versions_of(implementation),
-        **environment(),
-    }
-
-
-def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]:
-    """What the caller chooses and what determines the bytes of the file."""
-    return {
-        "implementation": implementation.name,
-        "versions": versions_of(implementation),
-        "searches": [_describe(search_) for search_ in searches],
-        "ranges": {
-            kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
-            for kind, ranges in RANGES.items()
-        },
-    }
-
-
-def plan_searches(
-    implementation: Any,
-    tasks: Iterable[Task],
-    kinds: Collection[str] = tuple(BASELINES),
-    **changes: Any,
-) -> list[Search]:
-    """The searches of these baselines on each of these tasks, with the settings of the shipped one.
-
-    Args:
-        implementation: computes the runs.
-        tasks: the tasks.
-        kinds: the baselines.
-        changes: settings to replace, as in `loptbench.tuning.search.replaced`.
-
-    Raises:
-        LoptbenchError: the implementation does not compute one of them.
-    """
-    searches = []
-    for task in tasks:
-        for kind in kinds:
-            settings = replaced(default_settings(task.name, implementation.dtypes), changes)
-            if reason := task_not_offered(implementation, task):
-                raise LoptbenchError(f"{reason}; name another --implementation")
-            for label, name, declared in (
-                ("baseline", kind, implementation.optimizers),
-                ("dtype", settings.dtype, implementation.dtypes),
-                ("dtype", "float64", implementation.dtypes),
-            ):
-                if name not in declared:
-                    raise LoptbenchError(
-                        f"{implementation.name} does not compute the {label} {name!r}"
-                    )
-            searches.append((task, kind, settings))
-    return searches
-
-
-def tune(
-    implementation: Any,
-    searches: Sequence[Search],
-    output: Path,
-    report: Callable[[int, str], None] = lambda *_: None,
-) -> Tuned:
-    """Run searches, and write their results to `output`.
-
-    After an interruption, a call with the same arguments resumes from the last block.
-
-    Args:
-        implementation: computes the runs.
-        searches: task, baseline and settings of each search.
-        output: the file to write; it must not exist yet.
-        report: called with the number of all draws done and a line of text.
-
-    Raises:
-        LoptbenchError: the file exists or cannot be written, another process is searching for it,
-            the partial one belongs to another configuration, or every draw of a search diverged.
-    """
-    partial = output.with_name(f"{output.name}.partial")
-    with lock(partial, "a search"):
-        return _tune(implementation, searches, output, partial, report)
-
-
-def _tune(
-    implementation: Any,
-    searches: Sequence[Search],
-    output: Path,
-    partial: Path,
-    report: Callable[[int, str], None],
-) -> Tuned:
-    if output.exists():
-        raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
-    identity = json.loads(json.dumps(_identity(implementation, searches)))
-    finished, unfinished = _resume(partial, identity)
-    n_done = 0
-    for task, kind, settings in searches:
-        name = f"{task.name}/{kind}"
-        if name not in finished:
-            draws = unfinished.get(name, Draws.none(len(BASELINES[kind])))
-            report(n_done + len(draws.score), f"{kind} on {task.name}")
-            for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
-                _save(partial, identity, finished, {name: draws})
-                report(n_done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
-            draw, score = winner(implementation, task, kind, settings, draws)
-            entry = _entry(task, kind, settings, draws, draw, score)
-            finished[name] = dataclasses.asdict(entry)
-            _save(partial, identity, finished, {})
-        n_done += settings.n_total
-        report(n_done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
-    value = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "provenance": _provenance(implementation),
-        "entries": list(finished.values()),
-    }
-    write_atomically(output, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
-    partial.unlink()
-    return load_tuned(output)
-
-
-def _entry(
-    task: Task, kind: str, settings: Settings, draws: Draws, draw: int, score: float
-) -> TunedBaseline:
-    order = np.argsort(draws.score, kind="stable")
-    order = order[np.isfinite(draws.score[order])][:N_BEST_DRAWS]
-    values = hyperparameters(kind, draws.places)
-    rows = [
-        {name: float(column[i]) for name, column in values.items()}
-        | {"score": float(draws.score[i])}
-        for i in order
-    ]
-    return TunedBaseline(
-        kind=kind,
-        task=definition(task),
-        settings=dataclasses.asdict(settings),
-        hyperparameters={name: float(column[draw]) for name, column in values.items()},
-        score=score,
-        draw=draw,
-        places=dict(zip(values, draws.places[draw].tolist(), strict=True)),
-        n_complete=int(np.sum(np.isfinite(draws.score))),
-        n_diverged=int(np.sum(draws.diverged)),
-        best=rows,
-    )
-
-
-def _save(
-    partial: Path,
-    identity: Mapping[str, Any],
-    finished: Mapping[str, Any],
-    unfinished: Mapping[str, Draws],
-) -> None:
-    value = {
-        "identity": identity,
-        "finished": finished,
-        "found": {
-            name: {field: array.tolist() for field, array in dataclasses.asdict(draws).items()}
-            for name, draws in unfinished.items()
-        },
-    }
-    write_atomically(partial, json.dumps(value).encode())
-
-
-def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Draws]]:
-    if not partial.exists():
-        return {}, {}
-    try:
-        value = require_table(parse_json(read_file(partial)), "it")
-        before = require_table(value["identity"], "identity")
-        finished = require_table(value["finished"], "finished")
-        _ENTRIES.validate_python([*finished.values()])
-        unfinished = {
-            name: _draws(require_table(arrays, name))
-            for name, arrays in require_table(value["found"], "found").items()
-        }
-    except (LoptbenchError, ValueError, KeyError, TypeError) as error:
-        raise LoptbenchError(
-            f"{partial} is damaged ({error}); move it away to begin anew"
-        ) from error
-    if before != identity:
-        differing = [key for key in identity if before.get(key) != identity[key]]
-        raise LoptbenchError(
-            f"{partial} is an unfinished search of another configuration (another "
-            f"{', '.join(differing)}); finish it with its own arguments, name another --output, or "
-            "move it away: nothing was changed"
-        )
-    return finished, unfinished
-
-
-def _draws(arrays: Mapping[str, Any]) -> Draws:
-    """The draws of an unfinished search; a ValueError if they are not numbers, equally many."""
-    score, bound = (np.array(arrays[name], float) for name in ("score", "bound"))
-    places = np.array(arrays["places"], float).reshape(len(score), -1)
-    diverged = np.array(arrays["diverged"], bool)
-    if not score.shape == bound.shape == diverged.shape == (len(places),):
-        raise ValueError("the draws are not equally many")
-    return Draws(places, score, bound, diverged)

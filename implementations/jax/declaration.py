@@ -1,6 +1,6 @@
 """The declaration of the implementation in JAX, which can be imported without JAX."""
 
-from loptbench.optimizers import KindsAndBrought
+from loptbench.optimizers import SCHEDULED, KindsAndBrought
 from loptbench.tasks import SHIPPED, offered_tasks
 
 
@@ -11,6 +11,7 @@ class Declaration:
     optimizers = KindsAndBrought(
         "jax",
         *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
+        *SCHEDULED,
         *("gru", "lstm", "log_lstm"),
     )
     dtypes = ("float32", "float64")
