@@ -19,6 +19,8 @@ def info() -> None:
         else:
             text = f"{entry.availability}: {entry.reason}"
         click.echo(f"{entry.name:12} {text}")
+        if threads := getattr(entry.implementation, "threads", ""):
+            click.echo(f"{'':12} threads: {threads}")
     for name in names():
         checkpoint = shipped(name)
         click.echo(

@@ -163,10 +163,10 @@ def meta_train(
     repeats: int,
     as_json: bool,
 ) -> None:
-    """Time an outer step beside the textbook step in JAX (a), and its matrix products alone (b).
+    """Time an outer step beside the textbook step in JAX (a), and beside its floor (b).
 
-    The references need the jax extra; of an implementation that has no such products, (b) is left
-    out.
+    The floor is the matrix products and the gates' functions alone. The references need the jax
+    extra; of an implementation without a floor, (b) is left out.
     """
     # The textbook step needs JAX: raise now if it is missing.
     require_device(get_implementation("jax"), device)
@@ -190,7 +190,7 @@ def meta_train(
         more = {"growing": grown, "memory": peaks, "machine": machine()}
         click.echo(json.dumps({"outer_steps": table, **more}, allow_nan=False))
         return
-    click.echo("one outer step, median seconds; (a) textbook in JAX, (b) matrix products alone\n")
+    click.echo("one outer step, median seconds; (a) textbook in JAX, (b) floor\n")
     steps: dict[str, list[Any]] = {
         "task": [row.task for row in rows],
         "units": [row.n_units for row in rows],

@@ -9,9 +9,10 @@ import click
 
 from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
 from loptbench.cli.notes import adapter_notes
-from loptbench.cli.options import claims_option, jobs_option, mnist_option, set_option
+from loptbench.cli.options import claims_option, engine_options, mnist_option, set_option
 
 if TYPE_CHECKING:
+    from loptbench.engines.engine import Engine
     from loptbench.study.run import Study
 
 MAX_LINES = 6
@@ -81,7 +82,7 @@ MAX_LINES = 6
     help="At the end, print the numbers of all verdicts, and which runs diverged.",
 )
 @claims_option("The claims to judge: an edition, or a file of claims.")
-@jobs_option
+@engine_options()
 def run(
     optimizers: tuple[str, ...],
     settings: dict[str, Any],
@@ -93,7 +94,7 @@ def run(
     seed: int,
     report_path: Path | None,
     claims: str | None,
-    jobs: int,
+    engine: "Engine",
     part: str | None,
     details: bool,
 ) -> None:
@@ -122,7 +123,7 @@ def run(
             tasks=task,
             tuned=tuned_path,
             seed=seed,
-            jobs=jobs,
+            engine=engine,
             claims=claims or LATEST,
             part=part,
         )

@@ -8,11 +8,11 @@ import click
 from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.notes import adapter_notes
 from loptbench.cli.options import mnist_option, set_option
-from loptbench.optimizers import BASELINES
+from loptbench.optimizers import BASELINES, SCHEDULES
 
 if TYPE_CHECKING:
-    from loptbench.tuning.entries import TunedBaseline
     from loptbench.tuning.ranges import Range
+    from loptbench.tuning.tuned_file import TunedBaseline
 
 
 def _ranges(
@@ -56,6 +56,12 @@ def _ranges(
     help="Tune this baseline. Repeatable. [default: all]",
 )
 @click.option(
+    "--schedule",
+    multiple=True,
+    type=click.Choice(["none", *SCHEDULES]),
+    help="Tune with this learning-rate schedule. Repeatable. [default: none]",
+)
+@click.option(
     "--implementation",
     shell_complete=complete_implementation,
     default="jax",
@@ -83,6 +89,7 @@ def tune(
     ranges: "dict[str, Range]",
     task: tuple[str, ...],
     baseline: tuple[str, ...],
+    schedule: tuple[str, ...],
     implementation: str,
     draws: int | None,
     problems: int | None,
@@ -99,14 +106,21 @@ def tune(
     import pandas as pd
 
     from loptbench.cli.tables import print_table
-    from loptbench.tuning.entries import EDGE_FRACTION
     from loptbench.tuning.run import tune as tune_baselines
+    from loptbench.tuning.tuned_file import EDGE_FRACTION
 
+    baselines = [
+        kind if name == "none" else f"{name}_{kind}"
+        for name in dict.fromkeys(schedule or ["none"])
+        for kind in baseline or BASELINES
+    ]
+    if optimizer is not None and not baseline and not schedule:
+        baselines = []
     with adapter_notes():
         tuned = tune_baselines(
             output,
             tasks=task,
-            baselines=baseline,
+            baselines=baselines,
             optimizer=optimizer,
             settings=settings,
             ranges=ranges,

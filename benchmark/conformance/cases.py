@@ -16,6 +16,7 @@ from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import oracle
 from loptbench.optimizers import (
     ARCHITECTURES,
+    SCHEDULED,
     OptimizerSpec,
     baseline,
     composed,
@@ -107,6 +108,15 @@ def checked_kinds(implementation: Any) -> list[str]:
     return sorted(set(implementation.optimizers) & set(oracle().optimizers))
 
 
+def default_kinds(implementation: Any) -> list[str]:
+    """The kinds that are checked unless others are asked for.
+
+    With each schedule that is one optimizer: it stands for all, which are checked by themselves.
+    """
+    omitted = set(SCHEDULED) - set(WITH_SCHEDULE)
+    return [kind for kind in checked_kinds(implementation) if kind not in omitted]
+
+
 def has_one_unit(spec: OptimizerSpec) -> bool:
     """Whether it is a learned optimizer of one unit."""
     learned = ARCHITECTURES.get(spec.kind)
@@ -150,7 +160,7 @@ def cases(
         specs[kind] = composed(0.6, (0.5, 0.8, 0.2), clip=0.5, start=0.3, decay=0.9)
     elif kind in EXAMPLES:
         alpha = get_task(task_name).checks.rate * EXAMPLES[kind]["alpha"]
-        specs[kind] = baseline(kind, 0.03, **{**EXAMPLES[kind], "alpha": alpha})
+        specs[kind] = baseline(kind, 0.03, N_STEPS, **{**EXAMPLES[kind], "alpha": alpha})
     task: Any = get_task(task_name)  # every task is hashable: a frozen dataclass
     problems = _problems(task, seed)
     return [
@@ -167,7 +177,14 @@ EXAMPLES: dict[str, dict[str, float]] = {
     "rmsprop": {"alpha": 0.05, "gamma": 0.8},
     "adam": {"alpha": 0.06, "beta1": 0.7, "beta2": 0.85},
 }
+EXAMPLES |= {name: {**EXAMPLES[parts.kind], "final": 0.3} for name, parts in SCHEDULED.items()}
 """Hyperparameters of the baselines in the checks, by kind."""
+
+N_STEPS = 113
+"""The length of the run of schedules. Runs of `quadratic` are longer, and others shorter."""
+
+WITH_SCHEDULE = ("cosine_adam", "exponential_momentum")
+"""A kind with each schedule: one with a counter and a constant of its own, and one without."""
 
 
 @functools.cache
@@ -213,16 +230,23 @@ MINIMA: dict[str, Callable[[ProblemBatch], NDArray[np.float64]]] = {
 def in_domain(kind: str, state: NDArray[Any]) -> NDArray[Any]:
     """Map arbitrary states to states that the kind can have.
 
-    Second moments become positive, and the step counter of adam a whole number of at least 2.
+    Second moments become positive, and step counters whole numbers of at least 2.
 
     Args:
         kind: the optimizer kind.
         state: (n_components, n_state).
     """
+    if kind in SCHEDULED:
+        inner = in_domain(SCHEDULED[kind].kind, state[..., :-1])
+        return np.concatenate([inner, _counter(state[..., -1:])], axis=-1)
     if kind == "rmsprop":
         return np.asarray(np.abs(state) + np.asarray(0.5, state.dtype))
     if kind == "adam":
         m, v, t = np.moveaxis(state, -1, 0)
         half = np.asarray(0.5, state.dtype)
-        return np.stack([m, np.abs(v) + half, 2 + np.round(90 * np.abs(t))], axis=-1)
+        return np.stack([m, np.abs(v) + half, _counter(t)], axis=-1)
     return state
+
+
+def _counter(t: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(2 + np.round(90 * np.abs(t)))

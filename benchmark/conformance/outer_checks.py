@@ -145,11 +145,12 @@ def _from_zero(problem: OuterProblem, zero: OptimizerSpec) -> dict[str, OuterPro
     """The problem from parameters of zero, by its name.
 
     Left out where the gradients of a problem sum to zero, as those of a softmax do: of its
-    meta-gradient nothing but rounding is left.
+    meta-gradient nothing but rounding is left. Also left out where there is no gradient at zero, as
+    of an exponential schedule.
     """
     found = oracle_meta_gradient(oracle(), zero, problem.batches[0], problem.config.n_steps)
-    largest = max(float(np.abs(leaf).max(initial=0.0)) for leaf in found.gradient.values())
-    if largest < CANCELLED * problem.config.epsilon:
+    largest = np.max([np.abs(leaf).max(initial=0.0) for leaf in found.gradient.values()])
+    if not CANCELLED * problem.config.epsilon <= largest < np.inf:
         return {}
     return {"from parameters of zero": problem._replace(spec=zero)}
 

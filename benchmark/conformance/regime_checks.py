@@ -12,7 +12,7 @@ import numpy as np
 from loptbench.agreement.comparison import Comparison, compare
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import above_underflow, compare_trajectories
-from loptbench.conformance.cases import cases, checked_kinds
+from loptbench.conformance.cases import cases, default_kinds
 from loptbench.conformance.messages import explained, step_experiment, vector
 from loptbench.conformance.purity import SHORT_RUN
 from loptbench.conformance.step_checks import compare_evaluation, to_float64
@@ -231,7 +231,7 @@ def every_kind(subject: Subject) -> Iterator[Comparison]:
         raise CheckSkippedError(f"other checks run every kind on {task}")
     if subject.dtype != max(implementation.dtypes):
         raise CheckSkippedError(f"in {max(implementation.dtypes)} only")
-    for kind in checked_kinds(implementation):
+    for kind in default_kinds(implementation):
         if kind == subject.spec.kind:
             continue
         own = cases(kind, task, seed, {})

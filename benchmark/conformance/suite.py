@@ -21,7 +21,7 @@ from loptbench.conformance import (
     sweep_checks,
     training_size_checks,
 )
-from loptbench.conformance.cases import cases, checked_kinds, has_one_unit, main_architecture
+from loptbench.conformance.cases import cases, default_kinds, has_one_unit, main_architecture
 from loptbench.conformance.subject import Scope, Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.conformance.watching import watched
@@ -291,7 +291,7 @@ def subjects(
         combinations: pairs of a kind and a task; those above if None.
     """
     tasks = tuple(implementation.tasks) or ("quadratic",)
-    kinds = checked_kinds(implementation)
+    kinds = default_kinds(implementation)
     chosen = [(kind, tasks[0]) for kind in kinds]
     main_kind = main_architecture(kinds) or next(iter(kinds), "")
     chosen += [(main_kind, task) for task in tasks[1:] if kinds]

@@ -1,16 +1,20 @@
 """Optimizer kinds as data: equations, parameters, how new ones are drawn.
 
-One module per kind or family: `baselines`, `composed`, `gru`, `lstm`, each with its equations.
+One module per kind or family, each with its equations: `baselines` with `schedules`, `composed`,
+`gru`, `lstm`.
 `kinds` says what a kind and an architecture are, and `spec` is the data type that they share.
 """
 
 from loptbench.optimizers.baselines import (
     BASELINES,
     EPSILON,
+    HYPERPARAMETERS,
+    SCHEDULED,
     baseline,
     momentum,
     optimal_momentum,
     sgd,
+    unscheduled,
 )
 from loptbench.optimizers.composed import NO_CLIP, composed
 from loptbench.optimizers.gru import fresh_gru, gru, random_gru
@@ -32,6 +36,7 @@ from loptbench.optimizers.kinds import (
     why_not_offered,
 )
 from loptbench.optimizers.lstm import LOG_LSTM, LSTM
+from loptbench.optimizers.schedules import SCHEDULES
 from loptbench.optimizers.spec import OptimizerSpec, fresh, random, shuffled, validate
 
 __all__ = [
@@ -39,10 +44,13 @@ __all__ = [
     "BASELINES",
     "DEFAULT_ARCHITECTURE",
     "EPSILON",
+    "HYPERPARAMETERS",
     "KINDS",
     "LOG_LSTM",
     "LSTM",
     "NO_CLIP",
+    "SCHEDULED",
+    "SCHEDULES",
     "Architecture",
     "Constants",
     "Kind",
@@ -66,6 +74,7 @@ __all__ = [
     "random_gru",
     "sgd",
     "shuffled",
+    "unscheduled",
     "validate",
     "why_not_offered",
 ]

@@ -36,6 +36,7 @@ import numpy as np
 
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.optimizers.kinds import KINDS, Kind
+from loptbench.optimizers.schedules import SCHEDULES, Scheduled, with_schedule
 from loptbench.optimizers.spec import OptimizerSpec, require_names
 
 EPSILON = 1e-8
@@ -56,32 +57,74 @@ BASELINES: dict[str, tuple[str, ...]] = {
 """The hand-designed kinds, and the names of their hyperparameters."""
 
 
-def baseline(kind: str, epsilon: float = EPSILON, **hyperparameters: float) -> OptimizerSpec:
+SCHEDULED = {
+    f"{schedule}_{kind}": Scheduled(schedule, kind) for schedule in SCHEDULES for kind in BASELINES
+}
+"""The hand-designed kinds with a schedule, such as `cosine_adam`."""
+
+KINDS |= {name: with_schedule(_KINDS[parts.kind]) for name, parts in SCHEDULED.items()}
+
+HYPERPARAMETERS: dict[str, tuple[str, ...]] = {
+    name: tuple(KINDS[name].shapes(0)) for name in (*BASELINES, *SCHEDULED)
+}
+"""The names of the hyperparameters of every kind that is tuned."""
+
+
+def baseline(
+    kind: str, epsilon: float = EPSILON, n_steps: float | None = None, **hyperparameters: float
+) -> OptimizerSpec:
     """A hand-designed optimizer with these hyperparameters.
 
     Args:
-        kind: `sgd`, `momentum`, `nesterov`, `rmsprop` or `adam`.
+        kind: `sgd`, `momentum`, `nesterov`, `rmsprop` or `adam`, or one of these with a schedule,
+            such as `cosine_adam`.
         epsilon: the ε of the kinds that have one.
-        hyperparameters: the kind's parameters, by name: alpha > 0, all others in [0, 1).
+        n_steps: of kinds with a schedule, the number of steps over which the learning rate falls.
+        hyperparameters: the kind's parameters, by name: alpha > 0, 0 < final ≤ 1, all others in
+            [0, 1).
 
     Raises:
         LoptbenchError: a hyperparameter is missing, unknown, or out of its range.
 
     >>> baseline("adam", alpha=0.01, beta1=0.9, beta2=0.999).constants
     {'epsilon': 1e-08}
+    >>> baseline("cosine_sgd", n_steps=200, alpha=0.1, final=0.01).constants
+    {'n_steps': 200.0}
     """
-    if kind not in BASELINES:
-        raise UnknownNameError("baseline", kind, list(BASELINES))
-    require_names("hyperparameters", kind, set(hyperparameters), set(BASELINES[kind]))
-    for name, value in {**hyperparameters, "epsilon": epsilon}.items():
-        positive = name in ("alpha", "epsilon")
-        if not (0 < value < np.inf if positive else 0 <= value < 1):
-            expected = "be above 0 and finite" if positive else "lie in [0, 1)"
+    if kind not in HYPERPARAMETERS:
+        raise UnknownNameError("baseline", kind, list(HYPERPARAMETERS))
+    names, constants = HYPERPARAMETERS[kind], KINDS[kind].constants
+    require_names("hyperparameters", kind, set(hyperparameters), set(names))
+    if n_steps is None and kind in SCHEDULED:
+        raise LoptbenchError(f"{kind!r} needs n_steps, the number of steps of a run")
+    given = {"epsilon": epsilon, "n_steps": n_steps if n_steps is not None else 1.0}
+    for name, value in {**hyperparameters, **given}.items():
+        if name in ("alpha", "epsilon", "n_steps"):
+            holds, expected = 0 < value < np.inf, "be above 0 and finite"
+        elif name == "final":
+            holds, expected = 0 < value <= 1, "lie in (0, 1]"
+        else:
+            holds, expected = 0 <= value < 1, "lie in [0, 1)"
+        if not holds:
             raise LoptbenchError(f"{name} of {kind!r} must {expected}, but it is {value}")
     return OptimizerSpec(
         kind,
-        {name: np.asarray(hyperparameters[name], np.float64) for name in BASELINES[kind]},
-        dict.fromkeys(KINDS[kind].constants, float(epsilon)),
+        {name: np.asarray(hyperparameters[name], np.float64) for name in names},
+        {name: float(given[name]) for name in constants},
+    )
+
+
+def unscheduled(spec: OptimizerSpec) -> OptimizerSpec:
+    """The optimizer that one with a schedule is composed of.
+
+    >>> unscheduled(baseline("cosine_sgd", n_steps=200, alpha=0.1, final=0.01)).parameters
+    {'alpha': array(0.1)}
+    """
+    kind = SCHEDULED[spec.kind].kind
+    return OptimizerSpec(
+        kind,
+        {name: spec.parameters[name] for name in BASELINES[kind]},
+        {name: spec.constants[name] for name in KINDS[kind].constants},
     )
 
 

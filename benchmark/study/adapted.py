@@ -13,7 +13,7 @@ from loptbench.discovery import DiscoveredImplementation
 from loptbench.errors import LoptbenchError
 from loptbench.mechanisms.analysis import analysis_size, measure
 from loptbench.mechanisms.dynamics.contract import checked
-from loptbench.optimizers import BASELINES, OptimizerSpec
+from loptbench.optimizers import HYPERPARAMETERS, OptimizerSpec
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
 from loptbench.results.schema.records import TrialStatus
 from loptbench.results.sources import module_hash
@@ -21,8 +21,7 @@ from loptbench.rollout.held_out import ORACLE_DTYPE
 from loptbench.storage.weights import weights_hash
 from loptbench.study.trials import Trial, TrialOutcome, bind, trial_key
 from loptbench.tasks import get_task
-from loptbench.tuning.entries import TunedBaseline
-from loptbench.tuning.tuned_file import Tuned
+from loptbench.tuning.tuned_file import Tuned, TunedBaseline
 from loptbench.zoo.catalogue import names
 
 LIBRARIES = ("torch.optim", "optax")
@@ -76,7 +75,7 @@ def parse_optimizers(
         )
     for name in optimizers:
         kind = name.partition(":")[0]
-        if kind in BASELINES:
+        if kind in HYPERPARAMETERS:
             raise LoptbenchError(
                 f"{name!r} is a baseline: a run has those of the tuned file; 'loptbench analyze "
                 f"{name}' measures it with other hyperparameters"

@@ -15,8 +15,7 @@ from loptbench.rollout.evaluation import evaluated_losses, summarize
 from loptbench.rollout.held_out import ORACLE_DTYPE
 from loptbench.storage.weights import weights_hash
 from loptbench.tasks import ProblemBatch, Quadratic, Task
-from loptbench.tuning.entries import TunedBaseline
-from loptbench.tuning.tuned_file import Tuned
+from loptbench.tuning.tuned_file import Tuned, TunedBaseline
 
 Float = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from loptbench.results.schema.evaluation import (
     Ratios,
 )
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
-from loptbench.results.schema.records import TrialResult, TrialStatus
+from loptbench.results.schema.records import Record, TrialResult, TrialStatus
 from loptbench.rollout.evaluation import paired_ratios, summarize
 from loptbench.rollout.held_out import ORACLE_DTYPE, PAPER, held_out
 from loptbench.storage.weights import Checkpoint
@@ -85,8 +85,9 @@ def evaluation_trials(
         n_adapted = [n_problems] * len(beside)
         n_baseline = max([*sizes.values(), *n_adapted], default=cross_check)
         baselines = Baselines(implementation, get_task(task), tuned, seed, n_baseline)
+        of_baselines = None
         if baselines.specs:
-            key = trial_key(
+            of_baselines = key = trial_key(
                 *(entry, kind, ALL_BASELINES, None, task, seed, ORACLE_DTYPE),
                 n_problems=n_baseline,
                 baselines=baselines.weights,
@@ -98,12 +99,14 @@ def evaluation_trials(
                 n_problems=sizes[item.name],
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_learned, baselines, item, key), implementation)
+            run = bind(_evaluate_learned, baselines, item, key)
+            yield Trial(key, run, implementation, of_baselines)
         for one in beside:
             key = adapted_key(
                 *(entry, kind, one, seed), n_problems=n_problems, baselines=baselines.weights
             )
-            yield Trial(key, bind(_evaluate_adapted, baselines, one, key), implementation)
+            run = bind(_evaluate_adapted, baselines, one, key)
+            yield Trial(key, run, implementation, of_baselines)
 
 
 def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
@@ -128,7 +131,10 @@ def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
     return _ended(evaluations, result, key, agreement)
 
 
-def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) -> TrialOutcome:
+def _evaluate_learned(
+    baselines: Baselines, checkpoint: Learned, key: TrialKey, given: Record | None = None
+) -> TrialOutcome:
+    """Evaluate a learned optimizer beside the baselines, whose record is given."""
     assert key.n_problems is not None
     loss = baselines.run(checkpoint.spec, key.n_problems, key.dtype)
     evaluation = summarize(loss)
@@ -136,7 +142,7 @@ def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) 
     agreement = tuple(comparison_result(comparison) for comparison in compared)
     result = LearnedResult(
         learned=evaluation,
-        ratios=_ratios(baselines, evaluation),
+        ratios=_ratios(baselines, evaluation, given),
         meta_training=MetaTraining.model_validate(dict(checkpoint.meta_training)),
         agreement=agreement,
     )
@@ -144,8 +150,9 @@ def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) 
 
 
 def _evaluate_adapted(
-    baselines: Baselines, adapted: AdaptedOptimizer, key: TrialKey
+    baselines: Baselines, adapted: AdaptedOptimizer, key: TrialKey, given: Record | None = None
 ) -> TrialOutcome:
+    """Evaluate an adapted optimizer beside the baselines, whose record is given."""
     assert key.n_problems is not None
     computing = adapted.on(baselines.implementation)
     evaluation = summarize(baselines.run(adapted.spec, key.n_problems, key.dtype, computing))
@@ -154,15 +161,20 @@ def _evaluate_adapted(
         hyperparameters={name: float(value) for name, value in adapted.spec.parameters.items()},
         tuning=tuning_of(adapted.tuned) if adapted.tuned is not None else None,
     )
-    result = AdaptedResult(adapted=measured, ratios=_ratios(baselines, evaluation))
+    result = AdaptedResult(adapted=measured, ratios=_ratios(baselines, evaluation, given))
     return _ended({adapted.kind.name: evaluation}, result, key)
 
 
-def _ratios(baselines: Baselines, evaluation: Evaluation) -> dict[str, Ratios]:
-    """The ratios of an evaluation to each baseline."""
+def _ratios(
+    baselines: Baselines, evaluation: Evaluation, given: Record | None
+) -> dict[str, Ratios]:
+    """The ratios of an evaluation to each baseline, whose evaluations may be in a record."""
+    known: Mapping[str, Evaluation] | None = None
+    if given is not None and isinstance(given.result, BaselinesResult):
+        known = given.result.baselines
     return {
         name: paired_ratios(evaluation, baseline)
-        for name, baseline in baselines.evaluations.items()
+        for name, baseline in (known or baselines.evaluations).items()
     }
 
 

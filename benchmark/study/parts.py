@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from loptbench.discovery import ORACLE
+from loptbench.optimizers import DEFAULT_ARCHITECTURE
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
 from loptbench.rollout.held_out import ORACLE_DTYPE, PAPER
 from loptbench.study.trials import Trial
@@ -98,8 +99,8 @@ class Part:
         ]
 
 
-def _is_first_seed(member: Member) -> bool:
-    return member.preset == "quick" and member.seed == 0
+def _is_small_gru(member: Member) -> bool:
+    return member.preset == "quick" and member.architecture == DEFAULT_ARCHITECTURE
 
 
 def _is_measured(key: TrialKey, planned: Planned) -> bool:
@@ -157,22 +158,22 @@ ADAPTED = Part(
 
 QUICK = Part(
     "quick",
-    _is_first_seed,
+    lambda member: _is_small_gru(member) and member.seed == 0,
     _is_quick_trial,
-    "all seeds but the first; mechanisms of baselines; evaluations on more than "
-    f"{PAPER} problems; on the networks the measurements of all implementations but one, and "
-    "conformance; elsewhere conformance of all but one random optimizer",
+    "all seeds but the first; other architectures than GRUs; mechanisms of baselines; evaluations "
+    f"on more than {PAPER} problems; on the networks the measurements of all implementations but "
+    "one, and conformance; elsewhere conformance of all but one random optimizer",
     dict.fromkeys(TASKS, PAPER),
 )
 
 DEFAULT = Part(
     "default",
-    lambda member: member.preset == "quick" and (member.task in SMALL_TASKS or member.seed == 0),
+    lambda member: _is_small_gru(member) and (member.task in SMALL_TASKS or member.seed == 0),
     _is_default_trial,
-    "optimizers of 256 units; on the networks all seeds but the first, evaluations on more than "
-    f"{PAPER} problems, the measurements of all implementations but one, mechanisms of baselines, "
-    "and the reference's checks of itself; in float32 the conformance of all but GRUs, and on the "
-    "networks of all optimizers",
+    "optimizers of 256 units, and other architectures than GRUs; on the networks all seeds but the "
+    f"first, evaluations on more than {PAPER} problems, the measurements of all implementations "
+    "but one, mechanisms of baselines, and the reference's checks of itself; in float32 the "
+    "conformance of all but GRUs, and on the networks of all optimizers",
     dict.fromkeys(NETWORKS, PAPER),
 )
 

@@ -10,7 +10,14 @@ from loptbench.adapters.importing import import_optimizer
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.importing import looks_like_path
-from loptbench.optimizers import BASELINES, KINDS, OptimizerSpec, baseline, why_not_offered
+from loptbench.optimizers import (
+    HYPERPARAMETERS,
+    KINDS,
+    SCHEDULED,
+    OptimizerSpec,
+    baseline,
+    why_not_offered,
+)
 from loptbench.protocol import Optimizer
 from loptbench.storage.weights import Checkpoint
 from loptbench.zoo.catalogue import names
@@ -56,15 +63,15 @@ def resolve(
             text = ",".join([*given, *(f"{name}={value}" for name, value in settings.items())])
             return _parse_baseline(prefix, text)
         is_name = optimizer not in names() and not Path(optimizer).exists()
-        if is_name and optimizer in BASELINES:
-            example = ",".join(f"{name}=0.1" for name in BASELINES[optimizer])
+        if is_name and optimizer in HYPERPARAMETERS:
+            example = _example(optimizer)
             raise LoptbenchError(
                 f"the baseline {optimizer!r} needs its hyperparameters: give {optimizer}:{example}"
             )
         if colon and is_name and not _is_path_of_file(optimizer.partition("(")[0]):
             path, own = parse_named(optimizer)
             if "=" in path:
-                kinds = ", ".join(sorted(BASELINES))
+                kinds = ", ".join(sorted(HYPERPARAMETERS))
                 raise LoptbenchError(f"no baseline {prefix!r}; there are {kinds}")
             return import_optimizer(path, {**own, **settings})
     if settings:
@@ -104,12 +111,22 @@ def realize(
     return optimizer
 
 
+def _arguments(kind: str) -> list[str]:
+    """The hyperparameters of a baseline, and the length of the run if it has a schedule."""
+    return [*HYPERPARAMETERS[kind], *(["n_steps"] if kind in SCHEDULED else [])]
+
+
+def _example(kind: str) -> str:
+    """Arguments of a baseline, as text."""
+    values = {"n_steps": "200"}
+    return ",".join(f"{name}={values.get(name, '0.1')}" for name in _arguments(kind))
+
+
 def _parse_baseline(kind: str, text: str) -> OptimizerSpec:
     """A baseline from text such as `alpha=0.1,beta=0.9`."""
-    if kind not in BASELINES:
+    if kind not in HYPERPARAMETERS:
         raise LoptbenchError(f"{kind!r} has no hyperparameters; give a checkpoint file")
-    required = sorted(BASELINES[kind])
-    example = ",".join(f"{name}=0.1" for name in required)
+    required, example = sorted(_arguments(kind)), _example(kind)
     try:
         pairs = [(k, float(v)) for k, v in (pair.split("=") for pair in text.split(","))]
     except ValueError:

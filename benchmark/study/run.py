@@ -1,7 +1,6 @@
 """Run a study: select implementations and optimizers, plan, execute, judge."""
 
 import dataclasses
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from loptbench.discovery import (
     get_implementation,
     registered_source,
 )
+from loptbench.engines.choice import JOBS, engine_or_processes
+from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.progress import watching
 from loptbench.results.schema.means import MeanResult
@@ -25,9 +26,9 @@ from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.adapted import AdaptedOptimizer, parse_optimizers, select_adapted
 from loptbench.study.early_verdicts import EarlyVerdicts
-from loptbench.study.execution import JOBS, run_trials
+from loptbench.study.execution import run_trials
 from loptbench.study.means import hold_means
-from loptbench.study.monitor import Journal, Monitor
+from loptbench.study.monitor import Monitor
 from loptbench.study.parts import ADAPTED, DEFAULT, FULL, PARTS, SMALL_TASKS, Part
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
@@ -126,6 +127,7 @@ def run(
     tuned: Path | Sequence[Path] | None = None,
     seed: int = 0,
     jobs: int = JOBS,
+    engine: Engine | None = None,
     claims: int | str | Path = LATEST,
     part: str | None = None,
 ) -> Study:
@@ -146,6 +148,8 @@ def run(
         tuned: a file that `tune` wrote, or several; the shipped baselines, if it has none.
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
+        engine: what runs the trials, as `loptbench.engines.choice.make_engine` makes it; so many
+            processes of this machine if None.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
         part: `quick`, `default` or `full`, as in `loptbench.study.parts`. If None, `full` where
             checkpoints are given, else `default`; of optimizers alone, what is compared with them.
@@ -177,13 +181,14 @@ def run(
         chosen_part,
         select_adapted(kinds, tuned_optimizers, chosen_tasks),
     )
-    return measure(store, selection, jobs, claims)
+    with engine_or_processes(engine, jobs) as engine:
+        return measure(store, selection, engine, claims)
 
 
 def measure(
     store: Path | str,
     selection: Selection,
-    jobs: int,
+    engine: Engine,
     claims: int | str | Path = LATEST,
 ) -> Study:
     """Plan the trials of a study, execute those without a record, and judge.
@@ -191,23 +196,22 @@ def measure(
     Args:
         store: the folder of results.
         selection: what is measured.
-        jobs: the number of processes.
+        engine: what runs the trials.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
     """
     entries, trials = selection.implementations, selection.trials()
     results = Store.create(Path(store))
     _, problems = results.records()
     early = EarlyVerdicts((trial.key for trial in trials), results, claims)
-    with tempfile.TemporaryDirectory() as folder:
-        monitor = Monitor(Journal(Path(folder)), jobs)
-        with watching("loptbench", monitor.look) as say:
+    monitor = Monitor()
+    with watching("loptbench", monitor.look) as say:
 
-            def report(*_: object) -> None:
-                for sentence in early.sentences():
-                    say(sentence)
+        def report(*_: object) -> None:
+            for sentence in early.sentences():
+                say(sentence)
 
-            left_out = selection.part.left_out
-            records = run_trials(trials, results, entries, report, jobs, monitor, left_out)
+        left_out = selection.part.left_out
+        records = run_trials(trials, results, entries, report, engine, monitor, left_out)
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
     verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)

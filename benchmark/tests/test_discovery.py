@@ -76,7 +76,7 @@ def test_paths_that_lead_nowhere() -> None:
         (
             "UnknownKind",
             "unknown 'lion' in `optimizers`; known are: sgd, momentum, nesterov, rmsprop, "
-            "adam, composed, gru",
+            "adam, cosine_sgd,",
         ),
         ("NothingOffered", "`optimizers` is empty, so there is nothing to check"),
         ("OneString", "`dtypes` must be a collection of strings, not 'float64'"),

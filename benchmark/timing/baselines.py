@@ -18,9 +18,9 @@ import numpy as np
 
 from loptbench.importing import import_object
 from loptbench.tasks import Task
-from loptbench.tuning.entries import TunedBaseline
 from loptbench.tuning.ranges import RANGES
 from loptbench.tuning.search import DrawRunner, block_size, default_settings
+from loptbench.tuning.tuned_file import TunedBaseline
 
 PLAIN = "loptbench.implementations.torch.plain_loop:run"
 REPEATS = 5

@@ -11,7 +11,7 @@ from loptbench.adapters import require_settings
 from loptbench.adapters.kinds import AdaptedKind
 from loptbench.errors import LoptbenchError
 from loptbench.importing import import_object
-from loptbench.optimizers import BASELINES
+from loptbench.optimizers import HYPERPARAMETERS
 from loptbench.tuning.ranges import RANGES, RATE, RATES, Range
 
 NO_RANGES: Mapping[str, Range] = MappingProxyType({})
@@ -35,7 +35,7 @@ def plan_family(
         LoptbenchError: there is no such optimizer or setting, it has no learning rate, or it cannot
             be made with settings in these ranges.
     """
-    if optimizer in BASELINES:
+    if optimizer in HYPERPARAMETERS:
         raise LoptbenchError(f"{optimizer!r} is a baseline: tune it with --baseline {optimizer}")
     kind = AdaptedKind.parse(optimizer, settings)
     if kind.hyperparameters:

@@ -1,4 +1,4 @@
-"""The ranges in which hyperparameters are drawn."""
+"""The ranges that hyperparameters of baselines are drawn from."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES
+from loptbench.optimizers import HYPERPARAMETERS
 
 Float = NDArray[np.float64]
 
@@ -26,11 +26,14 @@ class Range:
         low: smallest value that is drawn.
         high: largest value that is drawn.
         of_complement: whether 1 − the hyperparameter is drawn, as for decays.
+        is_whole: whether no other values make a difference, so that an optimum at an end does not
+            say that the range is too narrow.
     """
 
     low: float
     high: float
     of_complement: bool = False
+    is_whole: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.low < self.high < np.inf or (self.of_complement and self.high > 1):
@@ -61,9 +64,9 @@ def parse_range(text: str) -> tuple[str, Range]:
     """The name of a hyperparameter and its range.
 
     >>> parse_range("lr=1e-5:1")
-    ('lr', Range(low=1e-05, high=1.0, of_complement=False))
+    ('lr', Range(low=1e-05, high=1.0, of_complement=False, is_whole=False))
     >>> parse_range("1-b1=1e-4:1")
-    ('b1', Range(low=0.0001, high=1.0, of_complement=True))
+    ('b1', Range(low=0.0001, high=1.0, of_complement=True, is_whole=False))
 
     Args:
         text: `name=low:high`, or `1-name=low:high` for a decay, of which 1 − decay is drawn.
@@ -94,8 +97,18 @@ def parse_range(text: str) -> tuple[str, Range]:
 
 RATE = Range(1e-5, 1e2)
 _DECAY = Range(1e-4, 1.0, of_complement=True)
+_FINAL = Range(1e-4, 1.0, is_whole=True)
 RANGES: dict[str, dict[str, Range]] = {
-    kind: {name: RATE if name == "alpha" else _DECAY for name in names}
-    for kind, names in BASELINES.items()
+    kind: {name: {"alpha": RATE, "final": _FINAL}.get(name, _DECAY) for name in names}
+    for kind, names in HYPERPARAMETERS.items()
 }
-"""The ranges by baseline and hyperparameter, the same on all tasks. ε stays at 1e-8."""
+"""The ranges by baseline and hyperparameter, the same on all tasks. ε stays at 1e-8.
+
+A learning rate that falls to a ten-thousandth falls to nothing, and one that falls to itself has no
+schedule: `final` needs no wider range."""
+
+
+def hyperparameters(kind: str, places: Float) -> dict[str, Float]:
+    """The hyperparameters at places, (n, n_hyperparameters), by name, each (n,)."""
+    named = zip(RANGES[kind].items(), places.T, strict=True)
+    return {name: range_.at(column) for (name, range_), column in named}

@@ -14,8 +14,9 @@ from loptbench.rollout.offered import require_task
 from loptbench.tasks import SHIPPED, get_task
 from loptbench.tuning.families import NO_RANGES, plan_family
 from loptbench.tuning.ranges import Range
-from loptbench.tuning.tuned_file import Tuned, load_tuned, plan_searches
-from loptbench.tuning.tuned_file import tune as run_searches
+from loptbench.tuning.searches import plan_searches
+from loptbench.tuning.searches import tune as run_searches
+from loptbench.tuning.tuned_file import Tuned, load_tuned
 
 
 def tune(
@@ -42,7 +43,8 @@ def tune(
     Args:
         output: the JSON file to write; it must not exist.
         tasks: the names of the tasks; all if empty.
-        baselines: the names of the baselines; all if empty.
+        baselines: the names of the baselines, such as `adam` or, with a schedule, `cosine_adam`;
+            all without a schedule if empty.
         optimizer: instead of baselines an optimizer of another library, such as `optax:lion`.
         settings: settings of it that are fixed.
         ranges: the ranges of those that are searched; of its learning rate alone if empty.

@@ -30,14 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES, EPSILON, KINDS
+from loptbench.optimizers import EPSILON, HYPERPARAMETERS, KINDS
 from loptbench.protocol import Array, Sweep, Sweeps
 from loptbench.rollout.trajectory import start_sweep, sweep
 from loptbench.tasks import SHIPPED, Task
-from loptbench.tuning.ranges import RANGES as RANGES
-from loptbench.tuning.ranges import Range as Range
-
-Float = NDArray[np.float64]
+from loptbench.tuning.ranges import RANGES, Float, hyperparameters
 
 MAX_GROUP_ELEMENTS = 2**23
 """Approximate bound of the numbers that the evaluations of a group hold; it bounds the memory."""
@@ -179,8 +176,8 @@ def uniform(task: str, kind: str, seed: int, numbers: range) -> Float:
     searches over equal ranges then make equal draws.
     """
     n_hyperparameters = len(RANGES[kind])
-    alike = [name for name, names in BASELINES.items() if len(names) == n_hyperparameters]
-    stream = kind if kind in BASELINES or not alike else alike[0]
+    alike = [name for name, names in HYPERPARAMETERS.items() if len(names) == n_hyperparameters]
+    stream = kind if kind in HYPERPARAMETERS or not alike else alike[0]
     name = hashlib.sha256(f"tuning/{task}/{stream}".encode()).digest()
     key = np.array([int.from_bytes(name[:8], "little"), seed], dtype=np.uint64)
     rows = [
@@ -190,12 +187,6 @@ def uniform(task: str, kind: str, seed: int, numbers: range) -> Float:
         for number in numbers
     ]
     return np.stack(rows)
-
-
-def hyperparameters(kind: str, places: Float) -> dict[str, Float]:
-    """The hyperparameters at places, (n, n_hyperparameters), by name, each (n,)."""
-    named = zip(RANGES[kind].items(), places.T, strict=True)
-    return {name: range_.at(column) for (name, range_), column in named}
 
 
 def group_size(task: Task, n_problems: int) -> int:
@@ -220,7 +211,8 @@ class DrawRunner:
         self.segment = -(-task.n_steps // N_DROP_CHECKS)
         self.batch = task.sample("tune", settings.seed, range(settings.n_problems))
         self.problems = implementation.problems(self.batch, dtype, "cpu")
-        self.constants = dict.fromkeys(KINDS[kind].constants, EPSILON)
+        known = {"epsilon": EPSILON, "n_steps": float(task.n_steps)}
+        self.constants = {name: known[name] for name in KINDS[kind].constants}
 
     def run(self, places: Float, to_beat: float) -> Draws:
         """Run draws to their end, or until their bound exceeds the score to beat."""

@@ -1,41 +1,34 @@
-"""Files of tuned baselines, and searches that write them and can be resumed.
+"""Files of tuned baselines.
 
-A file is JSON: provenance, and one entry for each task and baseline. While a search runs, its draws
-are saved in a file with the suffix `.partial`. A search that is killed resumes from its last block
-and ends with the same bytes.
+A file is JSON: provenance, and one entry for each task and baseline.
+`loptbench.tuning.searches` writes it.
 """
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from loptbench.adapters.kinds import AdaptedKind
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES
-from loptbench.reading import parse_json, read_file, require_table
-from loptbench.results.provenance import environment, versions_of
-from loptbench.results.schema.base import first_problem
-from loptbench.rollout.offered import task_not_offered
-from loptbench.storage.files import lock, write_atomically
-from loptbench.tasks import Task, argument_of, definition
-from loptbench.tuning.entries import EDGE_FRACTION as EDGE_FRACTION
-from loptbench.tuning.entries import TunedBaseline
-from loptbench.tuning.partial_file import resume, save
-from loptbench.tuning.ranges import RANGES
-from loptbench.tuning.search import (
-    Draws,
-    Settings,
-    default_settings,
-    hyperparameters,
-    replaced,
-    search,
-    winner,
+from loptbench.optimizers import (
+    BASELINES,
+    EPSILON,
+    HYPERPARAMETERS,
+    SCHEDULED,
+    SCHEDULES,
+    OptimizerSpec,
+    baseline,
 )
+from loptbench.reading import parse_json, read_file, require_table
+from loptbench.results.schema.base import first_problem
+from loptbench.tasks import Task, argument_of, definition
+from loptbench.tuning.ranges import RANGES, Range
+from loptbench.tuning.search import Settings
 
 FORMAT = "loptbench-tuned"
 FORMAT_VERSION = 1
@@ -46,12 +39,77 @@ SHIPPED: dict[str, tuple[str, ...]] = {
 """Tasks of the shipped searches, by implementation. The search of JAX is used; that of PyTorch is
 for comparison."""
 
-N_BEST_DRAWS = 20
-"""Best draws in an entry of the file; they show how flat the optimum is."""
-
+EDGE_FRACTION = 0.02
+"""Fraction of the range, at either end, that counts as its edge."""
 
 Search = tuple[Task, str, Settings]
 """Task, baseline and settings of one search."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TunedBaseline:
+    """A tuned baseline on a task.
+
+    Attributes:
+        kind: the baseline.
+        task: the definition of the task: name, settings, data.
+        settings: the settings of the search.
+        hyperparameters: hyperparameters of the best draw.
+        score: its meta-objective in float64, mean over the problems of the search.
+        draw: its number; draws from `settings.n_draws` on are from boxes around the best.
+        places: places of its hyperparameters in their ranges, 0 to 1.
+        n_complete: number of draws that ran to their end.
+        n_diverged: number of draws that diverged; all others were dropped early.
+        best: hyperparameters and score of the best draws, best first.
+        ranges: the ranges of its hyperparameters; None of a baseline, for those are `RANGES`.
+    """
+
+    kind: str
+    task: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    hyperparameters: Mapping[str, float]
+    score: float
+    draw: int
+    places: Mapping[str, float]
+    n_complete: int
+    n_diverged: int
+    best: Sequence[Mapping[str, float]]
+    ranges: Mapping[str, Range] | None = None
+
+    @property
+    def spec(self) -> OptimizerSpec:
+        """The tuned optimizer; its hyperparameters are validated."""
+        if self.is_adapted:
+            return AdaptedKind.parse(self.kind).spec(self.hyperparameters)
+        n_steps = self.task["n_steps"]
+        return baseline(self.kind, EPSILON, n_steps, **self.hyperparameters)
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether it is an adapted optimizer and no baseline; `AdaptedKind.parse` reads its kind.
+
+        Baselines have no colon in their names.
+        """
+        return ":" in self.kind
+
+    @property
+    def searched(self) -> Mapping[str, Range]:
+        """The ranges of its hyperparameters."""
+        return RANGES[self.kind] if self.ranges is None else self.ranges
+
+    @property
+    def n_draws(self) -> int:
+        """Number of all draws, those in boxes included."""
+        return Settings(**self.settings).n_total
+
+    @property
+    def on_edge(self) -> list[str]:
+        """The hyperparameters on the edge of their range, which may be too narrow."""
+        return [
+            name
+            for name, place in self.places.items()
+            if not EDGE_FRACTION <= place <= 1 - EDGE_FRACTION and not self.searched[name].is_whole
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,19 +127,28 @@ class Tuned:
     source: str
 
     def of(self, task: Task) -> list[TunedBaseline]:
-        """The baselines tuned on exactly this task, in the order of `BASELINES`.
+        """The baselines without a schedule, tuned on exactly this task, in a fixed order.
 
         Raises:
             LoptbenchError: the file has none for it, or they were tuned on other problems.
         """
-        named = self._tuned_on(task, is_adapted=False)
-        if not named:
-            raise LoptbenchError(
-                f"{self.source} has no baselines tuned on {task.name!r}; make them with "
-                f"{_how_to_tune(task)}"
-            )
-        order = list(BASELINES)
-        return sorted(named, key=lambda entry: order.index(entry.kind))
+        entries = [entry for entry in self._of(task) if entry.kind in BASELINES]
+        return sorted(entries, key=lambda entry: list(BASELINES).index(entry.kind))
+
+    def scheduled(self, task: Task) -> list[TunedBaseline]:
+        """The best baseline with each schedule, by its score on the problems of the search.
+
+        Returns: one for each schedule that baselines were tuned with on exactly this task.
+
+        Raises:
+            LoptbenchError: they were tuned on other problems.
+        """
+        entries = [entry for entry in self._of(task) if entry.kind in SCHEDULED]
+        return [
+            min(own, key=lambda entry: entry.score)
+            for schedule in SCHEDULES
+            if (own := [item for item in entries if SCHEDULED[item.kind].schedule == schedule])
+        ]
 
     def adapted(self, task: Task) -> list[TunedBaseline]:
         """The adapted optimizers tuned on exactly this task; there may be none.
@@ -89,9 +156,19 @@ class Tuned:
         Raises:
             LoptbenchError: they were tuned on other problems.
         """
-        return self._tuned_on(task, is_adapted=True)
+        return self._named(task, is_adapted=True)
 
-    def _tuned_on(self, task: Task, is_adapted: bool) -> list[TunedBaseline]:
+    def _of(self, task: Task) -> list[TunedBaseline]:
+        """The baselines of this task."""
+        named = self._named(task, is_adapted=False)
+        if not named:
+            raise LoptbenchError(
+                f"{self.source} has no baselines tuned on {task.name!r}; make them with "
+                f"{_how_to_tune(task)}"
+            )
+        return named
+
+    def _named(self, task: Task, is_adapted: bool) -> list[TunedBaseline]:
         named = [
             entry
             for entry in self.entries
@@ -111,14 +188,16 @@ class Tuned:
         """Whether it holds the results of exactly these searches in that implementation."""
         names = ("kind", "task", "settings", "ranges")
         tuned = [
-            {name: value for name, value in _as_json(entry).items() if name in names}
+            {name: value for name, value in as_json(entry).items() if name in names}
             for entry in self.entries
         ]
-        expected: list[Any] = json.loads(json.dumps([_describe(search_) for search_ in searches]))
+        expected: list[Any] = json.loads(json.dumps([describe(search_) for search_ in searches]))
         return (self.provenance["implementation"], tuned) == (implementation.name, expected)
 
 
-_ENTRIES = TypeAdapter(list[TunedBaseline])
+ENTRIES = TypeAdapter(list[TunedBaseline])
+"""Validates the entries of a file."""
+
 _SETTINGS = TypeAdapter(Settings)
 
 
@@ -144,7 +223,7 @@ def load_tuned(path: Path | None = None) -> Tuned:
             f"{FORMAT_VERSION}: install the loptbench that wrote it, or a newer one"
         )
     try:
-        entries = _ENTRIES.validate_python(value["entries"])
+        entries = ENTRIES.validate_python(value["entries"])
         provenance = require_table(value["provenance"], "provenance")
         for entry in entries:
             entry.spec  # noqa: B018  # raises where a hyperparameter is out of range
@@ -196,162 +275,16 @@ def shipped_path(implementation: str) -> Path:
     )
 
 
-def _describe(search_: Search) -> dict[str, Any]:
+def describe(search_: Search) -> dict[str, Any]:
     """A search as JSON values."""
     task, kind, settings = search_
     searched = {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
-    if kind not in BASELINES:
+    if kind not in HYPERPARAMETERS:
         searched["ranges"] = {k: dataclasses.asdict(v) for k, v in RANGES[kind].items()}
     return searched
 
 
-def _provenance(implementation: Any) -> dict[str, Any]:
-    return {
-        "implementation": implementation.name,
-        "versions": versions_of(implementation),
-        **environment(),
-    }
-
-
-def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]:
-    """What the caller chooses and what determines the bytes of the file."""
-    return {
-        "implementation": implementation.name,
-        "versions": versions_of(implementation),
-        "searches": [_describe(search_) for search_ in searches],
-        "ranges": {
-            kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
-            for kind, ranges in RANGES.items()
-            if kind in BASELINES
-        },
-    }
-
-
-def plan_searches(
-    implementation: Any,
-    tasks: Iterable[Task],
-    kinds: Collection[str] = tuple(BASELINES),
-    **changes: Any,
-) -> list[Search]:
-    """The searches of these baselines on each of these tasks, with the settings of the shipped one.
-
-    Args:
-        implementation: computes the runs.
-        tasks: the tasks.
-        kinds: the baselines.
-        changes: settings to replace, as in `loptbench.tuning.search.replaced`.
-
-    Raises:
-        LoptbenchError: the implementation does not compute one of them.
-    """
-    searches = []
-    for task in tasks:
-        for kind in kinds:
-            settings = replaced(default_settings(task.name, implementation.dtypes), changes)
-            if reason := task_not_offered(implementation, task):
-                raise LoptbenchError(f"{reason}; name another --implementation")
-            for label, name, declared in (
-                ("baseline", kind, implementation.optimizers),
-                ("dtype", settings.dtype, implementation.dtypes),
-                ("dtype", "float64", implementation.dtypes),
-            ):
-                if name not in declared:
-                    raise LoptbenchError(
-                        f"{implementation.name} does not compute the {label} {name!r}"
-                    )
-            searches.append((task, kind, settings))
-    return searches
-
-
-def tune(
-    implementation: Any,
-    searches: Sequence[Search],
-    output: Path,
-    report: Callable[[int, str], None] = lambda *_: None,
-) -> Tuned:
-    """Run searches, and write their results to `output`.
-
-    After an interruption, a call with the same arguments resumes from the last block.
-
-    Args:
-        implementation: computes the runs.
-        searches: task, baseline and settings of each search.
-        output: the file to write; it must not exist yet.
-        report: called with the number of all draws done and a line of text.
-
-    Raises:
-        LoptbenchError: the file exists or cannot be written, another process is searching for it,
-            the partial one belongs to another configuration, or every draw of a search diverged.
-    """
-    partial = output.with_name(f"{output.name}.partial")
-    with lock(partial, "a search"):
-        return _tune(implementation, searches, output, partial, report)
-
-
-def _tune(
-    implementation: Any,
-    searches: Sequence[Search],
-    output: Path,
-    partial: Path,
-    report: Callable[[int, str], None],
-) -> Tuned:
-    if output.exists():
-        raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
-    identity = json.loads(json.dumps(_identity(implementation, searches)))
-    finished, unfinished = resume(partial, identity, _ENTRIES.validate_python)
-    n_done = 0
-    for task, kind, settings in searches:
-        name = f"{task.name}/{kind}"
-        if name not in finished:
-            draws = unfinished.get(name, Draws.none(len(RANGES[kind])))
-            report(n_done + len(draws.score), f"{kind} on {task.name}")
-            for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
-                save(partial, identity, finished, {name: draws})
-                report(n_done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
-            draw, score = winner(implementation, task, kind, settings, draws)
-            entry = _entry(task, kind, settings, draws, draw, score)
-            finished[name] = _as_json(entry)
-            save(partial, identity, finished, {})
-        n_done += settings.n_total
-        report(n_done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
-    value = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "provenance": _provenance(implementation),
-        "entries": list(finished.values()),
-    }
-    write_atomically(output, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
-    partial.unlink()
-    return load_tuned(output)
-
-
-def _entry(
-    task: Task, kind: str, settings: Settings, draws: Draws, draw: int, score: float
-) -> TunedBaseline:
-    order = np.argsort(draws.score, kind="stable")
-    order = order[np.isfinite(draws.score[order])][:N_BEST_DRAWS]
-    values = hyperparameters(kind, draws.places)
-    rows = [
-        {name: float(column[i]) for name, column in values.items()}
-        | {"score": float(draws.score[i])}
-        for i in order
-    ]
-    return TunedBaseline(
-        kind=kind,
-        task=definition(task),
-        settings=dataclasses.asdict(settings),
-        hyperparameters={name: float(column[draw]) for name, column in values.items()},
-        score=score,
-        draw=draw,
-        places=dict(zip(values, draws.places[draw].tolist(), strict=True)),
-        n_complete=int(np.sum(np.isfinite(draws.score))),
-        n_diverged=int(np.sum(draws.diverged)),
-        best=rows,
-        ranges=None if kind in BASELINES else dict(RANGES[kind]),
-    )
-
-
-def _as_json(entry: TunedBaseline) -> dict[str, Any]:
+def as_json(entry: TunedBaseline) -> dict[str, Any]:
     """An entry of the file; baselines have no ranges of their own."""
     value = dataclasses.asdict(entry)
     if entry.ranges is None:

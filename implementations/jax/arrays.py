@@ -78,14 +78,18 @@ class Placement:
 
     def put(self, array: NDArray[Any]) -> jax.Array:
         """A JAX array of this precision if the array is of floats; integers keep their type."""
-        require_array(array)
-        array = np.asarray(array, self.dtype if array.dtype.kind == "f" else None)
-        placed: jax.Array = jax.device_put(array, self.device)
-        return placed
+        return self.put_all({"": array})[""]
 
     def put_all(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, jax.Array]:
-        """A JAX array of each array."""
-        return {name: self.put(array) for name, array in arrays.items()}
+        """A JAX array of each array, as `put` makes it; all at once, which takes less time."""
+        for array in arrays.values():
+            require_array(array)
+        converted = {
+            name: np.asarray(array, self.dtype if array.dtype.kind == "f" else None)
+            for name, array in arrays.items()
+        }
+        placed: dict[str, jax.Array] = jax.device_put(converted, self.device)
+        return placed
 
 
 def placement(dtype: str, device: str) -> Placement:

@@ -3,9 +3,12 @@
 `loptbench.implementations.reference.bptt` has the equations; `x_bar` is the adjoint of x.
 
 The forward pass keeps the values that the backward pass needs of each step. With segments, it keeps
-only the last segment; the backward pass recomputes each earlier one from its first state.
+only the last segment; the backward pass recomputes each earlier one from its first state. They are
+kept in buffers that the next call of the same size writes to again: fresh memory would take as long
+as a fifth of an outer step.
 """
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,23 +28,17 @@ class Differentiable(NamedTuple):
 
     Attributes:
         initial_state: (parameters, n_components) -> state.
-        fuse: (parameters) -> weights, in the form that `forward` and `pullback` use.
-        forward: (weights, constants, state, gradient) -> (next state, update), residuals.
-        pullback: (weights, constants, residuals, state_bar, update_bar) -> the adjoints of the
-            state, of the gradient and of the weights.
-        split: (adjoints of the weights) -> adjoints of the parameters, by name.
+        forward: (parameters, constants, state, gradient) -> (next state, update), residuals.
+        pullback: (parameters, constants, residuals, state_bar, update_bar) -> the adjoints of the
+            state, of the gradient and of the parameters, those of the initial state left out.
     """
 
     initial_state: Callable[[Parameters, int], Array]
-    fuse: Callable[[Parameters], Any]
-    forward: Callable[[Any, Constants, Array, Array], tuple[tuple[Array, Array], Any]]
-    pullback: Callable[[Any, Constants, Any, Array, Array], tuple[Array, Array, Any]]
-    split: Callable[[Any], Parameters]
+    forward: Callable[[Parameters, Constants, Array, Array], tuple[tuple[Array, Array], Any]]
+    pullback: Callable[[Parameters, Constants, Any, Array, Array], tuple[Array, Array, Parameters]]
 
 
-BY_HAND = {
-    "gru": Differentiable(gru.initial_state, gru.fuse, gru.forward, gru.pullback, gru.split),
-}
+BY_HAND = {"gru": Differentiable(gru.initial_state, gru.forward, gru.pullback)}
 """The kinds whose backward pass is written by hand; JAX differentiates the steps of all others."""
 
 
@@ -65,47 +62,45 @@ def _differentiated(kind: str) -> Differentiable:
         p_bar, h_bar, gradient_bar = pull((state_bar, update_bar))
         return h_bar, gradient_bar, p_bar
 
-    return Differentiable(get_kind(kind).initial_state, dict, forward, pullback, dict)
+    return Differentiable(get_kind(kind).initial_state, forward, pullback)
 
 
 def _side_by_side(single: Differentiable, n: int) -> Differentiable:
     """n optimizers of a kind; each has the same number of the components, in order.
 
-    Parameters, weights and states have a leading axis for the optimizer.
+    Parameters and states have a leading axis for the optimizer.
     """
 
     def initial_state(p: Parameters, n_components: int) -> Array:
         return jax.vmap(lambda p: single.initial_state(p, n_components // n))(p)
 
     def forward(
-        weights: Any, constants: Constants, state: Array, gradient: Array
+        p: Parameters, constants: Constants, state: Array, gradient: Array
     ) -> tuple[tuple[Array, Array], Any]:
         each = jax.vmap(single.forward, in_axes=(0, None, 0, 0))
-        (next_state, update), residuals = each(weights, constants, state, gradient.reshape(n, -1))
+        (next_state, update), residuals = each(p, constants, state, gradient.reshape(n, -1))
         return (next_state, update.reshape(-1)), residuals
 
     def pullback(
-        weights: Any, constants: Constants, residuals: Any, state_bar: Array, update_bar: Array
-    ) -> tuple[Array, Array, Any]:
+        p: Parameters, constants: Constants, residuals: Any, state_bar: Array, update_bar: Array
+    ) -> tuple[Array, Array, Parameters]:
         each = jax.vmap(single.pullback, in_axes=(0, None, 0, 0, 0))
-        h_bar, gradient_bar, weights_bar = each(
-            weights, constants, residuals, state_bar, update_bar.reshape(n, -1)
+        h_bar, gradient_bar, p_bar = each(
+            p, constants, residuals, state_bar, update_bar.reshape(n, -1)
         )
-        return h_bar, gradient_bar.reshape(-1), weights_bar
+        return h_bar, gradient_bar.reshape(-1), p_bar
 
-    fuse, split = jax.vmap(single.fuse), jax.vmap(single.split)
-    return Differentiable(initial_state, fuse, forward, pullback, split)
+    return Differentiable(initial_state, forward, pullback)
 
 
 class _Adjoints(NamedTuple):
-    """The carry of the backward pass: adjoints of h_k and x_k, and the sum of the weights'."""
+    """The carry of the backward pass: adjoints of h_k and x_k, and the sum of the parameters'."""
 
     state: Array
     x: Array
-    weights: Any
+    p: Parameters
 
 
-@compiled("program", "segment_length")
 def meta_gradient(
     program: Program, inputs: Inputs, p: Parameters, x0: Array, segment_length: int | None = None
 ) -> tuple[Array, Parameters]:
@@ -118,11 +113,9 @@ def meta_gradient(
         x0: the initial parameters of the problems, (n_problems, n_parameters).
         segment_length: the number of steps in a segment; None keeps all steps.
     """
-    kind = _differentiable(program.kind)
-    return _meta_gradient(kind, program, inputs, p, x0, len(x0), segment_length)
+    return _in_buffers(program, None, segment_length, inputs, p, x0)
 
 
-@compiled("program", "segment_length")
 def meta_gradients(
     program: Program, inputs: Inputs, p: Parameters, x0: Array, segment_length: int | None = None
 ) -> tuple[Array, Parameters]:
@@ -135,78 +128,174 @@ def meta_gradients(
         x0: the initial parameters of the problems, (n_optimizers · n_problems, n_parameters).
         segment_length: the number of steps in a segment; None keeps all steps.
     """
-    n = len(jax.tree.leaves(p)[0])
-    kind = _side_by_side(_differentiable(program.kind), n)
-    return _meta_gradient(kind, program, inputs, p, x0, len(x0) // n, segment_length)
+    return _in_buffers(program, len(jax.tree.leaves(p)[0]), segment_length, inputs, p, x0)
 
 
-def _meta_gradient(
-    kind: Differentiable,
+_reused = threading.local()
+
+
+def _in_buffers(
     program: Program,
+    n_optimizers: int | None,
+    segment_length: int | None,
     inputs: Inputs,
     p: Parameters,
     x0: Array,
-    n_problems: int,
-    segment_length: int | None,
 ) -> tuple[Array, Parameters]:
-    """`meta_gradient`, where the mean is over the `n_problems` of an optimizer."""
-    weights = kind.fuse(p)
-    differentiate = partial(loss_and_gradient, program.loss, program.shapes, inputs.arrays)
+    """`_meta_gradient`, in buffers for what it keeps.
 
-    def forward(carry: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], Any]:
-        state, x = carry
-        loss, gradient = differentiate(x, k)
-        (state, update), residuals = kind.forward(
-            weights, inputs.constants, state, gradient.reshape(-1)
-        )
-        return (state, x + update.reshape(x.shape)), (loss, (k, x, gradient, residuals))
-
-    def steps(start: tuple[Array, Array], first: Array | int, n: int) -> Any:
-        return jax.lax.scan(forward, start, first + jnp.arange(n))
-
+    Each thread holds its last buffers for the next call of the same sizes. The compiled function
+    consumes the buffers that it is given, so they are held again only when it has returned.
+    """
     length = min(segment_length or program.n_steps, program.n_steps)
+    sizes = jax.tree.map(jnp.shape, (inputs.arrays, dict(p)))
+    key = program, n_optimizers, length, str(sizes), x0.shape, x0.dtype, x0.device
+    held, buffers = getattr(_reused, "held", (None, None))
+    _reused.held = None, None
+    if held != key:
+        del buffers  # before the new ones are made: memory may not be enough for both
+        with jax.default_device(x0.device):
+            buffers = _buffers(program, n_optimizers, length, inputs, p, x0)
+    objective, gradient, buffers = _meta_gradient(
+        program, n_optimizers, length, buffers, inputs, p, x0
+    )
+    _reused.held = key, buffers
+    return objective, gradient
+
+
+def _buffers(
+    program: Program,
+    n_optimizers: int | None,
+    length: int,
+    inputs: Inputs,
+    p: Parameters,
+    x0: Array,
+) -> Any:
+    """A buffer for every array that a step keeps, with a leading axis for the step."""
+    kind = _kind(program, n_optimizers)
+
+    def kept(inputs: Inputs, p: Parameters, x0: Array) -> Any:
+        state = kind.initial_state(p, x0.size)
+        return _step(kind, program, inputs, p, (state, x0), jnp.asarray(0))[2]
+
+    shapes = jax.eval_shape(kept, inputs, p, x0)
+    return jax.tree.map(lambda array: jnp.zeros((length, *array.shape), array.dtype), shapes)
+
+
+def _kind(program: Program, n_optimizers: int | None) -> Differentiable:
+    single = _differentiable(program.kind)
+    return single if n_optimizers is None else _side_by_side(single, n_optimizers)
+
+
+State = tuple[Array, Array]
+"""h_k and x_k."""
+
+
+def _step(
+    kind: Differentiable, program: Program, inputs: Inputs, p: Parameters, at: State, k: Array
+) -> tuple[State, Array, Any]:
+    """Step k: the state after it, the loss before it, and what the backward pass needs of it."""
+    state, x = at
+    loss, gradient = loss_and_gradient(program.loss, program.shapes, inputs.arrays, x, k)
+    (state, update), residuals = kind.forward(p, inputs.constants, state, gradient.reshape(-1))
+    return (state, x + update.reshape(x.shape)), loss, (x, gradient, residuals)
+
+
+@compiled("program", "n_optimizers", "length", donated=("buffers",))
+def _meta_gradient(
+    program: Program,
+    n_optimizers: int | None,
+    length: int,
+    buffers: Any,
+    inputs: Inputs,
+    p: Parameters,
+    x0: Array,
+) -> tuple[Array, Parameters, Any]:
+    """The meta-objective of each problem, its gradient, and the buffers.
+
+    Args:
+        program: the program.
+        n_optimizers: how many optimizers are side by side, with a leading axis of `p` for them;
+            None for one without it.
+        length: the number of steps in a segment.
+        buffers: what is kept of the steps of a segment; consumed.
+        inputs: the problems.
+        p: the parameters.
+        x0: the initial parameters of the problems.
+    """
+    kind = _kind(program, n_optimizers)
+    step = partial(_step, kind, program, inputs, p)
     n_recomputed = (program.n_steps - 1) // length  # all segments but the last
 
-    def forward_segment(
-        start: tuple[Array, Array], first: Array
-    ) -> tuple[tuple[Array, Array], Any]:
-        end, (loss, _) = steps(start, first, length)
-        return end, (loss, (first, *start))
+    def record(start: State, first: Array | int, n: int, kept: Any) -> tuple[State, Array, Any]:
+        """Run n steps, and write what they keep into the buffers."""
+
+        def one(i: Array, carry: Any) -> Any:
+            at, losses, kept = carry
+            at, loss, new = step(at, first + i)
+            return at, _put(losses, i, loss), _put(kept, i, new)
+
+        losses = jnp.zeros((n, len(x0)), x0.dtype)
+        after: tuple[State, Array, Any] = jax.lax.fori_loop(0, n, one, (start, losses, kept))
+        return after
+
+    def backward(bar: _Adjoints, first: Array | int, n: int, kept: Any) -> tuple[_Adjoints, Any]:
+        """Backpropagate through n steps that the buffers hold."""
+
+        def one(i: Array, carry: tuple[_Adjoints, Any]) -> tuple[_Adjoints, Any]:
+            bar, kept = carry
+            i = n - 1 - i
+            x, gradient, residuals = jax.tree.map(lambda array: array[i], kept)
+            state_bar, gradient_bar, p_bar = kind.pullback(
+                p, inputs.constants, residuals, bar.state, bar.x.reshape(-1)
+            )
+
+            def gradient_at(x: Array) -> Array:
+                return loss_and_gradient(program.loss, program.shapes, inputs.arrays, x, first + i)[
+                    1
+                ]
+
+            _, second_order = jax.jvp(gradient_at, (x,), (gradient_bar.reshape(x.shape),))
+            x_bar = bar.x + second_order + weight[:, None] * gradient
+            return _Adjoints(state_bar, x_bar, jax.tree.map(jnp.add, bar.p, p_bar)), kept
+
+        # The buffers go around the loop unchanged: so the compiler does not copy them.
+        after: tuple[_Adjoints, Any] = jax.lax.fori_loop(0, n, one, (bar, kept))
+        return after
+
+    def pass_by(start: State, first: Array) -> tuple[State, tuple[Array, tuple[Array, State]]]:
+        """Run a segment and keep only its losses and its start."""
+        end, losses = jax.lax.scan(lambda at, k: step(at, k)[:2], start, first + jnp.arange(length))
+        return end, (losses, (first, start))
+
+    def recompute(
+        carry: tuple[_Adjoints, Any], segment: tuple[Array, State]
+    ) -> tuple[tuple[_Adjoints, Any], None]:
+        first, start = segment
+        _, _, kept = record(start, first, length, carry[1])
+        return backward(carry[0], first, length, kept), None
 
     initial_state, through_initial_state = jax.vjp(lambda p: kind.initial_state(p, x0.size), p)
-    last = n_recomputed * length
+    start, last = (initial_state, x0), n_recomputed * length
+    earlier = []
     if n_recomputed:  # else a loop of no steps would be compiled
-        middle, (losses, starts) = jax.lax.scan(
-            forward_segment, (initial_state, x0), length * jnp.arange(n_recomputed)
-        )
-        _, (loss, kept) = steps(middle, last, program.n_steps - last)
-        loss = jnp.concatenate([losses.reshape(-1, len(x0)), loss])
-    else:
-        _, (loss, kept) = steps((initial_state, x0), 0, program.n_steps)
-    weight = 1 / (n_problems * program.n_steps * loss[0])
+        start, (losses, starts) = jax.lax.scan(pass_by, start, length * jnp.arange(n_recomputed))
+        earlier = [losses.reshape(-1, len(x0))]
+    n_last = program.n_steps - last
+    _, losses, kept = record(start, last, n_last, buffers)
+    loss = jnp.concatenate([*earlier, losses])
+    weight = (n_optimizers or 1) / (len(x0) * program.n_steps * loss[0])
 
-    def backward(bar: _Adjoints, step: Any) -> tuple[_Adjoints, None]:
-        k, x, gradient, residuals = step
-        state_bar, gradient_bar, weights_bar = kind.pullback(
-            weights, inputs.constants, residuals, bar.state, bar.x.reshape(-1)
-        )
-        direction = gradient_bar.reshape(x.shape)
-        _, second_order = jax.jvp(lambda x: differentiate(x, k)[1], (x,), (direction,))
-        x_bar = bar.x + second_order + weight[:, None] * gradient
-        return _Adjoints(state_bar, x_bar, jax.tree.map(jnp.add, bar.weights, weights_bar)), None
-
-    def recompute(bar: _Adjoints, start: tuple[Array, Array, Array]) -> tuple[_Adjoints, None]:
-        first, state, x = start
-        _, (_, kept) = steps((state, x), first, length)
-        return jax.lax.scan(backward, bar, kept, reverse=True)
-
-    bar = _Adjoints(*jax.tree.map(jnp.zeros_like, (initial_state, x0, weights)))
-    bar, _ = jax.lax.scan(backward, bar, kept, reverse=True)
+    p_bar = jax.tree.map(jnp.zeros_like, dict(p))
+    bar = _Adjoints(jnp.zeros_like(initial_state), jnp.zeros_like(x0), p_bar)
+    bar, kept = backward(bar, last, n_last, kept)
     if n_recomputed:
-        bar, _ = jax.lax.scan(recompute, bar, starts, reverse=True)
+        (bar, kept), _ = jax.lax.scan(recompute, (bar, kept), starts, reverse=True)
+    (through,) = through_initial_state(bar.state)
+    gradient = jax.tree.map(jnp.add, dict(through), bar.p)
+    return jnp.mean(loss, axis=0) / loss[0], gradient, kept
 
-    (p_bar,) = through_initial_state(bar.state)
-    gradient = dict(p_bar)
-    for name, adjoint in kind.split(bar.weights).items():
-        gradient[name] = gradient[name] + adjoint
-    return jnp.mean(loss, axis=0) / loss[0], gradient
+
+def _put(arrays: Any, i: Array, values: Any) -> Any:
+    """The arrays with these values at index i of the first axis."""
+    return jax.tree.map(lambda array, value: array.at[i].set(value), arrays, values)

@@ -31,8 +31,15 @@ _functions: list[Any] = []
 _n_programs = 0
 
 
-def compiled(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator: `jax.jit` with these names of static arguments."""
+def compiled(
+    *static: str, donated: tuple[str, ...] = ()
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: `jax.jit` with these names of static arguments.
+
+    Args:
+        static: the names of the arguments that a program is compiled for.
+        donated: those whose memory the results may take.
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
@@ -42,7 +49,7 @@ def compiled(*static: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             _n_programs += 1
             return function(*args, **kwargs)
 
-        jitted: Callable[P, R] = jax.jit(traced, static_argnames=static)
+        jitted: Callable[P, R] = jax.jit(traced, static_argnames=static, donate_argnames=donated)
         _functions.append(jitted)
         return jitted
 

@@ -1,6 +1,6 @@
 """The declaration of the implementation in JAX, which can be imported without JAX."""
 
-from loptbench.optimizers import KindsAndBrought
+from loptbench.optimizers import SCHEDULED, KindsAndBrought
 from loptbench.tasks import SHIPPED, offered_tasks
 
 
@@ -11,10 +11,12 @@ class Declaration:
     optimizers = KindsAndBrought(
         "jax",
         *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
+        *SCHEDULED,
         *("gru", "lstm", "log_lstm"),
     )
     dtypes = ("float32", "float64")
     versions = ("jax", "jaxlib", "optax")
+    threads = "one for each core, in a pool that waits without computing"
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -226,7 +226,7 @@ class Implementation(Declaration):
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: OuterSettings
     ) -> tuple[OuterState, float]:
         placed = placement(config.dtype, config.device)
-        parameters, memory = outer_step.to_jax(outer, placed, config)
+        parameters, memory = outer_step.to_jax(outer, placed)
         problems = self.problems(batch, config.dtype, config.device)
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)
         run = _run(optimizer, problems, batch.initial_parameters, config.n_steps)
@@ -246,7 +246,7 @@ class Implementation(Declaration):
         config: OuterSettings,
     ) -> list[tuple[OuterState, float]]:
         placed = placement(config.dtype, config.device)
-        parameters, memory = outer_step.to_jax(outer_step.stack(outers), placed, config)
+        parameters, memory = outer_step.to_jax(outer_step.stack(outers), placed)
         batch = batches[0].followed_by(batches[1:])
         problems = self.problems(batch, config.dtype, config.device)
         optimizer = JaxOptimizer(spec.kind, dict(spec.constants), parameters, placed)

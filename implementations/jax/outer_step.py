@@ -5,7 +5,7 @@ leaves of optax's state in their order, as `000`, `001`, ….
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,11 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from numpy.typing import NDArray
 
 from loptbench.implementations.jax.arrays import Placement, to_numpy
 from loptbench.implementations.jax.compiled import compiled
 from loptbench.implementations.jax.optimizers import Parameters
 from loptbench.protocol import OuterSettings, OuterState
+
+Number = Array | NDArray[Any]
 
 
 class Settings(NamedTuple):
@@ -26,22 +29,22 @@ class Settings(NamedTuple):
     `OuterSettings` describes the fields. `by_norm` is 1 for clipping by the global norm, else 0.
     """
 
-    learning_rate: Array
-    decay: Array
-    decay_steps: Array
-    beta1: Array
-    beta2: Array
-    epsilon: Array
-    clip: Array
-    by_norm: Array
-    penalty: Array
+    learning_rate: Number
+    decay: Number
+    decay_steps: Number
+    beta1: Number
+    beta2: Number
+    epsilon: Number
+    clip: Number
+    by_norm: Number
+    penalty: Number
 
 
 def settings(config: OuterSettings) -> Settings:
     """The settings of an outer step in its dtype."""
     values = {name: getattr(config, name, None) for name in Settings._fields}
     values["by_norm"] = config.clipping == "global-norm"
-    return Settings(**{name: jnp.asarray(value, config.dtype) for name, value in values.items()})
+    return Settings(**{name: np.asarray(value, config.dtype) for name, value in values.items()})
 
 
 def outer_optimizer(with_settings: Settings) -> optax.GradientTransformation:
@@ -50,7 +53,7 @@ def outer_optimizer(with_settings: Settings) -> optax.GradientTransformation:
     def learning_rate(t: Array) -> Array:
         # optax.exponential_decay computes this in float32, whatever the parameters are in.
         s = with_settings
-        return s.learning_rate * s.decay ** (t.astype(s.decay.dtype) / s.decay_steps)
+        return jnp.multiply(s.learning_rate, s.decay ** (t.astype(s.decay.dtype) / s.decay_steps))
 
     each, whole = optax.clip(with_settings.clip), optax.clip_by_global_norm(with_settings.clip)
 
@@ -88,15 +91,18 @@ def outer_updates(
     return each(p, memory, gradient)
 
 
-def to_jax(
-    outer: OuterState, placement: Placement, config: OuterSettings
-) -> tuple[Parameters, optax.OptState]:
+def to_jax(outer: OuterState, placement: Placement) -> tuple[Parameters, optax.OptState]:
     """The parameters, and optax's state with the leaves that are stored in the memory."""
-    parameters = placement.put_all(outer.parameters)
-    optimizer = outer_optimizer(settings(config))
-    structure = jax.tree.structure(jax.eval_shape(optimizer.init, parameters))
-    leaves = [placement.put(outer.memory[f"{i:03d}"]) for i in range(len(outer.memory))]
-    return parameters, jax.tree.unflatten(structure, leaves)
+    leaves = placement.put_all({name: outer.memory[name] for name in sorted(outer.memory)})
+    memory = jax.tree.unflatten(_structure(tuple(sorted(outer.parameters))), leaves.values())
+    return placement.put_all(outer.parameters), memory
+
+
+@cache
+def _structure(names: tuple[str, ...]) -> Any:
+    """The structure of optax's state for parameters of these names, whatever the settings are."""
+    optimizer = outer_optimizer(Settings(*[jnp.ones(())] * len(Settings._fields)))
+    return jax.tree.structure(optimizer.init(dict.fromkeys(names, jnp.zeros(()))))
 
 
 def to_outer_state(parameters: Mapping[str, Array], memory: optax.OptState) -> OuterState:

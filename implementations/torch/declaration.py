@@ -1,6 +1,6 @@
 """The declaration of the implementation in PyTorch, which can be imported without PyTorch."""
 
-from loptbench.optimizers import KindsAndBrought
+from loptbench.optimizers import SCHEDULED, KindsAndBrought
 from loptbench.tasks import SHIPPED, offered_tasks
 
 
@@ -11,10 +11,12 @@ class Declaration:
     optimizers = KindsAndBrought(
         "torch",
         *("sgd", "momentum", "nesterov", "rmsprop", "adam", "composed"),
+        *SCHEDULED,
         *("gru", "lstm", "log_lstm"),
     )
     dtypes = ("float32", "float64")
     versions = ("torch",)
+    threads = "one in outer steps on fewer than 32,768 numbers of state, else all that PyTorch has"
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from loptbench.implementations.torch.derivatives import loss_and_gradient
 from loptbench.implementations.torch.optimizers import Constants, Parameters, get_kind
 from loptbench.implementations.torch.outer_step import initial_outer_state, outer_update
 from loptbench.implementations.torch.tasks import Problem, loss_of
+from loptbench.implementations.torch.threads import threads_for
 from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import (
     Array,
@@ -186,15 +187,16 @@ class Implementation(Declaration):
         placed = placement(config.dtype, config.device)
         parameters = [placed.put_all(outer.parameters) for outer in outers]
         batch = batches[0].followed_by(batches[1:])
-        objective, gradient = meta_gradient(
-            spec.kind,
-            spec.constants,
-            {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]},
-            self.problems(batch, config.dtype, config.device).problem,
-            placed.put(batch.initial_parameters),
-            config.n_steps,
-            config.bptt_segment,
-        )
+        with threads_for(batch.initial_parameters.size * spec.n_state):
+            objective, gradient = meta_gradient(
+                spec.kind,
+                spec.constants,
+                {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]},
+                self.problems(batch, config.dtype, config.device).problem,
+                placed.put(batch.initial_parameters),
+                config.n_steps,
+                config.bptt_segment,
+            )
         means = objective.reshape(len(outers), -1).mean(dim=1).tolist()
         results = []
         for i, (outer, p, mean) in enumerate(zip(outers, parameters, means, strict=True)):

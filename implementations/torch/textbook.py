@@ -1,6 +1,6 @@
-"""Baselines of our outer step: autograd's meta-gradient, and the matrix products alone.
+"""Baselines of our outer step: autograd's meta-gradient, and what no outer step can leave out.
 
-`loptbench perf` times the products, and tests compare our meta-gradient with autograd's.
+`loptbench perf` times the latter, and tests compare our meta-gradient with autograd's.
 """
 
 from typing import Any
@@ -10,12 +10,13 @@ from torch import Tensor
 
 from loptbench.implementations.torch.implementation import Implementation
 from loptbench.implementations.torch.optimizers import get_kind
+from loptbench.implementations.torch.optimizers.gru import sigmoid_backward, tanh_backward
 from loptbench.optimizers import OptimizerSpec
 from loptbench.tasks import ProblemBatch
 
 
 class Textbook:
-    """The meta-gradient of a GRU as a textbook would write it, and its matrix products."""
+    """The meta-gradient of a GRU as a textbook would write it, and the floor of its time."""
 
     def __init__(
         self, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str, device: str
@@ -42,25 +43,28 @@ class Textbook:
         gradients = torch.autograd.grad((loss.mean(dim=0) / loss[0]).mean(), list(p.values()))
         return {name: leaf.cpu().numpy() for name, leaf in zip(p, gradients, strict=True)}
 
-    def products(self) -> Tensor:
-        """The matrix products of an outer step and nothing else: a lower bound of its time.
+    def floor(self) -> Tensor:
+        """The matrix products and the gates' functions alone: a lower bound of an outer step.
 
-        Each inner step has two in the forward pass, and in the backward pass two for the adjoint of
-        the state and two for those of the weights.
+        Each inner step has two products in the forward pass, and in the backward pass two for the
+        adjoint of the state and two for those of the weights. Nothing is kept from step to step.
         """
         p = self.optimizer.parameters
         W_zr, W_c = torch.cat([p["W_z"], p["W_r"]]), p["W_c"]
         n_units = W_c.shape[0]
         h = self.x0.new_full((self.x0.numel(), n_units), 0.1)
         W_zr_T, W_c_T = W_zr.T.contiguous(), W_c.T.contiguous()
-        gates, pre_zr_bar = h.new_empty(len(h), 2 * n_units), h.new_zeros(len(h), 2 * n_units)
-        W_zr_bar, W_c_bar, out = torch.zeros_like(W_zr), torch.zeros_like(W_c), torch.empty_like(h)
+        zr, c, out = h.new_empty(len(h), 2 * n_units), torch.empty_like(h), torch.empty_like(h)
+        pre_zr_bar, pre_c_bar = torch.zeros_like(zr), torch.zeros_like(h)
+        W_zr_bar, W_c_bar = torch.zeros_like(W_zr), torch.zeros_like(W_c)
         for _ in range(self.n_steps):
-            torch.mm(h, W_zr_T, out=gates)
-            torch.mm(h, W_c_T, out=out)
+            torch.mm(h, W_zr_T, out=zr).sigmoid_()
+            torch.mm(h, W_c_T, out=c).tanh_()
         for _ in range(self.n_steps):
-            torch.mm(h, W_c, out=out)
+            tanh_backward(h, c, grad_input=pre_c_bar)
+            torch.mm(pre_c_bar, W_c, out=out)
+            sigmoid_backward(zr, zr, grad_input=pre_zr_bar)
             torch.mm(pre_zr_bar, W_zr, out=out)
             W_zr_bar.addmm_(pre_zr_bar.T, h)
-            W_c_bar.addmm_(h.T, h)
+            W_c_bar.addmm_(pre_c_bar.T, h)
         return W_zr_bar.cpu()  # on a GPU, this waits for the result

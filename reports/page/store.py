@@ -8,6 +8,7 @@ from loptbench.reports.page.elements import Bullets, Folded, Group, Item, Page, 
 from loptbench.reports.page.render import html
 from loptbench.reports.sections import figures
 from loptbench.reports.sections.agreement import FAILED, agreement_matrix
+from loptbench.reports.sections.architectures import architectures_section
 from loptbench.reports.sections.glossary import glossary
 from loptbench.reports.sections.implementations import implementation_sections, tolerances_table
 from loptbench.reports.sections.means import deviating_means, means_sentence
@@ -44,6 +45,7 @@ def page(store: Store, claims: int | str | Path | None = None) -> Page:
         ("Failures", lambda: _failures(report)),
         ("Overview", lambda: overview(report, verdict_warnings)),
         ("", lambda: subject_sections(report, verdicts)),
+        ("Architectures", lambda: architectures_section(report)),
         ("Agreement", lambda: _agreement(report)),
         ("Shipped", lambda: reference_section(report)),
         ("Tables", lambda: [Section("tables", "Tables", tables(report))]),

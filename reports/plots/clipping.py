@@ -63,8 +63,7 @@ def _states(canvas: Canvas, group: Group) -> None:
     density = dict(group.first_learned("gradient_density"))
     reach = 0.0
     for tag, data in group.first_learned("update_functions"):
-        halves = data[data["where"] == CONVERGENCE_POINT].groupby("arm").half_saturation.first()
-        halves = halves[np.isfinite(halves)]
+        halves = _halves(data[data["where"] == CONVERGENCE_POINT])
         largest = data.gradient.abs().max()
         reach = max(reach, min(largest, N_HALVES * halves.max()) if len(halves) else largest)
         for where, own in data.sort_values("gradient").groupby("where", sort=False):
@@ -72,12 +71,11 @@ def _states(canvas: Canvas, group: Group) -> None:
             options = CURVES[kind or "at states of real runs"]
             (line,) = canvas.axes.plot(own.gradient, own["update"], **options)
             canvas.tag(line, tag)
-            if where == CONVERGENCE_POINT:
-                signs = np.where(halves.index == "negative", -1.0, 1.0)
-                gradients = signs * halves.to_numpy()
-                updates = np.interp(gradients, own.gradient, own["update"])
-                (marks,) = canvas.axes.plot(gradients, updates, **HALF)
-                canvas.tag(marks, tag)
+            halves = _halves(own)
+            gradients = np.where(halves.index == "negative", -1.0, 1.0) * halves.to_numpy()
+            updates = np.interp(gradients, own.gradient, own["update"])
+            (marks,) = canvas.axes.plot(gradients, updates, **HALF, alpha=options.get("alpha"))
+            canvas.tag(marks, tag)
     for tag, data in density.items():
         _density(canvas, tag, data, reach)
     if reach:
@@ -88,6 +86,12 @@ def _states(canvas: Canvas, group: Group) -> None:
         ]
         low, high = np.min(np.concatenate(inside)), np.max(np.concatenate(inside))
         canvas.axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+
+
+def _halves(data: "pd.DataFrame") -> "pd.Series":
+    """The gradients of half-saturation of one state, by arm, as far as they are finite."""
+    halves = data.groupby("arm").half_saturation.first()
+    return halves[np.isfinite(halves)]
 
 
 def _density(canvas: Canvas, tag: Tag, data: "pd.DataFrame", reach: float) -> None:

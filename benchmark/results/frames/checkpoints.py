@@ -32,6 +32,7 @@ def _checkpoints(contents: Contents) -> Iterator[Block]:
             "optimizer": name,
             "dtype": settings.get("dtype", ""),
             **contents.training_columns(task, Role.CHECKPOINT, name),
+            "architecture": training.architecture,
             "n_units": settings.get("n_units"),
             "n_outer_steps": settings.get("n_outer_steps"),
             "best_outer_step": training.best_outer_step,
@@ -49,6 +50,7 @@ CHECKPOINTS = Frame(
     {
         **OPTIMIZER,
         **TRAINING,
+        "architecture": Column("the architecture, such as gru or lstm"),
         "n_units": count("the number of hidden units"),
         "n_outer_steps": count("the number of outer steps of the schedule", "steps"),
         "best_outer_step": count("the outer step whose weights were kept", "steps"),

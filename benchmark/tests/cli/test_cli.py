@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,8 @@ def test_info(command: Command) -> None:
     assert code == 0
     for word in ("loptbench", "python", "numpy", "commit", f"checkpoint   {CHECKPOINT}: 64 units"):
         assert word in out
+    if "torch" in out and find_spec("torch") is not None:
+        assert "threads: one in outer steps on fewer than 32,768 numbers of state" in out
 
 
 TUNE = ("--implementation", "reference", "--output", "t.json")

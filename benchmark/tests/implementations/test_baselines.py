@@ -13,7 +13,7 @@ from loptbench.agreement.tolerances import free_running_bound
 from loptbench.agreement.trajectories import error_amplification, oracle_run, rounding_scales
 from loptbench.conformance.cases import cases
 from loptbench.discovery import oracle
-from loptbench.optimizers import BASELINES, OptimizerSpec, baseline
+from loptbench.optimizers import BASELINES, SCHEDULED, OptimizerSpec, baseline
 from loptbench.tasks import Digits, ProblemBatch, Quadratic, Rosenbrock
 
 pytestmark = pytest.mark.conformance
@@ -108,20 +108,51 @@ def test_torch_optim(kind: str, data: st.DataObject, seed: int) -> None:
 @pytest.mark.parametrize("kind", BASELINES)
 @given(data=st.data(), seed=st.integers(0, 1000))
 def test_optax(kind: str, data: st.DataObject, seed: int) -> None:
+    spec = data.draw(SPECS[kind], label="optimizer")
+    assert_same_as_optax(spec, kind, float(spec.parameters["alpha"]), seed)
+
+
+@pytest.mark.parametrize("kind", ["cosine_nesterov", "cosine_adam", "exponential_rmsprop"])
+@given(data=st.data(), final=st.floats(1e-4, 1.0), seed=st.integers(0, 1000))
+def test_optax_with_a_schedule(kind: str, data: st.DataObject, final: float, seed: int) -> None:
+    optax = pytest.importorskip("optax")
+    schedule, inner = SCHEDULED[kind]
+    plain = data.draw(SPECS[inner], label="optimizer without the schedule")
+    p = {name: float(value) for name, value in plain.parameters.items()}
+    n_steps, alpha = 20, p["alpha"]  # shorter than the run
+    spec = baseline(kind, plain.constants.get("epsilon", 1.0), n_steps, **p, final=final)
+    made = {
+        "cosine": lambda: optax.cosine_decay_schedule(alpha, n_steps, final),
+        "exponential": lambda: optax.exponential_decay(
+            alpha, n_steps, final, end_value=alpha * final
+        ),
+    }[schedule]()
+    # optax divides its count, an int32, in float32.
+    assert_same_as_optax(spec, inner, lambda count: made(count.astype("float64")), seed)
+
+
+def assert_same_as_optax(spec: OptimizerSpec, kind: str, rate: Any, seed: int) -> None:
+    """Compare the oracle's run with that of optax, whose learning rate is a number or a schedule.
+
+    Args:
+        spec: the optimizer.
+        kind: the kind of the optimizer in optax.
+        rate: its learning rate.
+        seed: the seed of the problems.
+    """
     jax = pytest.importorskip("jax")
     optax = pytest.importorskip("optax")
-    spec = data.draw(SPECS[kind], label="optimizer")
     p = {name: float(value) for name, value in spec.parameters.items()}
     epsilon = spec.constants.get("epsilon")
     batch = Quadratic().sample("tune", seed, range(3))
 
     def make() -> Step:
         optimizer = {
-            "sgd": lambda: optax.sgd(p["alpha"]),
-            "momentum": lambda: optax.sgd(p["alpha"], p["beta"]),
-            "nesterov": lambda: optax.sgd(p["alpha"], p["beta"], nesterov=True),
-            "rmsprop": lambda: optax.rmsprop(p["alpha"], p["gamma"], epsilon, eps_in_sqrt=False),
-            "adam": lambda: optax.adam(p["alpha"], p["beta1"], p["beta2"], epsilon),
+            "sgd": lambda: optax.sgd(rate),
+            "momentum": lambda: optax.sgd(rate, p["beta"]),
+            "nesterov": lambda: optax.sgd(rate, p["beta"], nesterov=True),
+            "rmsprop": lambda: optax.rmsprop(rate, p["gamma"], epsilon, eps_in_sqrt=False),
+            "adam": lambda: optax.adam(rate, p["beta1"], p["beta2"], epsilon),
         }[kind]()
         memory = optimizer.init(jax.numpy.asarray(batch.initial_parameters))
 

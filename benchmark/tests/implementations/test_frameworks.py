@@ -242,3 +242,42 @@ def test_jax_compiles_one_drive_for_many_lengths() -> None:
     short = optimizer.drive(state[:117], gradient[:117], [7, 40])
     assert rollout.drive._cache_size() == n_programs
     np.testing.assert_array_equal(short[1], long[0, :117])
+
+
+@pytest.mark.parametrize(("n_numbers", "threads"), [(2**15 - 1, 1), (2**15, 3)])
+def test_torch_takes_one_thread_for_small_outer_steps(n_numbers: int, threads: int) -> None:
+    """And gives back those that it was allowed, also after an error."""
+    torch = pytest.importorskip("torch")
+    from loptbench.implementations.torch.threads import threads_for
+
+    allowed = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with threads_for(n_numbers):
+            assert torch.get_num_threads() == threads
+        assert torch.get_num_threads() == 3
+        with pytest.raises(ValueError, match="an error"), threads_for(n_numbers):
+            raise ValueError("an error")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(allowed)
+
+
+def test_jax_computes_in_buffers_that_it_used_before() -> None:
+    """What an earlier call left in them, of other problems or NaN, does not show."""
+    pytest.importorskip("jax")
+    implementation = get_implementation("jax")
+    spec = random_gru(5, 0, 0.5, 0.1)
+    optimizer = implementation.optimizer(spec, "float64", "cpu")
+    task = get_task("quadratic")
+
+    def gradient(seed: int, scale: float) -> dict[str, np.ndarray]:
+        batch = task.sample("meta_train", seed, range(2))
+        problems = implementation.problems(batch, "float64", "cpu")
+        start = scale * batch.initial_parameters
+        return dict(implementation.meta_gradient(optimizer, problems, start, 6).gradient)
+
+    first = gradient(0, 1.0)
+    assert np.isnan(gradient(1, np.nan)["W_z"]).all()
+    for name, expected in gradient(0, 1.0).items():
+        np.testing.assert_array_equal(expected, first[name])

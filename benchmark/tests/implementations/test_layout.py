@@ -6,14 +6,16 @@ from importlib.util import find_spec
 
 import pytest
 
-from loptbench.optimizers import KINDS
+from loptbench.optimizers import KINDS, SCHEDULED
 from loptbench.tasks import SHIPPED
 
 pytestmark = pytest.mark.harness
 
+OPTIMIZERS = [*(set(KINDS) - set(SCHEDULED)), "scheduled"]
+
 
 @pytest.mark.parametrize("name", ["reference", "torch", "jax"])
-@pytest.mark.parametrize(("folder", "modules"), [("optimizers", KINDS), ("tasks", SHIPPED)])
+@pytest.mark.parametrize(("folder", "modules"), [("optimizers", OPTIMIZERS), ("tasks", SHIPPED)])
 def test_each_kind_and_task_has_a_module(name: str, folder: str, modules: Iterable[str]) -> None:
     if name != "reference":
         pytest.importorskip(name)

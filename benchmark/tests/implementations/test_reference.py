@@ -43,6 +43,17 @@ SPECS = st.one_of(
         st.floats(1e-3, 0.1),
     ),
     st.builds(
+        # States in the domain have taken 2 to 92 steps: before the end of the schedule, or after.
+        lambda kind, alpha, beta, final, n_steps: baseline(
+            kind, n_steps=n_steps, alpha=alpha, beta=beta, final=final
+        ),
+        st.sampled_from(["cosine_momentum", "exponential_nesterov"]),
+        st.floats(1e-3, 1.0),
+        st.floats(0.0, 0.99),
+        st.floats(0.01, 1.0),
+        st.sampled_from([0.5, 200.0]),
+    ),
+    st.builds(
         composed,
         st.floats(1e-3, 1.0),
         st.lists(st.floats(0.0, 0.99), min_size=1, max_size=4),

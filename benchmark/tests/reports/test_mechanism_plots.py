@@ -141,14 +141,16 @@ def test_the_states_met_do_not_change_the_curve_without_gradients() -> None:
     assert panel(with_met, title) == panel(without, title)
 
 
-def test_saturation_is_drawn_at_each_state() -> None:
-    def n_curves(*states: str) -> int:
-        functions = tuple(update_function(where, [1.0, 1.0]) for where in states)
+def test_saturation_is_drawn_and_marked_at_each_state() -> None:
+    def count(what: str, *states: tuple[str, float]) -> int:
+        functions = tuple(update_function(where, [half, half]) for where, half in states)
         made = clipping().model_copy(update={"states": functions})
-        svg = panel(drawn(CLIPPING, clipping=made), "Update u(g) of one")
-        return svg.count("clip-path=")
+        return panel(drawn(CLIPPING, clipping=made), "Update u(g) of one").count(what)
 
-    assert n_curves("h0", "h*", "step 1 of component 0") == n_curves("h*") + 2
+    point, others = ("h*", 1.0), (("h0", 1.0), ("step 1 of component 0", np.inf))
+    # A curve for each, and marks where half-saturation is reached.
+    assert count("clip-path=", point, *others) == count("clip-path=", point) + 3
+    assert count("<use", point, *others) == count("<use", point) + 2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Adapted optimizers in runs and searches: held to our own, and what is refused."""
 
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import loptbench
 from loptbench.adapters.implementation import AdaptingImplementation
 from loptbench.adapters.kinds import AdaptedKind
 from loptbench.cli.main import cli
-from loptbench.discovery import discover, oracle
+from loptbench.discovery import oracle
+from loptbench.engines.engine import Call
+from loptbench.engines.packing import Caller, pack, unpack
 from loptbench.errors import LoptbenchError, NotComponentWiseError
-from loptbench.optimizers import baseline
-from loptbench.processes import Packed, unpack
+from loptbench.optimizers import KINDS, OptimizerSpec, baseline
 from loptbench.rollout import held_out
 from loptbench.rollout.evaluation import evaluated_losses
 from loptbench.study.adapted import parse_optimizers, select_adapted
@@ -127,14 +129,19 @@ def test_a_run_has_it_beside_the_baselines(heavy: str, tmp_path: Path) -> None:
     assert key.sources is not None  # the module is not installed: it may change
 
 
+def first_update(computing: AdaptingImplementation, name: str) -> Any:
+    """What a worker does: it knows kinds only from what it is handed."""
+    spec = OptimizerSpec(name, {"rate": np.asarray(0.1)})
+    optimizer = computing.optimizer(spec, "float64", "cpu")
+    return optimizer.step(optimizer.initial_state(1), np.ones(1))[1].tolist()
+
+
 def test_it_is_handed_to_other_processes(heavy: str) -> None:
     kind = AdaptedKind.parse(f"{heavy}(beta=0.5, rate=tuned)")
-    (entry,) = (entry for entry in discover() if entry.name == "reference")
-    packed = Packed(AdaptingImplementation(entry.implementation, [kind]), [entry])
-    computing = unpack(bytes(packed), [])
-    assert computing.inner is not entry.implementation
-    optimizer = computing.optimizer(kind.spec({"rate": 0.1}), "float64", "cpu")
-    assert optimizer.step(optimizer.initial_state(1), np.ones(1))[1].tolist() == [-0.1]
+    computing = AdaptingImplementation(oracle(), [kind])
+    prepared = pack(Call(first_update, (computing, kind.name)), Caller.here([]))
+    del KINDS[kind.name]
+    assert unpack(pickle.loads(prepared.packed)) == [-0.1]
 
 
 def test_what_tune_finds_is_read_by_run(heavy: str, tmp_path: Path) -> None:

@@ -14,28 +14,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loptbench.agreement.trajectories import oracle_run
 from loptbench.discovery import get_implementation, oracle
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES, baseline
-from loptbench.rollout.trajectory import meta_objective
+from loptbench.optimizers import BASELINES, HYPERPARAMETERS
 from loptbench.storage.files import lock
-from loptbench.tasks import TASKS, Digits, Quadratic, Rosenbrock, TwoMoons, definition, get_task
+from loptbench.tasks import Digits, Quadratic, Rosenbrock, TwoMoons, get_task
 from loptbench.tests.conformance.planted_base import Sweeping
+from loptbench.tests.tuning.scores import direct_score
 from loptbench.tuning import search as tuning
+from loptbench.tuning.ranges import RANGES, Range, hyperparameters
 from loptbench.tuning.search import (
-    RANGES,
     DrawRunner,
     Draws,
-    Range,
     Settings,
-    default_settings,
-    hyperparameters,
     search,
     uniform,
     winner,
 )
-from loptbench.tuning.tuned_file import EDGE_FRACTION, SHIPPED, load_tuned, shipped_path, tune
+from loptbench.tuning.searches import tune
+from loptbench.tuning.tuned_file import load_tuned, shipped_path
 
 QUICK = Settings(n_draws=40, n_refining=10, boxes=((3, 0.1), (1, 0.03)), n_problems=5)
 FRAMEWORKS = ("torch", "jax")
@@ -43,32 +40,22 @@ NETWORKS = ("two_moons", "digits")
 
 
 def searched(implementation: Any, task: Any, kind: str, chosen: Settings) -> Draws:
-    draws = Draws.none(len(BASELINES[kind]))
+    draws = Draws.none(len(HYPERPARAMETERS[kind]))
     for draws in search(implementation, task, kind, chosen, draws):  # noqa: B007, B020
         pass
     return draws
 
 
-def direct_score(
-    kind: str, values: dict[str, float], task: Any, chosen: Settings, disturbance: float = 0.0
-) -> float:
-    """The score by the oracle's own runs, one optimizer at a time."""
-    batch = task.sample("tune", chosen.seed, range(chosen.n_problems))
-    batch = batch.starting_at(batch.initial_parameters * (1 + disturbance))
-    with np.errstate(all="ignore"):
-        run = oracle_run(oracle(), baseline(kind, **values), batch, task.n_steps)
-        score = float(np.mean(meta_objective(run.loss)))
-    return score if np.isfinite(score) else np.inf
-
-
 @pytest.mark.harness
-@given(place=st.floats(0, 1), kind=st.sampled_from(list(BASELINES)))
+@given(place=st.floats(0, 1), kind=st.sampled_from(list(HYPERPARAMETERS)))
 def test_ranges_are_logarithmic_and_places_are_told_back(place: float, kind: str) -> None:
     for range_ in RANGES[kind].values():
         value = float(range_.at(np.array(place)))
         assert value >= 0
         if range_.of_complement:
             assert value < 1
+        if range_.is_whole:
+            assert value <= 1
         assert range_.place(value) == pytest.approx(place, abs=1e-9)
 
 
@@ -100,7 +87,7 @@ def test_draws_are_uniform_and_the_same_alone_and_together() -> None:
 
 
 @pytest.mark.harness
-@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize("kind", [*BASELINES, "cosine_momentum"])
 @pytest.mark.parametrize("task", [Quadratic(n_steps=50), Rosenbrock(n_steps=50)], ids=str)
 def test_scores_are_those_of_single_runs(kind: str, task: Any) -> None:
     draws = searched(Sweeping(), task, kind, QUICK)
@@ -292,6 +279,23 @@ def test_how_many_groups_are_computed_at_once_changes_nothing(
     assert len({path.read_bytes() for path in folder.glob("*.json")}) == 1
 
 
+@pytest.mark.harness
+@pytest.mark.usefixtures("small_blocks")
+def test_the_best_baseline_with_each_schedule_is_told_apart(folder: Path) -> None:
+    task = Quadratic(n_steps=30)
+    kinds = ("momentum", "cosine_sgd", "cosine_momentum", "exponential_sgd")
+    tuned = tune(Sweeping(), [(task, kind, QUICK) for kind in kinds], folder / "tuned.json")
+    assert [entry.kind for entry in tuned.of(task)] == ["momentum"]
+    cosine, exponential = tuned.scheduled(task)
+    scores = {entry.kind: entry.score for entry in tuned.entries}
+    assert cosine.score == min(scores["cosine_sgd"], scores["cosine_momentum"])
+    assert exponential.kind == "exponential_sgd"
+    assert cosine.spec.constants == {"n_steps": 30.0}
+    assert "final" not in cosine.on_edge
+    # A schedule is a choice more, and here it is worth it.
+    assert scores["cosine_momentum"] < 1.05 * scores["momentum"]
+
+
 def test_a_result_is_not_overwritten(folder: Path) -> None:
     (folder / "tuned.json").write_text("mine")
     with pytest.raises(LoptbenchError, match="exists and is not overwritten"):
@@ -331,64 +335,6 @@ def test_baselines_of_other_problems_are_refused() -> None:
         shipped.of(Quadratic(n_steps=7))
     with pytest.raises(LoptbenchError, match="has no baselines tuned on 'digits'"):
         dataclasses.replace(shipped, entries=[]).of(get_task("digits"))
-
-
-@pytest.mark.harness
-@pytest.mark.parametrize("implementation", SHIPPED)
-class TestShipped:
-    def test_every_baseline_is_tuned_on_every_task(self, implementation: str) -> None:
-        tuned = load_tuned(shipped_path(implementation))
-        assert tuned.provenance["implementation"] == implementation
-        assert {entry.task["task"] for entry in tuned.entries} == set(SHIPPED[implementation])
-        for task in map(get_task, SHIPPED[implementation]):
-            entries = tuned.of(task)
-            assert [entry.kind for entry in entries] == list(BASELINES)
-            for entry in entries:
-                assert entry.task == definition(task)
-                chosen = dataclasses.asdict(default_settings(task.name))
-                assert dict(entry.settings) == json.loads(json.dumps(chosen))
-                assert entry.settings["n_draws"] == 2500
-
-    def test_no_optimum_lies_on_the_edge_of_its_range(self, implementation: str) -> None:
-        for entry in load_tuned(shipped_path(implementation)).entries:
-            for name, value in entry.hyperparameters.items():
-                place = RANGES[entry.kind][name].place(value)
-                assert EDGE_FRACTION <= place <= 1 - EDGE_FRACTION, (
-                    f"{entry.kind} on {entry.task['task']}: {name}"
-                )
-            assert not entry.on_edge
-
-    @pytest.mark.parametrize(
-        "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in NETWORKS)) for n in sorted(TASKS)]
-    )
-    def test_scores_are_those_of_single_runs(self, implementation: str, name: str) -> None:
-        task = get_task(name)
-        if name not in SHIPPED[implementation]:
-            pytest.skip(f"the shipped search in {implementation} was not on {name}")
-        for entry in load_tuned(shipped_path(implementation)).of(task):
-            if name in NETWORKS and entry.kind not in ("momentum", "adam"):
-                continue  # these take seconds each, and other tests compare the frameworks
-            chosen = default_settings(name)
-            arguments = (entry.kind, dict(entry.hyperparameters), task, chosen)
-            score = direct_score(*arguments)
-            # RMSProp and Adam move by the sign of gradients that are nearly zero. Their scores are
-            # therefore as uncertain as disturbances of the size of rounding make them.
-            adaptive = entry.kind in ("rmsprop", "adam")
-            sizes = (1e-15, -1e-15, 3e-15, -3e-15) if adaptive else ()
-            spread = max(
-                (abs(direct_score(*arguments, size) - score) for size in sizes), default=0.0
-            )
-            assert spread <= 0.02 * score
-            assert abs(entry.score - score) <= 1e-6 * score + 3 * spread
-
-
-def test_it_does_not_matter_which_framework_tuned() -> None:
-    """The draws chosen by both frameworks have nearly equal scores."""
-    first, second = (load_tuned(shipped_path(name)) for name in SHIPPED)
-    for task in map(get_task, SHIPPED["torch"]):
-        for ours, theirs in zip(first.of(task), second.of(task), strict=True):
-            assert ours.kind == theirs.kind
-            assert ours.score == pytest.approx(theirs.score, rel=5e-3), (task.name, ours.kind)
 
 
 @pytest.mark.harness

@@ -22,7 +22,8 @@ from loptbench.implementations.jax.optimizers.base import (
     Parameters,
     RecurrentKind,
 )
-from loptbench.optimizers import get_architecture, load_cell
+from loptbench.implementations.jax.optimizers.scheduled import Scheduled
+from loptbench.optimizers import SCHEDULED, get_architecture, load_cell
 
 KINDS: dict[str, Kind] = {
     "sgd": sgd,
@@ -35,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "lstm": lstm,
     "log_lstm": log_lstm,
 }
+KINDS |= {name: Scheduled(parts.schedule, KINDS[parts.kind]) for name, parts in SCHEDULED.items()}
 
 
 def get_kind(name: str) -> Kind:

@@ -1,5 +1,6 @@
 """The optimizer kinds of the reference; `loptbench.optimizers` has the equations."""
 
+import functools
 from collections.abc import Callable
 
 from loptbench.implementations.reference.optimizers.adam import Adam
@@ -11,8 +12,9 @@ from loptbench.implementations.reference.optimizers.lstm import LSTM
 from loptbench.implementations.reference.optimizers.momentum import Momentum
 from loptbench.implementations.reference.optimizers.nesterov import Nesterov
 from loptbench.implementations.reference.optimizers.rmsprop import RMSProp
+from loptbench.implementations.reference.optimizers.scheduled import Scheduled
 from loptbench.implementations.reference.optimizers.sgd import SGD
-from loptbench.optimizers import OptimizerSpec
+from loptbench.optimizers import SCHEDULED, OptimizerSpec
 
 KINDS: dict[str, Callable[[OptimizerSpec], ReferenceOptimizer]] = {
     "gru": GRU,
@@ -24,6 +26,9 @@ KINDS: dict[str, Callable[[OptimizerSpec], ReferenceOptimizer]] = {
     "rmsprop": RMSProp,
     "adam": Adam,
     "composed": Composed,
+}
+KINDS |= {
+    name: functools.partial(Scheduled, KINDS[parts.kind]) for name, parts in SCHEDULED.items()
 }
 
 __all__ = [
@@ -38,4 +43,5 @@ __all__ = [
     "Nesterov",
     "RMSProp",
     "ReferenceOptimizer",
+    "Scheduled",
 ]

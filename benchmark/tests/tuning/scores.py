@@ -1,0 +1,24 @@
+"""Scores of baselines, computed one optimizer at a time."""
+
+from typing import Any
+
+import numpy as np
+
+from loptbench.agreement.trajectories import oracle_run
+from loptbench.discovery import oracle
+from loptbench.optimizers import baseline
+from loptbench.rollout.trajectory import meta_objective
+from loptbench.tuning.search import Settings
+
+
+def direct_score(
+    kind: str, values: dict[str, float], task: Any, chosen: Settings, disturbance: float = 0.0
+) -> float:
+    """The score by the oracle's own runs, one optimizer at a time."""
+    batch = task.sample("tune", chosen.seed, range(chosen.n_problems))
+    batch = batch.starting_at(batch.initial_parameters * (1 + disturbance))
+    with np.errstate(all="ignore"):
+        spec = baseline(kind, n_steps=task.n_steps, **values)
+        run = oracle_run(oracle(), spec, batch, task.n_steps)
+        score = float(np.mean(meta_objective(run.loss)))
+    return score if np.isfinite(score) else np.inf

@@ -1,0 +1,236 @@
+"""Searches that write a file of tuned baselines, and can be resumed.
+
+While a search runs, its draws are saved in a file with the suffix `.partial`. A search that is
+killed resumes from its last block and ends with the same bytes.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loptbench.errors import LoptbenchError
+from loptbench.optimizers import BASELINES, HYPERPARAMETERS
+from loptbench.reading import parse_json, read_file, require_table
+from loptbench.results.provenance import environment, versions_of
+from loptbench.rollout.offered import task_not_offered
+from loptbench.storage.files import lock, write_atomically
+from loptbench.tasks import Task, definition
+from loptbench.tuning.ranges import RANGES, hyperparameters
+from loptbench.tuning.search import Draws, Settings, default_settings, replaced, search, winner
+from loptbench.tuning.tuned_file import (
+    ENTRIES,
+    FORMAT,
+    FORMAT_VERSION,
+    Search,
+    Tuned,
+    TunedBaseline,
+    as_json,
+    describe,
+    load_tuned,
+)
+
+N_BEST_DRAWS = 20
+"""Best draws in an entry of the file; they show how flat the optimum is."""
+
+
+def _provenance(implementation: Any) -> dict[str, Any]:
+    return {
+        "implementation": implementation.name,
+        "versions": versions_of(implementation),
+        **environment(),
+    }
+
+
+def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]:
+    """What the caller chooses and what determines the bytes of the file."""
+    return {
+        "implementation": implementation.name,
+        "versions": versions_of(implementation),
+        "searches": [describe(search_) for search_ in searches],
+        "ranges": {
+            kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
+            for kind, ranges in RANGES.items()
+            if kind in HYPERPARAMETERS
+        },
+    }
+
+
+def plan_searches(
+    implementation: Any,
+    tasks: Iterable[Task],
+    kinds: Collection[str] = tuple(BASELINES),
+    **changes: Any,
+) -> list[Search]:
+    """The searches of these baselines on each of these tasks, with the settings of the shipped one.
+
+    Args:
+        implementation: computes the runs.
+        tasks: the tasks.
+        kinds: the baselines.
+        changes: settings to replace, as in `loptbench.tuning.search.replaced`.
+
+    Raises:
+        LoptbenchError: the implementation does not compute one of them.
+    """
+    searches = []
+    for task in tasks:
+        for kind in kinds:
+            settings = replaced(default_settings(task.name, implementation.dtypes), changes)
+            if reason := task_not_offered(implementation, task):
+                raise LoptbenchError(f"{reason}; name another --implementation")
+            for label, name, declared in (
+                ("baseline", kind, implementation.optimizers),
+                ("dtype", settings.dtype, implementation.dtypes),
+                ("dtype", "float64", implementation.dtypes),
+            ):
+                if name not in declared:
+                    raise LoptbenchError(
+                        f"{implementation.name} does not compute the {label} {name!r}"
+                    )
+            searches.append((task, kind, settings))
+    return searches
+
+
+def tune(
+    implementation: Any,
+    searches: Sequence[Search],
+    output: Path,
+    report: Callable[[int, str], None] = lambda *_: None,
+) -> Tuned:
+    """Run searches, and write their results to `output`.
+
+    After an interruption, a call with the same arguments resumes from the last block.
+
+    Args:
+        implementation: computes the runs.
+        searches: task, baseline and settings of each search.
+        output: the file to write; it must not exist yet.
+        report: called with the number of all draws done and a line of text.
+
+    Raises:
+        LoptbenchError: the file exists or cannot be written, another process is searching for it,
+            the partial one belongs to another configuration, or every draw of a search diverged.
+    """
+    partial = output.with_name(f"{output.name}.partial")
+    with lock(partial, "a search"):
+        return _tune(implementation, searches, output, partial, report)
+
+
+def _tune(
+    implementation: Any,
+    searches: Sequence[Search],
+    output: Path,
+    partial: Path,
+    report: Callable[[int, str], None],
+) -> Tuned:
+    if output.exists():
+        raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
+    identity = json.loads(json.dumps(_identity(implementation, searches)))
+    finished, unfinished = _resume(partial, identity)
+    n_done = 0
+    for task, kind, settings in searches:
+        name = f"{task.name}/{kind}"
+        if name not in finished:
+            draws = unfinished.get(name, Draws.none(len(RANGES[kind])))
+            report(n_done + len(draws.score), f"{kind} on {task.name}")
+            for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
+                _save(partial, identity, finished, {name: draws})
+                report(n_done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
+            draw, score = winner(implementation, task, kind, settings, draws)
+            entry = _entry(task, kind, settings, draws, draw, score)
+            finished[name] = as_json(entry)
+            _save(partial, identity, finished, {})
+        n_done += settings.n_total
+        report(n_done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
+    value = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "provenance": _provenance(implementation),
+        "entries": list(finished.values()),
+    }
+    write_atomically(output, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    partial.unlink()
+    return load_tuned(output)
+
+
+def _entry(
+    task: Task, kind: str, settings: Settings, draws: Draws, draw: int, score: float
+) -> TunedBaseline:
+    order = np.argsort(draws.score, kind="stable")
+    order = order[np.isfinite(draws.score[order])][:N_BEST_DRAWS]
+    values = hyperparameters(kind, draws.places)
+    rows = [
+        {name: float(column[i]) for name, column in values.items()}
+        | {"score": float(draws.score[i])}
+        for i in order
+    ]
+    return TunedBaseline(
+        kind=kind,
+        task=definition(task),
+        settings=dataclasses.asdict(settings),
+        hyperparameters={name: float(column[draw]) for name, column in values.items()},
+        score=score,
+        draw=draw,
+        places=dict(zip(values, draws.places[draw].tolist(), strict=True)),
+        n_complete=int(np.sum(np.isfinite(draws.score))),
+        n_diverged=int(np.sum(draws.diverged)),
+        best=rows,
+        ranges=None if kind in HYPERPARAMETERS else dict(RANGES[kind]),
+    )
+
+
+def _save(
+    partial: Path,
+    identity: Mapping[str, Any],
+    finished: Mapping[str, Any],
+    unfinished: Mapping[str, Draws],
+) -> None:
+    value = {
+        "identity": identity,
+        "finished": finished,
+        "found": {
+            name: {field: array.tolist() for field, array in dataclasses.asdict(draws).items()}
+            for name, draws in unfinished.items()
+        },
+    }
+    write_atomically(partial, json.dumps(value).encode())
+
+
+def _resume(partial: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Draws]]:
+    if not partial.exists():
+        return {}, {}
+    try:
+        value = require_table(parse_json(read_file(partial)), "it")
+        before = require_table(value["identity"], "identity")
+        finished = require_table(value["finished"], "finished")
+        ENTRIES.validate_python([*finished.values()])
+        unfinished = {
+            name: _draws(require_table(arrays, name))
+            for name, arrays in require_table(value["found"], "found").items()
+        }
+    except (LoptbenchError, ValueError, KeyError, TypeError) as error:
+        raise LoptbenchError(
+            f"{partial} is damaged ({error}); move it away to begin anew"
+        ) from error
+    if before != identity:
+        differing = [key for key in identity if before.get(key) != identity[key]]
+        raise LoptbenchError(
+            f"{partial} is an unfinished search of another configuration (another "
+            f"{', '.join(differing)}); finish it with its own arguments, name another --output, or "
+            "move it away: nothing was changed"
+        )
+    return finished, unfinished
+
+
+def _draws(arrays: Mapping[str, Any]) -> Draws:
+    """The draws of an unfinished search; a ValueError if they are not numbers, equally many."""
+    score, bound = (np.array(arrays[name], float) for name in ("score", "bound"))
+    places = np.array(arrays["places"], float).reshape(len(score), -1)
+    diverged = np.array(arrays["diverged"], bool)
+    if not score.shape == bound.shape == diverged.shape == (len(places),):
+        raise ValueError("the draws are not equally many")
+    return Draws(places, score, bound, diverged)
