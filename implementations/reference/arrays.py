@@ -3,11 +3,12 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from loptbench.errors import require_array
 
 Made = TypeVar("Made")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 METHODS = (
     *("step", "drive", "linearize", "gain", "pullback", "initial_state_pullback"),
@@ -24,7 +25,7 @@ NAMES = frozenset(
 """The protocol's names of their arguments that are arrays."""
 
 
-def of_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+def of_arrays(function: Function) -> Function:
     """The function, which refuses arguments of the protocol that are no NumPy arrays."""
     places = [
         (i, name) for i, name in enumerate(inspect.signature(function).parameters) if name in NAMES
@@ -39,11 +40,11 @@ def of_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
                 require_array(kwargs[name], f"{name!r} of {function.__name__}")
         return function(*args, **kwargs)
 
-    return checked
+    return cast(Function, checked)
 
 
 @functools.cache
-def class_of_arrays(kind: type[Made]) -> type[Made]:
+def class_of_arrays(kind: type[Any]) -> type[Any]:
     """The class of optimizers or problems, whose methods take arrays only."""
     methods = {
         name: of_arrays(getattr(kind, name))
