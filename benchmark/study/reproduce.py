@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from loptbench.discovery import discover, get_implementation
+from loptbench.engines.choice import JOBS, engine_or_processes
+from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError
 from loptbench.progress import progress
 from loptbench.storage.weights import Checkpoint
-from loptbench.study.execution import JOBS
 from loptbench.study.parts import FULL, SMALL_TASKS
 from loptbench.study.run import Selection, Study, measure, run
 from loptbench.tasks import SHIPPED, get_task
@@ -24,11 +25,16 @@ from loptbench.tuning.tuned_file import Search, Tuned, load_tuned
 from loptbench.zoo.loading import load
 
 
-def reproduce(folder: Path, tasks: Collection[str] = (), jobs: int = JOBS) -> Study:
+def reproduce(
+    folder: Path,
+    tasks: Collection[str] = (),
+    jobs: int = JOBS,
+    engine: Engine | None = None,
+) -> Study:
     """Measure and judge what is shipped, into the folder `results` of `folder`."""
     chosen = [get_task(name).name for name in dict.fromkeys(tasks or SHIPPED)]
     make_folder(folder)
-    return run(folder / "results", tasks=chosen, jobs=jobs, part=FULL.name)
+    return run(folder / "results", tasks=chosen, jobs=jobs, engine=engine, part=FULL.name)
 
 
 def reproduce_from_scratch(
@@ -42,6 +48,7 @@ def reproduce_from_scratch(
     n_outer_steps: int | None = None,
     n_draws: int | None = None,
     jobs: int = JOBS,
+    engine: Engine | None = None,
 ) -> Study:
     """Meta-train one seed of every task, tune the baselines, measure and judge.
 
@@ -56,7 +63,8 @@ def reproduce_from_scratch(
         device: the device of meta-training.
         n_outer_steps: outer steps; those of the preset if None.
         n_draws: draws of the tuner; those of the shipped searches if None.
-        jobs: the number of processes that measure.
+        jobs: the number of processes.
+        engine: what computes; so many processes of this machine if None.
 
     Raises:
         LoptbenchError: the folder cannot be made, or holds what was made with other settings.
@@ -75,7 +83,8 @@ def reproduce_from_scratch(
         name for name, checkpoint in checkpoints.items() if checkpoint.task in SMALL_TASKS
     ]
     selection = Selection(discover(), checkpoints, tuned, chosen, cross_checked)
-    return measure(folder / "results", selection, jobs)
+    with engine_or_processes(engine, jobs) as engine:
+        return measure(folder / "results", selection, engine)
 
 
 def make_folder(folder: Path) -> None:

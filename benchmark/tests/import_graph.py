@@ -25,7 +25,7 @@ LAYERS = (
     "results",
     "implementations",
     "discovery",
-    "processes",
+    "engines",
     "rollout",
     "agreement",
     "mechanisms",

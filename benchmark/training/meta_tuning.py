@@ -21,8 +21,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from loptbench.discovery import get_implementation
+from loptbench.engines.choice import make_engine
 from loptbench.errors import LoptbenchError
-from loptbench.processes import map_in_processes
 from loptbench.progress import Report
 from loptbench.reading import read_file
 from loptbench.results.provenance import versions_of
@@ -331,27 +331,25 @@ class _Trainings:
     def train(self, draws: Sequence[Draw], until: int, seeds: Sequence[int]) -> None:
         """Train each draw with each seed up to an outer step, and add the round to the draws."""
         calls = [(draw, seed) for draw in draws for seed in seeds]
-        results = map_in_processes(
-            best_validation,
-            [
-                (
-                    self.implementation,
-                    self.base.model_copy(update={**draw.settings, "seed": seed}),
-                    until,
-                    self.folder / f"{draw.number}-{seed}.partial",
-                )
-                for draw, seed in calls
-            ],
-            self.jobs,
-        )
-        validations: dict[int, dict[int, float | None]] = {draw.number: {} for draw in draws}
-        for (draw, seed), value in zip(calls, results, strict=True):
-            validations[draw.number][seed] = value if math.isfinite(value) else None
-            self.n_done += 1
-            self.report(
-                self.n_done,
-                f"draw {draw.number}, seed {seed}, outer step {until}: validated {value:.4f}",
+        trainings = [
+            (
+                self.implementation,
+                self.base.model_copy(update={**draw.settings, "seed": seed}),
+                until,
+                self.folder / f"{draw.number}-{seed}.partial",
             )
+            for draw, seed in calls
+        ]
+        validations: dict[int, dict[int, float | None]] = {draw.number: {} for draw in draws}
+        with make_engine(jobs=self.jobs) as engine:
+            results = engine.map(best_validation, trainings)
+            for (draw, seed), value in zip(calls, results, strict=True):
+                validations[draw.number][seed] = value if math.isfinite(value) else None
+                self.n_done += 1
+                self.report(
+                    self.n_done,
+                    f"draw {draw.number}, seed {seed}, outer step {until}: validated {value:.4f}",
+                )
         for draw in draws:
             draw.rounds.append(Round(outer_steps=until, validations=validations[draw.number]))
 

@@ -28,6 +28,7 @@ from loptbench.tuning.tuned_file import (
     Search,
     Tuned,
     TunedBaseline,
+    as_json,
     describe,
     load_tuned,
 )
@@ -53,6 +54,7 @@ def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]
         "ranges": {
             kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
             for kind, ranges in RANGES.items()
+            if kind in HYPERPARAMETERS
         },
     }
 
@@ -133,14 +135,14 @@ def _tune(
     for task, kind, settings in searches:
         name = f"{task.name}/{kind}"
         if name not in finished:
-            draws = unfinished.get(name, Draws.none(len(HYPERPARAMETERS[kind])))
+            draws = unfinished.get(name, Draws.none(len(RANGES[kind])))
             report(n_done + len(draws.score), f"{kind} on {task.name}")
             for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
                 _save(partial, identity, finished, {name: draws})
                 report(n_done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
             draw, score = winner(implementation, task, kind, settings, draws)
             entry = _entry(task, kind, settings, draws, draw, score)
-            finished[name] = dataclasses.asdict(entry)
+            finished[name] = as_json(entry)
             _save(partial, identity, finished, {})
         n_done += settings.n_total
         report(n_done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
@@ -177,6 +179,7 @@ def _entry(
         n_complete=int(np.sum(np.isfinite(draws.score))),
         n_diverged=int(np.sum(draws.diverged)),
         best=rows,
+        ranges=None if kind in HYPERPARAMETERS else dict(RANGES[kind]),
     )
 
 

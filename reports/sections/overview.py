@@ -111,7 +111,8 @@ def _part(report: Report, shipped: "pd.DataFrame") -> Text:
 def _notes(report: Report) -> dict[str, Text]:
     """For each task and size: the ratio to the best baseline, and the last losses."""
     rows, scheduled = (
-        against_best(report, role).drop_duplicates("optimizer") for role in ("tuned", "scheduled")
+        against_best(report, family=family).drop_duplicates("optimizer")
+        for family in ("tuned", "scheduled")
     )
     notes: dict[str, dict[str, str]] = {}
     for (task, preset), own in rows.groupby(["task", "preset"]):

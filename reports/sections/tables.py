@@ -22,9 +22,9 @@ def tables(report: Report) -> list[Part]:
     keys = ["implementation", "task", "optimizer"]
     evaluations = report.frame("evaluations")
     columns = [*EVALUATIONS]
-    for role, suffix in (("tuned", ""), ("scheduled", "_scheduled")):
-        best = against_best(report, role)[[*keys, *AGAINST]]
-        if best.empty and role == "scheduled":
+    for family, suffix in (("tuned", ""), ("scheduled", "_scheduled")):
+        best = against_best(report, ("checkpoint", "adapted"), family)[[*keys, *AGAINST]]
+        if best.empty and family == "scheduled":
             continue  # none was tuned
         best = best.rename(columns={name: f"{name}{suffix}" for name in AGAINST})
         evaluations = evaluations.merge(best, how="left", on=keys)
@@ -34,9 +34,9 @@ def tables(report: Report) -> list[Part]:
         Data(
             "evaluations-table",
             "Evaluations",
-            "Every optimizer on held-out problems; of learned ones the ratio of the mean "
-            "meta-objective to that of the best tuned baseline, with its 95 % interval, and the "
-            "ratio of their mean losses at the last step; the same to the best baseline with a "
+            "Every optimizer on held-out problems; of learned and adapted ones the ratio of the "
+            "mean meta-objective to that of the best tuned baseline, with its 95 % interval, and "
+            "the ratio of their mean losses at the last step; the same to the best baseline with a "
             "learning-rate schedule, where some were tuned. On `quadratic` in float32, rounding "
             "alone makes a last loss of up to 1e-3.",
             evaluations[columns],

@@ -28,8 +28,13 @@ class Role(enum.StrEnum):
     TUNED = "tuned"
     SCHEDULED = "scheduled"
     BASELINES = "baselines"
+    ADAPTED = "adapted"
     CONTROL = "control"
     CASE = "case"
+
+
+ALONE = (Role.CHECKPOINT, Role.ADAPTED)
+"""Roles of optimizers whose evaluation is a trial of its own: its key has their weights."""
 
 
 class OptimizerId(Model):
@@ -37,8 +42,9 @@ class OptimizerId(Model):
 
     role: Role = field(
         "checkpoint: a learned optimizer; tuned: one tuned baseline; scheduled: one with a "
-        "learning-rate schedule; baselines: all baselines of a task; control: an optimizer with "
-        "known mechanisms; case: an optimizer that the conformance suite makes"
+        "learning-rate schedule; baselines: all baselines of a task; adapted: an optimizer of "
+        "another library, or of one's own; control: an optimizer with known mechanisms; case: an "
+        "optimizer that the conformance suite makes"
     )
     name: str = field("the optimizer's name within its role", min_length=1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from loptbench.discovery import oracle
 from loptbench.rollout.evaluation import paired_ratios, summarize
-from loptbench.study.evaluation import THEORETICAL_MOMENTUM, Baselines
+from loptbench.study.baselines import THEORETICAL_MOMENTUM, Baselines
 from loptbench.tasks import Quadratic
 from loptbench.tests.tuning.scores import made_entry
 from loptbench.tuning.tuned_file import Tuned
