@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import mnist_option
+from loptbench.cli.options import engine_options, mnist_option
 from loptbench.optimizers import BASELINES, SCHEDULES
 
 if TYPE_CHECKING:
+    from loptbench.engines.engine import Engine
     from loptbench.tuning.tuned_file import TunedBaseline
 
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="The file to write.",
 )
+@engine_options(jobs=1)
 @mnist_option
 def tune(
     task: tuple[str, ...],
@@ -63,6 +65,7 @@ def tune(
     problems: int | None,
     seed: int,
     output: Path,
+    engine: "Engine",
 ) -> None:
     """Search the hyperparameters of the baselines, at random, on the `tune` problems.
 
@@ -86,6 +89,7 @@ def tune(
         seed=seed,
         n_draws=draws,
         n_problems=problems,
+        engine=engine,
     )
     print_table(pd.DataFrame([_row(entry) for entry in tuned.entries]), {"score": ".5f"})
     edges = [

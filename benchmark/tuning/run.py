@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from loptbench.discovery import get_implementation
+from loptbench.discovery import get_implementation, source_of
+from loptbench.engines.engine import Engine
 from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
 from loptbench.rollout.offered import require_task
@@ -23,6 +24,7 @@ def tune(
     seed: int = 0,
     n_draws: int | None = None,
     n_problems: int | None = None,
+    engine: Engine | None = None,
 ) -> Tuned:
     """Search the hyperparameters of baselines, at random, on the `tune` problems of tasks.
 
@@ -41,6 +43,8 @@ def tune(
         n_draws: draws from the whole range; those of the shipped searches if None. The draws that
             refine the search shrink and grow with them.
         n_problems: problems per draw; those of the shipped searches if None.
+        engine: what runs the searches side by side, as `loptbench.engines.choice.make_engine` makes
+            it; this process, one after the other, if None.
 
     Raises:
         LoptbenchError: a name or a number is wrong, the file exists or cannot be written, or every
@@ -59,4 +63,4 @@ def tune(
     for task in chosen:
         require_task(computing, task)
     with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
-        return run_searches(computing, searches, output, report)
+        return run_searches(computing, searches, output, report, engine, source_of(implementation))
