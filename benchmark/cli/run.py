@@ -3,12 +3,13 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
-from loptbench.cli.options import claims_option, engine_options, mnist_option
+from loptbench.cli.notes import adapter_notes
+from loptbench.cli.options import claims_option, engine_options, mnist_option, set_option
 
 if TYPE_CHECKING:
     from loptbench.engines.engine import Engine
@@ -19,6 +20,8 @@ MAX_LINES = 6
 
 
 @click.command()
+@click.argument("optimizers", metavar="[OPTIMIZER]...", nargs=-1)
+@set_option
 @click.option(
     "--store",
     type=click.Path(path_type=Path),
@@ -48,8 +51,8 @@ MAX_LINES = 6
     "--tuned",
     "tuned_path",
     type=click.Path(path_type=Path),
-    default=None,
-    help="Baselines that `loptbench tune` found. [default: those shipped]",
+    multiple=True,
+    help="What `loptbench tune` found. Repeatable. [default: the shipped baselines]",
 )
 @mnist_option
 @click.option(
@@ -81,11 +84,13 @@ MAX_LINES = 6
 @claims_option("The claims to judge: an edition, or a file of claims.")
 @engine_options()
 def run(
+    optimizers: tuple[str, ...],
+    settings: dict[str, Any],
     store: Path,
     implementation: tuple[str, ...],
     checkpoint: tuple[str, ...],
     task: tuple[str, ...],
-    tuned_path: Path | None,
+    tuned_path: tuple[Path, ...],
     seed: int,
     report_path: Path | None,
     claims: str | None,
@@ -94,6 +99,10 @@ def run(
     details: bool,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
+
+    An OPTIMIZER is one of another library, such as torch.optim:AdamW or optax:lion, with --set for
+    its settings, or package.module:Object with `initial_state` and `step`. It stands beside the
+    tuned baselines, and beside the learned optimizers of --quick, --full or --checkpoint.
 
     Without --quick or --full: all small seeds on quadratic and rosenbrock, and one on two_moons and
     digits, on 128 problems; of a --checkpoint, everything. Says at the end what is left out. Ends
@@ -104,17 +113,20 @@ def run(
 
     if report_path is not None:
         _require_report(report_path, store)
-    study = run_study(
-        store,
-        implementations=implementation,
-        checkpoints=checkpoint,
-        tasks=task,
-        tuned=tuned_path,
-        seed=seed,
-        engine=engine,
-        claims=claims or LATEST,
-        part=part,
-    )
+    with adapter_notes():
+        study = run_study(
+            store,
+            implementations=implementation,
+            checkpoints=checkpoint,
+            optimizers=optimizers,
+            settings=settings,
+            tasks=task,
+            tuned=tuned_path,
+            seed=seed,
+            engine=engine,
+            claims=claims or LATEST,
+            part=part,
+        )
     summarize(study, report_path, claims, details)
 
 

@@ -135,7 +135,9 @@ def _make(
                 checkpoints[name] = checkpoint
     if tuned is None:
         with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
-            tuned = tune(implementation, searches, tuned_path, report, engine, source)
+            tuned = tune(
+                implementation, searches, tuned_path, report, engine, {source: implementation}
+            )
     return {name: checkpoints[name] for name in by_name}, tuned
 
 

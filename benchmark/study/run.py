@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from loptbench.adapters.kinds import NO_SETTINGS
 from loptbench.claims.catalogue import LATEST, load_edition
 from loptbench.claims.judging import judge
 from loptbench.discovery import (
@@ -22,15 +24,16 @@ from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.storage.weights import Checkpoint
+from loptbench.study.adapted import AdaptedOptimizer, parse_optimizers, select_adapted
 from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.study.execution import run_trials
 from loptbench.study.means import hold_means
 from loptbench.study.monitor import Monitor
-from loptbench.study.parts import DEFAULT, FULL, PARTS, SMALL_TASKS, Part
+from loptbench.study.parts import ADAPTED, DEFAULT, FULL, PARTS, SMALL_TASKS, Part
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
 from loptbench.tasks import SHIPPED, CustomTask, Task, get_task
-from loptbench.tuning.tuned_file import Tuned, load_tuned
+from loptbench.tuning.tuned_file import Tuned, load_all_tuned
 from loptbench.zoo.catalogue import names, representatives
 from loptbench.zoo.loading import load
 
@@ -47,6 +50,7 @@ class Selection:
         cross_checked: the names of the checkpoints that every implementation measures.
         seed: the seed of the problems and of the random optimizers.
         part: the part of the benchmark; of the others, its trials are left out.
+        adapted: the adapted optimizers.
     """
 
     implementations: Sequence[DiscoveredImplementation]
@@ -56,6 +60,7 @@ class Selection:
     cross_checked: Collection[str]
     seed: int = 0
     part: Part = FULL
+    adapted: Sequence[AdaptedOptimizer] = ()
 
     def trials(self) -> list[Trial]:
         """The trials, in the order of the plan."""
@@ -67,6 +72,7 @@ class Selection:
             self.tasks,
             self.cross_checked,
             self.part.max_problems,
+            self.adapted,
         )
         return self.part.trials(planned)
 
@@ -115,8 +121,10 @@ def run(
     *,
     implementations: Collection[str] = (),
     checkpoints: Collection[str | Path] = (),
+    optimizers: Collection[str] = (),
+    settings: Mapping[str, Any] = NO_SETTINGS,
     tasks: Collection[str] = (),
-    tuned: Path | None = None,
+    tuned: Path | Sequence[Path] | None = None,
     seed: int = 0,
     jobs: int = JOBS,
     engine: Engine | None = None,
@@ -133,15 +141,18 @@ def run(
         store: the folder of results; it is made if it does not exist.
         implementations: names or `package.module:Object`; all that are installed if empty.
         checkpoints: names of shipped ones or files; those of the part if empty.
+        optimizers: optimizers of other libraries, such as `optax:lion(learning_rate=1e-4)`, to
+            stand beside the others.
+        settings: settings of the optimizer, if there is one.
         tasks: names of tasks; all if empty.
-        tuned: a file that `tune` wrote; the shipped baselines if None.
+        tuned: a file that `tune` wrote, or several; the shipped baselines, if it has none.
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
         engine: what runs the trials, as `loptbench.engines.choice.make_engine` makes it; so many
             processes of this machine if None.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
         part: `quick`, `default` or `full`, as in `loptbench.study.parts`. If None, `full` where
-            checkpoints are given, else `default`.
+            checkpoints are given, else `default`; of optimizers alone, what is compared with them.
 
     Raises:
         LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
@@ -149,23 +160,26 @@ def run(
     task_objects = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
     chosen_tasks = [task.name for task in task_objects]
     load_edition(claims)  # a damaged file is found before anything is measured
-    part = part or (FULL if checkpoints else DEFAULT).name
-    if part not in PARTS:
+    kinds = parse_optimizers(optimizers, settings)
+    if part is not None and part not in PARTS:
         raise UnknownNameError("part", part, [*PARTS])
-    chosen_part = PARTS[part]
+    own_part = FULL if checkpoints else ADAPTED if kinds else DEFAULT
+    chosen_part = own_part if part is None else PARTS[part]
     chosen = select_checkpoints(checkpoints or chosen_part.checkpoints(chosen_tasks))
     # User checkpoints are cross-checked in every implementation, but only some of the zoo.
     small = [task for task in chosen_tasks if task in SMALL_TASKS]
     entries = select_implementations(implementations)
     _require_tasks(entries, task_objects)
+    tuned_optimizers = load_all_tuned([tuned] if isinstance(tuned, Path) else tuned or [])
     selection = Selection(
         entries,
         chosen,
-        load_tuned(tuned),
+        tuned_optimizers,
         chosen_tasks,
         [*chosen] if checkpoints else representatives(small),
         seed,
         chosen_part,
+        select_adapted(kinds, tuned_optimizers, chosen_tasks),
     )
     with engine_or_processes(engine, jobs) as engine:
         return measure(store, selection, engine, claims)

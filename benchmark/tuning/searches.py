@@ -24,7 +24,7 @@ from loptbench.results.provenance import environment, versions_of
 from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.files import lock, write_atomically
 from loptbench.tasks import Task, definition
-from loptbench.tuning.ranges import RANGES, hyperparameters
+from loptbench.tuning.ranges import RANGES, Range, hyperparameters
 from loptbench.tuning.search import Draws, Settings, default_settings, replaced, search, winner
 from loptbench.tuning.tuned_file import (
     ENTRIES,
@@ -33,6 +33,7 @@ from loptbench.tuning.tuned_file import (
     Search,
     Tuned,
     TunedBaseline,
+    as_json,
     describe,
     load_tuned,
 )
@@ -58,6 +59,7 @@ def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]
         "ranges": {
             kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
             for kind, ranges in RANGES.items()
+            if kind in HYPERPARAMETERS
         },
     }
 
@@ -104,7 +106,7 @@ def tune(
     output: Path,
     report: Callable[[int, str], None] = lambda *_: None,
     engine: Engine | None = None,
-    source: str = "",
+    known: Mapping[str, Any] = {},
 ) -> Tuned:
     """Run searches, and write their results to `output`.
 
@@ -116,7 +118,8 @@ def tune(
         output: the file to write; it must not exist yet.
         report: called with the number of all draws done and a line of text.
         engine: what runs the searches side by side; this process, one after the other, if None.
-        source: where other processes find the implementation, `package.module:Object`.
+        known: the implementation by its source, `package.module:Object`, where other processes find
+            it.
 
     Raises:
         LoptbenchError: the file exists or cannot be written, another process is searching for it,
@@ -126,7 +129,7 @@ def tune(
     with lock(partial, "a search"):
         if output.exists():
             raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
-        tuning = _Tuning(implementation, source, searches, partial, report)
+        tuning = _Tuning(implementation, known, searches, partial, report)
         (engine or ThisProcess()).run(map(tuning.one, searches))
         value = {
             "format": FORMAT,
@@ -150,13 +153,13 @@ class _Tuning:
     def __init__(
         self,
         implementation: Any,
-        source: str,
+        known: Mapping[str, Any],
         searches: Sequence[Search],
         partial: Path,
         report: Callable[[int, str], None],
     ) -> None:
         self.implementation, self.partial, self._report = implementation, partial, report
-        self.known = {source: implementation} if source else {}
+        self.known = known
         self.identity = json.loads(json.dumps(_identity(implementation, searches)))
         self.finished, self.unfinished = _resume(partial, self.identity)
         self.n_done: dict[str, int] = {}
@@ -168,21 +171,18 @@ class _Tuning:
         if name in self.finished:
             self.report(search_, f"{self.finished[name]['score']:.5g}")
             return
-        draws = self.unfinished.get(name, Draws.none(len(HYPERPARAMETERS[kind])))
+        draws = self.unfinished.get(name, Draws.none(len(RANGES[kind])))
         self.report(search_, "begins")
+        save = OnlyHere(functools.partial(self.save, search_))
         while len(draws.score) < settings.n_total:
-            arguments = (
-                self.implementation,
-                *search_,
-                draws,
-                OnlyHere(functools.partial(self.save, search_)),
-            )
+            arguments = (RANGES[kind], self.implementation, *search_, draws, save)
             draws = yield Call(more_draws, arguments, self.known)
             if self.unfinished.get(name) is not draws:
                 self.save(search_, draws)
-        draw, score = yield Call(winner, (self.implementation, *search_, draws), self.known)
+        arguments = (RANGES[kind], self.implementation, *search_, draws)
+        draw, score = yield Call(find_winner, arguments, self.known)
         entry = _entry(task, kind, settings, draws, draw, score)
-        self.finished[name] = dataclasses.asdict(entry)
+        self.finished[name] = as_json(entry)
         self.unfinished.pop(name, None)
         _save(self.partial, self.identity, self.finished, self.unfinished)
         self.report(search_, f"{score:.5g}")
@@ -203,7 +203,21 @@ class _Tuning:
         self._report(sum(self.n_done.values()), f"{kind} on {task.name}: {words}")
 
 
+def find_winner(
+    ranges: Mapping[str, Range],
+    implementation: Any,
+    task: Task,
+    kind: str,
+    settings: Settings,
+    draws: Draws,
+) -> tuple[int, float]:
+    """`loptbench.tuning.search.winner` in whatever process, which may not know the ranges."""
+    RANGES[kind] = dict(ranges)
+    return winner(implementation, task, kind, settings, draws)
+
+
 def more_draws(
+    ranges: Mapping[str, Range],
     implementation: Any,
     task: Task,
     kind: str,
@@ -214,6 +228,7 @@ def more_draws(
     """Go on with a search for some seconds, at least a block, in whatever process.
 
     Args:
+        ranges: the ranges of the hyperparameters.
         implementation: as for `loptbench.tuning.search.search`.
         task: as there.
         kind: as there.
@@ -221,6 +236,7 @@ def more_draws(
         draws: the draws so far.
         save: called with the draws after each block.
     """
+    RANGES[kind] = dict(ranges)
     start = time.monotonic()
     for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
         save(draws)
@@ -251,6 +267,7 @@ def _entry(
         n_complete=int(np.sum(np.isfinite(draws.score))),
         n_diverged=int(np.sum(draws.diverged)),
         best=rows,
+        ranges=None if kind in HYPERPARAMETERS else dict(RANGES[kind]),
     )
 
 

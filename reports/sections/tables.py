@@ -19,14 +19,14 @@ SEEDS += ["reason"]
 def tables(report: Report) -> list[Part]:
     """The tables of evaluations, verdicts on seeds, mechanisms and checks."""
     keys = ["implementation", "task", "optimizer"]
-    best = against_best(report)[[*keys, "best", "ratio", "low", "high"]]
+    best = against_best(report, ("checkpoint", "adapted"))[[*keys, "best", "ratio", "low", "high"]]
     evaluations = report.frame("evaluations").merge(best, how="left", on=keys)
     parts = [
         Data(
             "evaluations-table",
             "Evaluations",
-            "Every optimizer on held-out problems; of learned ones the ratio of the mean "
-            "meta-objective to that of the best tuned baseline, with its 95 % interval.",
+            "Every optimizer on held-out problems; of learned and adapted ones the ratio of the "
+            "mean meta-objective to that of the best tuned baseline, with its 95 % interval.",
             evaluations.fillna({"best": ""})[EVALUATIONS],
             2,
             about("evaluations"),

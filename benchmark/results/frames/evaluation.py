@@ -20,6 +20,7 @@ from loptbench.results.frames.columns import (
 )
 from loptbench.results.frames.contents import Contents
 from loptbench.results.schema.evaluation import (
+    AdaptedResult,
     BaselineEvaluation,
     Evaluation,
     LearnedResult,
@@ -37,6 +38,8 @@ def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Eval
         columns = contents.optimizer_columns(record.key)
         if isinstance(result, LearnedResult):
             yield record, columns, result.learned
+        elif isinstance(result, AdaptedResult):
+            yield record, columns, result.adapted
         else:
             for name, evaluation in result.baselines.items():
                 # The momentum from theory is not tuned and is no baseline to compare with.
@@ -76,7 +79,7 @@ EVALUATIONS = Frame(
 
 def _ratios(contents: Contents) -> Iterator[Block]:
     for record, result in contents.evaluations():
-        if isinstance(result, LearnedResult):
+        if isinstance(result, LearnedResult | AdaptedResult):
             columns = contents.optimizer_columns(record.key)
             for baseline, ratios in result.ratios.items():
                 estimates = [getattr(ratios, name) for name in STATISTICS.values()]
@@ -102,7 +105,7 @@ ENDS = ("value", "low", "high")
 
 
 RATIOS = Frame(
-    "one statistic of a learned optimizer against one baseline, on the same problems",
+    "one statistic of a learned or adapted optimizer against one baseline, on the same problems",
     {
         **OPTIMIZER,
         **TRAINING,
@@ -198,10 +201,10 @@ def _tuning(contents: Contents) -> Iterator[Block]:
 SEARCH = ("score", "draw", "n_draws", "n_complete", "n_diverged")
 
 TUNING = Frame(
-    "one hyperparameter of one baseline",
+    "one hyperparameter of one baseline, or of an adapted optimizer",
     {
         **OPTIMIZER,
-        "baseline": Column("the baseline, which is the optimizer"),
+        "baseline": Column("the optimizer"),
         "hyperparameter": Column("the hyperparameter"),
         "value": number("its value"),
         "place": number("its place in the range of the search, from 0 to 1"),

@@ -27,8 +27,13 @@ class Role(enum.StrEnum):
     CHECKPOINT = "checkpoint"
     TUNED = "tuned"
     BASELINES = "baselines"
+    ADAPTED = "adapted"
     CONTROL = "control"
     CASE = "case"
+
+
+ALONE = (Role.CHECKPOINT, Role.ADAPTED)
+"""Roles of optimizers whose evaluation is a trial of its own: its key has their weights."""
 
 
 class OptimizerId(Model):
@@ -36,8 +41,8 @@ class OptimizerId(Model):
 
     role: Role = field(
         "checkpoint: a learned optimizer; tuned: one tuned baseline; baselines: all tuned "
-        "baselines of a task; control: an optimizer with known mechanisms; case: an optimizer "
-        "that the conformance suite makes"
+        "baselines of a task; adapted: an optimizer of another library, or of one's own; control: "
+        "an optimizer with known mechanisms; case: an optimizer that the conformance suite makes"
     )
     name: str = field("the optimizer's name within its role", min_length=1)
 
