@@ -7,10 +7,11 @@ import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.notes import adapter_notes
-from loptbench.cli.options import mnist_option, set_option
+from loptbench.cli.options import engine_options, mnist_option, set_option
 from loptbench.optimizers import BASELINES, SCHEDULES
 
 if TYPE_CHECKING:
+    from loptbench.engines.engine import Engine
     from loptbench.tuning.ranges import Range
     from loptbench.tuning.tuned_file import TunedBaseline
 
@@ -82,6 +83,7 @@ def _ranges(
     show_default=True,
     help="The file to write.",
 )
+@engine_options(jobs=1)
 @mnist_option
 def tune(
     optimizer: str | None,
@@ -95,6 +97,7 @@ def tune(
     problems: int | None,
     seed: int,
     output: Path,
+    engine: "Engine",
 ) -> None:
     """Search the hyperparameters of the baselines, at random, on the `tune` problems.
 
@@ -128,6 +131,7 @@ def tune(
             seed=seed,
             n_draws=draws,
             n_problems=problems,
+            engine=engine,
         )
     print_table(pd.DataFrame([_row(entry) for entry in tuned.entries]), {"score": ".5f"})
     edges = [

@@ -6,7 +6,8 @@ from typing import Any
 
 from loptbench.adapters.implementation import AdaptingImplementation
 from loptbench.adapters.kinds import NO_SETTINGS
-from loptbench.discovery import get_implementation
+from loptbench.discovery import get_implementation, source_of
+from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES
 from loptbench.progress import progress
@@ -31,6 +32,7 @@ def tune(
     seed: int = 0,
     n_draws: int | None = None,
     n_problems: int | None = None,
+    engine: Engine | None = None,
 ) -> Tuned:
     """Search the hyperparameters of baselines, at random, on the `tune` problems of tasks.
 
@@ -53,6 +55,8 @@ def tune(
         n_draws: draws from the whole range; those of the shipped searches if None. The draws that
             refine the search shrink and grow with them.
         n_problems: problems per draw; those of the shipped searches if None.
+        engine: what runs the searches side by side, as `loptbench.engines.choice.make_engine` makes
+            it; this process, one after the other, if None.
 
     Raises:
         LoptbenchError: a name or a number is wrong, the optimizer is not component-wise, the file
@@ -61,6 +65,7 @@ def tune(
     chosen = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
     kinds = list(dict.fromkeys(baselines or BASELINES))
     computing = get_implementation(implementation)
+    known = {source_of(implementation): computing}
     if optimizer is not None:
         if baselines:
             raise LoptbenchError(
@@ -81,4 +86,4 @@ def tune(
     for task in chosen:
         require_task(computing, task)
     with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
-        return run_searches(computing, searches, output, report)
+        return run_searches(computing, searches, output, report, engine, known)
