@@ -214,6 +214,15 @@ def registered_source(name: str) -> str:
     return registrations[name].path
 
 
+def source_of(name: str) -> str:
+    """The import path of the implementation with that name, or at `package.module:Object`.
+
+    Raises:
+        UnknownNameError: no implementation is registered under that name.
+    """
+    return name if ":" in name else registered_source(name)
+
+
 def load_object(path: str, requirement: str = "") -> Any:
     """Import an implementation and check its declaration.
 

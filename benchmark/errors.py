@@ -28,8 +28,13 @@ class UnknownNameError(LoptbenchError):
     """
 
     def __init__(self, what: str, name: str, known: list[str], otherwise: str = "") -> None:
+        self._arguments = what, name, known, otherwise
         names = ", ".join(sorted(known)) or "none"
         super().__init__(f"unknown {what} {name!r}; known are: {names}{otherwise}")
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """It is made again from its arguments, as in a process that it is sent to."""
+        return type(self), self._arguments
 
 
 class NotInstalledError(LoptbenchError):

@@ -56,6 +56,30 @@ def progress(title: str, total: int, every_line: bool = False) -> Iterator[Repor
     yield report
 
 
+class Together:
+    """The progress of several pieces of work as one.
+
+    >>> together = Together(print)
+    >>> together.of("a")(3, "goes on")
+    3 a: goes on
+    >>> together.of("b")(1, "begins")
+    4 b: begins
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._done: dict[str, int] = {}
+
+    def of(self, name: str) -> Report:
+        """The report of the piece of work with that name."""
+
+        def report(done: int, words: str) -> None:
+            self._done[name] = done
+            self._report(sum(self._done.values()), f"{name}: {words}")
+
+        return report
+
+
 class Status(NamedTuple):
     """How far work is that other processes do.
 

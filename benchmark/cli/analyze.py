@@ -1,13 +1,13 @@
 """`loptbench analyze`."""
 
 import json
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
+from loptbench.cli.notes import adapter_notes
 from loptbench.cli.options import mnist_option, set_option
 
 if TYPE_CHECKING:
@@ -107,7 +107,6 @@ def analyze(
     optimizer of another library, such as torch.optim:AdamW or optax:lion, with --set for its
     settings.
     """
-    from loptbench.adapters import AdapterWarning
     from loptbench.mechanisms.text import as_text
     from loptbench.results.provenance import machine
     from loptbench.rollout.trajectory import save_trajectory
@@ -116,8 +115,7 @@ def analyze(
 
     if save_runs is not None:
         refuse_to_overwrite(save_runs)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with adapter_notes():
         analysis, run, batch = measure(
             what,
             task,
@@ -126,9 +124,6 @@ def analyze(
             gradients=gradients,
             settings=settings,
         )
-    for warning in caught:
-        if warning.category is AdapterWarning:
-            click.echo(f"note: {warning.message}", err=True)
     if save_runs is not None:
         about = {
             "what": what,

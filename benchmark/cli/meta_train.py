@@ -1,11 +1,15 @@
 """`loptbench meta-train`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import DTYPES, device_option, mnist_option
+from loptbench.cli.options import DTYPES, device_option, engine_options, mnist_option
+
+if TYPE_CHECKING:
+    from loptbench.engines.engine import Engine
 
 
 @click.command("meta-train")
@@ -56,6 +60,7 @@ from loptbench.cli.options import DTYPES, device_option, mnist_option
     default=None,
     help="Keep what backpropagation needs of this many inner steps; compute the others twice.",
 )
+@engine_options(jobs=1)
 @mnist_option
 @device_option
 @click.option("--dtype", type=click.Choice(DTYPES), default=None, help="What to compute in.")
@@ -72,6 +77,7 @@ def meta_train(
     bptt_segment: int | None,
     device: str,
     dtype: str | None,
+    engine: "Engine",
 ) -> None:
     """Meta-train a learned optimizer on TASK, from nothing.
 
@@ -93,6 +99,7 @@ def meta_train(
         bptt_segment=bptt_segment,
         device=device,
         dtype=dtype,
+        engine=engine,
     )
     for path, checkpoint in checkpoints.items():
         training = checkpoint.meta_training

@@ -1,11 +1,15 @@
 """`loptbench meta-tune`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import jobs_option, mnist_option
+from loptbench.cli.options import engine_options, mnist_option
+
+if TYPE_CHECKING:
+    from loptbench.engines.engine import Engine
 
 
 @click.command("meta-tune")
@@ -60,7 +64,7 @@ from loptbench.cli.options import jobs_option, mnist_option
     default=None,
     help="The JSON file of the search. [default: TASK-meta-tuned.json]",
 )
-@jobs_option
+@engine_options()
 @mnist_option
 def meta_tune(
     task: str,
@@ -72,7 +76,7 @@ def meta_tune(
     n_seeds: int,
     seed: int,
     output: Path | None,
-    jobs: int,
+    engine: "Engine",
 ) -> None:
     """Search the outer settings of TASK: random draws with successive halving.
 
@@ -93,7 +97,7 @@ def meta_tune(
         n_seeds=n_seeds,
         seed=seed,
         output=output,
-        jobs=jobs,
+        engine=engine,
     )
     last = found.draws[found.best].rounds[-1]
     click.echo(

@@ -1,16 +1,17 @@
 """Options that several commands share."""
 
-import os
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from loptbench.engines.choice import ENGINES, JOBS, make_engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DTYPES = ("float32", "float64")
-JOBS = min(2, os.cpu_count() or 1)
 
 
 def _use_mnist(context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
@@ -54,6 +55,55 @@ def jobs_option(command: F) -> F:
         help="Compute in so many processes; each may take three GB.",
     )
     return option(command)
+
+
+def engine_options(jobs: int = JOBS) -> Callable[[F], F]:
+    """Add `--engine`, `--scheduler` and `--jobs`; the command is handed the `engine` they name.
+
+    Args:
+        jobs: the default number of processes.
+    """
+    options = (
+        click.option(
+            "--jobs",
+            default=jobs,
+            show_default=True,
+            type=click.IntRange(1),
+            help="Compute in so many processes of this machine; each may take three GB.",
+        ),
+        click.option(
+            "--engine",
+            "engine_name",
+            type=click.Choice(ENGINES),
+            default=None,
+            help="What runs the work: processes of this machine, or a dask cluster, on this "
+            "machine unless --scheduler names one. [default: local; dask with --scheduler]",
+        ),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            default=None,
+            help="The scheduler of a dask cluster, such as tcp://10.0.0.1:8786.",
+        ),
+    )
+
+    def add(command: F) -> F:
+        @functools.wraps(command)
+        def with_engine(
+            *arguments: Any, engine_name: str | None, scheduler: str | None, jobs: int, **more: Any
+        ) -> Any:
+            if scheduler is not None and engine_name == "local":
+                raise click.UsageError("--scheduler goes with --engine dask")
+            name = engine_name or ("local" if scheduler is None else "dask")
+            with make_engine(name, jobs, scheduler) as engine:
+                return command(*arguments, engine=engine, **more)
+
+        decorated: Any = with_engine
+        for option in reversed(options):
+            decorated = option(decorated)
+        return cast(F, decorated)
+
+    return add
 
 
 def claims_option(help_text: str) -> Callable[[F], F]:

@@ -6,8 +6,9 @@ import click
 from click.core import ParameterSource
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import device_option, jobs_option, mnist_option
+from loptbench.cli.options import device_option, engine_options, mnist_option
 from loptbench.cli.run import summarize
+from loptbench.engines.engine import Engine
 
 ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws", "device")
 
@@ -46,7 +47,7 @@ ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws",
 @click.option("--draws", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
 @mnist_option
 @device_option
-@jobs_option
+@engine_options()
 @click.pass_context
 def reproduce(
     context: click.Context,
@@ -59,7 +60,7 @@ def reproduce(
     outer_steps: int | None,
     draws: int | None,
     device: str,
-    jobs: int,
+    engine: Engine,
 ) -> None:
     """From nothing to the report: meta-train, tune, measure, judge.
 
@@ -79,11 +80,11 @@ def reproduce(
             device=device,
             n_outer_steps=outer_steps,
             n_draws=draws,
-            jobs=jobs,
+            engine=engine,
         )
     else:
         _refuse_unused_options(context)
-        study = reproduce_shipped(folder, task, jobs)
+        study = reproduce_shipped(folder, task, engine=engine)
     summarize(study, folder / "report.html")
 
 

@@ -3,14 +3,16 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
-from loptbench.cli.options import claims_option, jobs_option, mnist_option
+from loptbench.cli.notes import adapter_notes
+from loptbench.cli.options import claims_option, engine_options, mnist_option, set_option
 
 if TYPE_CHECKING:
+    from loptbench.engines.engine import Engine
     from loptbench.study.run import Study
 
 MAX_LINES = 6
@@ -18,6 +20,8 @@ MAX_LINES = 6
 
 
 @click.command()
+@click.argument("optimizers", metavar="[OPTIMIZER]...", nargs=-1)
+@set_option
 @click.option(
     "--store",
     type=click.Path(path_type=Path),
@@ -47,8 +51,8 @@ MAX_LINES = 6
     "--tuned",
     "tuned_path",
     type=click.Path(path_type=Path),
-    default=None,
-    help="Baselines that `loptbench tune` found. [default: those shipped]",
+    multiple=True,
+    help="What `loptbench tune` found. Repeatable. [default: the shipped baselines]",
 )
 @mnist_option
 @click.option(
@@ -78,21 +82,27 @@ MAX_LINES = 6
     help="At the end, print the numbers of all verdicts, and which runs diverged.",
 )
 @claims_option("The claims to judge: an edition, or a file of claims.")
-@jobs_option
+@engine_options()
 def run(
+    optimizers: tuple[str, ...],
+    settings: dict[str, Any],
     store: Path,
     implementation: tuple[str, ...],
     checkpoint: tuple[str, ...],
     task: tuple[str, ...],
-    tuned_path: Path | None,
+    tuned_path: tuple[Path, ...],
     seed: int,
     report_path: Path | None,
     claims: str | None,
-    jobs: int,
+    engine: "Engine",
     part: str | None,
     details: bool,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
+
+    An OPTIMIZER is one of another library, such as torch.optim:AdamW or optax:lion, with --set for
+    its settings, or package.module:Object with `initial_state` and `step`. It stands beside the
+    tuned baselines, and beside the learned optimizers of --quick, --full or --checkpoint.
 
     Without --quick or --full: all small seeds on quadratic and rosenbrock, and one on two_moons and
     digits, on 128 problems; of a --checkpoint, everything. Says at the end what is left out. Ends
@@ -103,17 +113,20 @@ def run(
 
     if report_path is not None:
         _require_report(report_path, store)
-    study = run_study(
-        store,
-        implementations=implementation,
-        checkpoints=checkpoint,
-        tasks=task,
-        tuned=tuned_path,
-        seed=seed,
-        jobs=jobs,
-        claims=claims or LATEST,
-        part=part,
-    )
+    with adapter_notes():
+        study = run_study(
+            store,
+            implementations=implementation,
+            checkpoints=checkpoint,
+            optimizers=optimizers,
+            settings=settings,
+            tasks=task,
+            tuned=tuned_path,
+            seed=seed,
+            engine=engine,
+            claims=claims or LATEST,
+            part=part,
+        )
     summarize(study, report_path, claims, details)
 
 

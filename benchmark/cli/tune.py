@@ -6,14 +6,44 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import mnist_option
+from loptbench.cli.notes import adapter_notes
+from loptbench.cli.options import engine_options, mnist_option, set_option
 from loptbench.optimizers import BASELINES, SCHEDULES
 
 if TYPE_CHECKING:
+    from loptbench.engines.engine import Engine
+    from loptbench.tuning.ranges import Range
     from loptbench.tuning.tuned_file import TunedBaseline
 
 
+def _ranges(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> "dict[str, Range]":
+    from loptbench.errors import LoptbenchError
+    from loptbench.tuning.ranges import parse_range
+
+    try:
+        pairs = [parse_range(text) for text in texts]
+    except LoptbenchError as error:
+        raise click.BadParameter(str(error), context, option) from error
+    ranges = dict(pairs)
+    if len(ranges) < len(pairs):
+        raise click.BadParameter("a range is given twice", context, option)
+    return ranges
+
+
 @click.command()
+@click.argument("optimizer", required=False)
+@set_option
+@click.option(
+    "--range",
+    "ranges",
+    metavar="NAME=LOW:HIGH",
+    multiple=True,
+    callback=_ranges,
+    help="Search this setting of OPTIMIZER, uniformly in its logarithm; 1-NAME=LOW:HIGH draws 1 − "
+    "NAME, as for decays. Repeatable.  [default: the learning rate, 1e-5:100]",
+)
 @click.option(
     "--task",
     shell_complete=complete_task,
@@ -53,8 +83,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="The file to write.",
 )
+@engine_options(jobs=1)
 @mnist_option
 def tune(
+    optimizer: str | None,
+    settings: dict[str, Any],
+    ranges: "dict[str, Range]",
     task: tuple[str, ...],
     baseline: tuple[str, ...],
     schedule: tuple[str, ...],
@@ -63,8 +97,12 @@ def tune(
     problems: int | None,
     seed: int,
     output: Path,
+    engine: "Engine",
 ) -> None:
     """Search the hyperparameters of the baselines, at random, on the `tune` problems.
+
+    With OPTIMIZER, such as optax:lion or torch.optim:AdamW, those of that one instead. Its draws
+    run one after the other, in float64. `loptbench run --tuned FILE` measures what is found.
 
     Interrupted, it goes on from its last block when called again with the same arguments.
     """
@@ -74,19 +112,27 @@ def tune(
     from loptbench.tuning.run import tune as tune_baselines
     from loptbench.tuning.tuned_file import EDGE_FRACTION
 
-    tuned = tune_baselines(
-        output,
-        tasks=task,
-        baselines=[
-            kind if name == "none" else f"{name}_{kind}"
-            for name in dict.fromkeys(schedule or ["none"])
-            for kind in baseline or BASELINES
-        ],
-        implementation=implementation,
-        seed=seed,
-        n_draws=draws,
-        n_problems=problems,
-    )
+    baselines = [
+        kind if name == "none" else f"{name}_{kind}"
+        for name in dict.fromkeys(schedule or ["none"])
+        for kind in baseline or BASELINES
+    ]
+    if optimizer is not None and not baseline and not schedule:
+        baselines = []
+    with adapter_notes():
+        tuned = tune_baselines(
+            output,
+            tasks=task,
+            baselines=baselines,
+            optimizer=optimizer,
+            settings=settings,
+            ranges=ranges,
+            implementation=implementation,
+            seed=seed,
+            n_draws=draws,
+            n_problems=problems,
+            engine=engine,
+        )
     print_table(pd.DataFrame([_row(entry) for entry in tuned.entries]), {"score": ".5f"})
     edges = [
         f"{entry.kind} on {entry.task['task']}: {', '.join(entry.on_edge)}"
@@ -104,14 +150,9 @@ def tune(
 
 def _row(entry: "TunedBaseline") -> dict[str, Any]:
     """The row of a tuned baseline."""
-    from loptbench.tuning.ranges import RANGES
-
     values = []
     for name, value in entry.hyperparameters.items():
-        searched = RANGES[entry.kind][name]
-        ends = (searched.low, searched.high)
-        if searched.of_complement:
-            ends = (1 - searched.high, 1 - searched.low)
+        ends = entry.searched[name].ends
         values.append(f"{name} = {value:.6g} of {ends[0]:g} to {ends[1]:g}")
     return {
         "task": entry.task["task"],

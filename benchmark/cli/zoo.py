@@ -1,6 +1,5 @@
 """`loptbench zoo`."""
 
-import functools
 import math
 import sys
 
@@ -64,14 +63,13 @@ def verify(task: tuple[str, ...], implementation: str | None, jobs: int) -> None
     Fails if a learned optimizer does not validate as its file records. It is no failure if one
     does not beat the best tuned baseline: such a seed stays in the zoo and counts.
     """
-    from loptbench.processes import map_in_processes
+    from loptbench.engines.choice import make_engine
 
     members = [member for member in all_members() if not task or member.task in task]
     click.echo(f"{'name':28} validation (recorded)    held out  ratio to the best tuned baseline")
     verified: list[Verification] = []
-    with progress("evaluating", len(members)) as report:
-        evaluate_all = functools.partial(map_in_processes, jobs=jobs)
-        for verification in verify_members(members, load_tuned(), implementation, evaluate_all):
+    with progress("evaluating", len(members)) as report, make_engine(jobs=jobs) as engine:
+        for verification in verify_members(members, load_tuned(), implementation, engine.map):
             verified.append(verification)
             report(len(verified), verification.member.name)
             click.echo(_line(verification))

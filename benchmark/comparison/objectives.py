@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from loptbench.comparison.pairs import differ, paired
 from loptbench.comparison.store_view import StoreView
+from loptbench.results.schema.keys import ALONE
 from loptbench.statistics.bootstrap import Sample, over_problems
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def objectives(a: StoreView, b: StoreView) -> "DataFrame":
         ]
         table[f"n_problems_{side}"] = [numbers.size for numbers in of_side]
         table[f"n_diverged_{side}"] = [int(np.isinf(numbers).sum()) for numbers in of_side]
-    is_learned = table["role"] == "checkpoint"
-    fact = np.where(is_learned, "weights", "hyperparameters")
-    is_same = _same_facts(a, b, table, fact, table["optimizer"].mask(is_learned, ""))
+    is_alone = table["role"].isin(ALONE)
+    fact = np.where(is_alone, "weights", "hyperparameters")
+    is_same = _same_facts(a, b, table, fact, table["optimizer"].mask(is_alone, ""))
     nothing = np.full(len(table), "")
     is_same_task = _same_facts(a, b, table, np.full(len(table), "problems"), nothing)
     is_same_seed = table["seed_a"] == table["seed_b"]

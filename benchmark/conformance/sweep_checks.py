@@ -73,7 +73,7 @@ def sweep(subject: Subject) -> Iterator[Comparison]:
     (example,) = cases(kind, batch.task, batch.seed, {})
     spec = example.spec.rounded_to(dtype)
     draws = draws_of(spec, dtype)
-    start = start_sweep(batch, kind, len(FIRST_STEPS), dtype)._replace(step=FIRST_STEPS)
+    start = start_sweep(batch, kind, draws, dtype)._replace(step=FIRST_STEPS)
     oracle_problems = oracle().problems(batch, "float64", subject.device)
     at, expected = start, Sweep(to_float64(start.parameters), to_float64(start.state), start.step)
 
@@ -135,11 +135,12 @@ def _compare_large_sweep(
     which = repeated(n_distinct, n_draws, seed)
     positions = repeated(subject.batch.n_problems, n_problems, seed + 1)
     batch = subject.batch.part(positions.tolist())
-    start = start_sweep(batch, kind, n_draws, dtype)
+    chosen = {name: values[which] for name, values in draws.items()}
+    start = start_sweep(batch, kind, chosen, dtype)
     with np.errstate(all="ignore"):
         loss, at = subject.implementation.sweep(
             kind,
-            {name: values[which] for name, values in draws.items()},
+            chosen,
             spec.constants,
             subject.problems(batch).raw,
             start,
@@ -147,7 +148,7 @@ def _compare_large_sweep(
         )
     shape = (LARGE_SWEEP_STEPS, n_draws, n_problems)
     require_array("sweep's loss", loss, shape, dtype)
-    few = start_sweep(subject.batch, kind, n_distinct, "float64")
+    few = start_sweep(subject.batch, kind, draws, "float64")
     few = few._replace(parameters=to_float64(subject.cast(few.parameters)))
     problems = oracle().problems(subject.batch, "float64", subject.device)
     expected_loss, expected = run_by_run(

@@ -8,6 +8,7 @@ from loptbench.errors import LoptbenchError, StoreError
 from loptbench.results.frames import FRAMES, Contents, frame_of
 from loptbench.results.frames.trials import NOT_RUN
 from loptbench.results.schema.base import Model, field
+from loptbench.results.schema.keys import ALONE
 from loptbench.results.schema.verdicts import Scope
 from loptbench.results.store import FORMAT_VERSION, Store, to_bytes
 from loptbench.storage.files import write_atomically
@@ -102,13 +103,11 @@ def evaluations(contents: Contents) -> "DataFrame":
     table = table.merge(trials[["record", "seed", "device"]], on="record")
     provenance = frame_of(contents, "provenance")
     facts = provenance.set_index(["record", "fact", "of"])["value"].to_dict()
-    is_learned = table["role"] == "checkpoint"
+    is_alone = table["role"].isin(ALONE)
     table["problems"] = [facts.get((record, "problems", ""), "") for record in table["record"]]
     table["subject"] = [
-        facts.get((record, "weights", "") if learned else (record, "hyperparameters", name), "")
-        for record, learned, name in zip(
-            table["record"], is_learned, table["optimizer"], strict=True
-        )
+        facts.get((record, "weights", "") if own else (record, "hyperparameters", name), "")
+        for record, own, name in zip(table["record"], is_alone, table["optimizer"], strict=True)
     ]
     return table.drop(columns="record")
 

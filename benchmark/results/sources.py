@@ -53,8 +53,27 @@ def sources_hash(implementation: Any, source: str) -> str | None:
     Returns: the hash; None if all of it is part of loptbench, or has no source.
     """
     kind = implementation if isinstance(implementation, type) else type(implementation)
+    return _hash(_files(source.partition(":")[0], [base.__module__ for base in kind.__mro__]))
+
+
+def module_hash(module: str) -> str | None:
+    """SHA-256 over the sources of a module and what it imports, as of an implementation's.
+
+    >>> module_hash("numpy.linalg") is None
+    True
+
+    Args:
+        module: its name.
+
+    Returns: the hash; None if it is installed, and its version says what it is.
+    """
+    if _is_installed(_origin(_outermost(module)) or Path()):
+        return None
+    return _hash(_files(module, []))
+
+
+def _hash(files: dict[str, Path]) -> str | None:
     digest = hashlib.sha256()
-    files = _files(source.partition(":")[0], [base.__module__ for base in kind.__mro__])
     for name, file in sorted(files.items()):
         digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest() if files else None

@@ -124,10 +124,20 @@ def _handles(
     return optimizer, problems, batch.initial_parameters.astype(dtype)
 
 
-def start_sweep(batch: ProblemBatch, kind: str, n_draws: int, dtype: str) -> Sweep:
-    """The state of `n_draws` runs of a hand-designed kind before their first step."""
+def start_sweep(
+    batch: ProblemBatch, kind: str, hyperparameters: Mapping[str, Array], dtype: str
+) -> Sweep:
+    """The state of many runs of a hand-designed kind before their first step.
+
+    Args:
+        batch: the problems.
+        kind: the kind.
+        hyperparameters: its parameters, by name, each (n_draws,).
+        dtype: the dtype of the runs.
+    """
+    n_draws = len(next(iter(hyperparameters.values())))
     x = np.broadcast_to(batch.initial_parameters, (n_draws, *batch.initial_parameters.shape))
-    n_state = KINDS[kind].n_state({})
+    n_state = KINDS[kind].n_state({name: column[0] for name, column in hyperparameters.items()})
     state = np.zeros((n_draws, batch.initial_parameters.size, n_state), dtype)
     return Sweep(x.astype(dtype), state, np.zeros(n_draws, np.int64))
 

@@ -17,8 +17,8 @@ from loptbench.reading import require_path
 def lock(path: Path, holder: str) -> Iterator[None]:
     """Lock `path` for this process; the system releases the lock of a process that is killed.
 
-    The empty file `path` + `.lock` is not removed afterwards: if it were, two processes could each
-    lock a file of that name.
+    The empty file `path` + `.lock` is removed before the lock is released. Another process that had
+    opened it before then holds the lock of a file that is gone; filelock notices and tries again.
 
     Args:
         path: the file to work on.
@@ -29,7 +29,7 @@ def lock(path: Path, holder: str) -> Iterator[None]:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, lock(Path(folder) / "tuned.json", "a search"):
-    ...     sorted(os.listdir(folder))
+    ...     os.listdir(folder)
     ['tuned.json.lock']
     """
     require_path(path)
@@ -49,6 +49,8 @@ def lock(path: Path, holder: str) -> Iterator[None]:
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):  # Windows removes no file that is open
+            Path(file_lock.lock_file).unlink()
         file_lock.release()
 
 

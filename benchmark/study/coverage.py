@@ -1,15 +1,13 @@
 """The coverage of intervals on the losses of shipped optimizers."""
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from loptbench.discovery import get_implementation
-from loptbench.processes import end_with
+from loptbench.engines.choice import make_engine
 from loptbench.rollout.evaluation import evaluate
 from loptbench.statistics.coverage import METHODS, STATISTICS, Coverage, coverage
 from loptbench.tasks import get_task
@@ -66,15 +64,15 @@ def coverages(
         n_resamples: the number of resamples of each sample.
         jobs: the number of processes.
     """
-    calls = (
-        delayed(_coverage)(os.getpid(), a, b, statistic, method, size, n_samples, n_resamples)
+    calls = [
+        (a, b, statistic, method, size, n_samples, n_resamples)
         for size in sizes
         for statistic in STATISTICS
         for method in METHODS
-    )
-    yield from Parallel(n_jobs=jobs, return_as="generator")(calls)
+    ]
+    with make_engine(jobs=jobs) as engine:
+        yield from engine.map(_coverage, calls)
 
 
-def _coverage(caller: int, *arguments: Any) -> Coverage:
-    end_with(caller)
+def _coverage(arguments: tuple[Any, ...]) -> Coverage:
     return coverage(*arguments)

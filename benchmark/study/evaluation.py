@@ -1,31 +1,27 @@
 """The evaluation trials: learned optimizers and tuned baselines on held-out problems."""
 
 import dataclasses
-import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from loptbench.agreement.comparison import Comparison
-from loptbench.agreement.losses import compare_losses, draw_problems
-from loptbench.discovery import DiscoveredImplementation, oracle
-from loptbench.optimizers import OptimizerSpec, optimal_momentum
+from loptbench.discovery import DiscoveredImplementation
+from loptbench.results.schema.conformance import ComparisonResult
 from loptbench.results.schema.evaluation import (
+    AdaptedResult,
     BaselineEvaluation,
     BaselinesResult,
     Evaluation,
     LearnedResult,
     MetaTraining,
-    Tuning,
+    Ratios,
 )
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
-from loptbench.results.schema.records import TrialStatus
-from loptbench.rollout.evaluation import evaluated_losses, paired_ratios, summarize
+from loptbench.results.schema.records import Record, TrialResult, TrialStatus
+from loptbench.rollout.evaluation import paired_ratios, summarize
 from loptbench.rollout.held_out import ORACLE_DTYPE, PAPER, held_out
-from loptbench.storage.weights import Checkpoint, weights_hash
+from loptbench.storage.weights import Checkpoint
+from loptbench.study.adapted import AdaptedOptimizer, adapted_key
+from loptbench.study.baselines import Baselines, tuning_of
 from loptbench.study.trials import (
     Learned,
     Trial,
@@ -35,77 +31,13 @@ from loptbench.study.trials import (
     learned,
     trial_key,
 )
-from loptbench.tasks import TASKS, ProblemBatch, Quadratic, Task, get_task
+from loptbench.tasks import TASKS, get_task
 from loptbench.tuning.tuned_file import Tuned
-
-Float = NDArray[np.float64]
 
 NO_LIMIT: Mapping[str, int] = MappingProxyType({})
 """All held-out problems of every task."""
 
 ALL_BASELINES = OptimizerId(role=Role.BASELINES, name="baselines")
-THEORETICAL_MOMENTUM = "theoretical momentum"
-
-
-class Baselines:
-    """The baselines of one task in one implementation, evaluated when first needed."""
-
-    def __init__(
-        self, implementation: Any, task: Task, tuned: Tuned, seed: int, n_problems: int
-    ) -> None:
-        self.implementation, self.task, self.seed = implementation, task, seed
-        self.n_problems = n_problems
-        kinds = implementation.optimizers
-        self.tuned = {entry.kind: entry for entry in tuned.of(task) if entry.kind in kinds}
-        self.specs = {kind: entry.spec for kind, entry in self.tuned.items()}
-        if isinstance(task, Quadratic) and "momentum" in kinds:
-            self.specs[THEORETICAL_MOMENTUM] = optimal_momentum(*task.eigenvalues)
-
-    @property
-    def weights(self) -> dict[str, str]:
-        """The weights hash of each baseline."""
-        return {name: weights_hash(spec) for name, spec in self.specs.items()}
-
-    @functools.cached_property
-    def batch(self) -> ProblemBatch:
-        """The held-out problems."""
-        return self.task.sample("evaluate", self.seed, range(self.n_problems))
-
-    @functools.cached_property
-    def losses(self) -> dict[str, Float]:
-        """The losses of each baseline on the held-out problems, (n_steps, n_problems)."""
-        return {
-            name: self.run(spec, self.n_problems, ORACLE_DTYPE) for name, spec in self.specs.items()
-        }
-
-    @functools.cached_property
-    def evaluations(self) -> dict[str, Evaluation]:
-        """Each baseline on the held-out problems."""
-        return {name: summarize(loss) for name, loss in self.losses.items()}
-
-    def run(self, spec: OptimizerSpec, n_problems: int, dtype: str) -> Float:
-        """The losses of an optimizer on the first of the held-out problems."""
-        batch = self.batch
-        if n_problems < self.n_problems:
-            batch = batch.part(range(n_problems))
-        return evaluated_losses(
-            self.implementation, spec.rounded_to(dtype), batch, self.task.n_steps, dtype
-        )
-
-    def held_to_oracle(
-        self, loss: Float, spec: OptimizerSpec, dtype: str, draw: int
-    ) -> list[Comparison]:
-        """A drawn sample of the losses of an optimizer beside the oracle's.
-
-        Args:
-            loss: the losses that `run` returned.
-            spec: the optimizer.
-            dtype: the arithmetic in which they were computed.
-            draw: the seed of the draw.
-        """
-        drawn = draw_problems(loss.shape[1], self.task.n_parameters, draw)
-        batch = self.batch.part(drawn)
-        return compare_losses(oracle(), loss[:, drawn], spec, batch, dtype)
 
 
 def evaluation_trials(
@@ -116,10 +48,12 @@ def evaluation_trials(
     seed: int,
     tasks: Collection[str],
     max_problems: Mapping[str, int] = NO_LIMIT,
+    adapted: Sequence[AdaptedOptimizer] = (),
 ) -> Iterator[Trial]:
     """The evaluation trials of one implementation.
 
-    Every evaluation is held to the oracle on whole runs of a few problems that are drawn.
+    Every evaluation but those of adapted optimizers, which the oracle does not have, is held to the
+    oracle on whole runs of a few problems that are drawn.
 
     All held-out problems of a task are run where a verdict rests on them. Where an implementation
     only cross-checks what another one is judged by, the paper's 128 do.
@@ -132,6 +66,7 @@ def evaluation_trials(
         seed: the seed of the held-out problems.
         tasks: the tasks' names.
         max_problems: the largest number of problems of a task; none for tasks that it lacks.
+        adapted: the adapted optimizers that run on its problems.
     """
     implementation, kind = entry.implementation, TrialKind.EVALUATION
     for task in sorted(set(implementation.tasks) & set(tasks), key=list(TASKS).index):
@@ -146,10 +81,13 @@ def evaluation_trials(
         sizes = {
             item.name: n_problems if item.name in judged else cross_check for item in evaluated
         }
-        n_baseline = max(sizes.values(), default=cross_check)
+        beside = [item for item in adapted if item.task == task]
+        n_adapted = [n_problems] * len(beside)
+        n_baseline = max([*sizes.values(), *n_adapted], default=cross_check)
         baselines = Baselines(implementation, get_task(task), tuned, seed, n_baseline)
+        of_baselines = None
         if baselines.specs:
-            key = trial_key(
+            of_baselines = key = trial_key(
                 *(entry, kind, ALL_BASELINES, None, task, seed, ORACLE_DTYPE),
                 n_problems=n_baseline,
                 baselines=baselines.weights,
@@ -161,7 +99,14 @@ def evaluation_trials(
                 n_problems=sizes[item.name],
                 baselines=baselines.weights,
             )
-            yield Trial(key, bind(_evaluate_learned, baselines, item, key), implementation)
+            run = bind(_evaluate_learned, baselines, item, key)
+            yield Trial(key, run, implementation, of_baselines)
+        for one in beside:
+            key = adapted_key(
+                *(entry, kind, one, seed), n_problems=n_problems, baselines=baselines.weights
+            )
+            run = bind(_evaluate_adapted, baselines, one, key)
+            yield Trial(key, run, implementation, of_baselines)
 
 
 def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
@@ -170,21 +115,10 @@ def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
     for name, evaluation in baselines.evaluations.items():
         spec = baselines.specs[name]
         entry = baselines.tuned.get(name)
-        tuning = None
-        if entry is not None:
-            tuning = Tuning(
-                score=entry.score,
-                draw=entry.draw,
-                places=dict(entry.places),
-                n_draws=entry.n_draws,
-                n_complete=entry.n_complete,
-                n_diverged=entry.n_diverged,
-                on_edge=tuple(entry.on_edge),
-            )
         evaluations[name] = BaselineEvaluation(
             **dict(evaluation),
             hyperparameters={k: float(v) for k, v in spec.parameters.items()},
-            tuning=tuning,
+            tuning=tuning_of(entry) if entry is not None else None,
         )
         loss = baselines.losses[name]
         for comparison in baselines.held_to_oracle(loss, spec, ORACLE_DTYPE, _draw(key)):
@@ -193,24 +127,55 @@ def _evaluate_baselines(baselines: Baselines, key: TrialKey) -> TrialOutcome:
                 deviation = f"{name}, {deviation}"
             compared.append(dataclasses.replace(comparison, quantity=quantity, deviation=deviation))
     agreement = tuple(comparison_result(comparison) for comparison in compared)
-    return _ended(evaluations, BaselinesResult(baselines=evaluations, agreement=agreement), key)
+    result = BaselinesResult(baselines=evaluations, agreement=agreement)
+    return _ended(evaluations, result, key, agreement)
 
 
-def _evaluate_learned(baselines: Baselines, checkpoint: Learned, key: TrialKey) -> TrialOutcome:
+def _evaluate_learned(
+    baselines: Baselines, checkpoint: Learned, key: TrialKey, given: Record | None = None
+) -> TrialOutcome:
+    """Evaluate a learned optimizer beside the baselines, whose record is given."""
     assert key.n_problems is not None
     loss = baselines.run(checkpoint.spec, key.n_problems, key.dtype)
     evaluation = summarize(loss)
     compared = baselines.held_to_oracle(loss, checkpoint.spec, key.dtype, _draw(key))
+    agreement = tuple(comparison_result(comparison) for comparison in compared)
     result = LearnedResult(
         learned=evaluation,
-        ratios={
-            name: paired_ratios(evaluation, baseline)
-            for name, baseline in baselines.evaluations.items()
-        },
+        ratios=_ratios(baselines, evaluation, given),
         meta_training=MetaTraining.model_validate(dict(checkpoint.meta_training)),
-        agreement=tuple(comparison_result(comparison) for comparison in compared),
+        agreement=agreement,
     )
-    return _ended({"learned": evaluation}, result, key)
+    return _ended({"learned": evaluation}, result, key, agreement)
+
+
+def _evaluate_adapted(
+    baselines: Baselines, adapted: AdaptedOptimizer, key: TrialKey, given: Record | None = None
+) -> TrialOutcome:
+    """Evaluate an adapted optimizer beside the baselines, whose record is given."""
+    assert key.n_problems is not None
+    computing = adapted.on(baselines.implementation)
+    evaluation = summarize(baselines.run(adapted.spec, key.n_problems, key.dtype, computing))
+    measured = BaselineEvaluation(
+        **dict(evaluation),
+        hyperparameters={name: float(value) for name, value in adapted.spec.parameters.items()},
+        tuning=tuning_of(adapted.tuned) if adapted.tuned is not None else None,
+    )
+    result = AdaptedResult(adapted=measured, ratios=_ratios(baselines, evaluation, given))
+    return _ended({adapted.kind.name: evaluation}, result, key)
+
+
+def _ratios(
+    baselines: Baselines, evaluation: Evaluation, given: Record | None
+) -> dict[str, Ratios]:
+    """The ratios of an evaluation to each baseline, whose evaluations may be in a record."""
+    known: Mapping[str, Evaluation] | None = None
+    if given is not None and isinstance(given.result, BaselinesResult):
+        known = given.result.baselines
+    return {
+        name: paired_ratios(evaluation, baseline)
+        for name, baseline in (known or baselines.evaluations).items()
+    }
 
 
 def _draw(key: TrialKey) -> int:
@@ -219,10 +184,12 @@ def _draw(key: TrialKey) -> int:
 
 
 def _ended(
-    evaluations: Mapping[str, Evaluation], result: BaselinesResult | LearnedResult, key: TrialKey
+    evaluations: Mapping[str, Evaluation],
+    result: TrialResult,
+    key: TrialKey,
+    compared: Sequence[ComparisonResult] = (),
 ) -> TrialOutcome:
     """A trial's outcome: failed if losses are not the oracle's, else diverged if a run did."""
-    compared = result.agreement or ()
     deviations = [comparison.deviation for comparison in compared if comparison.deviation]
     if deviations:
         message = (

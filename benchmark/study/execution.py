@@ -1,19 +1,12 @@
-"""Running the trials that have no record yet, in several processes."""
+"""Running the trials that have no record yet, with an engine."""
 
-import os
-import signal
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from pickle import PicklingError
-from typing import NamedTuple
-
-from joblib import Parallel, delayed, parallel_config
+from collections.abc import Iterable, Sequence
 
 from loptbench.discovery import DiscoveredImplementation
-from loptbench.errors import LoptbenchError, StoreError
-from loptbench.processes import Packed, end_with, unpack
+from loptbench.engines.engine import Call, Chain, Engine, Fork, Needs
+from loptbench.engines.local import ThisProcess
+from loptbench.errors import StoreError
 from loptbench.progress import Report
 from loptbench.protocol import Compiles
 from loptbench.results.provenance import machine
@@ -21,14 +14,12 @@ from loptbench.results.schema.keys import TrialKind
 from loptbench.results.schema.plan import ImplementationState, Plan
 from loptbench.results.schema.records import Provenance, Record, TrialStatus
 from loptbench.results.store import Store
-from loptbench.study.monitor import Journal, Monitor
+from loptbench.study.monitor import Monitor
 from loptbench.study.order import first_answer_first
 from loptbench.study.trials import Trial, TrialOutcome
-from loptbench.tasks import TASKS, Task
 
-JOBS = min(2, os.cpu_count() or 1)
-"""Default number of processes. Each may hold three GB, and a framework computes large arrays in
-several threads."""
+NEEDS = Needs(memory=3 * 10**9)
+"""What a trial may take."""
 
 
 def run_trials(
@@ -36,7 +27,7 @@ def run_trials(
     store: Store,
     entries: Sequence[DiscoveredImplementation],
     report: Report = lambda *_: None,
-    jobs: int = 1,
+    engine: Engine | None = None,
     monitor: Monitor | None = None,
     left_out: str | None = None,
 ) -> list[Record]:
@@ -46,16 +37,16 @@ def run_trials(
 
     Args:
         trials: the trials.
-        store: the store of the records.
+        store: the store of the records. Only the calling process writes it.
         entries: the implementations. Other processes make their own from where they were found.
         report: called with the number of trials done and the last one.
-        jobs: number of processes; 1 means this process.
-        monitor: is told what is to be run, and through its journal what begins and ends.
+        engine: what runs the trials; this process if None.
+        monitor: is told what is to be run, and what begins and ends.
         left_out: what of the benchmark is not among the trials, in words.
 
     Raises:
-        LoptbenchError: the store cannot be written, a process died, or an implementation cannot be
-            handed to another process.
+        LoptbenchError: the store cannot be written, a process died in a trial again and again, or
+            an implementation cannot be handed to another process.
     """
     store.put_plan(
         Plan(
@@ -70,15 +61,12 @@ def run_trials(
         )
     )
     missing = [trial for trial in trials if store.get(trial.key) is None]
-    n_done = len(trials) - len(missing)
-    report(n_done, f"{n_done} are there already" if n_done else "")
-    if monitor is not None:
-        monitor.begin((trial.key for trial in missing), n_done)
-    journal = monitor.journal if monitor is not None else Journal()
-    groups = first_answer_first(_groups(missing))
-    for descriptions in _run_all(groups, store, entries, jobs, journal):
-        n_done += len(descriptions)
-        report(n_done, descriptions[-1])
+    n_there = len(trials) - len(missing)
+    report(n_there, f"{n_there} are there already" if n_there else "")
+    monitor = monitor or Monitor()
+    monitor.begin((trial.key for trial in missing), n_there)
+    run = _Run(store, entries, monitor, report, n_there)
+    (engine or ThisProcess()).run(map(run.group, first_answer_first(_groups(missing))))
     records = [store.get(trial.key) for trial in trials]
     present = [record for record in records if record is not None]
     if len(present) < len(trials):
@@ -86,8 +74,47 @@ def run_trials(
     return present
 
 
+class _Run:
+    """Trials as an engine's chains, which write the records."""
+
+    def __init__(
+        self,
+        store: Store,
+        entries: Sequence[DiscoveredImplementation],
+        monitor: Monitor,
+        report: Report,
+        n_done: int,
+    ) -> None:
+        self.store, self.monitor, self.report, self.n_done = store, monitor, report, n_done
+        self.implementations = {
+            entry.source: entry.implementation for entry in entries if entry.implementation
+        }
+
+    def group(self, trials: Sequence[Trial]) -> Chain[None]:
+        """First the trials that stand alone, then side by side those that need their records."""
+        for trial in trials:
+            if trial.after is None:
+                yield from self.one(trial)
+        yield Fork([self.one(trial) for trial in trials if trial.after is not None])
+
+    def one(self, trial: Trial) -> Chain[None]:
+        """Run a trial and write its record."""
+        given = self.store.get(trial.after) if trial.after is not None else None
+        record = yield Call(
+            run_trial,
+            (trial, given),
+            self.implementations,
+            NEEDS,
+            lambda: self.monitor.began(trial.key),
+        )
+        self.store.put(record)
+        self.monitor.ended(trial.key, record.status, record.message)
+        self.n_done += 1
+        self.report(self.n_done, str(trial.key))
+
+
 def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Groups of trials that share a long computation: the evaluation of the baselines."""
+    """Groups of trials of which some need the record of another: evaluations of one task."""
     groups: dict[tuple[str, ...], list[Trial]] = {}
     for trial in trials:
         key = trial.key
@@ -98,90 +125,24 @@ def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
     return list(groups.values())
 
 
-def _run_all(
-    groups: Sequence[Sequence[Trial]],
-    store: Store,
-    entries: Sequence[DiscoveredImplementation],
-    jobs: int,
-    journal: Journal,
-) -> Iterator[list[str]]:
-    """Run all groups; yields the descriptions of a group's trials when the group has ended."""
-    store = Store(store.folder.resolve())  # a process that is kept may be in another folder
-    if jobs == 1:
-        for group in groups:
-            yield _run(group, store, journal)
-        return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
-        pool = Parallel(return_as="generator_unordered", max_nbytes=None, pre_dispatch=jobs)
-        caller = Caller(os.getpid(), tuple(sys.path), TASKS, journal)
-        try:
-            yield from pool(
-                delayed(_run_elsewhere)(Packed(group, entries), store, caller) for group in groups
-            )
-        except BrokenProcessPool as error:
-            raise LoptbenchError(
-                "a process that ran trials died, perhaps for want of memory; call again, with "
-                "--jobs 1 if it happens again: it goes on from what is there"
-            ) from error
-        except PicklingError as error:
-            # The cause is a traceback as text, in quotes; its last line says what it was.
-            _, _, reason = str(error.__cause__).strip('"\n').rpartition("\n")
-            raise LoptbenchError(
-                f"an implementation cannot be handed to another process ({reason}); call again "
-                "with --jobs 1"
-            ) from error
+def run_trial(trial: Trial, given: Record | None) -> Record:
+    """Run a trial, in whatever process.
 
-
-class Caller(NamedTuple):
-    """What another process has to know of the one that called it.
-
-    Attributes:
-        process: the number of its process.
-        search_path: where it finds modules.
-        tasks: its tasks; `digits` may be on the user's MNIST.
-        journal: where to tell what begins and ends.
+    Args:
+        trial: the trial.
+        given: the record of the trial that this one comes after, if there is one.
     """
-
-    process: int
-    search_path: Sequence[str]
-    tasks: Mapping[str, Task]
-    journal: Journal
-
-
-def _run_elsewhere(packed: bytes | Packed, store: Store, caller: Caller) -> list[str]:
-    if os.getpid() != caller.process:
-        # Ctrl-C goes to all processes. The caller stops the others, which print no traceback.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        end_with(caller.process)
-    TASKS.update(caller.tasks)
-    return _run(unpack(packed, caller.search_path), store, caller.journal)
-
-
-def _run(trials: Sequence[Trial], store: Store, journal: Journal) -> list[str]:
-    for trial in trials:
-        journal.began(trial.key)
-        start, compiled_before = time.monotonic(), _compilation_seconds(trial)
-        status, message, result = _guarded(trial)
-        compiling = _compilation_seconds(trial)
-        if compiling is not None and compiled_before is not None:
-            compiling = round(compiling - compiled_before, 3)
-        provenance = Provenance(
-            **machine(),
-            seconds=round(time.monotonic() - start, 3),
-            compile_seconds=compiling,
-        )
-        store.put(
-            Record(
-                key=trial.key,
-                status=status,
-                message=message,
-                result=result,
-                provenance=provenance,
-            )
-        )
-        journal.ended(trial.key, status, message)
-    return [str(trial.key) for trial in trials]
+    start, compiled_before = time.monotonic(), _compilation_seconds(trial)
+    status, message, result = _guarded(trial, given)
+    compiling = _compilation_seconds(trial)
+    if compiling is not None and compiled_before is not None:
+        compiling = round(compiling - compiled_before, 3)
+    provenance = Provenance(
+        **machine(), seconds=round(time.monotonic() - start, 3), compile_seconds=compiling
+    )
+    return Record(
+        key=trial.key, status=status, message=message, result=result, provenance=provenance
+    )
 
 
 def _compilation_seconds(trial: Trial) -> float | None:
@@ -191,8 +152,8 @@ def _compilation_seconds(trial: Trial) -> float | None:
     return trial.implementation.compilation_seconds()
 
 
-def _guarded(trial: Trial) -> TrialOutcome:
+def _guarded(trial: Trial, given: Record | None) -> TrialOutcome:
     try:
-        return trial.run()
+        return trial.run() if trial.after is None else trial.run(given)
     except Exception as error:
         return TrialStatus.FAILED, f"raised {type(error).__name__}: {error}", None

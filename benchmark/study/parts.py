@@ -38,22 +38,26 @@ class Planned(NamedTuple):
         measures: the implementation that measures learned optimizers on a task; where several do,
             the first.
         checked: what has a conformance trial in the finest arithmetic.
+        beside_adapted: the implementations and tasks on whose problems adapted optimizers run.
     """
 
     measures: Mapping[str, str]
     checked: Collection[Checked]
+    beside_adapted: Collection[tuple[str, str]] = ()
 
     @classmethod
     def of(cls, keys: Iterable[TrialKey]) -> "Planned":
         """What is planned, from the keys of all trials."""
         measures: dict[str, str] = {}
-        checked = set()
+        checked, beside_adapted = set(), set()
         for key in keys:
+            if key.optimizer.role is Role.ADAPTED:
+                beside_adapted.add((key.implementation, key.task))
             if key.trial is TrialKind.EVALUATION and key.optimizer.role is Role.CHECKPOINT:
                 measures.setdefault(key.task, key.implementation)
             if key.trial is TrialKind.CONFORMANCE and key.dtype == ORACLE_DTYPE:
                 checked.add(_checked(key))
-        return cls(measures, checked)
+        return cls(measures, checked, beside_adapted)
 
 
 def _checked(key: TrialKey) -> Checked:
@@ -83,9 +87,16 @@ class Part:
         return [m.name for m in zoo() if m.task in tasks and self.has_member(m)]
 
     def trials(self, planned: Sequence[Trial]) -> list[Trial]:
-        """The trials that are run, of those that are planned for all of the benchmark."""
+        """The trials that are run, of those that are planned for all of the benchmark.
+
+        Adapted optimizers are named one by one, and belong to every part.
+        """
         context = Planned.of(trial.key for trial in planned)
-        return [trial for trial in planned if self.keeps(trial.key, context)]
+        return [
+            trial
+            for trial in planned
+            if trial.key.optimizer.role is Role.ADAPTED or self.keeps(trial.key, context)
+        ]
 
 
 def _is_small_gru(member: Member) -> bool:
@@ -127,6 +138,23 @@ def _is_default_trial(key: TrialKey, planned: Planned) -> bool:
     is_of_baseline = key.trial is TrialKind.MECHANISMS and key.optimizer.role is Role.TUNED
     return key.task in SMALL_TASKS or (_is_measured(key, planned) and not is_of_baseline)
 
+
+def _is_beside_adapted(key: TrialKey, planned: Planned) -> bool:
+    """The tuned baselines where adapted optimizers run; on networks without their mechanisms."""
+    is_compared = key.optimizer.role is Role.BASELINES or (
+        key.optimizer.role is Role.TUNED and key.task in SMALL_TASKS
+    )
+    return is_compared and (key.implementation, key.task) in planned.beside_adapted
+
+
+ADAPTED = Part(
+    "adapted",
+    lambda _member: False,
+    _is_beside_adapted,
+    "learned optimizers, conformance, all implementations but one, and on the networks mechanisms "
+    "of baselines",
+)
+"""What is measured beside adapted optimizers where nothing else is named."""
 
 QUICK = Part(
     "quick",

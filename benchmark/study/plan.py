@@ -1,10 +1,11 @@
 """The plan of a run: its trials."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from loptbench.discovery import ORACLE, DiscoveredImplementation
 from loptbench.storage.weights import Checkpoint
+from loptbench.study.adapted import AdaptedOptimizer, adapted_mechanisms, measured_by
 from loptbench.study.conformance import conformance_trials
 from loptbench.study.evaluation import NO_LIMIT, evaluation_trials
 from loptbench.study.mechanisms import OracleAnalyses, mechanism_trials
@@ -21,6 +22,7 @@ def plan(
     tasks: Collection[str] = tuple(TASKS),
     checked: Collection[str] | None = None,
     max_problems: Mapping[str, int] = NO_LIMIT,
+    adapted: Sequence[AdaptedOptimizer] = (),
 ) -> list[Trial]:
     """The trials of all implementations that are installed.
 
@@ -41,11 +43,13 @@ def plan(
         checked: the checkpoints that every implementation measures, to be cross-checked; all if
             None. The others are measured once, by the implementation that meta-trained them.
         max_problems: the largest number of problems of an evaluation, by task.
+        adapted: the adapted optimizers. Each is measured on the problems of one implementation.
     """
     if checked is None:
         checked = checkpoints
     shared = {name: checkpoint for name, checkpoint in checkpoints.items() if name in checked}
     entries = list(entries)
+    adapted_of = measured_by(entries, adapted)
     own = {entry.name: entry.implementation for entry in entries}
     trials: list[Trial] = []
     oracle = OracleAnalyses()
@@ -64,9 +68,11 @@ def plan(
                     if trained_by(checkpoint) == entry.name
                     or not measures(own.get(trained_by(checkpoint)), checkpoint)
                 ]
+                beside = adapted_of.get(entry.name, [])
                 trials += evaluation_trials(
-                    entry, measured, judged, tuned, seed, tasks, max_problems
+                    entry, measured, judged, tuned, seed, tasks, max_problems, beside
                 )
+                trials += adapted_mechanisms(entry, beside, seed)
                 probed = tasks
                 if entry.name == ORACLE:
                     learned_on = {checkpoint.task for checkpoint in measured.values()}

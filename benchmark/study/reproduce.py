@@ -4,15 +4,17 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from loptbench.discovery import discover, get_implementation
+from loptbench.discovery import discover, get_implementation, source_of
+from loptbench.engines.choice import JOBS, engine_or_processes
+from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError
-from loptbench.progress import progress
+from loptbench.progress import Together, progress
 from loptbench.storage.weights import Checkpoint
-from loptbench.study.execution import JOBS
 from loptbench.study.parts import FULL, SMALL_TASKS
 from loptbench.study.run import Selection, Study, measure, run
 from loptbench.tasks import SHIPPED, get_task
-from loptbench.training.loop import meta_train, require_meta_training
+from loptbench.training.chain import training
+from loptbench.training.loop import require_meta_training
 from loptbench.training.settings import (
     PRESETS,
     MetaTraining,
@@ -24,11 +26,16 @@ from loptbench.tuning.tuned_file import Search, Tuned, load_tuned
 from loptbench.zoo.loading import load
 
 
-def reproduce(folder: Path, tasks: Collection[str] = (), jobs: int = JOBS) -> Study:
+def reproduce(
+    folder: Path,
+    tasks: Collection[str] = (),
+    jobs: int = JOBS,
+    engine: Engine | None = None,
+) -> Study:
     """Measure and judge what is shipped, into the folder `results` of `folder`."""
     chosen = [get_task(name).name for name in dict.fromkeys(tasks or SHIPPED)]
     make_folder(folder)
-    return run(folder / "results", tasks=chosen, jobs=jobs, part=FULL.name)
+    return run(folder / "results", tasks=chosen, jobs=jobs, engine=engine, part=FULL.name)
 
 
 def reproduce_from_scratch(
@@ -42,6 +49,7 @@ def reproduce_from_scratch(
     n_outer_steps: int | None = None,
     n_draws: int | None = None,
     jobs: int = JOBS,
+    engine: Engine | None = None,
 ) -> Study:
     """Meta-train one seed of every task, tune the baselines, measure and judge.
 
@@ -56,7 +64,8 @@ def reproduce_from_scratch(
         device: the device of meta-training.
         n_outer_steps: outer steps; those of the preset if None.
         n_draws: draws of the tuner; those of the shipped searches if None.
-        jobs: the number of processes that measure.
+        jobs: the number of processes.
+        engine: what computes; so many processes of this machine if None.
 
     Raises:
         LoptbenchError: the folder cannot be made, or holds what was made with other settings.
@@ -70,12 +79,15 @@ def reproduce_from_scratch(
     configs = [load_preset(preset, name, changes) for name in chosen]
     changed_settings: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
     searches = plan_searches(computing, [get_task(name) for name in chosen], **changed_settings)
-    checkpoints, tuned = _make(computing, configs, searches, folder)
-    cross_checked = [
-        name for name, checkpoint in checkpoints.items() if checkpoint.task in SMALL_TASKS
-    ]
-    selection = Selection(discover(), checkpoints, tuned, chosen, cross_checked)
-    return measure(folder / "results", selection, jobs)
+    with engine_or_processes(engine, jobs) as engine:
+        checkpoints, tuned = _make(
+            computing, source_of(implementation), configs, searches, folder, engine
+        )
+        cross_checked = [
+            name for name, checkpoint in checkpoints.items() if checkpoint.task in SMALL_TASKS
+        ]
+        selection = Selection(discover(), checkpoints, tuned, chosen, cross_checked)
+        return measure(folder / "results", selection, engine)
 
 
 def make_folder(folder: Path) -> None:
@@ -91,7 +103,12 @@ def make_folder(folder: Path) -> None:
 
 
 def _make(
-    implementation: Any, configs: list[MetaTraining], searches: list[Search], folder: Path
+    implementation: Any,
+    source: str,
+    configs: list[MetaTraining],
+    searches: list[Search],
+    folder: Path,
+    engine: Engine,
 ) -> tuple[dict[str, Checkpoint], Tuned]:
     """The learned optimizers and the tuned baselines, from the folder where they exist there."""
     for config in configs:
@@ -106,13 +123,21 @@ def _make(
         if paths[name].exists()
     }
     tuned = _load_tuned(tuned_path, implementation, searches) if tuned_path.exists() else None
-    for name, config in by_name.items():
-        if name not in checkpoints:
-            with progress(f"meta-training on {config.task}", config.n_outer_steps) as report:
-                checkpoints[name] = meta_train(implementation, config, paths[name], report)
+    missing = {name: config for name, config in by_name.items() if name not in checkpoints}
+    if missing:
+        with progress("meta-training", sum(c.n_outer_steps for c in missing.values())) as report:
+            together = Together(report)
+            trainings = [
+                training(implementation, c, {c.seed: paths[name]}, together.of(c.task), source)
+                for name, c in missing.items()
+            ]
+            for name, [checkpoint] in zip(missing, engine.run(trainings), strict=True):
+                checkpoints[name] = checkpoint
     if tuned is None:
         with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
-            tuned = tune(implementation, searches, tuned_path, report)
+            tuned = tune(
+                implementation, searches, tuned_path, report, engine, {source: implementation}
+            )
     return {name: checkpoints[name] for name in by_name}, tuned
 
 

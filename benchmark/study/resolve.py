@@ -1,15 +1,15 @@
 """Find the optimizer that a user names."""
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from loptbench.adapters import adapt, parse_named, require_settings
+from loptbench.adapters import adapt, parse_named
+from loptbench.adapters.importing import import_optimizer
 from loptbench.discovery import get_implementation
-from loptbench.errors import ContractError, LoptbenchError
-from loptbench.importing import import_object, looks_like_path
+from loptbench.errors import LoptbenchError
+from loptbench.importing import looks_like_path
 from loptbench.optimizers import (
     HYPERPARAMETERS,
     KINDS,
@@ -73,7 +73,7 @@ def resolve(
             if "=" in path:
                 kinds = ", ".join(sorted(HYPERPARAMETERS))
                 raise LoptbenchError(f"no baseline {prefix!r}; there are {kinds}")
-            return _import_optimizer(path, {**own, **settings})
+            return import_optimizer(path, {**own, **settings})
     if settings:
         raise LoptbenchError(
             f"{optimizer} has no settings: {', '.join(settings)} cannot be set; baselines have, "
@@ -109,41 +109,6 @@ def realize(
         raise LoptbenchError(f"{implementation} does not compute {spec.kind!r} in {dtype}{why}")
     optimizer: Optimizer = computing.optimizer(spec.rounded_to(dtype), dtype, "cpu")
     return optimizer
-
-
-def _import_optimizer(path: str, settings: Mapping[str, Any]) -> Optimizer:
-    imported: Any = import_object(path)
-    if not hasattr(imported, "initial_state"):
-        adapted = adapt(path, imported, settings)
-        if adapted is not None:
-            return adapted
-    optimizer = _instantiate(path, imported, settings) if isinstance(imported, type) else imported
-    missing = [
-        method
-        for method in ("initial_state", "step")
-        if not callable(getattr(optimizer, method, None))
-    ]
-    if missing:
-        raise ContractError(
-            f"{path} is not an optimizer: it has no {' and no '.join(missing)}; "
-            "see loptbench.protocol.Optimizer"
-        )
-    if settings and optimizer is imported:
-        raise LoptbenchError(f"{path} is made already: {', '.join(settings)} cannot be set")
-    return optimizer  # type: ignore[no-any-return]  # imported at run time
-
-
-def _instantiate(path: str, kind: type, settings: Mapping[str, Any]) -> Any:
-    if settings and callable(inspect.getattr_static(kind, "__init__")):
-        require_settings(path, kind, settings)
-    try:
-        return kind(**settings)
-    except Exception as error:
-        how = "with these settings" if settings else "without arguments"
-        raise LoptbenchError(
-            f"{path} is a class, to be called {how}, and that failed: "
-            f"{type(error).__name__}: {error}; name an instance of it"
-        ) from error
 
 
 def _arguments(kind: str) -> list[str]:

@@ -1,10 +1,11 @@
 """Run a study: select implementations and optimizers, plan, execute, judge."""
 
 import dataclasses
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from loptbench.adapters.kinds import NO_SETTINGS
 from loptbench.claims.catalogue import LATEST, load_edition
 from loptbench.claims.judging import judge
 from loptbench.discovery import (
@@ -14,6 +15,8 @@ from loptbench.discovery import (
     get_implementation,
     registered_source,
 )
+from loptbench.engines.choice import JOBS, engine_or_processes
+from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.progress import watching
 from loptbench.results.schema.means import MeanResult
@@ -21,15 +24,16 @@ from loptbench.results.schema.verdicts import Verdict
 from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.storage.weights import Checkpoint
+from loptbench.study.adapted import AdaptedOptimizer, parse_optimizers, select_adapted
 from loptbench.study.early_verdicts import EarlyVerdicts
-from loptbench.study.execution import JOBS, run_trials
+from loptbench.study.execution import run_trials
 from loptbench.study.means import hold_means
-from loptbench.study.monitor import Journal, Monitor
-from loptbench.study.parts import DEFAULT, FULL, PARTS, SMALL_TASKS, Part
+from loptbench.study.monitor import Monitor
+from loptbench.study.parts import ADAPTED, DEFAULT, FULL, PARTS, SMALL_TASKS, Part
 from loptbench.study.plan import plan
 from loptbench.study.trials import Trial
 from loptbench.tasks import SHIPPED, CustomTask, Task, get_task
-from loptbench.tuning.tuned_file import Tuned, load_tuned
+from loptbench.tuning.tuned_file import Tuned, load_all_tuned
 from loptbench.zoo.catalogue import names, representatives
 from loptbench.zoo.loading import load
 
@@ -46,6 +50,7 @@ class Selection:
         cross_checked: the names of the checkpoints that every implementation measures.
         seed: the seed of the problems and of the random optimizers.
         part: the part of the benchmark; of the others, its trials are left out.
+        adapted: the adapted optimizers.
     """
 
     implementations: Sequence[DiscoveredImplementation]
@@ -55,6 +60,7 @@ class Selection:
     cross_checked: Collection[str]
     seed: int = 0
     part: Part = FULL
+    adapted: Sequence[AdaptedOptimizer] = ()
 
     def trials(self) -> list[Trial]:
         """The trials, in the order of the plan."""
@@ -66,6 +72,7 @@ class Selection:
             self.tasks,
             self.cross_checked,
             self.part.max_problems,
+            self.adapted,
         )
         return self.part.trials(planned)
 
@@ -114,10 +121,13 @@ def run(
     *,
     implementations: Collection[str] = (),
     checkpoints: Collection[str | Path] = (),
+    optimizers: Collection[str] = (),
+    settings: Mapping[str, Any] = NO_SETTINGS,
     tasks: Collection[str] = (),
-    tuned: Path | None = None,
+    tuned: Path | Sequence[Path] | None = None,
     seed: int = 0,
     jobs: int = JOBS,
+    engine: Engine | None = None,
     claims: int | str | Path = LATEST,
     part: str | None = None,
 ) -> Study:
@@ -131,13 +141,18 @@ def run(
         store: the folder of results; it is made if it does not exist.
         implementations: names or `package.module:Object`; all that are installed if empty.
         checkpoints: names of shipped ones or files; those of the part if empty.
+        optimizers: optimizers of other libraries, such as `optax:lion(learning_rate=1e-4)`, to
+            stand beside the others.
+        settings: settings of the optimizer, if there is one.
         tasks: names of tasks; all if empty.
-        tuned: a file that `tune` wrote; the shipped baselines if None.
+        tuned: a file that `tune` wrote, or several; the shipped baselines, if it has none.
         seed: the seed of the problems and of the random optimizers.
         jobs: the number of processes.
+        engine: what runs the trials, as `loptbench.engines.choice.make_engine` makes it; so many
+            processes of this machine if None.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
         part: `quick`, `default` or `full`, as in `loptbench.study.parts`. If None, `full` where
-            checkpoints are given, else `default`.
+            checkpoints are given, else `default`; of optimizers alone, what is compared with them.
 
     Raises:
         LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
@@ -145,31 +160,35 @@ def run(
     task_objects = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
     chosen_tasks = [task.name for task in task_objects]
     load_edition(claims)  # a damaged file is found before anything is measured
-    part = part or (FULL if checkpoints else DEFAULT).name
-    if part not in PARTS:
+    kinds = parse_optimizers(optimizers, settings)
+    if part is not None and part not in PARTS:
         raise UnknownNameError("part", part, [*PARTS])
-    chosen_part = PARTS[part]
+    own_part = FULL if checkpoints else ADAPTED if kinds else DEFAULT
+    chosen_part = own_part if part is None else PARTS[part]
     chosen = select_checkpoints(checkpoints or chosen_part.checkpoints(chosen_tasks))
     # User checkpoints are cross-checked in every implementation, but only some of the zoo.
     small = [task for task in chosen_tasks if task in SMALL_TASKS]
     entries = select_implementations(implementations)
     _require_tasks(entries, task_objects)
+    tuned_optimizers = load_all_tuned([tuned] if isinstance(tuned, Path) else tuned or [])
     selection = Selection(
         entries,
         chosen,
-        load_tuned(tuned),
+        tuned_optimizers,
         chosen_tasks,
         [*chosen] if checkpoints else representatives(small),
         seed,
         chosen_part,
+        select_adapted(kinds, tuned_optimizers, chosen_tasks),
     )
-    return measure(store, selection, jobs, claims)
+    with engine_or_processes(engine, jobs) as engine:
+        return measure(store, selection, engine, claims)
 
 
 def measure(
     store: Path | str,
     selection: Selection,
-    jobs: int,
+    engine: Engine,
     claims: int | str | Path = LATEST,
 ) -> Study:
     """Plan the trials of a study, execute those without a record, and judge.
@@ -177,23 +196,22 @@ def measure(
     Args:
         store: the folder of results.
         selection: what is measured.
-        jobs: the number of processes.
+        engine: what runs the trials.
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
     """
     entries, trials = selection.implementations, selection.trials()
     results = Store.create(Path(store))
     _, problems = results.records()
     early = EarlyVerdicts((trial.key for trial in trials), results, claims)
-    with tempfile.TemporaryDirectory() as folder:
-        monitor = Monitor(Journal(Path(folder)), jobs)
-        with watching("loptbench", monitor.look) as say:
+    monitor = Monitor()
+    with watching("loptbench", monitor.look) as say:
 
-            def report(*_: object) -> None:
-                for sentence in early.sentences():
-                    say(sentence)
+        def report(*_: object) -> None:
+            for sentence in early.sentences():
+                say(sentence)
 
-            left_out = selection.part.left_out
-            records = run_trials(trials, results, entries, report, jobs, monitor, left_out)
+        left_out = selection.part.left_out
+        records = run_trials(trials, results, entries, report, engine, monitor, left_out)
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
     verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)

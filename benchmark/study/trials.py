@@ -1,6 +1,7 @@
 """A trial: one measurement, the key that names its record, and the function that makes it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -27,13 +28,15 @@ class Trial:
 
     Attributes:
         key: what determines its result, and names its record.
-        run: makes the measurement.
+        run: makes the measurement. It is handed the record of `after`, if there is that.
         implementation: what computes it.
+        after: the trial whose record it is handed, None if that is missing; None for no trial.
     """
 
     key: TrialKey
-    run: Callable[[], TrialOutcome]
+    run: Callable[..., TrialOutcome]
     implementation: Any = None
+    after: TrialKey | None = None
 
 
 def trial_key(
@@ -108,9 +111,9 @@ def learned(checkpoints: Mapping[str, Checkpoint], tasks: Iterable[str]) -> list
     ]
 
 
-def bind(function: Callable[..., TrialOutcome], *arguments: Any) -> Callable[[], TrialOutcome]:
-    """A trial's `run` from a function and its arguments."""
-    return lambda: function(*arguments)
+def bind(function: Callable[..., TrialOutcome], *arguments: Any) -> Callable[..., TrialOutcome]:
+    """A trial's `run` from a function and its first arguments."""
+    return functools.partial(function, *arguments)
 
 
 def comparison_result(comparison: Comparison, by_step: bool = False) -> ComparisonResult:

@@ -124,7 +124,17 @@ def test_the_code_hash_is_that_of_the_sources() -> None:
     assert code_hash() == code_hash()
 
 
-NAMES = ("jax", "joblib", "matplotlib", "pandas", "scipy.stats", "seaborn", "sklearn", "torch")
+NAMES = (
+    "distributed",
+    "jax",
+    "joblib",
+    "matplotlib",
+    "pandas",
+    "scipy.stats",
+    "seaborn",
+    "sklearn",
+    "torch",
+)
 HEAVY = {name for name in NAMES if importlib.util.find_spec(name.partition(".")[0])}
 """Packages that take long to import, of those installed: a failed import is listed as well."""
 

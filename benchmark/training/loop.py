@@ -4,6 +4,7 @@ It is written once for all implementations, which only take the outer steps (lev
 """
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,7 @@ from loptbench.protocol import Level, MetaTrainsSideBySide, OuterState, offers
 from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
 from loptbench.rollout.offered import task_not_offered
-from loptbench.storage.files import lock
-from loptbench.storage.weights import (
-    Checkpoint,
-    refuse_to_overwrite,
-    save_checkpoint,
-)
+from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, get_task
 from loptbench.training.seed_run import PARTIAL_FORMAT, SeedRun, load, save
 from loptbench.training.settings import MetaTraining
@@ -86,63 +82,6 @@ def validation_batch(config: MetaTraining) -> ProblemBatch:
     return get_task(config.task).sample(VALIDATION_SPLIT, 0, range(config.validation_size))
 
 
-def meta_train(
-    implementation: Any, config: MetaTraining, output: Path, report: Report = lambda *_: None
-) -> Checkpoint:
-    """Meta-train a fresh optimizer and write the checkpoint with the best validation to `output`.
-
-    Progress is saved in `output` + `.partial`. A call with the same arguments resumes from there
-    and ends with the same bytes. The file is removed once the checkpoint is written.
-
-    Args:
-        implementation: an implementation that offers level 5.
-        config: the settings.
-        output: the file to write; it must not exist.
-        report: called with the number of outer steps done and a line of text.
-
-    Raises:
-        LoptbenchError: the output exists or cannot be written, another process is writing it, the
-            partial file belongs to another run, or meta-gradients were not finite many times in a
-            row.
-    """
-    return meta_train_side_by_side(implementation, config, {config.seed: output}, report)[0]
-
-
-def meta_train_side_by_side(
-    implementation: Any,
-    config: MetaTraining,
-    outputs: Mapping[int, Path],
-    report: Report = lambda *_: None,
-) -> list[Checkpoint]:
-    """`meta_train` for several seeds, whose outer steps are taken as one batch.
-
-    Args:
-        implementation: an implementation that offers level 5 and, for more than one seed,
-            `loptbench.protocol.MetaTrainsSideBySide`.
-        config: the settings; their seed is not used.
-        outputs: the file to write for each seed; progress of all is saved beside the first.
-        report: called with the number of outer steps done and a line of text.
-
-    Raises:
-        LoptbenchError: as for `meta_train`.
-    """
-    first, *_ = outputs.values()
-    partial = first.with_name(first.name + ".partial")
-    for output in outputs.values():
-        # A call that was killed between writing the first and the last file resumes.
-        if not (partial.exists() and any(not path.exists() for path in outputs.values())):
-            refuse_to_overwrite(output)
-    with lock(partial, "a meta-training"):
-        loop = OuterLoop(implementation, config, list(outputs), partial)
-        loop.advance(config.n_outer_steps, report)
-        checkpoints = loop.checkpoints()
-        for output, checkpoint in zip(outputs.values(), checkpoints, strict=True):
-            if not output.exists():
-                save_checkpoint(checkpoint, output)
-        partial.unlink()
-    return checkpoints
-
-
 class OuterLoop:
     """The meta-training of one or several seeds, started or resumed from its file.
 
@@ -196,18 +135,26 @@ class OuterLoop:
         self._validate(settings, spec, run)  # the first best
         return run
 
-    def advance(self, until: int, report: Report = lambda *_: None) -> None:
+    def advance(
+        self, until: int, report: Report = lambda *_: None, seconds: float = math.inf
+    ) -> str:
         """Take outer steps up to number `until`, or until all seeds have ended.
 
         Progress is saved at the end, every minute, and when it is interrupted.
 
+        Args:
+            until: the number of outer steps.
+            report: called with the number of outer steps done and a line of text.
+            seconds: how long to go on at most; at least one step is taken.
+
+        Returns: the last line of text.
+
         Raises:
             NotFiniteError: meta-gradients were not finite many times in a row.
         """
-        if self.runs[0].step:
-            report(self.runs[0].step, f"goes on from outer step {self.runs[0].step}")
+        words = ""
         speed = _Speed()
-        saved = time.monotonic()
+        start = saved = time.monotonic()
         settled = [run.copy() for run in self.runs]
         try:
             while self.runs[0].step < until and not all(run.ended for run in self.runs):
@@ -223,14 +170,17 @@ class OuterLoop:
                 if n_done % self.config.checkpoint_every == 0 or late:
                     save(settled, self._partial, self._identity)
                     saved = time.monotonic()
-                report(
-                    n_done,
+                words = (
                     f"meta-objective {_format_range(objectives)}, best validated "
                     f"{_format_range([run.best_validation for run in self.runs])}, "
-                    f"{speed.after_a_step():.3g} steps/s",
+                    f"{speed.after_a_step():.3g} steps/s"
                 )
+                report(n_done, words)
+                if time.monotonic() - start > seconds:
+                    break
         finally:
             save(settled, self._partial, self._identity)
+        return words
 
     def checkpoints(self) -> list[Checkpoint]:
         """The best validated learned optimizer of each seed."""

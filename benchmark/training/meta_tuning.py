@@ -20,13 +20,15 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from loptbench.discovery import get_implementation
+from loptbench.discovery import get_implementation, source_of
+from loptbench.engines.engine import Chain, Engine
+from loptbench.engines.local import ThisProcess
 from loptbench.errors import LoptbenchError
-from loptbench.processes import map_in_processes
 from loptbench.progress import Report
 from loptbench.reading import read_file
 from loptbench.results.provenance import versions_of
 from loptbench.storage.files import lock, require_writable, write_atomically
+from loptbench.training.chain import advancing
 from loptbench.training.loop import NotFiniteError, OuterLoop, require_meta_training
 from loptbench.training.settings import MetaTraining
 from loptbench.training.validations import best_validated
@@ -231,7 +233,7 @@ def meta_tune(
     base: MetaTraining,
     search: MetaTuning,
     output: Path,
-    jobs: int = 1,
+    engine: Engine | None = None,
     report: Report = lambda *_: None,
 ) -> MetaTuned:
     """Search the outer settings of a task and write the record to `output`.
@@ -246,7 +248,7 @@ def meta_tune(
         base: the settings that all draws share, such as task, units and batch size.
         search: how to search.
         output: the JSON file to write; one of another search must not exist.
-        jobs: processes that train, each one draw and seed at a time.
+        engine: what trains, in each worker one draw and seed at a time; this process if None.
         report: called with the number of trainings done and a line of text.
 
     Raises:
@@ -271,7 +273,7 @@ def meta_tune(
             Draw(number=i, settings=draw_settings(search, base.task, i))
             for i in range(search.n_draws)
         ]
-        trainings = _Trainings(implementation, shared, folder, jobs, report)
+        trainings = _Trainings(implementation, shared, folder, engine or ThisProcess(), report)
         left = draws
         for number in range(search.n_rounds):
             trainings.train(left, search.steps(number), search.seeds(number))
@@ -322,54 +324,52 @@ class _Trainings:
     """The trainings of all draws, which go on from round to round."""
 
     def __init__(
-        self, implementation: str, base: MetaTraining, folder: Path, jobs: int, report: Report
+        self, implementation: str, base: MetaTraining, folder: Path, engine: Engine, report: Report
     ) -> None:
         self.implementation, self.base, self.folder = implementation, base, folder
-        self.jobs, self.report = jobs, report
+        self.engine, self.report = engine, report
         self.n_done = 0
 
     def train(self, draws: Sequence[Draw], until: int, seeds: Sequence[int]) -> None:
         """Train each draw with each seed up to an outer step, and add the round to the draws."""
-        calls = [(draw, seed) for draw in draws for seed in seeds]
-        results = map_in_processes(
-            best_validation,
-            [
-                (
-                    self.implementation,
-                    self.base.model_copy(update={**draw.settings, "seed": seed}),
-                    until,
-                    self.folder / f"{draw.number}-{seed}.partial",
-                )
-                for draw, seed in calls
-            ],
-            self.jobs,
-        )
-        validations: dict[int, dict[int, float | None]] = {draw.number: {} for draw in draws}
-        for (draw, seed), value in zip(calls, results, strict=True):
-            validations[draw.number][seed] = value if math.isfinite(value) else None
+        validations = {draw.number: dict.fromkeys(seeds, math.inf) for draw in draws}
+
+        def one(draw: Draw, seed: int) -> Chain[None]:
+            config = self.base.model_copy(update={**draw.settings, "seed": seed})
+            partial = self.folder / f"{draw.number}-{seed}.partial"
+            value = yield from best_validation(self.implementation, config, until, partial)
+            validations[draw.number][seed] = value
             self.n_done += 1
             self.report(
                 self.n_done,
                 f"draw {draw.number}, seed {seed}, outer step {until}: validated {value:.4f}",
             )
+
+        self.engine.run(one(draw, seed) for draw in draws for seed in seeds)
         for draw in draws:
-            draw.rounds.append(Round(outer_steps=until, validations=validations[draw.number]))
+            by_seed = validations[draw.number]
+            finite = {seed: v if math.isfinite(v) else None for seed, v in by_seed.items()}
+            draw.rounds.append(Round(outer_steps=until, validations=finite))
 
 
-def best_validation(training: tuple[str, MetaTraining, int, Path]) -> float:
+def best_validation(
+    implementation: str, config: MetaTraining, until: int, partial: Path
+) -> Chain[float]:
     """Train up to an outer step, going on from what is saved.
 
     Args:
-        training: the name of the implementation, the settings with the seed, the outer step, and
-            the file of the progress.
+        implementation: the name of the implementation.
+        config: the settings with the seed.
+        until: the outer step.
+        partial: the file of the progress.
 
     Returns: the best meta-objective validated up to that step; infinite if meta-gradients were
         not finite many times in a row.
     """
-    implementation, config, until, partial = training
-    loop = OuterLoop(get_implementation(implementation), config, [config.seed], partial)
+    computing, source = get_implementation(implementation), source_of(implementation)
     try:
-        loop.advance(until)
+        yield from advancing(computing, config, [config.seed], partial, until, source=source)
     except NotFiniteError:
         return math.inf
+    loop = OuterLoop(computing, config, [config.seed], partial)
     return best_validated(loop.runs[0].log, until)

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loptbench.discovery import get_implementation
+from loptbench.discovery import get_implementation, source_of
+from loptbench.engines.choice import engine_or_processes
+from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import get_architecture
 from loptbench.progress import progress
@@ -14,7 +16,8 @@ from loptbench.rollout.offered import require_task
 from loptbench.storage.files import write_atomically
 from loptbench.storage.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.tasks import get_task
-from loptbench.training.loop import meta_train_side_by_side, require_meta_training
+from loptbench.training.chain import training
+from loptbench.training.loop import require_meta_training
 from loptbench.training.meta_tuning import MetaTuned, MetaTuning
 from loptbench.training.meta_tuning import meta_tune as search_settings
 from loptbench.training.settings import (
@@ -34,6 +37,7 @@ def meta_train(
     architecture: str | None = None,
     config: Path | None = None,
     output: Path | None = None,
+    engine: Engine | None = None,
     **settings: Any,
 ) -> dict[Path, Checkpoint]:
     """Meta-train learned optimizers on a task, from random weights.
@@ -54,6 +58,8 @@ def meta_train(
         output: the checkpoint to write, for one seed; if None,
             `TASK-PRESET-IMPLEMENTATION-SEED.safetensors` in the current folder, with the
             architecture after the preset where it is not `gru`.
+        engine: what computes, as `loptbench.engines.choice.make_engine` makes it; this process if
+            None.
         settings: settings to replace, such as `n_units`, `n_outer_steps`, `dtype` or `device`.
 
     Returns:
@@ -86,7 +92,9 @@ def meta_train(
     if done is not None:
         return done
     with progress("meta-training", chosen.n_outer_steps) as report:
-        checkpoints = meta_train_side_by_side(computing, chosen, outputs, report)
+        source = source_of(implementation)
+        with engine_or_processes(engine, jobs=1) as engine:
+            [checkpoints] = engine.run([training(computing, chosen, outputs, report, source)])
     return dict(zip(outputs.values(), checkpoints, strict=True))
 
 
@@ -121,6 +129,7 @@ def meta_tune(
     n_units: int = 64,
     output: Path | None = None,
     jobs: int = 1,
+    engine: Engine | None = None,
     **search: Any,
 ) -> tuple[Path, MetaTuned]:
     """Search the settings of meta-training on a task, at random with successive halving.
@@ -137,6 +146,7 @@ def meta_tune(
         output: the JSON file of the record; if None, `TASK-meta-tuned.json` in the current folder.
             The settings that won are written beside it, as TOML.
         jobs: processes that train.
+        engine: what trains; so many processes of this machine if None.
         search: settings of the search, `loptbench.training.meta_tuning.MetaTuning`.
 
     Returns: the TOML file of the settings, and the record.
@@ -149,8 +159,11 @@ def meta_tune(
     base = load_preset("paper", task, {"preset": "", "n_units": n_units})
     settings = MetaTuning(**search)
     output = output or Path(f"{task}-meta-tuned.json")
-    with progress("searching", settings.n_trainings) as report:
-        found = search_settings(implementation, base, settings, output, jobs, report)
+    with (
+        progress("searching", settings.n_trainings) as report,
+        engine_or_processes(engine, jobs) as engine,
+    ):
+        found = search_settings(implementation, base, settings, output, engine, report)
     path = output.with_suffix(".toml")
     write_atomically(path, found.preset().encode())
     return path, found

@@ -11,6 +11,10 @@ from loptbench.optimizers import HYPERPARAMETERS
 Float = NDArray[np.float64]
 
 
+RATES = ("lr", "learning_rate")
+"""Names of the step size in other libraries."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Range:
     """The range of a hyperparameter, drawn uniformly in log₁₀.
@@ -38,6 +42,11 @@ class Range:
                 f"{self.low} to {self.high}"
             )
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest and the largest value of the hyperparameter."""
+        return (1 - self.high, 1 - self.low) if self.of_complement else (self.low, self.high)
+
     def at(self, place: Float) -> Float:
         """The hyperparameters at these places in the range, 0 to 1; any shape."""
         low, high = np.log10([self.low, self.high])
@@ -51,11 +60,46 @@ class Range:
         return float((np.log10(value) - low) / (high - low))
 
 
-_RATE = Range(1e-5, 1e2)
+def parse_range(text: str) -> tuple[str, Range]:
+    """The name of a hyperparameter and its range.
+
+    >>> parse_range("lr=1e-5:1")
+    ('lr', Range(low=1e-05, high=1.0, of_complement=False, is_whole=False))
+    >>> parse_range("1-b1=1e-4:1")
+    ('b1', Range(low=0.0001, high=1.0, of_complement=True, is_whole=False))
+
+    Args:
+        text: `name=low:high`, or `1-name=low:high` for a decay, of which 1 − decay is drawn.
+
+    Raises:
+        LoptbenchError: the text is not of this form, or the range is empty, upside down or not of
+            positive numbers.
+    """
+    left, equals, right = (part.strip() for part in text.partition("="))
+    name = left.removeprefix("1-").removeprefix("1−").strip()
+    low, colon, high = right.partition(":")
+    wanted = f"{text!r} is not of the form name=low:high, such as lr=1e-5:1"
+    if not (equals and colon and name.isidentifier()):
+        raise LoptbenchError(wanted)
+    try:
+        ends = float(low), float(high)
+    except ValueError as error:
+        raise LoptbenchError(wanted) from error
+    if ends[0] > ends[1]:
+        raise LoptbenchError(f"the range of {name} is upside down: give {left}={high}:{low}")
+    if ends[0] == ends[1]:
+        raise LoptbenchError(f"the range of {name} is empty; fix a setting with --set {name}={low}")
+    try:
+        return name, Range(*ends, of_complement=left != name)
+    except LoptbenchError as error:
+        raise LoptbenchError(f"{name}: {error}; it is drawn in the logarithm") from error
+
+
+RATE = Range(1e-5, 1e2)
 _DECAY = Range(1e-4, 1.0, of_complement=True)
 _FINAL = Range(1e-4, 1.0, is_whole=True)
 RANGES: dict[str, dict[str, Range]] = {
-    kind: {name: {"alpha": _RATE, "final": _FINAL}.get(name, _DECAY) for name in names}
+    kind: {name: {"alpha": RATE, "final": _FINAL}.get(name, _DECAY) for name in names}
     for kind, names in HYPERPARAMETERS.items()
 }
 """The ranges by baseline and hyperparameter, the same on all tasks. ε stays at 1e-8.

@@ -34,7 +34,7 @@ from loptbench.optimizers import EPSILON, HYPERPARAMETERS, KINDS
 from loptbench.protocol import Array, Sweep, Sweeps
 from loptbench.rollout.trajectory import start_sweep, sweep
 from loptbench.tasks import SHIPPED, Task
-from loptbench.tuning.ranges import Float, hyperparameters
+from loptbench.tuning.ranges import RANGES, Float, hyperparameters
 
 MAX_GROUP_ELEMENTS = 2**23
 """Approximate bound of the numbers that the evaluations of a group hold; it bounds the memory."""
@@ -172,14 +172,18 @@ def uniform(task: str, kind: str, seed: int, numbers: range) -> Float:
     """Random numbers of these draws, (n, n_hyperparameters), the same for every implementation.
 
     As in `loptbench.tasks.streams`, purpose and seed make the key, and the number of the draw the
-    counter.
+    counter. An adapted optimizer has the numbers of a baseline with as many hyperparameters: two
+    searches over equal ranges then make equal draws.
     """
-    name = hashlib.sha256(f"tuning/{task}/{kind}".encode()).digest()
+    n_hyperparameters = len(RANGES[kind])
+    alike = [name for name, names in HYPERPARAMETERS.items() if len(names) == n_hyperparameters]
+    stream = kind if kind in HYPERPARAMETERS or not alike else alike[0]
+    name = hashlib.sha256(f"tuning/{task}/{stream}".encode()).digest()
     key = np.array([int.from_bytes(name[:8], "little"), seed], dtype=np.uint64)
     rows = [
         np.random.Generator(
             np.random.Philox(key=key, counter=np.array([0, 0, 0, number], dtype=np.uint64))
-        ).random(len(HYPERPARAMETERS[kind]))
+        ).random(n_hyperparameters)
         for number in numbers
     ]
     return np.stack(rows)
@@ -216,7 +220,7 @@ class DrawRunner:
         n = len(places)
         draws = Draws(places, np.full(n, np.inf), np.zeros(n), np.zeros(n, bool))
         alive = np.arange(n)
-        at = start_sweep(self.batch, self.kind, n, self.dtype)
+        at = start_sweep(self.batch, self.kind, values, self.dtype)
         first: Float | None = None
         for start in range(0, self.n_steps, self.segment):
             if not alive.size:

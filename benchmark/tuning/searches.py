@@ -5,13 +5,18 @@ killed resumes from its last block and ends with the same bytes.
 """
 
 import dataclasses
+import functools
 import json
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from loptbench.engines.crossing import SECONDS_OF_A_CALL, OnlyHere
+from loptbench.engines.engine import Call, Chain, Engine
+from loptbench.engines.local import ThisProcess
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES, HYPERPARAMETERS
 from loptbench.reading import parse_json, read_file, require_table
@@ -19,7 +24,7 @@ from loptbench.results.provenance import environment, versions_of
 from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.files import lock, write_atomically
 from loptbench.tasks import Task, definition
-from loptbench.tuning.ranges import RANGES, hyperparameters
+from loptbench.tuning.ranges import RANGES, Range, hyperparameters
 from loptbench.tuning.search import Draws, Settings, default_settings, replaced, search, winner
 from loptbench.tuning.tuned_file import (
     ENTRIES,
@@ -28,6 +33,7 @@ from loptbench.tuning.tuned_file import (
     Search,
     Tuned,
     TunedBaseline,
+    as_json,
     describe,
     load_tuned,
 )
@@ -53,6 +59,7 @@ def _identity(implementation: Any, searches: Iterable[Search]) -> dict[str, Any]
         "ranges": {
             kind: {name: dataclasses.astuple(range_) for name, range_ in ranges.items()}
             for kind, ranges in RANGES.items()
+            if kind in HYPERPARAMETERS
         },
     }
 
@@ -98,6 +105,8 @@ def tune(
     searches: Sequence[Search],
     output: Path,
     report: Callable[[int, str], None] = lambda *_: None,
+    engine: Engine | None = None,
+    known: Mapping[str, Any] = {},
 ) -> Tuned:
     """Run searches, and write their results to `output`.
 
@@ -108,6 +117,9 @@ def tune(
         searches: task, baseline and settings of each search.
         output: the file to write; it must not exist yet.
         report: called with the number of all draws done and a line of text.
+        engine: what runs the searches side by side; this process, one after the other, if None.
+        known: the implementation by its source, `package.module:Object`, where other processes find
+            it.
 
     Raises:
         LoptbenchError: the file exists or cannot be written, another process is searching for it,
@@ -115,44 +127,122 @@ def tune(
     """
     partial = output.with_name(f"{output.name}.partial")
     with lock(partial, "a search"):
-        return _tune(implementation, searches, output, partial, report)
-
-
-def _tune(
-    implementation: Any,
-    searches: Sequence[Search],
-    output: Path,
-    partial: Path,
-    report: Callable[[int, str], None],
-) -> Tuned:
-    if output.exists():
-        raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
-    identity = json.loads(json.dumps(_identity(implementation, searches)))
-    finished, unfinished = _resume(partial, identity)
-    n_done = 0
-    for task, kind, settings in searches:
-        name = f"{task.name}/{kind}"
-        if name not in finished:
-            draws = unfinished.get(name, Draws.none(len(HYPERPARAMETERS[kind])))
-            report(n_done + len(draws.score), f"{kind} on {task.name}")
-            for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
-                _save(partial, identity, finished, {name: draws})
-                report(n_done + len(draws.score), f"{kind} on {task.name}: best {draws.best:.5g}")
-            draw, score = winner(implementation, task, kind, settings, draws)
-            entry = _entry(task, kind, settings, draws, draw, score)
-            finished[name] = dataclasses.asdict(entry)
-            _save(partial, identity, finished, {})
-        n_done += settings.n_total
-        report(n_done, f"{kind} on {task.name}: {finished[name]['score']:.5g}")
-    value = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "provenance": _provenance(implementation),
-        "entries": list(finished.values()),
-    }
-    write_atomically(output, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
-    partial.unlink()
+        if output.exists():
+            raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
+        tuning = _Tuning(implementation, known, searches, partial, report)
+        (engine or ThisProcess()).run(map(tuning.one, searches))
+        value = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "provenance": _provenance(implementation),
+            "entries": [tuning.finished[_name(search_)] for search_ in searches],
+        }
+        write_atomically(output, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+        partial.unlink()
     return load_tuned(output)
+
+
+def _name(search_: Search) -> str:
+    task, kind, _ = search_
+    return f"{task.name}/{kind}"
+
+
+class _Tuning:
+    """Searches as an engine's chains, which save the draws after each block."""
+
+    def __init__(
+        self,
+        implementation: Any,
+        known: Mapping[str, Any],
+        searches: Sequence[Search],
+        partial: Path,
+        report: Callable[[int, str], None],
+    ) -> None:
+        self.implementation, self.partial, self._report = implementation, partial, report
+        self.known = known
+        self.identity = json.loads(json.dumps(_identity(implementation, searches)))
+        self.finished, self.unfinished = _resume(partial, self.identity)
+        self.n_done: dict[str, int] = {}
+
+    def one(self, search_: Search) -> Chain[None]:
+        """A search, whose draws are saved and at last its entry."""
+        task, kind, settings = search_
+        name = _name(search_)
+        if name in self.finished:
+            self.report(search_, f"{self.finished[name]['score']:.5g}")
+            return
+        draws = self.unfinished.get(name, Draws.none(len(RANGES[kind])))
+        self.report(search_, "begins")
+        save = OnlyHere(functools.partial(self.save, search_))
+        while len(draws.score) < settings.n_total:
+            arguments = (RANGES[kind], self.implementation, *search_, draws, save)
+            draws = yield Call(more_draws, arguments, self.known)
+            if self.unfinished.get(name) is not draws:
+                self.save(search_, draws)
+        arguments = (RANGES[kind], self.implementation, *search_, draws)
+        draw, score = yield Call(find_winner, arguments, self.known)
+        entry = _entry(task, kind, settings, draws, draw, score)
+        self.finished[name] = as_json(entry)
+        self.unfinished.pop(name, None)
+        _save(self.partial, self.identity, self.finished, self.unfinished)
+        self.report(search_, f"{score:.5g}")
+
+    def save(self, search_: Search, draws: Draws) -> None:
+        """Save the draws of a search after a block."""
+        self.unfinished[_name(search_)] = draws
+        _save(self.partial, self.identity, self.finished, self.unfinished)
+        self.report(search_, f"best {draws.best:.5g}")
+
+    def report(self, search_: Search, words: str) -> None:
+        """Report the number of draws of all searches, and a search's words."""
+        task, kind, settings = search_
+        name = _name(search_)
+        unfinished = self.unfinished.get(name)
+        done = len(unfinished.score) if unfinished is not None else 0
+        self.n_done[name] = settings.n_total if name in self.finished else done
+        self._report(sum(self.n_done.values()), f"{kind} on {task.name}: {words}")
+
+
+def find_winner(
+    ranges: Mapping[str, Range],
+    implementation: Any,
+    task: Task,
+    kind: str,
+    settings: Settings,
+    draws: Draws,
+) -> tuple[int, float]:
+    """`loptbench.tuning.search.winner` in whatever process, which may not know the ranges."""
+    RANGES[kind] = dict(ranges)
+    return winner(implementation, task, kind, settings, draws)
+
+
+def more_draws(
+    ranges: Mapping[str, Range],
+    implementation: Any,
+    task: Task,
+    kind: str,
+    settings: Settings,
+    draws: Draws,
+    save: Callable[[Draws], None],
+) -> Draws:
+    """Go on with a search for some seconds, at least a block, in whatever process.
+
+    Args:
+        ranges: the ranges of the hyperparameters.
+        implementation: as for `loptbench.tuning.search.search`.
+        task: as there.
+        kind: as there.
+        settings: as there.
+        draws: the draws so far.
+        save: called with the draws after each block.
+    """
+    RANGES[kind] = dict(ranges)
+    start = time.monotonic()
+    for draws in search(implementation, task, kind, settings, draws):  # noqa: B020
+        save(draws)
+        if time.monotonic() - start > SECONDS_OF_A_CALL:
+            break
+    return draws
 
 
 def _entry(
@@ -177,6 +267,7 @@ def _entry(
         n_complete=int(np.sum(np.isfinite(draws.score))),
         n_diverged=int(np.sum(draws.diverged)),
         best=rows,
+        ranges=None if kind in HYPERPARAMETERS else dict(RANGES[kind]),
     )
 
 

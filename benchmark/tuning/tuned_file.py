@@ -13,10 +13,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from loptbench.adapters.kinds import AdaptedKind
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import (
     BASELINES,
     EPSILON,
+    HYPERPARAMETERS,
     SCHEDULED,
     SCHEDULES,
     OptimizerSpec,
@@ -25,7 +27,7 @@ from loptbench.optimizers import (
 from loptbench.reading import parse_json, read_file, require_table
 from loptbench.results.schema.base import first_problem
 from loptbench.tasks import Task, argument_of, definition
-from loptbench.tuning.ranges import RANGES
+from loptbench.tuning.ranges import RANGES, Range
 from loptbench.tuning.search import Settings
 
 FORMAT = "loptbench-tuned"
@@ -59,6 +61,7 @@ class TunedBaseline:
         n_complete: number of draws that ran to their end.
         n_diverged: number of draws that diverged; all others were dropped early.
         best: hyperparameters and score of the best draws, best first.
+        ranges: the ranges of its hyperparameters; None of a baseline, for those are `RANGES`.
     """
 
     kind: str
@@ -71,12 +74,28 @@ class TunedBaseline:
     n_complete: int
     n_diverged: int
     best: Sequence[Mapping[str, float]]
+    ranges: Mapping[str, Range] | None = None
 
     @property
     def spec(self) -> OptimizerSpec:
         """The tuned optimizer; its hyperparameters are validated."""
+        if self.is_adapted:
+            return AdaptedKind.parse(self.kind).spec(self.hyperparameters)
         n_steps = self.task["n_steps"]
         return baseline(self.kind, EPSILON, n_steps, **self.hyperparameters)
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether it is an adapted optimizer and no baseline; `AdaptedKind.parse` reads its kind.
+
+        Baselines have no colon in their names.
+        """
+        return ":" in self.kind
+
+    @property
+    def searched(self) -> Mapping[str, Range]:
+        """The ranges of its hyperparameters."""
+        return RANGES[self.kind] if self.ranges is None else self.ranges
 
     @property
     def n_draws(self) -> int:
@@ -89,8 +108,7 @@ class TunedBaseline:
         return [
             name
             for name, place in self.places.items()
-            if not EDGE_FRACTION <= place <= 1 - EDGE_FRACTION
-            and not RANGES[self.kind][name].is_whole
+            if not EDGE_FRACTION <= place <= 1 - EDGE_FRACTION and not self.searched[name].is_whole
         ]
 
 
@@ -132,28 +150,45 @@ class Tuned:
             if (own := [item for item in entries if SCHEDULED[item.kind].schedule == schedule])
         ]
 
+    def adapted(self, task: Task) -> list[TunedBaseline]:
+        """The adapted optimizers tuned on exactly this task; there may be none.
+
+        Raises:
+            LoptbenchError: they were tuned on other problems.
+        """
+        return self._named(task, is_adapted=True)
+
     def _of(self, task: Task) -> list[TunedBaseline]:
-        """The entries of this task."""
-        named = [entry for entry in self.entries if entry.task["task"] == task.name]
-        tune = f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
+        """The baselines of this task."""
+        named = self._named(task, is_adapted=False)
         if not named:
             raise LoptbenchError(
-                f"{self.source} has no baselines tuned on {task.name!r}; make them with {tune}"
+                f"{self.source} has no baselines tuned on {task.name!r}; make them with "
+                f"{_how_to_tune(task)}"
             )
+        return named
+
+    def _named(self, task: Task, is_adapted: bool) -> list[TunedBaseline]:
+        named = [
+            entry
+            for entry in self.entries
+            if entry.task["task"] == task.name and entry.is_adapted is is_adapted
+        ]
         expected = definition(task)
         for entry in named:
             if dict(entry.task) != expected:
                 differing = [k for k in expected if entry.task.get(k) != expected[k]]
                 raise LoptbenchError(
                     f"the baselines in {self.source} were tuned on another {task.name!r} "
-                    f"(another {', '.join(differing)}); make them anew with {tune}"
+                    f"(another {', '.join(differing)}); make them anew with {_how_to_tune(task)}"
                 )
         return named
 
     def matches(self, implementation: Any, searches: Iterable[Search]) -> bool:
         """Whether it holds the results of exactly these searches in that implementation."""
+        names = ("kind", "task", "settings", "ranges")
         tuned = [
-            {"kind": entry.kind, "task": entry.task, "settings": entry.settings}
+            {name: value for name, value in as_json(entry).items() if name in names}
             for entry in self.entries
         ]
         expected: list[Any] = json.loads(json.dumps([describe(search_) for search_ in searches]))
@@ -203,6 +238,36 @@ def load_tuned(path: Path | None = None) -> Tuned:
     return Tuned(entries, provenance, "the shipped file" if path is None else str(path))
 
 
+def load_all_tuned(paths: Sequence[Path]) -> Tuned:
+    """Read several files of tuned optimizers as one.
+
+    If none of them has a baseline, as files of adapted optimizers do not, the shipped baselines
+    stand beside them.
+
+    Raises:
+        LoptbenchError: see `load_tuned`; or two of them hold the same optimizer on the same task.
+    """
+    files = [load_tuned(path) for path in paths]
+    if all(entry.is_adapted for file in files for entry in file.entries):
+        files.append(load_tuned())
+    holders: dict[tuple[str, str], str] = {}
+    for file in files:
+        for entry in file.entries:
+            place = entry.kind, entry.task["task"]
+            if place in holders:
+                raise LoptbenchError(
+                    f"{holders[place]} and {file.source} both hold {entry.kind} tuned on "
+                    f"{entry.task['task']!r}; give one of them"
+                )
+            holders[place] = file.source
+    entries = [entry for file in files for entry in file.entries]
+    return Tuned(entries, files[0].provenance, " and ".join(file.source for file in files))
+
+
+def _how_to_tune(task: Task) -> str:
+    return f"'loptbench tune --task {argument_of(task)}' and give the file with --tuned"
+
+
 def shipped_path(implementation: str) -> Path:
     """The path of the shipped search of an implementation."""
     return Path(
@@ -213,4 +278,15 @@ def shipped_path(implementation: str) -> Path:
 def describe(search_: Search) -> dict[str, Any]:
     """A search as JSON values."""
     task, kind, settings = search_
-    return {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
+    searched = {"kind": kind, "task": definition(task), "settings": dataclasses.asdict(settings)}
+    if kind not in HYPERPARAMETERS:
+        searched["ranges"] = {k: dataclasses.asdict(v) for k, v in RANGES[kind].items()}
+    return searched
+
+
+def as_json(entry: TunedBaseline) -> dict[str, Any]:
+    """An entry of the file; baselines have no ranges of their own."""
+    value = dataclasses.asdict(entry)
+    if entry.ranges is None:
+        del value["ranges"]
+    return value

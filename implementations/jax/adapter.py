@@ -10,7 +10,8 @@ derivatives. Integers, such as step counters, are clocks: they are stored as flo
 step reads them, and the fraction is added again afterwards.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -53,7 +54,7 @@ class OptaxOptimizer:
         self._leaves = jax.eval_shape(lambda: leaves)
         rounded = [not jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in self._leaves]
         self._is_rounded = np.repeat(rounded, [leaf.size for leaf in self._leaves]).astype(float)
-        self._step = jax.jit(jax.vmap(self._of_component))
+        self._step: Callable[..., Any] = jax.jit(jax.vmap(self._of_component))
         self._drive = jax.jit(self._driven)
         self._gain = jax.jit(jax.vmap(self._derivatives_of_update))
         self._linearize = jax.jit(jax.vmap(self._derivatives))
@@ -62,8 +63,16 @@ class OptaxOptimizer:
         parts = [leaf.reshape(-1).astype(jnp.float64) for leaf in leaves]
         return jnp.concatenate([*parts, jnp.zeros(0, jnp.float64)])
 
-    def _of_component(self, h: JaxArray, g: JaxArray) -> tuple[JaxArray, JaxArray]:
-        """The next state, (n_state,), and the update, (), of one component."""
+    def _of_component(
+        self, h: JaxArray, g: JaxArray, transformation: Any = None
+    ) -> tuple[JaxArray, JaxArray]:
+        """The next state, (n_state,), and the update, (), of one component.
+
+        Args:
+            h: the state, (n_state,).
+            g: the gradient, ().
+            transformation: one with other numbers; this optimizer's own if None.
+        """
         leaves, fractions, start = [], [], 0
         for leaf in self._leaves:
             part = h[start : start + leaf.size]
@@ -72,7 +81,8 @@ class OptaxOptimizer:
             fractions.append(part - jax.lax.stop_gradient(whole))
             start += leaf.size
         state = jax.tree.unflatten(self._tree, leaves)
-        update, state = self.transformation.update(g[None], state, jnp.zeros(1, g.dtype))
+        chosen = transformation or self.transformation
+        update, state = chosen.update(g[None], state, jnp.zeros(1, g.dtype))
         next_state = self._flat(jax.tree.leaves(state))
         return next_state + self._flat(fractions) * self._is_rounded, update[0]
 
@@ -143,6 +153,31 @@ class OptaxOptimizer:
         J = np.array(self._linearize(*_padded(state, gradient)))[: len(gradient)]
         blocks = J[:, :-1, :-1], J[:, :-1, -1], J[:, -1, :-1], J[:, -1, -1]
         return Linearization(*(block.copy() for block in blocks))
+
+    @in_full_precision
+    def sharing(
+        self, make: Callable[..., Any], values: Mapping[str, float]
+    ) -> Callable[[dict[str, float]], "OptaxOptimizer"] | None:
+        """See `loptbench.adapters.SharesProgram.sharing`."""
+
+        def of_component(
+            values: dict[str, JaxArray], h: JaxArray, g: JaxArray
+        ) -> tuple[JaxArray, JaxArray]:
+            return self._of_component(h, g, make(**values))
+
+        program = jax.jit(jax.vmap(of_component, (None, 0, 0)))
+        traced = {name: jnp.asarray(value, jnp.float64) for name, value in values.items()}
+        try:
+            jax.eval_shape(program, traced, jnp.asarray(self._initial), jnp.zeros(1, jnp.float64))
+        except Exception:  # a transformation that asks for the value of a setting
+            return None
+
+        def member(values: dict[str, float]) -> OptaxOptimizer:
+            optimizer = OptaxOptimizer(make(**values))
+            optimizer._step = functools.partial(program, values)
+            return optimizer
+
+        return member
 
     @in_full_precision
     def run_on_arrays(self, gradients: Sequence[Array], parameters: Sequence[Array]) -> list[Array]:

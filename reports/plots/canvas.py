@@ -205,13 +205,14 @@ def thinned(data: "pd.DataFrame", x: str) -> "pd.DataFrame":
 
 
 def series(data: "pd.DataFrame") -> "pd.DataFrame":
-    """The learned and tuned optimizers and the controls, with the column `series` to colour by.
+    """The optimizers that figures show, with the column `series` to colour by.
 
     All learned optimizers are one series. Of the controls, momentum with β = 0.9 and theoretical
     momentum are kept; sgd would repeat a tuned baseline.
     """
     is_control = data.role == "control"
-    is_kept = data.role.isin(["checkpoint", "tuned"]) | (is_control & (data.optimizer != "sgd"))
+    is_measured = data.role.isin(["checkpoint", "tuned", "adapted"])
+    is_kept = is_measured | (is_control & (data.optimizer != "sgd"))
     data = data[is_kept]
     is_momentum = (data.role == "control") & (data.optimizer == "momentum")
     names = data.optimizer.mask(data.role == "checkpoint", "learned").mask(is_momentum, "control")

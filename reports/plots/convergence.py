@@ -74,7 +74,7 @@ def _paths(canvas: Canvas, group: Group) -> None:
 
 def _modes(canvas: Canvas, group: Group) -> None:
     data = group.frames["modes"]
-    data = data[(data.timescale > 0) & data.role.isin(["checkpoint", "tuned"])]
+    data = data[(data.timescale > 0) & data.role.isin(["checkpoint", "tuned", "adapted"])]
     data = main_modes(data[data.contribution != 0])
     canvas.points(data, "timescale", "contribution", group.shown)
     if len(data):

@@ -50,7 +50,8 @@ def loss_curves(
     sizes = [size for size in dict.fromkeys(data["size"]) if size]
     for place, task in enumerate(tasks):
         canvas = Canvas(task, HEIGHT, SIDES, width=WIDTH)
-        best = best_baselines(evaluations, task)[:N_BEST]
+        named = data[(data.task == task) & (data.role == "adapted")].optimizer.unique()
+        best = [*best_baselines(evaluations, task)[:N_BEST], *named]
         _panel(canvas, data[data.task == task], shown, best, sizes)
         panels.append(canvas.panel(f"curves-{place}", notes.get(task, "")))
     objectives = "; ".join(
@@ -136,7 +137,7 @@ def _label(canvas: Canvas, labels: list[tuple[float, str, str, Tag]], sizes: lis
             text = canvas.axes.text(
                 1.03,
                 height,
-                name,
+                styles.short(name),
                 transform=canvas.axes.transAxes,
                 va="center",
                 fontsize=9,

@@ -37,7 +37,7 @@ def _impulse_response(canvas: Canvas, group: Group) -> None:
 def _eigenvalues(canvas: Canvas, group: Group) -> None:
     """All eigenvalues, zoomed, with the arc of the unit circle that is in sight."""
     data = group.frames["modes"]
-    data = data[data.role.isin(["checkpoint", "tuned"])]
+    data = data[data.role.isin(["checkpoint", "tuned", "adapted"])]
     if data.empty:
         return
     data = main_modes(data)

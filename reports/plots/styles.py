@@ -1,6 +1,7 @@
 """One colour, marker and line per optimizer and implementation, in every figure of every page."""
 
 import dataclasses
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -56,6 +57,7 @@ FURTHER_IMPLEMENTATIONS = (
     Style("", "#2c7f78", "#63c9be", "P"),
     Style("", "#994455", "#ee99aa", "X"),
 )
+ADAPTED_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 BOUND = Style("bound", INK, "#e6edf3", "", (4, 2), 1.2)
 ARMS = (
     Style("g < 0", "#5a7fe8", "#8fa8f5", "o", (4, 2)),
@@ -82,9 +84,28 @@ CELLS = tuple(
 
 
 def optimizer(name: str) -> Style:
-    """The style of an optimizer; an unknown one has the style of a control and its own name."""
-    control = dataclasses.replace(OPTIMIZERS[-1], name=name)
-    return next((style for style in OPTIMIZERS if style.name == name), control)
+    """The style of an optimizer; an unknown one has the style of a control and its own name.
+
+    That of an adapted optimizer depends on its name alone, so it is the same on every page.
+    """
+    known = {style.name: style for style in OPTIMIZERS}
+    if name in known:
+        return known[name]
+    if ":" not in name:
+        return dataclasses.replace(OPTIMIZERS[-1], name=name)
+    which, number = divmod(zlib.crc32(name.encode()), len(FURTHER_IMPLEMENTATIONS))
+    marker = ADAPTED_MARKERS[which % len(ADAPTED_MARKERS)]
+    colours = FURTHER_IMPLEMENTATIONS[number]
+    return dataclasses.replace(colours, name=name, marker=marker, dashes=(3, 1.5))
+
+
+def short(name: str) -> str:
+    """The name of an optimizer where there is little room.
+
+    >>> short("optax:lion(learning_rate=tuned)"), short("adam")
+    ('lion', 'adam')
+    """
+    return name.partition("(")[0].rpartition(":")[2]
 
 
 def place(name: str) -> tuple[int, str]:

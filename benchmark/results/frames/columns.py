@@ -57,7 +57,9 @@ def flag(description: str) -> Column:
 OPTIMIZER = {
     "implementation": Column("the implementation that ran the trial"),
     "task": Column("the task"),
-    "role": Column("checkpoint (learned), tuned, baselines (all tuned ones), control or case"),
+    "role": Column(
+        "checkpoint (learned), tuned, baselines (all tuned ones), adapted, control or case"
+    ),
     "optimizer": Column("the optimizer's name"),
     "dtype": Column("the dtype of the computation"),
 }

@@ -7,7 +7,12 @@ from typing import Any, Protocol
 
 from loptbench.errors import StoreError
 from loptbench.results.schema.conformance import ConformanceResult
-from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult, MetaTraining
+from loptbench.results.schema.evaluation import (
+    AdaptedResult,
+    BaselinesResult,
+    LearnedResult,
+    MetaTraining,
+)
 from loptbench.results.schema.keys import Role, TrialKey
 from loptbench.results.schema.means import MeanResult
 from loptbench.results.schema.mechanisms import MechanismsResult
@@ -96,10 +101,12 @@ class Contents:
             if isinstance(record.result, ConformanceResult):
                 yield record, record.result
 
-    def evaluations(self) -> Iterator[tuple[Record, BaselinesResult | LearnedResult]]:
+    def evaluations(
+        self,
+    ) -> Iterator[tuple[Record, BaselinesResult | AdaptedResult | LearnedResult]]:
         """The evaluation trials that have a result."""
         for record in self.records:
-            if isinstance(record.result, BaselinesResult | LearnedResult):
+            if isinstance(record.result, BaselinesResult | AdaptedResult | LearnedResult):
                 yield record, record.result
 
     def mechanisms(self) -> Iterator[tuple[Record, MechanismsResult]]:

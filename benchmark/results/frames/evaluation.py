@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loptbench.optimizers import BASELINES
+from loptbench.optimizers import BASELINES, SCHEDULED
 from loptbench.results.frames.columns import (
     OPTIMIZER,
     RECORD,
@@ -20,6 +20,7 @@ from loptbench.results.frames.columns import (
 )
 from loptbench.results.frames.contents import Contents
 from loptbench.results.schema.evaluation import (
+    AdaptedResult,
     BaselineEvaluation,
     Evaluation,
     LearnedResult,
@@ -37,11 +38,18 @@ def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Eval
         columns = contents.optimizer_columns(record.key)
         if isinstance(result, LearnedResult):
             yield record, columns, result.learned
+        elif isinstance(result, AdaptedResult):
+            yield record, columns, result.adapted
         else:
             for name, evaluation in result.baselines.items():
-                # The momentum from theory is not tuned and is no baseline to compare with.
-                role = str(Role.TUNED if name in BASELINES else Role.CONTROL)
-                yield record, columns | {"role": role, "optimizer": name}, evaluation
+                yield record, columns | {"role": str(_role(name)), "optimizer": name}, evaluation
+
+
+def _role(name: str) -> Role:
+    """The role of a baseline; the momentum from theory is not tuned, and only a control."""
+    if name in BASELINES:
+        return Role.TUNED
+    return Role.SCHEDULED if name in SCHEDULED else Role.CONTROL
 
 
 EVALUATION_FIELDS = (
@@ -76,7 +84,7 @@ EVALUATIONS = Frame(
 
 def _ratios(contents: Contents) -> Iterator[Block]:
     for record, result in contents.evaluations():
-        if isinstance(result, LearnedResult):
+        if isinstance(result, LearnedResult | AdaptedResult):
             columns = contents.optimizer_columns(record.key)
             for baseline, ratios in result.ratios.items():
                 estimates = [getattr(ratios, name) for name in STATISTICS.values()]
@@ -102,7 +110,7 @@ ENDS = ("value", "low", "high")
 
 
 RATIOS = Frame(
-    "one statistic of a learned optimizer against one baseline, on the same problems",
+    "one statistic of a learned or adapted optimizer against one baseline, on the same problems",
     {
         **OPTIMIZER,
         **TRAINING,
@@ -198,10 +206,10 @@ def _tuning(contents: Contents) -> Iterator[Block]:
 SEARCH = ("score", "draw", "n_draws", "n_complete", "n_diverged")
 
 TUNING = Frame(
-    "one hyperparameter of one baseline",
+    "one hyperparameter of one baseline, or of an adapted optimizer",
     {
         **OPTIMIZER,
-        "baseline": Column("the baseline, which is the optimizer"),
+        "baseline": Column("the optimizer"),
         "hyperparameter": Column("the hyperparameter"),
         "value": number("its value"),
         "place": number("its place in the range of the search, from 0 to 1"),
@@ -217,16 +225,18 @@ TUNING = Frame(
 )
 
 
-def best_baselines(evaluations: "DataFrame") -> "DataFrame":
+def best_baselines(evaluations: "DataFrame", role: str = Role.TUNED) -> "DataFrame":
     """The best tuned baseline of each task in each implementation.
 
     Args:
         evaluations: the frame `evaluations`, or some of its rows.
+        role: `tuned` for baselines without a learning-rate schedule, `scheduled` for those with
+            one.
 
     Returns: the rows of `evaluations` with the lowest mean meta-objective; one for each pair of
-        implementation and task that has a tuned baseline whose mean is finite.
+        implementation and task that has such a baseline whose mean is finite.
     """
     finite = evaluations[
-        (evaluations["role"] == "tuned") & (evaluations["objective_mean"] < math.inf)
+        (evaluations["role"] == str(role)) & (evaluations["objective_mean"] < math.inf)
     ]
     return finite.loc[finite.groupby(["implementation", "task"])["objective_mean"].idxmin()]

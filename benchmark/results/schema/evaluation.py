@@ -66,7 +66,7 @@ class BaselineEvaluation(Evaluation):
     """A baseline on the held-out problems, and how it was tuned."""
 
     hyperparameters: dict[str, Number] = field("its hyperparameters")
-    tuning: Tuning | None = optional("how it was tuned; absent for a baseline from theory")
+    tuning: Tuning | None = optional("how it was tuned; absent if it was not")
 
 
 AGREEMENT = "losses of whole runs, on a few problems that were drawn, beside the reference's"
@@ -88,7 +88,7 @@ class Estimate(Result):
 
 
 class Ratios(Result):
-    """A learned optimizer against a baseline on the same problems.
+    """An optimizer against a baseline on the same problems.
 
     A run that diverged has an infinite meta-objective. The trimmed means and the median stand it if
     it is one of few. Every ratio has its paired 95 % interval, of `loptbench.statistics`.
@@ -169,3 +169,13 @@ class LearnedResult(Result):
     ratios: dict[str, Ratios] = field("its ratios to each baseline")
     meta_training: MetaTraining = field("how it was meta-trained")
     agreement: tuple[ComparisonResult, ...] | None = optional(AGREEMENT)
+
+
+class AdaptedResult(Result):
+    """An adapted optimizer against the baselines."""
+
+    adapted: BaselineEvaluation = field("its evaluation")
+    ratios: dict[str, Ratios] = field("its ratios to each baseline")
+    agreement: tuple[ComparisonResult, ...] | None = optional(
+        f"{AGREEMENT}; absent, because the reference does not have the optimizer"
+    )

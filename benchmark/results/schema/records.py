@@ -8,7 +8,7 @@ from pydantic import Discriminator, Tag, model_validator
 
 from loptbench.results.schema.base import Number, OptionalNumber, Result, field, optional
 from loptbench.results.schema.conformance import ConformanceResult
-from loptbench.results.schema.evaluation import BaselinesResult, LearnedResult
+from loptbench.results.schema.evaluation import AdaptedResult, BaselinesResult, LearnedResult
 from loptbench.results.schema.keys import Role, TrialKey, TrialKind
 from loptbench.results.schema.mechanisms import MechanismsResult
 
@@ -36,11 +36,12 @@ class Provenance(Result):
     compile_seconds: OptionalNumber = optional("of it, compiling; absent if not measured", "s")
 
 
-TrialResult = ConformanceResult | BaselinesResult | LearnedResult | MechanismsResult
+TrialResult = ConformanceResult | BaselinesResult | AdaptedResult | LearnedResult | MechanismsResult
 
 _FIRST_FIELD: dict[str, type[TrialResult]] = {
     "checks": ConformanceResult,
     "baselines": BaselinesResult,
+    "adapted": AdaptedResult,
     "learned": LearnedResult,
     "convergence_point": MechanismsResult,
 }
@@ -59,12 +60,17 @@ def result_type(key: TrialKey) -> type[TrialResult]:
         return ConformanceResult
     if key.trial is TrialKind.MECHANISMS:
         return MechanismsResult
-    return BaselinesResult if key.optimizer.role is Role.BASELINES else LearnedResult
+    of_role: dict[Role, type[TrialResult]] = {
+        Role.BASELINES: BaselinesResult,
+        Role.ADAPTED: AdaptedResult,
+    }
+    return of_role.get(key.optimizer.role, LearnedResult)
 
 
 _AnyResult = Annotated[
     Annotated[ConformanceResult, Tag("<checks>")]
     | Annotated[BaselinesResult, Tag("<baselines>")]
+    | Annotated[AdaptedResult, Tag("<adapted>")]
     | Annotated[LearnedResult, Tag("<learned>")]
     | Annotated[MechanismsResult, Tag("<convergence_point>")],
     Discriminator(

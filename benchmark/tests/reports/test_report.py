@@ -143,6 +143,7 @@ def test_numbers_are_those_of_the_records(store: Store, full_page: Path) -> None
             assert [row.ratio, row.low, row.high] == pytest.approx(exact)
             measured = [result.learned]
         else:
+            assert isinstance(result, BaselinesResult)
             measured = list(result.baselines.values())
         for evaluation in measured:
             exact = [getattr(evaluation, name) for name in columns]

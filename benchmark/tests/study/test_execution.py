@@ -10,14 +10,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loptbench.discovery import Availability, DiscoveredImplementation
+from loptbench.engines import engine
+from loptbench.engines.choice import make_engine
 from loptbench.errors import LoptbenchError
-from loptbench.processes import map_in_processes
 from loptbench.results.schema.keys import TrialKind
-from loptbench.results.store import Store, TrialStatus
+from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.study.execution import run_trials
 from loptbench.study.run import select_implementations
 from loptbench.study.trials import Trial, TrialOutcome, bind
@@ -28,6 +30,13 @@ from loptbench.tests.reports.made_records import conformance
 @pytest.fixture
 def results(tmp_path: Path) -> Store:
     return Store.create(tmp_path / "results")
+
+
+def run_in(jobs: int, trials: list[Trial], store: Store, **more: Any) -> list[Record]:
+    """Run trials in so many processes of this machine."""
+    entries = more.pop("entries", [])
+    with make_engine(jobs=jobs) as processes:
+        return run_trials(trials, store, entries, engine=processes, **more)
 
 
 def trial(
@@ -57,18 +66,6 @@ def exit_process(i: int) -> TrialOutcome:
 
 def raise_error(i: int) -> TrialOutcome:
     raise ValueError("no")
-
-
-def process_of(i: int) -> tuple[int, int]:
-    return i, os.getpid()
-
-
-@pytest.mark.harness
-def test_a_map_in_processes_keeps_the_order() -> None:
-    results = list(map_in_processes(process_of, range(6), jobs=2))
-    assert [i for i, _ in results] == [*range(6)]
-    assert os.getpid() not in {process for _, process in results}
-    assert [*map_in_processes(process_of, [7], jobs=1)] == [(7, os.getpid())]
 
 
 class Compiler:
@@ -117,7 +114,7 @@ def test_an_interrupted_run_goes_on_from_what_is_there(results: Store) -> None:
 @pytest.mark.harness
 def test_ctrl_c_is_for_the_caller_not_for_its_other_processes(results: Store) -> None:
     """A terminal sends SIGINT to all processes, and each would print a traceback."""
-    (record,) = run_trials([trial(0, interrupt_itself)], results, [], jobs=2)
+    (record,) = run_in(2, [trial(0, interrupt_itself)], results)
     assert record.message != f"0 in {os.getpid()}"
     before = signal.getsignal(signal.SIGINT)
     run_trials([trial(1, report_process)], results, [])
@@ -133,7 +130,7 @@ def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int
         trial(1, raise_error),
         *(trial(i, report_process) for i in range(2, 6)),
     ]
-    records = run_trials(trials, results, [], lambda *line: lines.append(line), jobs)
+    records = run_in(jobs, trials, results, report=lambda *line: lines.append(line))
     statuses = [record.status for record in records]
     assert statuses == [TrialStatus.OK, TrialStatus.FAILED, *[TrialStatus.OK] * 4]
     assert records[1].message == "raised ValueError: no"
@@ -145,17 +142,23 @@ def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int
 
 @pytest.mark.harness
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_evaluations_of_a_task_are_run_together(results: Store, jobs: int) -> None:
-    """They share the evaluation of the baselines, which is made once."""
-    shared: list[int] = []
+def test_a_trial_is_handed_the_record_of_another(results: Store, jobs: int) -> None:
+    """As the evaluations of a task: that of the baselines is made once, and read again."""
+    first = trial(0, report_process, TrialKind.EVALUATION)
 
-    def run(i: int) -> TrialOutcome:
-        shared.append(i)
-        return outcome(str(shared))
+    def run(i: int, given: Record | None) -> TrialOutcome:
+        return outcome(f"{i} after {given.message.split()[0] if given else None}")
 
-    trials = [trial(i, run, TrialKind.EVALUATION) for i in range(3)]
-    records = run_trials(trials, results, [], jobs=jobs)
-    assert records[2].message == "[0, 1, 2]"
+    later = [
+        dataclasses.replace(trial(i, report_process, TrialKind.EVALUATION), after=first.key)
+        for i in range(1, 4)
+    ]
+    later = [dataclasses.replace(each, run=bind(run, each.key.seed)) for each in later]
+    alone = run_in(jobs, later[:1], results)
+    assert [record.message for record in alone] == ["1 after None"]
+    records = run_in(jobs, [later[0], later[1], first], results)
+    assert [record.message for record in records[:2]] == ["1 after None", "2 after 0"]
+    assert run_in(jobs, [later[2]], results)[0].message == "3 after 0"
 
 
 @pytest.mark.harness
@@ -165,17 +168,22 @@ def test_a_process_that_was_kept_writes_into_the_folder_of_the_next_run(
     for name in ("a", "b"):
         (folder / name).mkdir()
         with contextlib.chdir(folder / name):
-            run_trials([trial(0, report_process)], Store.create(Path("results")), [], jobs=2)
+            run_in(2, [trial(0, report_process)], Store.create(Path("results")))
         assert len(list((folder / name / "results" / "records").iterdir())) == 1
 
 
 @pytest.mark.harness
-def test_a_process_that_dies_loses_nothing_but_its_trial(results: Store) -> None:
+def test_a_process_that_dies_loses_nothing_but_its_trial(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MAX_LOST", 2)
     trials = [trial(0, report_process), trial(1, report_process), trial(2, exit_process)]
-    with pytest.raises(LoptbenchError, match="a process that ran trials died"):
-        run_trials(trials, results, [], jobs=2)
+    message = "a process that ran trials died, 2 times in the same one"
+    with pytest.raises(LoptbenchError, match=message):
+        run_in(2, trials, results)
+    assert len(results.records()[0]) == 2
     trials[2] = trial(2, report_process)
-    records = run_trials(trials, results, [], jobs=2)
+    records = run_in(2, trials, results)
     assert [record.message.split()[0] for record in records] == ["0", "1", "2"]
 
 
@@ -188,8 +196,8 @@ def test_what_cannot_be_handed_to_another_process_is_said(results: Store) -> Non
             return report_process(i)
 
     with pytest.raises(LoptbenchError, match=r"\(TypeError: cannot pickle .*lock.*\); call again"):
-        run_trials([trial(0, run)], results, [], jobs=2)
-    assert run_trials([trial(0, run)], results, [], jobs=1)[0].message.startswith("0 in")
+        run_in(2, [trial(0, run)], results)
+    assert run_in(1, [trial(0, run)], results)[0].message.startswith("0 in")
 
 
 @pytest.mark.harness
@@ -202,7 +210,7 @@ def test_other_processes_have_the_same_tasks(
     def run(i: int) -> TrialOutcome:
         return outcome(str(TASKS["digits"].n_steps))
 
-    assert run_trials([trial(0, run)], results, [], jobs=2)[0].message == "7"
+    assert run_in(2, [trial(0, run)], results)[0].message == "7"
 
 
 class Remembering:
@@ -237,7 +245,7 @@ def test_every_other_process_makes_its_own_implementation(results: Store, jobs: 
     def run(i: int) -> TrialOutcome:
         return outcome(f"made here: {mine.made_in == os.getpid()}, told {len(mine.told)}")
 
-    records = run_trials([trial(i, run) for i in range(3)], results, entries, jobs=jobs)
+    records = run_in(jobs, [trial(i, run) for i in range(3)], results, entries=entries)
     expected = f"made here: True, told {1 if jobs == 1 else 0}"
     assert [record.message for record in records] == [expected] * 3
 
@@ -253,7 +261,7 @@ def test_an_implementation_that_another_process_cannot_make_is_named(results: St
         return outcome(mine.name)
 
     with pytest.raises(LoptbenchError, match="there is no module 'nowhere' to import nowhere:Mine"):
-        run_trials([trial(0, run)], results, entries, jobs=2)
+        run_in(2, [trial(0, run)], results, entries=entries)
 
 
 @pytest.mark.conformance
@@ -267,16 +275,14 @@ def test_implementations_are_made_in_another_process(results: Store, name: str) 
     def run(i: int) -> TrialOutcome:
         return outcome(implementation.name)
 
-    assert run_trials([trial(0, run)], results, found, jobs=2)[0].message == name
+    assert run_in(2, [trial(0, run)], results, entries=found)[0].message == name
 
 
 KILLED_RUN = """
 import os, sys, time
 from pathlib import Path
 from loptbench.results.store import Store
-from loptbench.study.execution import run_trials
-from loptbench.study.trials import Trial, bind
-from loptbench.tests.study.test_execution import trial
+from loptbench.tests.study.test_execution import run_in, trial
 
 def work(i):
     Path(f"{os.getpid()}.worker").touch()
@@ -284,7 +290,7 @@ def work(i):
         sum(range(10**5))
 
 if __name__ == "__main__":
-    run_trials([trial(i, work) for i in range(2)], Store.create(Path("results")), [], jobs=2)
+    run_in(2, [trial(i, work) for i in range(2)], Store.create(Path("results")))
 """
 
 

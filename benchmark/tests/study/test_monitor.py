@@ -7,13 +7,14 @@ import pytest
 from rich.console import Console
 
 from loptbench import progress
+from loptbench.engines.choice import make_engine
 from loptbench.progress import Status, plain_line, watching
 from loptbench.results.schema.keys import OptimizerId, Role, TrialKey, TrialKind
 from loptbench.results.schema.records import TrialStatus
 from loptbench.results.store import Store
 from loptbench.study.estimates import Estimates, expected_seconds
 from loptbench.study.execution import run_trials
-from loptbench.study.monitor import Journal, Monitor
+from loptbench.study.monitor import Monitor
 from loptbench.study.order import first_answer_first
 from loptbench.study.trials import Trial, TrialOutcome
 
@@ -59,8 +60,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def monitor(tmp_path: Path, clock: Clock) -> Monitor:
-    monitor = Monitor(Journal(tmp_path), 1, clock)
+def monitor(clock: Clock) -> Monitor:
+    monitor = Monitor(clock)
     monitor.begin([A, B, C, D], n_there=6)
     return monitor
 
@@ -68,10 +69,10 @@ def monitor(tmp_path: Path, clock: Clock) -> Monitor:
 def test_a_monitor_says_what_runs_now_and_each_failure_once(monitor: Monitor) -> None:
     status = monitor.look()
     assert (status.done, status.total, status.running) == (6, 10, [])
-    monitor.journal.began(A)
+    monitor.began(A)
     assert monitor.look().running == ["mechanisms of checkpoint a on quadratic in torch"]
-    monitor.journal.ended(A, TrialStatus.FAILED, "it is wrong\nin many words")
-    monitor.journal.began(B)
+    monitor.ended(A, TrialStatus.FAILED, "it is wrong\nin many words")
+    monitor.began(B)
     status = monitor.look()
     assert (status.done, status.running) == (
         7,
@@ -79,7 +80,7 @@ def test_a_monitor_says_what_runs_now_and_each_failure_once(monitor: Monitor) ->
     )
     failure = "failed: mechanisms of checkpoint a on quadratic in torch, float64: it is wrong"
     assert status.news == [failure]
-    monitor.journal.ended(B, TrialStatus.DIVERGED, "it diverged")
+    monitor.ended(B, TrialStatus.DIVERGED, "it diverged")
     status = monitor.look()
     assert (status.done, status.running, status.news) == (8, [], [])
 
@@ -89,28 +90,27 @@ def test_the_time_left_falls_while_a_trial_runs_and_follows_what_trials_took(
 ) -> None:
     expected = expected_seconds(A)
     assert monitor.look().seconds_left == pytest.approx(4 * expected)
-    monitor.journal.began(A)
+    monitor.began(A)
     monitor.look()
     clock.now = expected / 2
     assert monitor.look().seconds_left == pytest.approx(3.5 * expected)
     clock.now = 100 * expected
-    monitor.journal.ended(A, TrialStatus.OK, "")
+    monitor.ended(A, TrialStatus.OK, "")
     slow = monitor.look().seconds_left
     assert slow > 30 * expected
-    monitor.journal.began(B)
+    monitor.began(B)
     monitor.look()
     clock.now += 1000 * expected
     assert monitor.look().seconds_left > 0
 
 
-def test_a_line_that_is_not_whole_is_read_later(monitor: Monitor, tmp_path: Path) -> None:
-    monitor.journal.began(A)
-    [file] = tmp_path.glob("*.jsonl")
-    whole = file.read_text()
-    file.write_text(whole[:-5])
-    assert monitor.look().running == []
-    file.write_text(whole)
-    assert len(monitor.look().running) == 1
+def test_a_trial_whose_worker_was_lost_begins_again(monitor: Monitor, clock: Clock) -> None:
+    monitor.began(A)
+    clock.now = 7.0
+    monitor.began(A)
+    assert monitor.running[A.name].since == 7.0
+    monitor.ended(A, TrialStatus.OK, "")
+    assert monitor.look()[:2] == (7, 10)
 
 
 def test_estimates_grow_with_the_task_and_learn_from_other_kinds() -> None:
@@ -129,11 +129,10 @@ def test_estimates_grow_with_the_task_and_learn_from_other_kinds() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_trials_tell_the_monitor_that_they_begin_and_end(jobs: int, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    journal.mkdir()
-    monitor = Monitor(Journal(journal), jobs)
+    monitor = Monitor()
     trials = [Trial(A, lambda: (TrialStatus.FAILED, "no", None)), Trial(B, fails)]
-    run_trials(trials, Store.create(tmp_path / "store"), [], jobs=jobs, monitor=monitor)
+    with make_engine(jobs=jobs) as engine:
+        run_trials(trials, Store.create(tmp_path / "store"), [], engine=engine, monitor=monitor)
     status = monitor.look()
     assert (status.done, status.total) == (2, 2)
     assert sorted(line.partition("float64: ")[2] for line in status.news) == [

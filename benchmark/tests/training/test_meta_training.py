@@ -19,11 +19,8 @@ from loptbench.protocol import OuterState
 from loptbench.rollout.trajectory import meta_objective, run
 from loptbench.storage.files import lock
 from loptbench.storage.weights import load_checkpoint
-from loptbench.training.loop import (
-    MAX_CONSECUTIVE_SKIPPED,
-    meta_train,
-    training_batch,
-)
+from loptbench.training.chain import meta_train
+from loptbench.training.loop import MAX_CONSECUTIVE_SKIPPED, training_batch
 from loptbench.training.settings import MetaTraining
 
 pytestmark = pytest.mark.harness

@@ -9,7 +9,7 @@ import pytest
 from loptbench.implementations.reference.implementation import Implementation as Reference
 from loptbench.tests.conformance.planted_base import SideBySide
 from loptbench.tests.training.test_meta_training import CONFIG
-from loptbench.training.loop import meta_train, meta_train_side_by_side
+from loptbench.training.chain import meta_train, meta_train_side_by_side
 from loptbench.training.seed_run import save as save_runs
 
 pytestmark = pytest.mark.harness

@@ -11,12 +11,8 @@ from loptbench.implementations.reference.implementation import Implementation as
 from loptbench.storage.weights import save_checkpoint
 from loptbench.tests.conformance.planted_base import SideBySide
 from loptbench.tests.training.test_meta_training import CONFIG
-from loptbench.training.loop import (
-    MAX_CONSECUTIVE_SKIPPED,
-    meta_train,
-    meta_train_side_by_side,
-    require_meta_training,
-)
+from loptbench.training.chain import meta_train, meta_train_side_by_side
+from loptbench.training.loop import MAX_CONSECUTIVE_SKIPPED, require_meta_training
 
 pytestmark = pytest.mark.harness
 
@@ -81,7 +77,7 @@ def test_killed_between_two_outputs_it_writes_the_rest(
         save_checkpoint(checkpoint, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("loptbench.training.loop.save_checkpoint", save_or_interrupt)
+        patch.setattr("loptbench.training.chain.save_checkpoint", save_or_interrupt)
         with pytest.raises(KeyboardInterrupt):
             meta_train_side_by_side(SideBySide(), CONFIG, paths)
     assert [path.exists() for path in paths.values()] == [True, False, False]

@@ -13,12 +13,14 @@ are for `torch.optim` and `optax`.
 
 import ast
 import difflib
+import functools
 import inspect
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,8 @@ from loptbench.protocol import Array, LinearizableOptimizer, Optimizer
 GROUP = "loptbench.adapters"
 
 Float = NDArray[np.float64]
+
+NO_WORDS: Mapping[str, Any] = MappingProxyType({})
 
 
 class AdapterWarning(UserWarning):
@@ -57,13 +61,35 @@ class Adapted(Optimizer, Protocol):
         ...
 
 
-def parse_named(text: str) -> tuple[str, dict[str, Any]]:
+@runtime_checkable
+class SharesProgram(Protocol):
+    """Optional. An adapted optimizer that compiles one program for many values of its settings."""
+
+    def sharing(
+        self, make: Callable[..., Any], values: Mapping[str, float]
+    ) -> Callable[[dict[str, float]], Optimizer] | None:
+        """Makes the optimizers that `make` returns for further values, with one program for all.
+
+        Args:
+            make: makes the library's optimizer from settings.
+            values: of this optimizer.
+
+        Returns: the optimizer with other values; None if the program depends on values.
+        """
+        ...
+
+
+def parse_named(text: str, words: Mapping[str, Any] = NO_WORDS) -> tuple[str, dict[str, Any]]:
     """The name and the settings in a text such as `optax:lion(learning_rate=1e-4)`.
 
     >>> parse_named("torch.optim:SGD(lr=0.1, nesterov=True)")
     ('torch.optim:SGD', {'lr': 0.1, 'nesterov': True})
     >>> parse_named("torch.optim:SGD")
     ('torch.optim:SGD', {})
+
+    Args:
+        text: the text.
+        words: words without quotes that may stand for a value, and the value of each.
 
     Raises:
         LoptbenchError: the settings are not of this form.
@@ -75,11 +101,17 @@ def parse_named(text: str) -> tuple[str, dict[str, Any]]:
         call = ast.parse(f"f({rest}", mode="eval").body
         assert isinstance(call, ast.Call)
         assert not call.args
-        return name, {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        return name, {str(word.arg): _value(word.value, words) for word in call.keywords}
     except (SyntaxError, ValueError, AssertionError) as error:
         raise LoptbenchError(
             f"{text!r} is not of the form {name}(name=value, …), such as {name}(lr=0.001)"
         ) from error
+
+
+def _value(node: ast.expr, words: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Name) and node.id in words:
+        return words[node.id]
+    return ast.literal_eval(node)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -114,22 +146,65 @@ def adapt(label: str, thing: Any, settings: Mapping[str, Any]) -> Optimizer | No
         NotComponentWiseError: its update is no function of a component's state and gradient.
         LoptbenchError: it cannot be made with these settings.
     """
-    adapters = [import_object(p.value.partition(" ")[0]) for p in _registered()]
-    if not adapters:
+    if not _registered():
         return None
+    thing, settings = _made(label, thing, settings)
+    try:
+        adapted = _ask(thing, settings)
+        return None if adapted is None else _checked(label, adapted)
+    except NotComponentWiseError as error:
+        raise NotComponentWiseError(f"{label} is not component-wise: {error}") from error
+    except LoptbenchError as error:
+        raise LoptbenchError(f"{label}: {error}") from error
+
+
+class Members:
+    """Makes optimizers that differ in the values of some settings, for a search: unchecked.
+
+    Those whose adapter can share what it compiles, as `SharesProgram` says, do.
+
+    Args:
+        label: the name of the thing in messages.
+        thing: a class, or a function that makes an optimizer, which `adapt` takes.
+        settings: what all have in common.
+    """
+
+    def __init__(self, label: str, thing: Any, settings: Mapping[str, Any]) -> None:
+        self.label, self.thing, self.settings = label, thing, settings
+        self._shared: Callable[[dict[str, float]], Optimizer] | None = None
+
+    def __call__(self, values: dict[str, float]) -> Optimizer:
+        """The optimizer with further settings, which are numbers."""
+        if self._shared is None:
+            self._shared = self._single
+            first = self._single(values)
+            if inspect.isroutine(self.thing) and isinstance(first, SharesProgram):
+                make = functools.partial(self.thing, **self.settings)
+                self._shared = first.sharing(make, values) or self._single
+        return self._shared(values)
+
+    def _single(self, values: dict[str, float]) -> Optimizer:
+        adapted = _ask(*_made(self.label, self.thing, {**self.settings, **values}))
+        if adapted is None:
+            raise LoptbenchError(f"{self.label} is no optimizer of torch.optim or optax")
+        return adapted
+
+
+def _made(label: str, thing: Any, settings: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """What an adapter is asked about: what a function returned, or a class and its settings."""
     if inspect.isclass(thing) or inspect.isroutine(thing):
         require_settings(label, thing, settings)
     if inspect.isroutine(thing):
-        thing, settings = _called(label, thing, settings), {}
-    for adapter in adapters:
-        try:
-            adapted = adapter(thing, settings)
-            if adapted is not None:
-                return _checked(label, adapted)
-        except NotComponentWiseError as error:
-            raise NotComponentWiseError(f"{label} is not component-wise: {error}") from error
-        except LoptbenchError as error:
-            raise LoptbenchError(f"{label}: {error}") from error
+        return _called(label, thing, settings), {}
+    return thing, settings
+
+
+def _ask(thing: Any, settings: Mapping[str, Any]) -> Adapted | None:
+    """A thing as the first adapter that knows it adapts it; None if none does."""
+    for point in _registered():
+        adapted: Adapted | None = import_object(point.value.partition(" ")[0])(thing, settings)
+        if adapted is not None:
+            return adapted
     return None
 
 
