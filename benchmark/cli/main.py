@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": ("compare:compare", "Show the results in two stores side by side."),
     "export": ("export:export", "Write the results in a store as tables."),
     "gallery": ("gallery:gallery", "Every optimizer of torch.optim and optax, measured."),
+    "horizon": ("horizon:horizon", "Runs longer than meta-training's, beside tuned baselines."),
     "import": ("import_:import_", "Make a checkpoint of somebody else's learned optimizer."),
     "info": ("info:info", "Versions, machine and checkpoints, for a bug report."),
     "list": ("listing:list_", "Implementations, tasks, checkpoints and checks."),

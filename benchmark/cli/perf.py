@@ -12,7 +12,13 @@ from loptbench.cli.options import F, device_option
 from loptbench.cli.perf_study import study
 from loptbench.discovery import get_implementation, require_device
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import BASELINES, random_gru
+from loptbench.optimizers import (
+    BASELINES,
+    DEFAULT_ARCHITECTURE,
+    get_architecture,
+    random_gru,
+    why_not_offered,
+)
 from loptbench.progress import progress
 from loptbench.protocol import Sweeps
 from loptbench.results.provenance import machine
@@ -143,6 +149,13 @@ def tune(
     help="With this many units. Repeatable.",
 )
 @click.option(
+    "--architecture",
+    multiple=True,
+    default=(DEFAULT_ARCHITECTURE,),
+    show_default=True,
+    help="Of this architecture: gru, lstm, log_lstm, or one from outside. Repeatable.",
+)
+@click.option(
     "--growing",
     "grow",
     is_flag=True,
@@ -157,6 +170,7 @@ def meta_train(
     implementation: tuple[str, ...],
     task: tuple[str, ...],
     units: tuple[int, ...],
+    architecture: tuple[str, ...],
     grow: bool,
     memory: bool,
     device: str,
@@ -175,15 +189,25 @@ def meta_train(
     names = list(dict.fromkeys(implementation))
     for name in names:
         require_device(get_implementation(name), device)
-    presets = {name: load_preset("quick", name, {"device": device}) for name in dict.fromkeys(task)}
-    configs = [p.model_copy(update={"n_units": n}) for p in presets.values() for n in units]
+    architectures = [get_architecture(each).name for each in dict.fromkeys(architecture)]
+    for name in names:
+        for each in architectures:
+            if each not in get_implementation(name).optimizers:
+                why = why_not_offered(each, name)
+                raise LoptbenchError(f"{name} does not compute the architecture {each!r}{why}")
+    presets = [
+        load_preset("quick", name, {"device": device, "architecture": each})
+        for name in dict.fromkeys(task)
+        for each in architectures
+    ]
+    configs = [preset.model_copy(update={"n_units": n}) for preset in presets for n in units]
     rows: list[OuterStep] = []
     with progress("timing", len(configs)) as report:
         for done, config in enumerate(configs):
-            report(done, f"{config.task} with {config.n_units} units")
+            report(done, f"{config.architecture} on {config.task} with {config.n_units} units")
             rows += outer_steps(names, config, repeats)
         report(len(configs), "done")
-    grown = list(_growing(names, list(presets.values()), repeats)) if grow else []
+    grown = list(_growing(names, presets, repeats)) if grow else []
     peaks = list(_peaks(names, configs)) if memory else []
     if as_json:
         table = [dataclasses.asdict(row) for row in rows]
@@ -202,6 +226,8 @@ def meta_train(
         "step/(a)": [_ratio(row, row.textbook_seconds) for row in rows],
         "step/(b)": [_ratio(row, row.floor_seconds) for row in rows],
     }
+    if architectures != [DEFAULT_ARCHITECTURE]:
+        steps = {"architecture": [row.architecture for row in rows], **steps}
     times = dict.fromkeys(("step", "(a)", "(b)"), ".3f")
     _print(steps, {**times, "first call (s)": ".2f", "step/(a)": ".2f", "step/(b)": ".2f"})
     if grown:

@@ -165,14 +165,14 @@ def paired_ratios(learned: Evaluation, baseline: Evaluation) -> Ratios:
     a, b = learned.objective[:n_problems], baseline.objective[:n_problems]
     return Ratios(
         n_problems=n_problems,
-        of_means=_estimate(Sample(a, b)),
-        of_trimmed_means=_estimate(RatioOfTrimmedMeans(a, b)),
-        median=_estimate(MedianRatio(a, b)),
-        probability_of_improvement=_estimate(ProbabilityOfImprovement(a, b)),
+        of_means=estimate(Sample(a, b)),
+        of_trimmed_means=estimate(RatioOfTrimmedMeans(a, b)),
+        median=estimate(MedianRatio(a, b)),
+        probability_of_improvement=estimate(ProbabilityOfImprovement(a, b)),
     )
 
 
-def _estimate(statistic: OfProblems) -> Estimate:
+def estimate(statistic: OfProblems) -> Estimate:
     """A ratio and its interval; NaN where they are not finite."""
     with np.errstate(all="ignore"):
         interval = over_problems(statistic).within(0.0, np.inf)

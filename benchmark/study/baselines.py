@@ -31,7 +31,8 @@ class Baselines:
         self.implementation, self.task, self.seed = implementation, task, seed
         self.n_problems = n_problems
         kinds = implementation.optimizers
-        self.tuned = {entry.kind: entry for entry in tuned.of(task) if entry.kind in kinds}
+        entries = [*tuned.of(task), *tuned.scheduled(task)]
+        self.tuned = {entry.kind: entry for entry in entries if entry.kind in kinds}
         self.specs = {kind: entry.spec for kind, entry in self.tuned.items()}
         if isinstance(task, Quadratic) and "momentum" in kinds:
             self.specs[THEORETICAL_MOMENTUM] = optimal_momentum(*task.eigenvalues)

@@ -93,7 +93,7 @@ def _groups(records: Sequence[Record]) -> dict[Subject, Group]:
 
 def _baseline(name: str, task: str, tuned: Tuned) -> OptimizerSpec:
     definition = get_task(task)
-    for entry in tuned.of(definition):
+    for entry in [*tuned.of(definition), *tuned.scheduled(definition)]:
         if entry.kind == name:
             return entry.spec
     assert isinstance(definition, Quadratic), name  # the momentum of theory

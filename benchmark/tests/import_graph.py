@@ -37,6 +37,7 @@ LAYERS = (
     "claims",
     "study",
     "gallery",
+    "horizon",
     "comparison",
     "reference_results",
     "timing",

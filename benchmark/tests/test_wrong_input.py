@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from loptbench.comparison.stores import compare
@@ -106,10 +107,11 @@ def test_mnist_that_is_too_little_is_refused(tmp_path: Path) -> None:
         read_mnist(tmp_path / "..")
 
 
-@pytest.mark.parametrize("name", ["torch", "jax"])
+@pytest.mark.parametrize("name", ["reference", "torch", "jax"])
 def test_tensors_are_no_arrays(name: str) -> None:
     torch = pytest.importorskip("torch")
-    pytest.importorskip(name)
+    if name != "reference":
+        pytest.importorskip(name)
     tensor = torch.zeros(2, 5, dtype=torch.float64, requires_grad=True)
     batch = get_task("quadratic").sample("evaluate", 0, range(2))
     computing = get_implementation(name)
@@ -119,6 +121,9 @@ def test_tensors_are_no_arrays(name: str) -> None:
         lambda: problems.loss_and_gradient(tensor, 0),
         lambda: computing.unroll(optimizer, problems, tensor, 2),
         lambda: optimizer.step(tensor[:, :1], tensor[:, 0]),
+        lambda: optimizer.step(np.zeros((2, 1)), gradient=tensor[:, 0]),
+        lambda: optimizer.linearize(tensor[:, :1], np.zeros(2)),
+        lambda: computing.meta_gradient(optimizer, problems, tensor, 2),
         lambda: batch.starting_at(tensor),
         lambda: OuterState({"alpha": tensor}, {}).canonical(),
         lambda: OptimizerSpec("sgd", {"alpha": tensor[0, 0]}, {}),

@@ -34,17 +34,19 @@ class OuterStep:
     Attributes:
         implementation: the implementation that computed it.
         task: the task.
+        architecture: the optimizer's architecture.
         n_units: units of the optimizer.
         n_components: parameters of all problems, of all seeds.
         n_steps: inner steps.
         first_seconds: the first call, compilation included.
         seconds: an outer step with clipping, Adam and the conversion to and from NumPy, median.
         textbook_seconds: (a), the meta-gradient alone, median.
-        floor_seconds: (b), median; None if the implementation has no `textbook` module.
+        floor_seconds: (b), median; None if the implementation has none of the architecture.
     """
 
     implementation: str
     task: str
+    architecture: str
     n_units: int
     n_components: int
     n_steps: int
@@ -90,7 +92,9 @@ def outer_steps(
         calls["jax", "textbook"] = _textbook("jax", spec, batch, config).meta_gradient
         for name in names:
             if find_spec(TEXTBOOK.format(name).partition(":")[0]) is not None:
-                calls[name, "floor"] = _textbook(name, spec, batch, config).floor
+                textbook = _textbook(name, spec, batch, config)
+                if textbook.has_floor:
+                    calls[name, "floor"] = textbook.floor
     first = {key: seconds(call) for key, call in calls.items()}
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for _ in range(repeats):
@@ -101,6 +105,7 @@ def outer_steps(
         OuterStep(
             name,
             config.task,
+            config.architecture,
             config.n_units,
             n_seeds * batch.initial_parameters.size,
             config.n_steps,

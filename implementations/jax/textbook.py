@@ -21,7 +21,11 @@ from loptbench.tasks import ProblemBatch
 
 
 class Textbook:
-    """The meta-gradient of a GRU as a textbook would write it, and the floor of its time."""
+    """The meta-gradient as a textbook would write it, and the floor of its time.
+
+    Attributes:
+        has_floor: whether there is a floor of the optimizer's architecture.
+    """
 
     def __init__(
         self, spec: OptimizerSpec, batch: ProblemBatch, n_steps: int, dtype: str, device: str
@@ -30,12 +34,11 @@ class Textbook:
         optimizer = implementation.optimizer(spec, dtype, device)
         problems = implementation.problems(batch, dtype, device)
         self.p = optimizer.parameters
-        self.program = Program("gru", problems.loss, problems.shapes, n_steps)
+        self.program = Program(spec.kind, problems.loss, problems.shapes, n_steps)
         self.inputs = Inputs(optimizer.constants, problems.arrays)
         with full_precision():
             self.x0 = optimizer.placement.put(batch.initial_parameters)
-            self.W_zr = jnp.concatenate([self.p["W_z"], self.p["W_r"]])
-            self.h = jnp.full((self.x0.size, self.p["h0"].size), 0.1, self.x0.dtype)
+        self.has_floor = spec.kind in FLOORS
 
     def meta_gradient(self) -> dict[str, Any]:
         """The meta-gradient by name."""
@@ -46,7 +49,8 @@ class Textbook:
     def floor(self) -> Any:
         """The matrix products and the gates' functions alone: a lower bound of an outer step."""
         with full_precision():
-            return np.array(_floor(self.program.n_steps, self.W_zr, self.p["W_c"], self.h)[0])
+            h = jnp.full((self.x0.size, self.p["h0"].size), 0.1, self.x0.dtype)
+            return np.array(FLOORS[self.program.kind](self.program.n_steps, self.p, h)[0])
 
 
 @partial(jax.jit, static_argnames="program")
@@ -80,7 +84,7 @@ def _meta_gradient(
 
 
 @partial(jax.jit, static_argnames="n_steps")
-def _floor(n_steps: int, W_zr: Array, W_c: Array, h: Array) -> tuple[Array, Array, Array]:
+def _gru_floor(n_steps: int, p: Parameters, h: Array) -> tuple[Array, ...]:
     """The matrix products of a GRU's outer step, and the functions of its gates.
 
     Each inner step has two products in the forward pass, and in the backward pass two for the
@@ -88,10 +92,10 @@ def _floor(n_steps: int, W_zr: Array, W_c: Array, h: Array) -> tuple[Array, Arra
 
     Args:
         n_steps: inner steps.
-        W_zr: (2 · n_units, n_units).
-        W_c: (n_units, n_units).
+        p: the parameters.
         h: (n_components, n_units).
     """
+    W_zr, W_c = jnp.concatenate([p["W_z"], p["W_r"]]), p["W_c"]
     n_units = W_c.shape[0]
 
     def forward(h: Array, _: None) -> tuple[Array, None]:
@@ -112,3 +116,37 @@ def _floor(n_steps: int, W_zr: Array, W_c: Array, h: Array) -> tuple[Array, Arra
     zr = jax.nn.sigmoid(c @ W_zr.T)
     zeros = jnp.zeros_like(W_zr), jnp.zeros_like(W_c)
     return jax.lax.scan(backward, (c, *zeros), length=n_steps)[0]
+
+
+@partial(jax.jit, static_argnames="n_steps")
+def _lstm_floor(n_steps: int, p: Parameters, h: Array) -> tuple[Array, ...]:
+    """The same of an LSTM, whose four gates are one product.
+
+    Each inner step has that product in the forward pass, and in the backward pass one for the
+    adjoint of the state and one for that of the weights.
+    """
+    W = jnp.concatenate([p[f"W_{gate}"] for gate in "ifou"])
+    n_units = W.shape[1]
+
+    def gates(h: Array) -> tuple[Array, Array]:
+        pre = h @ W.T
+        return jax.nn.sigmoid(pre[:, : 3 * n_units]), jnp.tanh(pre[:, 3 * n_units :])
+
+    def forward(h: Array, _: None) -> tuple[Array, None]:
+        ifo, u = gates(h)
+        i, f, o = jnp.split(ifo, 3, axis=1)
+        return o * jnp.tanh(f * h + i * u), None
+
+    def backward(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
+        h_bar, W_bar = carry
+        slopes = jnp.concatenate([ifo * (1 - ifo), 1 - u**2], axis=1)
+        pre_bar = slopes * jnp.tile(h_bar * (1 - c**2), 4)
+        return (pre_bar @ W, W_bar + pre_bar.T @ h), None
+
+    c, _ = jax.lax.scan(forward, h, length=n_steps)
+    ifo, u = gates(c)
+    return jax.lax.scan(backward, (c, jnp.zeros_like(W)), length=n_steps)[0]
+
+
+FLOORS = {"gru": _gru_floor, "lstm": _lstm_floor, "log_lstm": _lstm_floor}
+"""The floor of each architecture: what no outer step can leave out."""

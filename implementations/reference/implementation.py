@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from loptbench.implementations.reference import bptt, rollout
+from loptbench.implementations.reference.arrays import of_arrays, taking_arrays
 from loptbench.implementations.reference.optimizers import KINDS, ReferenceOptimizer
 from loptbench.implementations.reference.outer_step import initial_outer_state, outer_update
 from loptbench.implementations.reference.tasks import PROBLEMS, ReferenceProblems, problems_of
@@ -31,11 +32,12 @@ class Implementation:
         return *PROBLEMS, *offered_tasks(self.name)
 
     def optimizer(self, spec: OptimizerSpec, dtype: str, device: str) -> ReferenceOptimizer:
-        return (KINDS.get(spec.kind) or load_cell(spec.kind, self.name))(spec)
+        return taking_arrays((KINDS.get(spec.kind) or load_cell(spec.kind, self.name))(spec))
 
     def problems(self, batch: ProblemBatch, dtype: str, device: str) -> ReferenceProblems:
-        return problems_of(batch)
+        return taking_arrays(problems_of(batch))
 
+    @of_arrays
     def unroll(
         self,
         optimizer: ReferenceOptimizer,
@@ -45,6 +47,7 @@ class Implementation:
     ) -> Trajectory:
         return rollout.unroll(optimizer, problems, initial_parameters, n_steps)
 
+    @of_arrays
     def meta_gradient(
         self,
         optimizer: ReferenceOptimizer,

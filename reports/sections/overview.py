@@ -110,17 +110,25 @@ def _part(report: Report, shipped: "pd.DataFrame") -> Text:
 
 def _notes(report: Report) -> dict[str, Text]:
     """For each task and size: the ratio to the best baseline, and the last losses."""
-    rows = against_best(report).drop_duplicates("optimizer")
+    rows, scheduled = (
+        against_best(report, family=family).drop_duplicates("optimizer")
+        for family in ("tuned", "scheduled")
+    )
     notes: dict[str, dict[str, str]] = {}
     for (task, preset), own in rows.groupby(["task", "preset"]):
         best = own.best.mode().iloc[0]
         ratio, last = own.ratio.median(), own.final_loss_mean.median()
         last_of_best = own.final_loss_mean_of_best.median()
         seeds = "1 seed" if len(own) == 1 else f"{len(own)} seeds"
-        notes.setdefault(task, {})[preset or NO_PRESET] = (
-            f"mean loss {ratio:.2f} × {best}'s ({seeds}); last loss {number_text(last, 2)}, "
-            f"{best}'s {number_text(last_of_best, 2)}"
+        words = (
+            f"mean loss {ratio:.2f} × {best}'s ({seeds}); last loss "
+            f"{number_text(own.last_ratio.median(), 2)} × ({number_text(last, 2)}, {best}'s "
+            f"{number_text(last_of_best, 2)})"
         )
+        own = scheduled[(scheduled.task == task) & (scheduled.preset == preset)]
+        if not own.empty:
+            words += f"; mean loss {own.ratio.median():.2f} × {own.best.mode().iloc[0]}'s"
+        notes.setdefault(task, {})[preset or NO_PRESET] = words
     return dict(notes)
 
 

@@ -16,20 +16,26 @@ PLACE = ["implementation", "task"]
 MEANS = ["objective_mean", "final_loss_mean"]
 
 
-def against_best(report: Report, roles: Collection[str] = ("checkpoint",)) -> "pd.DataFrame":
-    """Each learned optimizer beside the best tuned baseline of its task and implementation.
+def against_best(
+    report: Report, roles: Collection[str] = ("checkpoint",), family: str = "tuned"
+) -> "pd.DataFrame":
+    """Each learned optimizer beside the best baseline of its task and implementation.
 
     Args:
         report: the report.
         roles: the roles of the optimizers that are compared with the baselines.
+        family: the role of the baselines: `tuned`, or `scheduled`.
 
     Returns: rows of the frame `evaluations` with the columns `best`, `objective_mean_of_best`,
-        `final_loss_mean_of_best`, and those of `ratios_to`.
+        `final_loss_mean_of_best`, `last_ratio`, the ratio of the mean losses at the last step, and
+        those of `ratios_to`. There is no ratio where rounding has made a mean negative.
     """
     evaluations = report.frame("evaluations")
-    best = best_baselines(evaluations)[[*PLACE, "optimizer", *MEANS]]
+    best = best_baselines(evaluations, family)[[*PLACE, "optimizer", *MEANS]]
     best = best.rename(columns={"optimizer": "best", **{name: f"{name}_of_best" for name in MEANS}})
     compared = evaluations[evaluations.role.isin(roles)].merge(best, on=PLACE)
+    ratio = compared.final_loss_mean / compared.final_loss_mean_of_best
+    compared = compared.assign(last_ratio=ratio.where(ratio > 0))
     ratios = ratios_to(report).rename(columns={"baseline": "best"})
     return compared.merge(ratios, on=[*PLACE, "optimizer", "best"])
 

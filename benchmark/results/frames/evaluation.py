@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loptbench.optimizers import BASELINES
+from loptbench.optimizers import BASELINES, SCHEDULED
 from loptbench.results.frames.columns import (
     OPTIMIZER,
     RECORD,
@@ -42,9 +42,14 @@ def evaluated(contents: Contents) -> Iterator[tuple[Record, dict[str, Any], Eval
             yield record, columns, result.adapted
         else:
             for name, evaluation in result.baselines.items():
-                # The momentum from theory is not tuned and is no baseline to compare with.
-                role = str(Role.TUNED if name in BASELINES else Role.CONTROL)
-                yield record, columns | {"role": role, "optimizer": name}, evaluation
+                yield record, columns | {"role": str(_role(name)), "optimizer": name}, evaluation
+
+
+def _role(name: str) -> Role:
+    """The role of a baseline; the momentum from theory is not tuned, and only a control."""
+    if name in BASELINES:
+        return Role.TUNED
+    return Role.SCHEDULED if name in SCHEDULED else Role.CONTROL
 
 
 EVALUATION_FIELDS = (
@@ -220,16 +225,18 @@ TUNING = Frame(
 )
 
 
-def best_baselines(evaluations: "DataFrame") -> "DataFrame":
+def best_baselines(evaluations: "DataFrame", role: str = Role.TUNED) -> "DataFrame":
     """The best tuned baseline of each task in each implementation.
 
     Args:
         evaluations: the frame `evaluations`, or some of its rows.
+        role: `tuned` for baselines without a learning-rate schedule, `scheduled` for those with
+            one.
 
     Returns: the rows of `evaluations` with the lowest mean meta-objective; one for each pair of
-        implementation and task that has a tuned baseline whose mean is finite.
+        implementation and task that has such a baseline whose mean is finite.
     """
     finite = evaluations[
-        (evaluations["role"] == "tuned") & (evaluations["objective_mean"] < math.inf)
+        (evaluations["role"] == str(role)) & (evaluations["objective_mean"] < math.inf)
     ]
     return finite.loc[finite.groupby(["implementation", "task"])["objective_mean"].idxmin()]

@@ -26,6 +26,7 @@ class Role(enum.StrEnum):
 
     CHECKPOINT = "checkpoint"
     TUNED = "tuned"
+    SCHEDULED = "scheduled"
     BASELINES = "baselines"
     ADAPTED = "adapted"
     CONTROL = "control"
@@ -40,9 +41,10 @@ class OptimizerId(Model):
     """The optimizer of a trial."""
 
     role: Role = field(
-        "checkpoint: a learned optimizer; tuned: one tuned baseline; baselines: all tuned "
-        "baselines of a task; adapted: an optimizer of another library, or of one's own; control: "
-        "an optimizer with known mechanisms; case: an optimizer that the conformance suite makes"
+        "checkpoint: a learned optimizer; tuned: one tuned baseline; scheduled: one with a "
+        "learning-rate schedule; baselines: all baselines of a task; adapted: an optimizer of "
+        "another library, or of one's own; control: an optimizer with known mechanisms; case: an "
+        "optimizer that the conformance suite makes"
     )
     name: str = field("the optimizer's name within its role", min_length=1)
 

@@ -118,12 +118,16 @@ def test_other_architectures_meta_train_side_by_side(name: str, architecture: st
             np.testing.assert_allclose(outer.parameters[key], weight, rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("task", ["quadratic", "two_moons"])
+@pytest.mark.parametrize(
+    ("task", "architecture"), [("quadratic", "gru"), ("two_moons", "gru"), ("quadratic", "lstm")]
+)
 @pytest.mark.parametrize("name", FRAMEWORKS)
-def test_the_textbook_that_perf_times_computes_the_same_meta_gradient(name: str, task: str) -> None:
+def test_the_textbook_that_perf_times_computes_the_same_meta_gradient(
+    name: str, task: str, architecture: str
+) -> None:
     pytest.importorskip(name)
     batch = get_task(task).sample("meta_train", 0, range(2))
-    spec = random_gru(5, 0, 0.5, 0.1)
+    spec = random(architecture, 5, 0, input_scale=0.5, output_scale=0.1)
     textbook = import_object(TEXTBOOK.format(name))(spec, batch, 6, "float64", "cpu")
     implementation = get_implementation(name)
     actual = implementation.meta_gradient(
@@ -136,6 +140,8 @@ def test_the_textbook_that_perf_times_computes_the_same_meta_gradient(name: str,
         np.testing.assert_allclose(
             actual.gradient[key], expected, rtol=1e-9, atol=1e-14, err_msg=key
         )
+    assert textbook.has_floor
+    assert np.all(np.isfinite(np.asarray(textbook.floor())))
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)

@@ -5,7 +5,12 @@ import warnings
 import numpy as np
 import pytest
 
+from loptbench.discovery import oracle
 from loptbench.rollout.evaluation import paired_ratios, summarize
+from loptbench.study.baselines import THEORETICAL_MOMENTUM, Baselines
+from loptbench.tasks import Quadratic
+from loptbench.tests.tuning.scores import made_entry
+from loptbench.tuning.tuned_file import Tuned
 
 pytestmark = pytest.mark.harness
 
@@ -72,3 +77,20 @@ def test_curves_are_of_the_papers_problems_and_objectives_of_all() -> None:
     assert evaluation.curve_mean[1] == np.arange(128).mean()
     assert evaluation.final_loss_mean == np.arange(200).mean()
     assert len(evaluation.objective) == 200
+
+
+def test_of_baselines_with_a_schedule_the_best_with_each_is_evaluated() -> None:
+    task = Quadratic()
+    entries = [
+        made_entry(task, "sgd", 0.5, alpha=0.1),
+        made_entry(task, "cosine_sgd", 0.3, alpha=0.1, final=0.5),
+        made_entry(task, "cosine_momentum", 0.4, alpha=0.1, beta=0.9, final=0.5),
+        made_entry(task, "exponential_sgd", 0.6, alpha=0.1, final=0.5),
+    ]
+    baselines = Baselines(oracle(), task, Tuned(entries, {}, "made"), seed=0, n_problems=2)
+    kinds = ["sgd", "cosine_sgd", "exponential_sgd", THEORETICAL_MOMENTUM]
+    assert list(baselines.evaluations) == kinds
+    assert baselines.specs["cosine_sgd"].constants == {"n_steps": task.n_steps}
+    # With a step size as small as this, any decay is a loss.
+    means = {name: item.objective_mean for name, item in baselines.evaluations.items()}
+    assert means["sgd"] < min(means["cosine_sgd"], means["exponential_sgd"])

@@ -1,0 +1,121 @@
+"""Runs of several lengths as a page with a figure, or as a table in CSV."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loptbench.horizon import COLUMNS
+from loptbench.reports.plain_page import plain_page
+from loptbench.storage.files import write_atomically
+from loptbench.tasks import in_order
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+DIGITS = "%.9g"
+"""Digits of a number in CSV: more than any comparison looks at."""
+
+RATIOS = {"ratio": "mean loss of the run", "last_ratio": "loss at the last step"}
+"""The columns that the figure shows, and their names in it."""
+
+
+def write(table: "DataFrame", path: Path) -> Path:
+    """Write a table of runs: CSV if the name ends in .csv, else a page.
+
+    Args:
+        table: what `loptbench.horizon.measure` returned.
+        path: the file to write.
+
+    Returns: the path.
+    """
+    if path.suffix == ".csv":
+        text = table.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
+    else:
+        seeds = table["optimizer"].nunique()
+        text = plain_page(
+            "runs of several lengths",
+            "Runs longer than those that optimizers were made for",
+            f"{seeds} learned optimizers beside the best baseline of each length, on "
+            f"{', '.join(in_order(table['task']))}. A ratio below 1 is better than the baseline.",
+            {
+                "Learned over baseline, against the length of the run": _svg(figure(table)),
+                "Over seeds": over_seeds(table).to_html(index=False, border=0),
+                "Each seed": _rounded(table).to_html(index=False, border=0),
+            },
+            COLUMNS,
+        )
+    write_atomically(path, text.encode())
+    return path
+
+
+def over_seeds(table: "DataFrame") -> "DataFrame":
+    """The median, lowest and highest ratio over seeds, of each task, family and length."""
+    import pandas as pd
+
+    rows = []
+    keys = ["task", "family", "multiple"]
+    for key, own in table.groupby(keys, sort=False):
+        row = dict(zip(keys, key, strict=True)) | {"n_seeds": len(own)}
+        row["baseline"] = ", ".join(dict.fromkeys(own["baseline"]))
+        for name in RATIOS:
+            low, middle, high = own[name].min(), own[name].median(), own[name].max()
+            row[name] = f"{middle:.3g} ({low:.3g} to {high:.3g})"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def figure(table: "DataFrame") -> Any:
+    """Ratios against the length of the run: a column for each task, a row for each ratio.
+
+    A line is the median over seeds, and its band goes from the lowest to the highest seed.
+    """
+    import seaborn as sns
+    from matplotlib.ticker import NullLocator
+
+    long = table.melt(
+        ["task", "optimizer", "family", "multiple"], list(RATIOS), "quantity", "learned / baseline"
+    ).replace({"quantity": RATIOS})
+    with sns.axes_style("ticks"), sns.plotting_context("notebook", font_scale=0.8):
+        grid = sns.relplot(
+            long,
+            x="multiple",
+            y="learned / baseline",
+            row="quantity",
+            col="task",
+            col_order=in_order(table["task"]),
+            hue="family",
+            style="family",
+            kind="line",
+            markers=True,
+            estimator="median",
+            errorbar=("pi", 100),
+            height=2.2,
+            aspect=1.15,
+            facet_kws={"sharey": False, "margin_titles": True},
+        )
+        grid.set(yscale="log", xscale="log", xticks=sorted({*table["multiple"]}))
+        grid.set_titles(col_template="{col_name}", row_template="{row_name}")
+        grid.set_xlabels("length / trained length")
+        for axes in grid.axes.flat:
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.axhline(1, color="0.6", linewidth=1, zorder=0)
+    return grid.figure
+
+
+def _svg(drawn: Any) -> str:
+    import matplotlib.pyplot as plt
+
+    buffer = io.StringIO()
+    with plt.rc_context({"svg.hashsalt": "horizon"}):
+        drawn.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
+    plt.close(drawn)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :].replace("<svg", '<svg role="img" aria-label="Ratios"', 1)
+
+
+def _rounded(table: "DataFrame") -> "DataFrame":
+    rounded = table.copy()
+    for name in table.select_dtypes("float").columns:
+        rounded[name] = [f"{value:.4g}" for value in table[name]]
+    return rounded
