@@ -61,7 +61,7 @@ def horizon(
 ) -> None:
     """Run learned optimizers longer than they were trained for, beside tuned baselines.
 
-    Seeds that are kept for confirmation are left out. Takes about ten minutes.
+    Seeds that are kept for confirmation are left out. Takes some minutes.
     """
     from loptbench.horizon import measure, members
     from loptbench.horizon import shipped as shipped_table
