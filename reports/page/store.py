@@ -141,8 +141,10 @@ def _background(report: Report) -> list[Section]:
         else [],
         ("zoo", "Learned optimizers"): checkpoints_table(report),
         ("tuning", "Tuning of the baselines"): _shown(tuning_table(report)),
-        ("tolerances", "Tolerances"): _shown(tolerances_table(report)),
-        ("timings", "Timings"): _shown(timings(report)),
+        ("tolerances", "Tolerances"): [
+            table.as_data("Every bound") for table in tolerances_table(report)
+        ],
+        ("timings", "Timings"): [table.as_data("Every time") for table in timings(report)],
         ("provenance", "Provenance"): provenance(report),
         ("terms", "Terms"): [glossary(report.frame("checkpoints"))],
     }

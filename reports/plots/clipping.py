@@ -23,7 +23,7 @@ CURVES: dict[str, dict[str, Any]] = {
     "at states of real runs": {"color": LEARNED.light, "linewidth": 0.6, "alpha": 0.5},
 }
 """How the update functions at the kinds of states are drawn."""
-HALF: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "D", "markersize": 4}
+HALF: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "D", "markersize": 3}
 """The mark of half-saturation."""
 N_HALVES = 3.0
 """The range of gradients shown, in half-saturations."""
@@ -66,6 +66,7 @@ def _states(canvas: Canvas, group: Group) -> None:
         halves = _halves(data[data["where"] == CONVERGENCE_POINT])
         largest = data.gradient.abs().max()
         reach = max(reach, min(largest, N_HALVES * halves.max()) if len(halves) else largest)
+        marks: list[tuple[float, float]] = []
         for where, own in data.sort_values("gradient").groupby("where", sort=False):
             kind = {START: "at h0", CONVERGENCE_POINT: "at h*"}.get(str(where))
             options = CURVES[kind or "at states of real runs"]
@@ -73,9 +74,9 @@ def _states(canvas: Canvas, group: Group) -> None:
             canvas.tag(line, tag)
             halves = _halves(own)
             gradients = np.where(halves.index == "negative", -1.0, 1.0) * halves.to_numpy()
-            updates = np.interp(gradients, own.gradient, own["update"])
-            (marks,) = canvas.axes.plot(gradients, updates, **HALF, alpha=options.get("alpha"))
-            canvas.tag(marks, tag)
+            marks += zip(gradients, np.interp(gradients, own.gradient, own["update"]), strict=True)
+        (points,) = canvas.axes.plot(*np.reshape(marks, (-1, 2)).T, **HALF)
+        canvas.tag(points, tag)
     for tag, data in density.items():
         _density(canvas, tag, data, reach)
     if reach:

@@ -43,6 +43,10 @@ THEME: dict[Any, Any] = {
 }
 
 
+LEAF = r"<(?:path|use|text)\b[^>]*?(?:/>|>[^<]*</text>)"
+"""An element without others in it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Tag:
     """What an element of a drawing shows, by which the page hides or highlights it.
@@ -167,6 +171,10 @@ def svg(drawing: Drawing, anchor: str, tags: Sequence[Sequence[Tag]] = ()) -> st
     for place, own in enumerate(tags):
         text = _tagged(text, f'<g id="tag{place}">', own)
     text = re.sub(r' id="(?!p[0-9a-f]{10}|m[0-9a-f]{10}|C\w+)[^"]*"', "", text)
+    # A group that says nothing is its elements, from the innermost one on.
+    n_groups = -1
+    while n_groups:
+        text, n_groups = re.subn(rf"<g>\s*((?:{LEAF}\s*)*)</g>", r"\1", text)
     text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{anchor}-", text)
     text = re.sub(r"\s*\n\s*", " ", text)
     for colour, variable in variables().items():

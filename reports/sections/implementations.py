@@ -21,12 +21,22 @@ def implementation_sections(report: Report) -> list[Section]:
         name = state.name
         parts: list[Part]
         if state.availability == INSTALLED:
-            own = [*_checks(report, name), *_conclusions(report, name)]
-            parts = [_facts(report, name), *([Folded(f"How {name} agrees", own)] if own else [])]
+            parts = [_facts(report, name), *_agreement(report, name)]
         else:
             parts = [Prose(f"{name} is {state.availability}: {state.reason}")]
         sections.append(Section(anchor("implementation", name), name, parts))
     return sections
+
+
+def _agreement(report: Report, name: str) -> list[Part]:
+    """Its tables behind a click; where nothing failed, they are built when they are opened."""
+    checks, conclusions = _checks(report, name), _conclusions(report, name)
+    if any(FAILED in marks for table in checks + conclusions for marks in table.status.values()):
+        return [Folded(f"How {name} agrees", [*checks, *conclusions])]
+    return [
+        *(table.as_data(f"The checks of {name}") for table in checks),
+        *(table.as_data(f"The mechanisms as {name} measures them") for table in conclusions),
+    ]
 
 
 def _facts(report: Report, name: str) -> Prose:
@@ -40,7 +50,7 @@ def _facts(report: Report, name: str) -> Prose:
     return Prose(f"{len(own)} trials, {' and '.join(dtypes) or 'none'}; {words}.")
 
 
-def _checks(report: Report, name: str) -> list[Part]:
+def _checks(report: Report, name: str) -> list[Table]:
     """Its checks over all optimizers, tasks and dtypes, and where the largest error is."""
     import pandas as pd
 
@@ -78,7 +88,7 @@ def _checks(report: Report, name: str) -> list[Part]:
     ]
 
 
-def _conclusions(report: Report, name: str) -> list[Part]:
+def _conclusions(report: Report, name: str) -> list[Table]:
     """The agreement of its measured mechanisms with those of the reference."""
     compared = report.frame("comparisons")
     own = compared[(compared.implementation == name) & (compared.check == MECHANISMS)]
@@ -105,7 +115,7 @@ def _conclusions(report: Report, name: str) -> list[Part]:
     ]
 
 
-def tolerances_table(report: Report) -> list[Part]:
+def tolerances_table(report: Report) -> list[Table]:
     """Every bound, its derivation, and how near errors came to it."""
     import pandas as pd
 

@@ -100,7 +100,7 @@ def _unusual(report: Report, wide: "pd.DataFrame", usual: "pd.Series[str]") -> T
     )
 
 
-def timings(report: Report) -> list[Part]:
+def timings(report: Report) -> list[Table]:
     """How long the trials took."""
     frame = report.frame("timings").dropna(subset="seconds")
     if frame.empty:

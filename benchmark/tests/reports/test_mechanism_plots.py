@@ -148,8 +148,8 @@ def test_saturation_is_drawn_and_marked_at_each_state() -> None:
         return panel(drawn(CLIPPING, clipping=made), "Update u(g) of one").count(what)
 
     point, others = ("h*", 1.0), (("h0", 1.0), ("step 1 of component 0", np.inf))
-    # A curve for each, and marks where half-saturation is reached.
-    assert count("clip-path=", point, *others) == count("clip-path=", point) + 3
+    # A curve for each, and a mark for each arm that reaches half-saturation.
+    assert count("clip-path=", point, *others) == count("clip-path=", point) + 2
     assert count("<use", point, *others) == count("<use", point) + 2
 
 
