@@ -105,6 +105,7 @@ class Cluster(Engine):
         else:
             patience = SECONDS_UNTIL_REFUSED if workers else SECONDS_TO_COME_BACK
             if time.monotonic() - self.waiting_since > patience:
+                self.waiting_since = None
                 raise LoptbenchError(f"{self._why_none_suits(call)}; what is done stays done")
 
     def close(self) -> None:

@@ -113,6 +113,7 @@ class Deferred:
 
 def _perform(caller: Caller, packed: bytes) -> bytes:
     """Make a call in this process, a worker, and pack its outcome: what it returned or raised."""
+    outcome: tuple[Any, Exception | None]
     try:
         caller.known()
         function, arguments = _Unpickler(io.BytesIO(packed)).load()

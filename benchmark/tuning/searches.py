@@ -179,8 +179,8 @@ class _Tuning:
             draws = yield Call(more_draws, arguments, self.known)
             if self.unfinished.get(name) is not draws:
                 self.save(search_, draws)
-        arguments = (RANGES[kind], self.implementation, *search_, draws)
-        draw, score = yield Call(find_winner, arguments, self.known)
+        of_all = (RANGES[kind], self.implementation, *search_, draws)
+        draw, score = yield Call(find_winner, of_all, self.known)
         entry = _entry(task, kind, settings, draws, draw, score)
         self.finished[name] = as_json(entry)
         self.unfinished.pop(name, None)
