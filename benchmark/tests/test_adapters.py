@@ -98,6 +98,15 @@ def test_probes_find_what_is_known() -> None:
     assert analysis.momentum.effective_rate == pytest.approx(0.1, rel=1e-9)
 
 
+def test_adam_has_no_momentum_index_just_as_our_own() -> None:
+    """At rest v = 0, where the update is not linear in the gradient."""
+    few: dict[str, Any] = {"task": "quadratic", "n_problems": 2, "gradients": [-1, 1]}
+    analysis = loptbench.analyze(adapted("torch.optim:Adam", lr=0.1), **few)
+    own = loptbench.analyze("adam:alpha=0.1,beta1=0.9,beta2=0.999", **few)
+    assert isinstance(own.momentum, NotApplicable)
+    assert analysis.momentum == own.momentum
+
+
 def test_a_sign_has_no_derivative() -> None:
     analysis = loptbench.analyze(
         adapted("optax:sign_sgd", learning_rate=0.1), "quadratic", n_problems=2

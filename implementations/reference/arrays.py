@@ -56,5 +56,6 @@ def class_of_arrays(kind: type[Any]) -> type[Any]:
 
 def taking_arrays(made: Made) -> Made:
     """An optimizer or problems, made already, whose methods take arrays only."""
-    made.__class__ = class_of_arrays(type(made))
+    kind: Any = type(made)
+    made.__class__ = class_of_arrays(kind)
     return made
