@@ -18,7 +18,7 @@ def make_engine(name: str = "local", jobs: int = 1, scheduler: str | None = None
     """An engine by its name.
 
     >>> with make_engine("local", jobs=1) as engine:
-    ...     engine.map(len, ["a", "bc"])
+    ...     list(engine.map(len, ["a", "bc"]))
     [1, 2]
 
     Args:

@@ -22,7 +22,7 @@ class ThisProcess(Engine):
     """Makes all calls in the calling process, one after the other.
 
     >>> with ThisProcess() as engine:
-    ...     engine.map(len, ["a", "bc"])
+    ...     list(engine.map(len, ["a", "bc"]))
     [1, 2]
     """
 

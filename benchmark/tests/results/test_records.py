@@ -287,9 +287,9 @@ def test_the_plan_names_each_trial_once() -> None:
     checkpoints = {"quadratic": shipped("quadratic-quick-jax-0")}
     trials = plan([REFERENCE], checkpoints, load_tuned(), 0)
     names = [trial.key.name for trial in trials]
-    assert len(set(names)) == len(names) == 29
+    assert len(set(names)) == len(names) == 31
     assert Counter(str(trial.key.trial) for trial in trials) == {
-        "conformance": 16,
+        "conformance": 18,
         "evaluation": 5,
         "mechanisms": 8,
     }
