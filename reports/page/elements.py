@@ -214,6 +214,7 @@ class Mark:
         size: the size of its learned optimizers.
         is_aside: whether another verdict of this size comes before it.
         is_shipped: whether it is one of the shipped reference results, not measured here.
+        is_other: whether it is shown only when its size is chosen.
     """
 
     outcome: str
@@ -222,6 +223,7 @@ class Mark:
     size: str
     is_aside: bool = False
     is_shipped: bool = False
+    is_other: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

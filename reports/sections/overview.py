@@ -1,9 +1,10 @@
 """The first screen: the answer, the loss curves, the verdicts, agreement and caveats."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from loptbench.claims.catalogue import Claim
+from loptbench.optimizers import DEFAULT_ARCHITECTURE
 from loptbench.reference_results import table
 from loptbench.reports.page.elements import (
     Beside,
@@ -42,8 +43,8 @@ WHAT = (
 )
 MATRIX_CAPTION = (
     "Claims by tasks: ✓ reproduced, ✗ not, ? the seeds do not decide, ~ depends on the reading; "
-    "then the seeds that reproduce it, of all. Large: the chosen size; small: other sizes. A click "
-    "leads to the evidence."
+    "then the seeds that reproduce it, of all. Large: the chosen size; small: GRUs of other "
+    "sizes. A click leads to the evidence."
 )
 DASHED = "Dashed: shipped reference results, where nothing, or fewer seeds, was measured here."
 SHARES = ((1.0, "Yes"), (0.5, "Mostly"), (0.0, "Partly"))
@@ -84,7 +85,7 @@ def overview(report: Report, warnings: Sequence[Part]) -> list[Section]:
     if len(shipped):
         right.append(Prose(_part(report, shipped)))
     if not report.verdicts.empty or len(shipped):
-        right.append(verdict_matrix(report.verdicts, report.claims, shipped))
+        right.append(verdict_matrix(report.verdicts, report.claims, shipped, _others(report)))
     beside_shipped = [item for item in (summary(report),) if item is not None]
     items = [*_agreement(report), *beside_shipped, *_caveats(report)]
     right += [Bullets(items)] if items else []
@@ -132,8 +133,17 @@ def _notes(report: Report) -> dict[str, Text]:
     return dict(notes)
 
 
+def _others(report: Report) -> set[str]:
+    """The sizes whose architecture is not the paper's; a section compares them."""
+    checkpoints = report.frame("checkpoints")
+    return set(checkpoints.preset[checkpoints.architecture != DEFAULT_ARCHITECTURE])
+
+
 def verdict_matrix(
-    verdicts: "pd.DataFrame", claims: Sequence[Claim], shipped: "pd.DataFrame"
+    verdicts: "pd.DataFrame",
+    claims: Sequence[Claim],
+    shipped: "pd.DataFrame",
+    others: Collection[str] = (),
 ) -> Matrix:
     """Claims by tasks: the verdicts over all seeds, of each size and kind.
 
@@ -141,6 +151,7 @@ def verdict_matrix(
         verdicts: the frame `verdicts`, confirmatory ones first.
         claims: the claims.
         shipped: verdicts of the shipped reference results that stand beside them.
+        others: sizes that are shown only when they are chosen.
     """
     import pandas as pd
 
@@ -156,7 +167,7 @@ def verdict_matrix(
             continue
         # A claim across tasks stands in the column of its first task.
         first = own.task.str.split(" and ").str[0]
-        cells = [_marks(own[first == task]) for task in tasks]
+        cells = [_marks(own[first == task], others) for task in tasks]
         link = "#reference" if own.is_shipped.all() else f"#claim-{claim.name}"
         rows.append((claim.title, link, cells))
     kinds = " and ".join(kind for kind in EvidenceKind if (overall.kind == kind).any())
@@ -169,7 +180,7 @@ def verdict_matrix(
     )
 
 
-def _marks(verdicts: "pd.DataFrame") -> list[Mark]:
+def _marks(verdicts: "pd.DataFrame", others: Collection[str]) -> list[Mark]:
     """The marks of one cell: of each size, confirmatory verdicts before exploratory ones."""
     marks: list[Mark] = []
     for row in verdicts.itertuples():
@@ -181,7 +192,8 @@ def _marks(verdicts: "pd.DataFrame") -> list[Mark]:
             words += f", {row.robustness:.0%} of other readings agree"
         text = f"{row.n_reproduced}/{row.n_seeds}" + ("~" if row.depends_on_reading else "")
         is_aside = any(mark.size == size for mark in marks)
-        marks.append(Mark(row.outcome, text, words, size, is_aside, row.is_shipped))
+        is_other = size in others
+        marks.append(Mark(row.outcome, text, words, size, is_aside, row.is_shipped, is_other))
     return marks
 
 
