@@ -11,9 +11,11 @@ from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
 from loptbench.importing import looks_like_path
 from loptbench.optimizers import (
+    BASELINES,
     HYPERPARAMETERS,
     KINDS,
     SCHEDULED,
+    SCHEDULES,
     OptimizerSpec,
     baseline,
     why_not_offered,
@@ -71,8 +73,11 @@ def resolve(
         if colon and is_name and not _is_path_of_file(optimizer.partition("(")[0]):
             path, own = parse_named(optimizer)
             if "=" in path:
-                kinds = ", ".join(sorted(HYPERPARAMETERS))
-                raise LoptbenchError(f"no baseline {prefix!r}; there are {kinds}")
+                kinds = ", ".join(sorted(BASELINES))
+                raise LoptbenchError(
+                    f"no baseline {prefix!r}; there are {kinds}, and each of them after "
+                    f"{' or '.join(f'{name}_' for name in SCHEDULES)}"
+                )
             return import_optimizer(path, {**own, **settings})
     if settings:
         raise LoptbenchError(

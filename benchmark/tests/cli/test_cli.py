@@ -140,7 +140,7 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
 def test_check_passes_the_reference(command: Command) -> None:
     code, out, _ = command("check", "reference", "--only", "one-step", "--only", "meta-gradient")
     assert code == 0
-    assert re.search(r"^one-step +passed  13 cases, largest error \S+ of its bound$", out, re.M)
+    assert re.search(r"^one-step +passed  15 cases, largest error \S+ of its bound$", out, re.M)
 
 
 @pytest.mark.harness
@@ -244,8 +244,8 @@ def test_run_report_and_run_again(command: Command) -> None:
     arguments = ("run", "--implementation", "reference", "--task", "quadratic")
     code, out, err = command(*arguments)
     assert code == 0, out + err
-    assert "23 ok, 0 failed, 0 diverged" in out
-    assert re.search(r"^loptbench: 23/23$", err, re.MULTILINE)
+    assert "25 ok, 0 failed, 0 diverged" in out
+    assert re.search(r"^loptbench: 25/25$", err, re.MULTILINE)
     assert re.search(r"^reference results: \d+ of \d+ verdicts have the same outcome", out, re.M)
     assert "left out, and measured with --full: optimizers of 256 units" in out
     records = sorted(Path("loptbench-results/records").iterdir())

@@ -12,7 +12,15 @@ import pytest
 import loptbench
 from loptbench.discovery import get_implementation
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import KINDS, OptimizerSpec, baseline, composed, random, random_gru
+from loptbench.optimizers import (
+    KINDS,
+    SCHEDULED,
+    OptimizerSpec,
+    baseline,
+    composed,
+    random,
+    random_gru,
+)
 from loptbench.tests.docs.pages import source_tree
 
 SPECS = {
@@ -25,6 +33,11 @@ SPECS = {
     "sgd": baseline("sgd", alpha=0.1),
     "lstm": random("lstm", 5, seed=1),
     "log_lstm": random("log_lstm", 5, seed=1),
+}
+SPECS |= {
+    name: baseline(name, n_steps=3, final=0.1, **{key: float(value) for key, value in own.items()})
+    for name, parts in SCHEDULED.items()
+    for own in [SPECS[parts.kind].parameters]
 }
 SHAPES: list[tuple[int, ...]] = [(), (3,), (2, 3, 2), (0, 4), (1,)]
 N_STEPS = 4
