@@ -65,9 +65,7 @@ def _ranges(
 @click.option(
     "--implementation",
     shell_complete=complete_implementation,
-    default="jax",
-    show_default=True,
-    help="What computes it: jax or torch.",
+    help="What computes it: jax or torch. [default: jax; of an optimizer of PyTorch, torch]",
 )
 @click.option("--draws", type=int, default=None, help="Draws from the whole range. [default: 2500]")
 @click.option(
@@ -92,7 +90,7 @@ def tune(
     task: tuple[str, ...],
     baseline: tuple[str, ...],
     schedule: tuple[str, ...],
-    implementation: str,
+    implementation: str | None,
     draws: int | None,
     problems: int | None,
     seed: int,

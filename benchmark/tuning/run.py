@@ -28,7 +28,7 @@ def tune(
     optimizer: str | None = None,
     settings: Mapping[str, Any] = NO_SETTINGS,
     ranges: Mapping[str, Range] = NO_RANGES,
-    implementation: str = "jax",
+    implementation: str | None = None,
     seed: int = 0,
     n_draws: int | None = None,
     n_problems: int | None = None,
@@ -50,7 +50,8 @@ def tune(
         optimizer: instead of baselines an optimizer of another library, such as `optax:lion`.
         settings: settings of it that are fixed.
         ranges: the ranges of those that are searched; of its learning rate alone if empty.
-        implementation: the implementation that computes, such as `jax` or `torch`.
+        implementation: the implementation that computes, such as `jax` or `torch`. If None,
+            `torch` for an optimizer of PyTorch, else `jax`.
         seed: the seed of the draws and of the problems.
         n_draws: draws from the whole range; those of the shipped searches if None. The draws that
             refine the search shrink and grow with them.
@@ -64,6 +65,8 @@ def tune(
     """
     chosen = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
     kinds = list(dict.fromkeys(baselines or BASELINES))
+    if implementation is None:
+        implementation = "torch" if (optimizer or "").startswith("torch.") else "jax"
     computing = get_implementation(implementation)
     known = {source_of(implementation): computing}
     if optimizer is not None:
