@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from loptbench.implementations.jax.compiled import compiled
@@ -179,7 +180,13 @@ def _buffers(
         return _step(kind, program, inputs, p, (state, x0), jnp.asarray(0))[2]
 
     shapes = jax.eval_shape(kept, inputs, p, x0)
-    return jax.tree.map(lambda array: jnp.zeros((length, *array.shape), array.dtype), shapes)
+
+    def zeros(array: jax.ShapeDtypeStruct) -> Array:
+        # From NumPy: for zeros of its own JAX compiles a program for each shape.
+        made: Array = jax.device_put(np.zeros((length, *array.shape), array.dtype), may_alias=False)
+        return made
+
+    return jax.tree.map(zeros, shapes)
 
 
 def _kind(program: Program, n_optimizers: int | None) -> Differentiable:
