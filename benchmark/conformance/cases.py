@@ -111,7 +111,8 @@ def checked_kinds(implementation: Any) -> list[str]:
 def default_kinds(implementation: Any) -> list[str]:
     """The kinds that are checked unless others are asked for.
 
-    With each schedule that is one optimizer: it stands for all, which are checked by themselves.
+    Of the kinds with a schedule, that is one for each schedule. A fault of another one alone is
+    found only where that kind is named.
     """
     omitted = set(SCHEDULED) - set(WITH_SCHEDULE)
     return [kind for kind in checked_kinds(implementation) if kind not in omitted]

@@ -16,7 +16,7 @@ class Declaration:
     )
     dtypes = ("float32", "float64")
     versions = ("jax", "jaxlib", "optax")
-    threads = "one for each core, in a pool that waits without computing"
+    threads = "one for each core"
 
     @property
     def tasks(self) -> tuple[str, ...]:
