@@ -152,6 +152,8 @@ class Cluster(Engine):
     def _look(self) -> None:
         """Learn which workers there are now, and what new ones have."""
         addresses = self._present()
+        if self._own is not None and len(addresses) < self._jobs:
+            self._own.scale(self._jobs)  # dask does not replace a worker that dies again in 15 s
         for address in self._workers.keys() - addresses.keys():
             del self._workers[address]
         for address, resources in addresses.items():

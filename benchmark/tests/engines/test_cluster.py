@@ -76,3 +76,16 @@ def test_a_cluster_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             made.run([unknown()])
     assert "; dashboard: http://127.0.0.1:" in said[0]
     assert any(line.startswith("not used: tcp://127.0.0.1:") for line in said)
+
+
+def test_a_worker_that_dask_gives_up_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    dask = pytest.importorskip("dask")
+    monkeypatch.setattr(cluster, "SECONDS_TO_COME_BACK", 60.0)
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "0s"}),
+        make_engine("dask", jobs=1) as made,
+    ):
+        [before] = made.map(pid_of_parent, [0])
+        os.kill(before, signal.SIGKILL)  # dask ends the process that would start it again
+        assert list(made.map(square, [3])) == [9]
