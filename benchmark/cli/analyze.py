@@ -89,6 +89,11 @@ def _gradients(
     help="Also write the runs it was measured on to this safetensors file.",
 )
 @mnist_option
+@click.option(
+    "--confirm",
+    is_flag=True,
+    help="Also where mechanisms are kept for the confirmation of the claims: of seeds from 10 on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def analyze(
     what: str,
@@ -98,6 +103,7 @@ def analyze(
     seed: int,
     gradients: "NDArray[np.float64] | None",
     save_runs: Path | None,
+    confirm: bool,
     as_json: bool,
 ) -> None:
     """Measure the mechanisms of an optimizer.
@@ -123,6 +129,7 @@ def analyze(
             seed=seed,
             gradients=gradients,
             settings=settings,
+            confirm=confirm,
         )
     if save_runs is not None:
         about = {

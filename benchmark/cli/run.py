@@ -77,6 +77,12 @@ MAX_LINES = 6
 )
 @click.option("--full", "part", flag_value="full", help="Everything: the whole zoo.")
 @click.option(
+    "--confirm",
+    is_flag=True,
+    help="Also measure mechanisms that are kept for the confirmation of the claims: of seeds from "
+    "10 on. The store records that it has been spent.",
+)
+@click.option(
     "--details",
     is_flag=True,
     help="At the end, print the numbers of all verdicts, and which runs diverged.",
@@ -96,6 +102,7 @@ def run(
     claims: str | None,
     engine: "Engine",
     part: str | None,
+    confirm: bool,
     details: bool,
 ) -> None:
     """Run the benchmark: agreement, evaluation and mechanisms, into a results folder.
@@ -126,6 +133,7 @@ def run(
             engine=engine,
             claims=claims or LATEST,
             part=part,
+            confirm=confirm,
         )
     summarize(study, report_path, claims, details)
 
@@ -143,6 +151,7 @@ def summarize(
     """
     from loptbench.cli.claims_table import print_claims, print_numbers
     from loptbench.discovery import Availability
+    from loptbench.results.schema.confirmation import kept_in_words
     from loptbench.results.store import TrialStatus
 
     for discovered in study.implementations:
@@ -175,6 +184,8 @@ def summarize(
     click.echo(f"{', '.join(f'{counts[status]} {status}' for status in TrialStatus)}{more}")
     if study.part.left_out:
         click.echo(f"left out, and measured with --full: {study.part.left_out}")
+    if study.kept:
+        click.echo(kept_in_words(study.kept))
     _compare_with_reference(study, None if details else MAX_LINES)
     folder = study.store.folder
     if report_path is None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from loptbench.errors import LoptbenchError, StoreError
 from loptbench.reading import parse_json, read_file, require_path
 from loptbench.results.schema.base import Model, field, first_problem
+from loptbench.results.schema.confirmation import Confirmation
 from loptbench.results.schema.keys import TrialKey
 from loptbench.results.schema.means import MeanResult, Means
 from loptbench.results.schema.plan import Plan
@@ -223,6 +224,19 @@ class Store:
         """
         path = self.folder / "means.json"
         return path.exists() and _read(path, Means).drawn_from == self._digest(records)
+
+    def put_confirmation(self, confirmation: Confirmation) -> None:
+        """Write that the confirmation of the claims has been spent."""
+        self._write(self.folder / "confirmation.json", confirmation)
+
+    def confirmation(self) -> Confirmation | None:
+        """That the confirmation of the claims has been spent; None if it has not.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = self.folder / "confirmation.json"
+        return _read(path, Confirmation) if path.exists() else None
 
     def _digest(self, records: Iterable[Record]) -> str:
         """A hash of the files of these records."""

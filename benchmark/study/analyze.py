@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from loptbench.protocol import Trajectory
 from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.rollout.offered import require_task
 from loptbench.storage.weights import Checkpoint
+from loptbench.study.confirmation import require_not_kept
 from loptbench.study.resolve import NO_SETTINGS, AnyOptimizer, realize, resolve
 from loptbench.tasks import get_task
 from loptbench.threads import component_threads
@@ -31,6 +33,7 @@ def analyze(
     n_problems: int | None = None,
     gradients: Iterable[float] | None = None,
     settings: Mapping[str, Any] = NO_SETTINGS,
+    confirm: bool = False,
 ) -> MechanismsResult:
     """Measure the mechanisms of an optimizer.
 
@@ -53,10 +56,12 @@ def analyze(
             over the range that the optimizer meets if None.
         settings: settings of an optimizer that is named, such as `{"lr": 0.001}` of
             `torch.optim:AdamW`.
+        confirm: whether to look at a learned optimizer whose mechanisms are kept for the
+            confirmation of the claims, as those of all with seeds from 10 on.
 
     Raises:
-        LoptbenchError: the optimizer is unknown, is not component-wise, breaks the protocol, or
-            fails; or a gradient is zero, not finite, or given twice.
+        LoptbenchError: the optimizer is unknown, is not component-wise, breaks the protocol, fails
+            or is kept; or a gradient is zero, not finite, or given twice.
     """
     return measure(
         optimizer,
@@ -66,6 +71,7 @@ def analyze(
         n_problems=n_problems,
         gradients=gradients,
         settings=settings,
+        confirm=confirm,
     ).analysis
 
 
@@ -78,10 +84,13 @@ def measure(
     n_problems: int | None = None,
     gradients: Iterable[float] | None = None,
     settings: Mapping[str, Any] = NO_SETTINGS,
+    confirm: bool = False,
 ) -> Measurement:
     """`analyze`, with the rollouts that the analysis was made on; same arguments and errors."""
     grid = None if gradients is None else gradient_grid(gradients)
     resolved = resolve(optimizer, settings)
+    if isinstance(resolved, Checkpoint) and not confirm:
+        require_not_kept(str(optimizer) if isinstance(optimizer, str | Path) else "it", resolved)
     name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
     chosen = get_task(name)
     name = chosen.name

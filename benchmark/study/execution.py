@@ -30,6 +30,7 @@ def run_trials(
     engine: Engine | None = None,
     monitor: Monitor | None = None,
     left_out: str | None = None,
+    kept: Sequence[str] = (),
 ) -> list[Record]:
     """Run the trials without a record, and return the records of all trials, in order.
 
@@ -43,6 +44,8 @@ def run_trials(
         engine: what runs the trials; this process if None.
         monitor: is told what is to be run, and what begins and ends.
         left_out: what of the benchmark is not among the trials, in words.
+        kept: the learned optimizers whose mechanisms are not, as they are kept for the
+            confirmation of the claims.
 
     Raises:
         LoptbenchError: the store cannot be written, a process died in a trial again and again, or
@@ -58,6 +61,7 @@ def run_trials(
                 for entry in entries
             ),
             left_out=left_out,
+            kept=tuple(kept) or None,
         )
     )
     missing = [trial for trial in trials if store.get(trial.key) is None]

@@ -6,6 +6,7 @@ from typing import Any
 from loptbench.discovery import ORACLE, DiscoveredImplementation
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.adapted import AdaptedOptimizer, adapted_mechanisms, measured_by
+from loptbench.study.confirmation import without_kept
 from loptbench.study.conformance import conformance_trials
 from loptbench.study.evaluation import NO_LIMIT, evaluation_trials
 from loptbench.study.mechanisms import OracleAnalyses, mechanism_trials
@@ -23,6 +24,7 @@ def plan(
     checked: Collection[str] | None = None,
     max_problems: Mapping[str, int] = NO_LIMIT,
     adapted: Sequence[AdaptedOptimizer] = (),
+    confirm: bool = False,
 ) -> list[Trial]:
     """The trials of all implementations that are installed.
 
@@ -44,6 +46,7 @@ def plan(
             None. The others are measured once, by the implementation that meta-trained them.
         max_problems: the largest number of problems of an evaluation, by task.
         adapted: the adapted optimizers. Each is measured on the problems of one implementation.
+        confirm: whether mechanisms are measured that are kept for the confirmation of the claims.
     """
     if checked is None:
         checked = checkpoints
@@ -77,7 +80,8 @@ def plan(
                 if entry.name == ORACLE:
                     learned_on = {checkpoint.task for checkpoint in measured.values()}
                     probed = [task for task in tasks if task in learned_on]
-                trials += mechanism_trials(entry, measured, shared, tuned, seed, probed, oracle)
+                looked_at = measured if confirm else without_kept(measured)
+                trials += mechanism_trials(entry, looked_at, shared, tuned, seed, probed, oracle)
     return [trial for trial in trials if trial.key.task in tasks]
 
 

@@ -25,6 +25,7 @@ from loptbench.results.store import Record, Store, TrialStatus
 from loptbench.rollout.offered import require_task, task_not_offered
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.adapted import AdaptedOptimizer, parse_optimizers, select_adapted
+from loptbench.study.confirmation import is_kept, spend
 from loptbench.study.early_verdicts import EarlyVerdicts
 from loptbench.study.execution import run_trials
 from loptbench.study.means import hold_means
@@ -51,6 +52,7 @@ class Selection:
         seed: the seed of the problems and of the random optimizers.
         part: the part of the benchmark; of the others, its trials are left out.
         adapted: the adapted optimizers.
+        confirm: whether mechanisms are measured that are kept for the confirmation of the claims.
     """
 
     implementations: Sequence[DiscoveredImplementation]
@@ -61,6 +63,13 @@ class Selection:
     seed: int = 0
     part: Part = FULL
     adapted: Sequence[AdaptedOptimizer] = ()
+    confirm: bool = False
+
+    @property
+    def kept(self) -> list[str]:
+        """The learned optimizers whose mechanisms are not measured, but kept for confirmation."""
+        kept = [name for name, checkpoint in self.checkpoints.items() if is_kept(checkpoint)]
+        return [] if self.confirm else kept
 
     def trials(self) -> list[Trial]:
         """The trials, in the order of the plan."""
@@ -73,6 +82,7 @@ class Selection:
             self.cross_checked,
             self.part.max_problems,
             self.adapted,
+            self.confirm,
         )
         return self.part.trials(planned)
 
@@ -91,6 +101,8 @@ class Study:
         means: the mean of every evaluation beside the other implementations'.
         not_offered: a sentence for each task from outside that an implementation does not offer.
         part: the part of the benchmark that was run.
+        kept: the learned optimizers whose mechanisms were left out, as they are kept for the
+            confirmation of the claims.
     """
 
     store: Store
@@ -101,6 +113,7 @@ class Study:
     means: Sequence[MeanResult] = ()
     not_offered: Sequence[str] = ()
     part: Part = FULL
+    kept: Sequence[str] = ()
 
     @property
     def deviating_means(self) -> Sequence[MeanResult]:
@@ -130,6 +143,7 @@ def run(
     engine: Engine | None = None,
     claims: int | str | Path = LATEST,
     part: str | None = None,
+    confirm: bool = False,
 ) -> Study:
     """Run the benchmark: agreement, evaluation, mechanisms, verdicts.
 
@@ -153,6 +167,8 @@ def run(
         claims: the edition of the claims that are judged, 1 or 2, or a file of claims.
         part: `quick`, `default` or `full`, as in `loptbench.study.parts`. If None, `full` where
             checkpoints are given, else `default`; of optimizers alone, what is compared with them.
+        confirm: whether the mechanisms of optimizers with seeds from 10 on are measured. They are
+            kept for the confirmation of the claims; the store records that it has been spent.
 
     Raises:
         LoptbenchError: a name is unknown, a file is damaged, or the store cannot be written.
@@ -180,6 +196,7 @@ def run(
         seed,
         chosen_part,
         select_adapted(kinds, tuned_optimizers, chosen_tasks),
+        confirm,
     )
     with engine_or_processes(engine, jobs) as engine:
         return measure(store, selection, engine, claims)
@@ -201,6 +218,8 @@ def measure(
     """
     entries, trials = selection.implementations, selection.trials()
     results = Store.create(Path(store))
+    if selection.confirm:
+        spend(results, selection.checkpoints)
     _, problems = results.records()
     early = EarlyVerdicts((trial.key for trial in trials), results, claims)
     monitor = Monitor()
@@ -210,13 +229,31 @@ def measure(
             for sentence in early.sentences():
                 say(sentence)
 
-        left_out = selection.part.left_out
-        records = run_trials(trials, results, entries, report, engine, monitor, left_out)
+        records = run_trials(
+            trials,
+            results,
+            entries,
+            report,
+            engine,
+            monitor,
+            selection.part.left_out,
+            selection.kept,
+        )
     means = hold_means(results, records, selection.checkpoints, selection.tuned)
     verdicts = judge(results, claims)  # a mean that deviates is no evidence
     results.put_verdicts(verdicts, records)
     not_offered = _not_offered(entries, selection.tasks)
-    return Study(results, entries, records, verdicts, problems, means, not_offered, selection.part)
+    return Study(
+        results,
+        entries,
+        records,
+        verdicts,
+        problems,
+        means,
+        not_offered,
+        selection.part,
+        selection.kept,
+    )
 
 
 def _not_offered(entries: Sequence[DiscoveredImplementation], tasks: Sequence[str]) -> list[str]:

@@ -217,10 +217,13 @@ def _caveats(report: Report) -> list[Item]:
         sentence = f"{report.n_records} trials of {', '.join(used)}, in the store {report.name}."
         items.append(Item(sentence, link="#provenance"))
     verdicts = headline(report.verdicts)
-    if len(verdicts) and (verdicts.kind == EvidenceKind.EXPLORATORY).all():
+    n_seen = int((verdicts.kind == EvidenceKind.EXPLORATORY).sum())
+    if n_seen:
+        which = "All" if n_seen == len(verdicts) else f"{n_seen} of {len(verdicts)}"
         items.append(
             Item(
-                "All verdicts are exploratory: these seeds had been seen when claims were written."
+                f"{which} verdicts are exploratory: their seeds had been seen when claims were "
+                "written."
             )
         )
     if report.sizes:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from loptbench.reports.page.elements import Code, Part, Prose, Table
 from loptbench.reports.sections.report import Report, about
+from loptbench.results.schema.confirmation import kept_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +56,13 @@ def provenance(report: Report) -> list[Part]:
     )
     name = shlex.quote(report.name)
     plan = report.contents.plan
-    left_out = (
-        [Prose(f"Left out, and measured with --full: {plan.left_out}.")]
-        if plan is not None and plan.left_out
-        else []
-    )
+    left_out = []
+    if plan is not None and plan.left_out:
+        left_out.append(Prose(f"Left out, and measured with --full: {plan.left_out}."))
+    if plan is not None and plan.kept:
+        left_out.append(Prose(kept_in_words(plan.kept)))
+    if report.contents.confirmation is not None:
+        left_out.append(Prose(report.contents.confirmation.in_words))
     return [
         *parts,
         Table(

@@ -42,26 +42,23 @@ def known_verdicts(verdicts: "pd.DataFrame", claims: Sequence[Claim]) -> "pd.Dat
 
 
 def headline(verdicts: "pd.DataFrame") -> "pd.DataFrame":
-    """The verdicts that come first: the confirmatory ones; the exploratory ones if there are none.
+    """The verdicts over all seeds that come first: of each claim, task and size one.
 
-    Those on single checkpoints do not count.
+    It is the confirmatory one; the exploratory one where there is no other. Of optimizers that are
+    kept for the confirmation, losses are measured before mechanisms are.
     """
-    overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
-    for kind in EvidenceKind:
-        if (overall.kind == kind).any():
-            return verdicts[verdicts.kind == kind]
-    return verdicts
+    return standing(verdicts).drop_duplicates(["claim", "task", "preset"])
 
 
 def standing(verdicts: "pd.DataFrame") -> "pd.DataFrame":
-    """The verdicts over all seeds, one for each kind, claim, task and size."""
-    return verdicts[verdicts.scope == Scope.ALL_SEEDS]
+    """The verdicts over all seeds, one for each kind, claim, task and size; confirmatory first."""
+    own = verdicts[verdicts.scope == Scope.ALL_SEEDS]
+    return own.sort_values("kind", kind="stable")
 
 
 def of_size(verdicts: "pd.DataFrame", size: str) -> "pd.DataFrame":
     """The verdicts over all seeds of one size, one for each claim and task: the headline's."""
-    overall = verdicts[verdicts.scope == Scope.ALL_SEEDS]
-    return headline(overall[overall.preset.replace("", NO_PRESET) == size])
+    return headline(verdicts[verdicts.preset.replace("", NO_PRESET) == size])
 
 
 def in_words(verdicts: "pd.DataFrame") -> str:

@@ -2,10 +2,11 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from loptbench.errors import StoreError
+from loptbench.results.schema.confirmation import Confirmation
 from loptbench.results.schema.conformance import ConformanceResult
 from loptbench.results.schema.evaluation import (
     AdaptedResult,
@@ -36,6 +37,21 @@ class Readable(Protocol):
     def means(self) -> Sequence[MeanResult]:
         """The means of the last run's evaluations, beside the other implementations'."""
 
+    def confirmation(self) -> Confirmation | None:
+        """That the confirmation of the claims has been spent."""
+
+
+_Any = TypeVar("_Any")
+
+
+def _readable(read: Callable[[], _Any], problems: list[str]) -> _Any | None:
+    """What a file of a store holds; None if it is damaged: why is added to the problems."""
+    try:
+        return read()
+    except StoreError as error:
+        problems.append(str(error))
+        return None
+
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
@@ -48,6 +64,7 @@ class Contents:
         verdicts: the verdicts of the last run.
         problems: a sentence for each file that cannot be read.
         means: the means of evaluations, beside the other implementations'.
+        confirmation: that the confirmation of the claims has been spent; None if it has not.
     """
 
     records: Sequence[Record]
@@ -56,28 +73,18 @@ class Contents:
     verdicts: Sequence[Verdict] = ()
     problems: Sequence[str] = ()
     means: Sequence[MeanResult] = ()
+    confirmation: Confirmation | None = None
 
     @classmethod
     def of(cls, store: Readable) -> "Contents":
         """Read a store. A file that cannot be read is left out, with a sentence in `problems`."""
         records, problems = store.records()
-        plan: Plan | None = None
-        verdicts: Sequence[Verdict] = ()
-        means: Sequence[MeanResult] = ()
-        try:
-            plan = store.plan()
-        except StoreError as error:
-            problems.append(str(error))
-        try:
-            verdicts = store.verdicts()
-        except StoreError as error:
-            problems.append(str(error))
-        try:
-            means = store.means()
-        except StoreError as error:
-            problems.append(str(error))
+        plan = _readable(store.plan, problems)
+        confirmation = _readable(store.confirmation, problems)
+        verdicts = _readable(store.verdicts, problems) or ()
+        means = _readable(store.means, problems) or ()
         if plan is None:
-            return cls(records, None, (), verdicts, problems, means)
+            return cls(records, None, (), verdicts, problems, means, confirmation)
         by_name = {record.name: record for record in records}
         names = dict.fromkeys(key.name for key in plan.trials)
         return cls(
@@ -87,6 +94,7 @@ class Contents:
             verdicts,
             problems,
             means,
+            confirmation,
         )
 
     def trials(self) -> Iterator[tuple[TrialKey, Record | None]]:

@@ -18,3 +18,6 @@ class Plan(Model):
     trials: tuple[TrialKey, ...] = field("the planned trials")
     implementations: tuple[ImplementationState, ...] = field("the known implementations")
     left_out: str | None = optional("what a part of the benchmark leaves out, in words")
+    kept: tuple[str, ...] | None = optional(
+        "learned optimizers whose mechanisms are left out, as they are kept for the confirmation"
+    )

@@ -63,6 +63,16 @@ def test_confirmatory_verdicts_come_first_and_are_the_headline() -> None:
     )
 
 
+def test_claims_that_only_seen_optimizers_were_measured_for_keep_their_verdicts() -> None:
+    new = verdicts_of(*NEW)
+    both = pd.concat([verdicts_of(*SEEN), new[new.claim != "momentum"]])
+    kinds = headline(both).groupby(headline(both).claim == "momentum").kind.unique()
+    assert [[*kinds[is_momentum]] for is_momentum in (True, False)] == [
+        ["exploratory"],
+        ["confirmatory"],
+    ]
+
+
 def test_without_new_optimizers_the_headline_says_that_it_is_exploratory() -> None:
     verdicts = verdicts_of(*SEEN)
     assert verdict_matrix(verdicts, claims(), verdicts.iloc[:0]).caption.endswith(
