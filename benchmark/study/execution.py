@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterable, Sequence
 
+from threadpoolctl import threadpool_limits
+
 from loptbench.discovery import DiscoveredImplementation
 from loptbench.engines.engine import Call, Chain, Engine, Fork, Needs
 from loptbench.engines.local import ThisProcess
@@ -137,7 +139,10 @@ def run_trial(trial: Trial, given: Record | None) -> Record:
         given: the record of the trial that this one comes after, if there is one.
     """
     start, compiled_before = time.monotonic(), _compilation_seconds(trial)
-    status, message, result = _guarded(trial, given)
+    # As in the processes of `--jobs 2`. Where other programs run, two threads of BLAS wait for each
+    # other.
+    with threadpool_limits(1, user_api="blas"):
+        status, message, result = _guarded(trial, given)
     compiling = _compilation_seconds(trial)
     if compiling is not None and compiled_before is not None:
         compiling = round(compiling - compiled_before, 3)

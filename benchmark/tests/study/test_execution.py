@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from loptbench.discovery import Availability, DiscoveredImplementation
 from loptbench.engines import engine
@@ -53,6 +54,11 @@ def outcome(message: str) -> TrialOutcome:
 
 def report_process(i: int) -> TrialOutcome:
     return outcome(f"{i} in {os.getpid()}")
+
+
+def report_threads(_: int) -> TrialOutcome:
+    threads = {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+    return outcome(str(threads))
 
 
 def interrupt_itself(i: int) -> TrialOutcome:
@@ -328,3 +334,10 @@ def is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_trial_has_one_thread_of_blas_also_in_this_process(results: Store) -> None:
+    with threadpool_limits(2, user_api="blas"):
+        [record] = run_in(1, [trial(0, report_threads)], results)
+        assert record.message == "{1}"
+        assert report_threads(0)[1] == "{2}"
