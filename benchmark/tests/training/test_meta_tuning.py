@@ -1,6 +1,7 @@
 """The search of outer settings: what is drawn, who stays, resuming, refusals."""
 
 import math
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 
 from loptbench.engines.engine import Call, Chain
 from loptbench.errors import LoptbenchError
+from loptbench.tasks import TASKS
 from loptbench.training import meta_tuning
 from loptbench.training.meta_tuning import (
     FIRST_SEED,
     SPACE,
     Draw,
+    MetaTuned,
     MetaTuning,
     Round,
     Uniform,
@@ -147,3 +150,18 @@ def test_a_range_is_uniform_in_the_logarithm() -> None:
     np.testing.assert_allclose(rates, [1e-4, 1e-3, 1e-2, 1e-1, 1.0])
     decays = [Uniform(low=1e-4, high=1e-2, of_complement=True).at(float(p)) for p in (0, 0.5, 1)]
     np.testing.assert_allclose(decays, [0.9999, 0.999, 0.99])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_shipped_searches_are_whole_and_the_best_draw_won(task: str) -> None:
+    path = resources.files("loptbench.training") / "searches" / f"{task}.json"
+    found = MetaTuned.model_validate_json(path.read_text())
+    assert found.base.task == task
+    assert found.space == SPACE
+    for draw in found.draws:
+        assert draw.settings == draw_settings(found.search, task, draw.number)
+    for number in range(found.search.n_rounds):
+        trained = [draw for draw in found.draws if len(draw.rounds) > number]
+        assert len(trained) == found.search.n_left(number)
+        assert {draw.rounds[number].outer_steps for draw in trained} == {found.search.steps(number)}
+    assert found.draws[found.best] is min(trained, key=lambda draw: draw.rounds[-1].score)
