@@ -1,7 +1,6 @@
 """Reproduce everything: meta-train, tune, measure, judge."""
 
 import contextlib
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,14 +79,13 @@ def plan_trainings(
         LoptbenchError: a name is unknown, or a setting is out of range.
     """
     named = [{"architecture": get_architecture(name).name} for name in dict.fromkeys(architectures)]
-    choices = itertools.product(
-        *map(dict.fromkeys, (_names(tasks), presets)),
-        named or [{}],
-        *map(dict.fromkeys, (implementations, seeds)),
-    )
     return [
         Training(by, load_preset(preset, task, {**architecture, "seed": seed, **settings}))
-        for task, preset, architecture, by, seed in choices
+        for task in _names(tasks)
+        for preset in dict.fromkeys(presets)
+        for architecture in named or [{}]
+        for by in dict.fromkeys(implementations)
+        for seed in dict.fromkeys(seeds)
     ]
 
 
@@ -226,10 +224,12 @@ def _train_and_tune(
             )
             for path, each in trainings.items()
         ]
-        known = {source_of(tuner): by[tuner]}
-        tuning = searching(by[tuner], searches, tuned_path, together.of("tuning"), known)
-        with tuning if searches else contextlib.nullcontext([]) as more:
-            engine.run([*chains, *more])
+        with contextlib.ExitStack() as until_written:
+            if searches:
+                known = {source_of(tuner): by[tuner]}
+                tuning = searching(by[tuner], searches, tuned_path, together.of("tuning"), known)
+                chains += until_written.enter_context(tuning)
+            engine.run(chains)
 
 
 def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:

@@ -17,9 +17,12 @@ from loptbench.study.reproduce import (
     trainings_of_the_zoo,
 )
 from loptbench.study.run import Selection
+from loptbench.tasks import Task
 from loptbench.training import chain as training_chain
 from loptbench.training.settings import MetaTraining
 from loptbench.tuning import searches
+from loptbench.tuning.searches import plan_searches
+from loptbench.tuning.tuned_file import Search
 from loptbench.zoo.catalogue import zoo
 
 pytestmark = pytest.mark.harness
@@ -64,13 +67,12 @@ class Counting(ThisProcess):
 def selections(monkeypatch: pytest.MonkeyPatch) -> list[Selection]:
     """What would be measured, after one small search; every call of long work is short."""
     measured: list[Selection] = []
-    plan = reproduce.plan_searches
+
+    def plan_one(implementation: Any, tasks: Iterable[Task], **changes: Any) -> list[Search]:
+        return plan_searches(implementation, tasks, ["sgd"], n_problems=2, **changes)
+
     monkeypatch.setattr(reproduce, "measure", lambda _, selection, __: measured.append(selection))
-    monkeypatch.setattr(
-        reproduce,
-        "plan_searches",
-        lambda *given, **changes: plan(*given, ["sgd"], n_problems=2, **changes),
-    )
+    monkeypatch.setattr(reproduce, "plan_searches", plan_one)
     monkeypatch.setattr(training_chain, "SECONDS_OF_A_CALL", -1.0)
     monkeypatch.setattr(searches, "SECONDS_OF_A_CALL", -1.0)
     return measured
