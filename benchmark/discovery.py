@@ -223,6 +223,16 @@ def source_of(name: str) -> str:
     return name if ":" in name else registered_source(name)
 
 
+def requirement_of(source: str) -> str:
+    """What `pip install` needs for an implementation that is registered; empty if it is not known.
+
+    >>> requirement_of("loptbench.implementations.torch.implementation:Implementation")
+    'loptbench[torch]'
+    """
+    registrations, _ = _registrations()
+    return next((each.requirement for each in registrations.values() if each.path == source), "")
+
+
 def load_object(path: str, requirement: str = "") -> Any:
     """Import an implementation and check its declaration.
 

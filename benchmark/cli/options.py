@@ -69,7 +69,8 @@ def engine_options(jobs: int = JOBS) -> Callable[[F], F]:
             default=jobs,
             show_default=True,
             type=click.IntRange(1),
-            help="Compute in so many processes of this machine; each may take three GB.",
+            help="Compute in so many processes of this machine; each may take three GB. With "
+            "--engine dask, workers of its cluster on this machine; --scheduler has its own.",
         ),
         click.option(
             "--engine",

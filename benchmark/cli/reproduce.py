@@ -1,6 +1,8 @@
 """`loptbench reproduce`."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -10,7 +12,8 @@ from loptbench.cli.options import device_option, engine_options, mnist_option
 from loptbench.cli.run import summarize
 from loptbench.engines.engine import Engine
 
-ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws", "device")
+WHAT_IS_TRAINED = ("implementation", "preset", "architecture", "seed")
+ONLY_FROM_SCRATCH = (*WHAT_IS_TRAINED, "whole_zoo", "outer_steps", "draws", "device")
 
 
 @click.command()
@@ -29,11 +32,22 @@ ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws",
 @click.option(
     "--implementation",
     shell_complete=complete_implementation,
-    default="jax",
-    show_default=True,
-    help="What meta-trains and tunes.",
+    multiple=True,
+    default=("jax",),
+    help="What meta-trains; the first one also tunes. Repeatable. [default: jax]",
 )
-@click.option("--preset", default="quick", show_default=True, help="Settings of meta-training.")
+@click.option(
+    "--preset",
+    multiple=True,
+    default=("quick",),
+    help="Settings of meta-training. Repeatable. [default: quick]",
+)
+@click.option(
+    "--architecture",
+    multiple=True,
+    help="What is meta-trained: gru, lstm, log_lstm, or package.module:Object. Repeatable. "
+    "[default: gru]",
+)
 @click.option(
     "--task",
     shell_complete=complete_task,
@@ -41,7 +55,16 @@ ONLY_FROM_SCRATCH = ("implementation", "preset", "seed", "outer_steps", "draws",
     help="Only this task. Repeatable. [default: all]",
 )
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of meta-training."
+    "--seed",
+    multiple=True,
+    default=(0,),
+    type=click.IntRange(0),
+    help="Seed of meta-training. Repeatable. [default: 0]",
+)
+@click.option(
+    "--whole-zoo",
+    is_flag=True,
+    help="Meta-train all that is in the zoo, with the settings that it was made with.",
 )
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
 @click.option("--draws", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
@@ -53,10 +76,12 @@ def reproduce(
     context: click.Context,
     from_scratch: bool,
     folder: Path,
-    implementation: str,
-    preset: str,
+    implementation: tuple[str, ...],
+    preset: tuple[str, ...],
+    architecture: tuple[str, ...],
     task: tuple[str, ...],
-    seed: int,
+    seed: tuple[int, ...],
+    whole_zoo: bool,
     outer_steps: int | None,
     draws: int | None,
     device: str,
@@ -64,34 +89,50 @@ def reproduce(
 ) -> None:
     """From nothing to the report: meta-train, tune, measure, judge.
 
-    One implementation meta-trains one seed on every task. All installed implementations are
-    compared with the reference, as `loptbench run` does.
+    Every seed of every architecture is meta-trained by every implementation with every preset on
+    every task; verdicts are over the seeds. All installed implementations are compared with the
+    reference, as `loptbench run` does.
     """
+    from loptbench.study.reproduce import (
+        plan_trainings,
+        reproduce_from_scratch,
+        trainings_of_the_zoo,
+    )
     from loptbench.study.reproduce import reproduce as reproduce_shipped
-    from loptbench.study.reproduce import reproduce_from_scratch
 
-    if from_scratch:
-        study = reproduce_from_scratch(
-            folder,
-            task,
-            implementation=implementation,
-            preset=preset,
-            seed=seed,
-            device=device,
-            n_outer_steps=outer_steps,
-            n_draws=draws,
-            engine=engine,
+    settings: dict[str, Any] = {"device": device}
+    if outer_steps is not None:
+        settings["n_outer_steps"] = outer_steps
+    if not from_scratch:
+        _refuse(
+            context,
+            ONLY_FROM_SCRATCH,
+            "goes with --from-scratch only; without it, what is shipped is measured",
         )
-    else:
-        _refuse_unused_options(context)
         study = reproduce_shipped(folder, task, engine=engine)
+    else:
+        if whole_zoo:
+            _refuse(
+                context,
+                WHAT_IS_TRAINED,
+                "does not go with --whole-zoo, which names all that is meta-trained",
+            )
+            trainings = trainings_of_the_zoo(task, **settings)
+        else:
+            trainings = plan_trainings(
+                task,
+                implementations=implementation,
+                presets=preset,
+                architectures=architecture,
+                seeds=seed,
+                **settings,
+            )
+        study = reproduce_from_scratch(folder, trainings, n_draws=draws, engine=engine)
     summarize(study, folder / "report.html")
 
 
-def _refuse_unused_options(context: click.Context) -> None:
-    for name in ONLY_FROM_SCRATCH:
+def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
+    """Refuse options that would not be used."""
+    for name in names:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} goes with --from-scratch only; without it, what is "
-                "shipped is measured"
-            )
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")

@@ -64,7 +64,6 @@ class Cluster(Engine):
         _require_dask()
         self.address, self._jobs = address, jobs
         self.waiting_since: float | None = None
-        self._caller = Caller.here(own_folders(sys.path))
         self._own: Any = None
         self._client: Client | None = None
         self._workers: dict[str, _Worker] = {}
@@ -84,7 +83,7 @@ class Cluster(Engine):
 
     def prepare(self, call: Call) -> Prepared:
         """The call in bytes."""
-        return pack(call, self._caller)
+        return pack(call, Caller.here(own_folders(sys.path)))
 
     def none_suits(self, call: Prepared | None) -> None:
         """Wait for a worker, for a time.
@@ -159,13 +158,15 @@ class Cluster(Engine):
         for address, resources in addresses.items():
             if address not in self._workers:
                 self._workers[address] = _Worker(self, address, resources)
-        news: dict[str, list[str]] = {}
+        news: dict[tuple[str, str], list[str]] = {}
         for worker in self._workers.values():
-            for reason in worker.news():
-                news.setdefault(reason, []).append(worker.address)
-        for reason, workers in news.items():
+            for source, reason in worker.news():
+                news.setdefault((source, reason), []).append(worker.address)
+        for (source, reason), workers in news.items():
             more = f" and {len(workers) - MAX_NAMED} more" if len(workers) > MAX_NAMED else ""
-            self._say_once(f"not used: {', '.join(workers[:MAX_NAMED])}{more}: {reason}", reason)
+            for_what = " for this implementation" if source else ""
+            named = f"{', '.join(workers[:MAX_NAMED])}{more}"
+            self._say_once(f"not used{for_what}: {named}: {reason}", reason)
 
     def _present(self) -> dict[str, Mapping[str, float]]:
         """The resources that each worker declares, by its address."""
@@ -248,14 +249,14 @@ class _Worker:
         """Whether it has the code of the calling process."""
         return self._problems.get("") == ""
 
-    def news(self) -> list[str]:
-        """Why it is not used for something, as its answers of late say."""
+    def news(self) -> list[tuple[str, str]]:
+        """The implementations that it is not used for, and why, as its answers of late say."""
         reasons = []
         for source, future in [*self._asked.items()]:
             if future.done():
                 del self._asked[source]
                 self._problems[source] = problem = self._answer(source, future)
-                reasons += [problem] if problem else []
+                reasons += [(source, problem)] if problem else []
         return reasons
 
     def reasons(self, call: Prepared | None) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 
-from loptbench.discovery import load_object
+from loptbench.discovery import load_object, requirement_of
 from loptbench.engines.engine import Call, Prepared
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers.kinds import VARIABLE
@@ -44,7 +44,7 @@ class Caller(NamedTuple):
         """Let this process, a worker, know what the caller knows."""
         sys.path += [folder for folder in self.search_path if folder not in sys.path]
         if self.architectures:
-            os.environ.setdefault(VARIABLE, self.architectures)
+            os.environ[VARIABLE] = self.architectures
         TASKS.update(self.tasks)
 
 
@@ -71,7 +71,7 @@ class _Unpickler(pickle.Unpickler):
 @functools.cache
 def implementation_of(source: str) -> Any:
     """This process's own implementation of that source, `package.module:Object`."""
-    return load_object(source)
+    return load_object(source, requirement_of(source))
 
 
 def pack(call: Call, caller: Caller) -> Prepared:

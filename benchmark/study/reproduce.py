@@ -1,17 +1,19 @@
 """Reproduce everything: meta-train, tune, measure, judge."""
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from loptbench.discovery import discover, get_implementation, source_of
 from loptbench.engines.choice import JOBS, engine_or_processes
-from loptbench.engines.engine import Engine
+from loptbench.engines.engine import Chain, Engine
 from loptbench.errors import LoptbenchError
+from loptbench.optimizers import get_architecture
 from loptbench.progress import Together, progress
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.parts import FULL, SMALL_TASKS
-from loptbench.study.run import Selection, Study, measure, run
+from loptbench.study.run import Selection, Study, measure, run, select_implementations
 from loptbench.tasks import SHIPPED, get_task
 from loptbench.training.chain import training
 from loptbench.training.loop import require_meta_training
@@ -21,9 +23,22 @@ from loptbench.training.settings import (
     load_preset,
     recorded_configuration,
 )
-from loptbench.tuning.searches import plan_searches, tune
+from loptbench.tuning.searches import plan_searches, searching
 from loptbench.tuning.tuned_file import Search, Tuned, load_tuned
+from loptbench.zoo.catalogue import shipped, zoo
 from loptbench.zoo.loading import load
+
+
+class Training(NamedTuple):
+    """A meta-training.
+
+    Attributes:
+        by: the name of the implementation that meta-trains, or `package.module:Object`.
+        config: the settings.
+    """
+
+    by: str
+    config: MetaTraining
 
 
 def reproduce(
@@ -33,60 +48,110 @@ def reproduce(
     engine: Engine | None = None,
 ) -> Study:
     """Measure and judge what is shipped, into the folder `results` of `folder`."""
-    chosen = [get_task(name).name for name in dict.fromkeys(tasks or SHIPPED)]
     make_folder(folder)
-    return run(folder / "results", tasks=chosen, jobs=jobs, engine=engine, part=FULL.name)
+    return run(folder / "results", tasks=_names(tasks), jobs=jobs, engine=engine, part=FULL.name)
+
+
+def plan_trainings(
+    tasks: Collection[str] = (),
+    *,
+    implementations: Collection[str] = ("jax",),
+    presets: Collection[str] = PRESETS[:1],
+    architectures: Collection[str] = (),
+    seeds: Collection[int] = (0,),
+    **settings: Any,
+) -> list[Training]:
+    """Meta-trainings of every seed of every architecture, with every preset, on every task.
+
+    >>> len(plan_trainings(["quadratic", "digits"], presets=["quick", "paper"], seeds=range(5)))
+    20
+
+    Args:
+        tasks: the names of the tasks; all if empty.
+        implementations: the implementations that meta-train, each of them everything.
+        presets: the names of the settings.
+        architectures: what is trained, such as `lstm`, or `package.module:Object`; that of the
+            settings if empty.
+        seeds: the seeds of weights and problems.
+        settings: settings to replace, such as `n_outer_steps` or `device`.
+
+    Raises:
+        LoptbenchError: a name is unknown, or a setting is out of range.
+    """
+    named = [{"architecture": get_architecture(name).name} for name in dict.fromkeys(architectures)]
+    return [
+        Training(by, load_preset(preset, task, {**architecture, "seed": seed, **settings}))
+        for task in _names(tasks)
+        for preset in dict.fromkeys(presets)
+        for architecture in named or [{}]
+        for by in dict.fromkeys(implementations)
+        for seed in dict.fromkeys(seeds)
+    ]
+
+
+def trainings_of_the_zoo(tasks: Collection[str] = (), **settings: Any) -> list[Training]:
+    """The meta-trainings that made the zoo, each with the settings that its file records.
+
+    >>> trainings_of_the_zoo(["quadratic"])[0].config.checkpoint_name("jax")
+    'quadratic-quick-jax-0'
+
+    Args:
+        tasks: the names of the tasks; all if empty.
+        settings: settings to replace, such as `device`.
+    """
+    chosen = _names(tasks)
+    return [
+        Training(
+            member.implementation,
+            MetaTraining.model_validate(
+                recorded_configuration(shipped(member.name).meta_training) | settings
+            ),
+        )
+        for member in zoo()
+        if member.task in chosen
+    ]
 
 
 def reproduce_from_scratch(
     folder: Path,
-    tasks: Collection[str] = (),
+    trainings: Sequence[Training],
     *,
-    implementation: str = "jax",
-    preset: str = PRESETS[0],
-    seed: int = 0,
-    device: str = "cpu",
-    n_outer_steps: int | None = None,
     n_draws: int | None = None,
     jobs: int = JOBS,
     engine: Engine | None = None,
 ) -> Study:
-    """Meta-train one seed of every task, tune the baselines, measure and judge.
+    """Meta-train, tune the baselines on the same tasks, measure all of it and judge over seeds.
 
-    After an interruption, the same call continues from the files in `folder`.
+    Meta-trainings and searches run side by side. After an interruption, the same call continues
+    from the files in `folder`; one with more seeds makes those that are missing.
+
+        reproduce_from_scratch(Path("reproduction"), plan_trainings(seeds=range(5)))
 
     Args:
         folder: the folder for everything that is made.
-        tasks: the names of the tasks; all if empty.
-        implementation: the implementation that meta-trains and tunes.
-        preset: the settings of meta-training.
-        seed: the seed of meta-training.
-        device: the device of meta-training.
-        n_outer_steps: outer steps; those of the preset if None.
+        trainings: the meta-trainings, at least one. What computes the first one also tunes.
         n_draws: draws of the tuner; those of the shipped searches if None.
         jobs: the number of processes.
         engine: what computes; so many processes of this machine if None.
 
     Raises:
-        LoptbenchError: the folder cannot be made, or holds what was made with other settings.
+        LoptbenchError: the folder cannot be made, or holds what was made with other settings; an
+            implementation cannot make a meta-training, or two have the same name.
     """
-    chosen = [get_task(name).name for name in dict.fromkeys(tasks or SHIPPED)]
     make_folder(folder)
-    computing = get_implementation(implementation)
-    changes: dict[str, Any] = {"seed": seed, "device": device}
-    if n_outer_steps is not None:
-        changes["n_outer_steps"] = n_outer_steps
-    configs = [load_preset(preset, name, changes) for name in chosen]
-    changed_settings: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
-    searches = plan_searches(computing, [get_task(name) for name in chosen], **changed_settings)
+    by = {each.by: get_implementation(each.by) for each in trainings}
+    tasks = list(dict.fromkeys(each.config.task for each in trainings))
+    changes: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
+    searches = plan_searches(by[trainings[0].by], map(get_task, tasks), **changes)
+    entries = discover()
+    registered = {entry.name for entry in entries}
+    brought = select_implementations([name for name in by if ":" in name])
+    entries += [entry for entry in brought if entry.name not in registered]
     with engine_or_processes(engine, jobs) as engine:
-        checkpoints, tuned = _make(
-            computing, source_of(implementation), configs, searches, folder, engine
-        )
-        cross_checked = [
-            name for name, checkpoint in checkpoints.items() if checkpoint.task in SMALL_TASKS
-        ]
-        selection = Selection(discover(), checkpoints, tuned, chosen, cross_checked)
+        checkpoints, tuned = _make(by, trainings, searches, folder, engine)
+        firsts = {checkpoint.task: name for name, checkpoint in reversed(checkpoints.items())}
+        cross_checked = [firsts[task] for task in tasks if task in SMALL_TASKS]
+        selection = Selection(entries, checkpoints, tuned, tasks, cross_checked)
         return measure(folder / "results", selection, engine)
 
 
@@ -102,43 +167,69 @@ def make_folder(folder: Path) -> None:
         raise LoptbenchError(f"cannot make {folder}: {error.strerror}") from error
 
 
+def _names(tasks: Collection[str]) -> list[str]:
+    return [get_task(name).name for name in dict.fromkeys(tasks or SHIPPED)]
+
+
 def _make(
-    implementation: Any,
-    source: str,
-    configs: list[MetaTraining],
-    searches: list[Search],
+    by: Mapping[str, Any],
+    trainings: Sequence[Training],
+    searches: Sequence[Search],
     folder: Path,
     engine: Engine,
 ) -> tuple[dict[str, Checkpoint], Tuned]:
     """The learned optimizers and the tuned baselines, from the folder where they exist there."""
-    for config in configs:
-        require_meta_training(implementation, config)
-    by_name = {config.checkpoint_name(implementation.name): config for config in configs}
-    paths = {name: folder / f"{name}.safetensors" for name in by_name}
-    tuned_path = folder / "tuned.json"
+    planned: dict[str, Training] = {}
+    for each in trainings:
+        require_meta_training(by[each.by], each.config)
+        name = each.config.checkpoint_name(by[each.by].name)
+        if planned.setdefault(name, each) != each:
+            raise LoptbenchError(f"two meta-trainings would make {name}; rename an implementation")
+    paths = {name: folder / f"{name}.safetensors" for name in planned}
+    tuner, tuned_path = trainings[0].by, folder / "tuned.json"
     # Files made with other settings are refused before meta-training, which takes hours.
-    checkpoints = {
-        name: _load_checkpoint(paths[name], config)
-        for name, config in by_name.items()
+    made = {
+        name: _load_checkpoint(paths[name], each.config)
+        for name, each in planned.items()
         if paths[name].exists()
     }
-    tuned = _load_tuned(tuned_path, implementation, searches) if tuned_path.exists() else None
-    missing = {name: config for name, config in by_name.items() if name not in checkpoints}
-    if missing:
-        with progress("meta-training", sum(c.n_outer_steps for c in missing.values())) as report:
-            together = Together(report)
-            trainings = [
-                training(implementation, c, {c.seed: paths[name]}, together.of(c.task), source)
-                for name, c in missing.items()
-            ]
-            for name, [checkpoint] in zip(missing, engine.run(trainings), strict=True):
-                checkpoints[name] = checkpoint
-    if tuned is None:
-        with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
-            tuned = tune(
-                implementation, searches, tuned_path, report, engine, {source: implementation}
+    tuned = _load_tuned(tuned_path, by[tuner], searches) if tuned_path.exists() else None
+    missing = {paths[name]: each for name, each in planned.items() if name not in made}
+    if missing or tuned is None:
+        _train_and_tune(by, missing, tuner, [] if tuned else searches, tuned_path, engine)
+    made |= {path.stem: load(path) for path in missing}
+    return {name: made[name] for name in planned}, tuned or load_tuned(tuned_path)
+
+
+def _train_and_tune(
+    by: Mapping[str, Any],
+    trainings: Mapping[Path, Training],
+    tuner: str,
+    searches: Sequence[Search],
+    tuned_path: Path,
+    engine: Engine,
+) -> None:
+    """Make the meta-trainings, each for its file, and beside them the searches for another."""
+    total = sum(each.config.n_outer_steps for each in trainings.values())
+    total += sum(settings.n_total for *_, settings in searches)
+    with progress("meta-training and tuning", total) as report:
+        together = Together(report)
+        chains: list[Chain[Any]] = [
+            training(
+                by[each.by],
+                each.config,
+                {each.config.seed: path},
+                together.of(path.stem),
+                source_of(each.by),
             )
-    return {name: checkpoints[name] for name in by_name}, tuned
+            for path, each in trainings.items()
+        ]
+        with contextlib.ExitStack() as until_written:
+            if searches:
+                known = {source_of(tuner): by[tuner]}
+                tuning = searching(by[tuner], searches, tuned_path, together.of("tuning"), known)
+                chains += until_written.enter_context(tuning)
+            engine.run(chains)
 
 
 def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
@@ -150,7 +241,7 @@ def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
     return checkpoint
 
 
-def _load_tuned(path: Path, implementation: Any, searches: list[Search]) -> Tuned:
+def _load_tuned(path: Path, implementation: Any, searches: Sequence[Search]) -> Tuned:
     tuned = load_tuned(path)
     if not tuned.matches(implementation, searches):
         raise LoptbenchError(

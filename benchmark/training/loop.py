@@ -303,8 +303,8 @@ def _take_step(run: SeedRun, outer: OuterState, objective: float, config: MetaTr
     elif run.n_consecutive_skipped == MAX_CONSECUTIVE_SKIPPED * (1 + may_roll_back):
         raise NotFiniteError(
             f"{run.n_consecutive_skipped} outer steps in a row, up to step {run.step}, had a "
-            f"meta-gradient that is not finite with seed {config.seed}; lower learning_rate, "
-            "output_scale or clip, or set rollback_ratio"
+            f"meta-gradient that is not finite on {config.task} with seed {config.seed}; lower "
+            "learning_rate, output_scale or clip, or set rollback_ratio"
         )
 
 

@@ -4,11 +4,12 @@ While a search runs, its draws are saved in a file with the suffix `.partial`. A
 killed resumes from its last block and ends with the same bytes.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,12 +126,41 @@ def tune(
         LoptbenchError: the file exists or cannot be written, another process is searching for it,
             the partial one belongs to another configuration, or every draw of a search diverged.
     """
+    with searching(implementation, searches, output, report, known) as chains:
+        (engine or ThisProcess()).run(chains)
+    return load_tuned(output)
+
+
+@contextlib.contextmanager
+def searching(
+    implementation: Any,
+    searches: Sequence[Search],
+    output: Path,
+    report: Callable[[int, str], None] = lambda *_: None,
+    known: Mapping[str, Any] = {},
+) -> Iterator[list[Chain[None]]]:
+    """`tune` beside other work: an engine runs the searches within the block.
+
+    At the end of the block their results are written to `output`.
+
+    Args:
+        implementation: as for `tune`.
+        searches: as there.
+        output: as there.
+        report: as there.
+        known: as there.
+
+    Yields: a chain for each search.
+
+    Raises:
+        LoptbenchError: as for `tune`.
+    """
     partial = output.with_name(f"{output.name}.partial")
     with lock(partial, "a search"):
         if output.exists():
             raise LoptbenchError(f"{output} exists and is not overwritten; name another file")
         tuning = _Tuning(implementation, known, searches, partial, report)
-        (engine or ThisProcess()).run(map(tuning.one, searches))
+        yield [tuning.one(search_) for search_ in searches]
         value = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -139,7 +169,6 @@ def tune(
         }
         write_atomically(output, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
         partial.unlink()
-    return load_tuned(output)
 
 
 def _name(search_: Search) -> str:

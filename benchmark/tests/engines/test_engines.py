@@ -1,5 +1,6 @@
 """Engines: the order of calls, what happens between them, and workers that are lost."""
 
+import importlib
 import os
 import pickle
 import sys
@@ -12,8 +13,10 @@ import pytest
 from loptbench.engines import cluster, engine
 from loptbench.engines.choice import make_engine
 from loptbench.engines.engine import Call, Chain, Engine, Fork
+from loptbench.engines.packing import unpack
 from loptbench.engines.worker_check import Versions, versions_here, why_unsuitable
 from loptbench.errors import LoptbenchError, UnknownNameError
+from loptbench.optimizers.kinds import VARIABLE
 
 pytestmark = pytest.mark.harness
 
@@ -155,6 +158,23 @@ def test_what_a_worker_has_is_held_to_what_is_here() -> None:
     assert "other sources" in why_unsuitable(here, here._replace(code="0" * 64))
     missing = versions_here("no_such_module:Mine")
     assert "no_such_module" in why_unsuitable(Versions(here.code, {}), missing)
+
+
+def test_a_worker_knows_what_was_imported_after_the_engine_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a worker that another caller named other architectures to."""
+    pytest.importorskip("distributed")
+    (tmp_path / "brought.py").write_text(f"def named(): import os; return os.environ[{VARIABLE!r}]")
+    own_path = [*sys.path]
+    with make_engine("dask") as made:
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *own_path])
+        monkeypatch.setenv(VARIABLE, "brought:Architecture")
+        packed = made.prepare(Call(importlib.import_module("brought").named)).packed
+    monkeypatch.setattr(sys, "path", own_path)
+    monkeypatch.delitem(sys.modules, "brought")
+    monkeypatch.setenv(VARIABLE, "before:Architecture")
+    assert unpack(pickle.loads(packed)) == "brought:Architecture"
 
 
 def test_errors_for_users_survive_the_way_to_another_process() -> None:

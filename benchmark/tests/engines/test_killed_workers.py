@@ -193,6 +193,13 @@ metadata.version = lambda name: "0.1" if name == "numpy" else true_version(name)
 """
 
 
+def naming(name: str) -> Chain[str]:
+    """Asks a worker's own implementation for its name."""
+    implementation = get_implementation(name)
+    answer: str = yield Call(getattr, (implementation, "name"), {source_of(name): implementation})
+    return answer
+
+
 @pytest.mark.parametrize(
     ("site", "message"),
     [
@@ -207,19 +214,32 @@ def test_a_worker_that_would_compute_other_numbers_is_not_used(
     monkeypatch.setattr(cluster, "SECONDS_UNTIL_REFUSED", 0.0)
     monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 300.0)
     machines.worker(site)
-    reference = get_implementation("reference")
-
-    def chain() -> Chain[str]:
-        name: str = yield Call(getattr, (reference, "name"), {source_of("reference"): reference})
-        return name
-
     with make_engine("dask", scheduler=machines.address) as made:
         said: list[str] = []
         made.say = said.append
         with pytest.raises(LoptbenchError, match=r"no worker .* can go on") as error:
-            made.run([chain()])
+            made.run([naming("reference")])
         assert message in str(error.value)
-        assert any(line.startswith("not used: tcp://127.0.0.1") for line in said)
+        assert any("not used" in line and ": tcp://127.0.0.1" in line for line in said)
         monkeypatch.setattr(cluster, "SECONDS_UNTIL_REFUSED", 300.0)
         machines.worker()  # another one, which has everything
-        assert made.run([chain()]) == ["reference"]
+        assert made.run([naming("reference")]) == ["reference"]
+
+
+def test_a_worker_without_jax_computes_what_needs_none(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jax")
+    monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 300.0)
+    machines.worker(WITHOUT.format(name="jax"))
+    with make_engine("dask", scheduler=machines.address) as made:
+        said: list[str] = []
+        made.say = said.append
+        assert made.run([naming("reference")]) == ["reference"]
+        monkeypatch.setattr(cluster, "SECONDS_UNTIL_REFUSED", 0.0)
+        with pytest.raises(LoptbenchError, match=r"no worker .* go on: .*'loptbench\[jax\]'; what"):
+            made.run([naming("jax")])
+        assert any(line.startswith("not used for this implementation: tcp://") for line in said)
+        monkeypatch.setattr(cluster, "SECONDS_UNTIL_REFUSED", 300.0)
+        machines.worker()  # another one, which has it
+        assert made.run(map(naming, ["jax", "reference"])) == ["jax", "reference"]
