@@ -126,6 +126,10 @@ class Store:
         except LoptbenchError as error:
             raise StoreError(str(error)) from error
 
+    def _read_if_there(self, name: str, kind: type[_Any]) -> _Any | None:
+        path = self.folder / name
+        return _read(path, kind) if path.exists() else None
+
     def _path(self, name: str) -> Path:
         return self.records_folder / f"{name}.json"
 
@@ -176,8 +180,7 @@ class Store:
         Raises:
             StoreError: the file is damaged.
         """
-        path = self.folder / "plan.json"
-        return _read(path, Plan) if path.exists() else None
+        return self._read_if_there("plan.json", Plan)
 
     def put_verdicts(self, verdicts: Sequence[Verdict], records: Iterable[Record]) -> None:
         """Write verdicts, with a hash of the records that they are drawn from."""
@@ -190,8 +193,8 @@ class Store:
         Raises:
             StoreError: the file is damaged.
         """
-        path = self.folder / "verdicts.json"
-        return _read(path, Verdicts).verdicts if path.exists() else ()
+        found = self._read_if_there("verdicts.json", Verdicts)
+        return found.verdicts if found else ()
 
     def verdicts_are_of(self, records: Iterable[Record]) -> bool:
         """Whether the verdicts were drawn from exactly these records, as they are now.
@@ -213,8 +216,8 @@ class Store:
         Raises:
             StoreError: the file is damaged.
         """
-        path = self.folder / "means.json"
-        return _read(path, Means).means if path.exists() else ()
+        found = self._read_if_there("means.json", Means)
+        return found.means if found else ()
 
     def means_are_of(self, records: Iterable[Record]) -> bool:
         """Whether the means are of exactly these evaluations, as they are now.
@@ -222,8 +225,8 @@ class Store:
         Raises:
             StoreError: the file of the means is damaged.
         """
-        path = self.folder / "means.json"
-        return path.exists() and _read(path, Means).drawn_from == self._digest(records)
+        found = self._read_if_there("means.json", Means)
+        return found is not None and found.drawn_from == self._digest(records)
 
     def put_confirmation(self, confirmation: Confirmation) -> None:
         """Write that the confirmation of the claims has been spent."""
@@ -235,8 +238,7 @@ class Store:
         Raises:
             StoreError: the file is damaged.
         """
-        path = self.folder / "confirmation.json"
-        return _read(path, Confirmation) if path.exists() else None
+        return self._read_if_there("confirmation.json", Confirmation)
 
     def _digest(self, records: Iterable[Record]) -> str:
         """A hash of the files of these records."""

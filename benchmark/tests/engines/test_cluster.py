@@ -75,7 +75,9 @@ def test_a_cluster_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(LoptbenchError, match=r"no worker .* can go on: .*module .nowhere."):
             made.run([unknown()])
     assert "; dashboard: http://127.0.0.1:" in said[0]
-    assert any(line.startswith("not used for this implementation: tcp:") for line in said)
+    assert any(
+        line.startswith("not used for this implementation: tcp://127.0.0.1:") for line in said
+    )
 
 
 def test_a_worker_that_dask_gives_up_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
