@@ -69,7 +69,7 @@ def _ranges(
 )
 @click.option("--draws", type=int, default=None, help="Draws from the whole range. [default: 2500]")
 @click.option(
-    "--problems", type=int, default=None, help="Problems. [default: 64; of the networks, 16]"
+    "--problems", type=int, default=None, help="Problems. [default: 512; of the networks, 16]"
 )
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of draws and problems."

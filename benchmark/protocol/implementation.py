@@ -212,7 +212,7 @@ class MetaTrains(Protocol):
         Args:
             outer: the state before the step; it holds the optimizer's parameters.
             spec: the optimizer's kind and constants.
-            batch: the problems of this step, `config.batch_size` of them.
+            batch: the problems of this step; late in meta-training there may be more of them.
             config: the settings.
 
         Returns: the state after the step, and the meta-objective before it (mean over problems,

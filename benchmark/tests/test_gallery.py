@@ -12,13 +12,19 @@ from loptbench.errors import UnknownNameError
 from loptbench.gallery import COLUMNS, measure, shipped
 from loptbench.reports.gallery import write
 
-RECOMPUTED = ["torch.optim:SGD", "optax:sign_sgd", "optax:rmsprop", "optax:lars"]
+RECOMPUTED = {
+    "torch.optim:SGD": 1e-6,
+    "optax:sign_sgd": 1e-6,
+    "optax:rmsprop": 1e-2,  # oscillates: one last bit of its learning rate moves this by 6e-4
+    "optax:lars": 1e-6,
+}
+"""Optimizers, and the relative tolerance of their numbers on another processor."""
 
 
 def test_a_few_measured_again_are_as_shipped() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("optax")
-    stored = shipped().set_index("optimizer").loc[RECOMPUTED]
+    stored = shipped().set_index("optimizer").loc[[*RECOMPUTED]]
     here = {f"{name} {version(name).partition('+')[0]}" for name in ("torch", "optax")}
     if not {*stored["version"]} <= here:
         pytest.skip("other versions of the libraries than those of the shipped results")
@@ -30,9 +36,9 @@ def test_a_few_measured_again_are_as_shipped() -> None:
         assert texts[0].tolist() == texts[1].tolist()
     numbers = stored.select_dtypes("number").columns
     assert len(numbers) == 6
-    np.testing.assert_allclose(
-        again[numbers].astype(float), stored[numbers], rtol=1e-6, atol=1e-9, equal_nan=True
-    )
+    for optimizer, rtol in RECOMPUTED.items():
+        measured, known = (table.loc[optimizer, numbers].astype(float) for table in (again, stored))
+        np.testing.assert_allclose(measured, known, rtol=rtol, atol=1e-9, err_msg=optimizer)
 
 
 def test_what_is_shipped_is_what_is_known() -> None:

@@ -24,7 +24,7 @@ from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.weights import Checkpoint
 from loptbench.tasks import ProblemBatch, get_task
 from loptbench.training.seed_run import PARTIAL_FORMAT, SeedRun, load, save
-from loptbench.training.settings import MetaTraining
+from loptbench.training.settings import LATE, MetaTraining
 from loptbench.training.validations import at_plateau
 
 MAX_CONSECUTIVE_SKIPPED = 25
@@ -40,11 +40,13 @@ class NotFiniteError(LoptbenchError):
 
 
 def training_batch(config: MetaTraining, step: int) -> ProblemBatch:
-    """The problems of an outer step: the next `config.batch_size` of the seed's problem stream."""
-    first = step * config.batch_size
-    return get_task(config.task).sample(
-        "meta_train", config.seed, range(first, first + config.batch_size)
-    )
+    """The problems of an outer step: the next ones of the seed's problem stream."""
+    late_size = config.late_batch_size or config.batch_size
+    n_before = min(step, int(LATE * config.n_outer_steps))
+    n_late = step - n_before
+    first = n_before * config.batch_size + n_late * late_size
+    size = config.batch_size if step < int(LATE * config.n_outer_steps) else late_size
+    return get_task(config.task).sample("meta_train", config.seed, range(first, first + size))
 
 
 def require_meta_training(

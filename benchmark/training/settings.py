@@ -31,6 +31,8 @@ class MetaTraining(BaseModel):
         output_scale: factor of the readout.
         n_outer_steps: number of outer steps.
         batch_size: problems per outer step.
+        late_batch_size: problems per outer step in the last 30 % of `n_outer_steps`, where the
+            noise of the meta-gradient is what is left to reduce; None for `batch_size`.
         n_steps: inner steps of a run, at least 2: the first loss depends on no update. The
             meta-gradient goes through all of them.
         learning_rate: initial learning rate of Adam.
@@ -73,6 +75,7 @@ class MetaTraining(BaseModel):
     output_scale: float = 1.0
     n_outer_steps: int = Field(default=2500, ge=1)
     batch_size: int = Field(default=64, ge=1)
+    late_batch_size: int | None = Field(default=None, ge=1)
     n_steps: int = Field(default=201, ge=2)
     learning_rate: float = Field(default=7.84e-4, gt=0)
     decay: float = Field(default=0.555, gt=0, le=1)
@@ -136,9 +139,12 @@ def recorded_configuration(meta_training: Mapping[str, Any]) -> dict[str, Any]:
     return {FORMER_NAMES.get(name, name): value for name, value in configuration.items()}
 
 
-PRESETS = ("quick", "paper")
-"""`quick` takes minutes on two cores. `paper` has 256 units and, where they exist, the authors'
-settings."""
+PRESETS = ("quick", "standard", "paper")
+"""`quick` takes minutes on two cores. `standard` has 64 units, settings that `loptbench meta-tune`
+found, and ends at a plateau. `paper` has 256 units and, where they exist, the authors' settings."""
+
+LATE = 0.7
+"""The fraction of `n_outer_steps` after which `late_batch_size` takes the place of `batch_size`."""
 
 
 def load_preset(preset: str, task: str, overrides: Mapping[str, object]) -> MetaTraining:
@@ -159,7 +165,11 @@ def load_preset(preset: str, task: str, overrides: Mapping[str, object]) -> Meta
         file = "custom"
         settings |= {"n_steps": known.n_steps, "input_scale": known.checks.scales[0]}
         settings |= known.training
-    source = resources.files("loptbench.training") / "presets" / preset / f"{file}.toml"
+    folder = resources.files("loptbench.training") / "presets"
+    source = folder / preset / f"{file}.toml"
+    if not source.is_file():
+        others = [name for name in PRESETS if (folder / name / f"{file}.toml").is_file()]
+        raise UnknownNameError(f"preset for {known.name}", preset, others)
     return _settings(str(source), source.read_text(), {**settings, **overrides})
 
 

@@ -106,7 +106,7 @@ def default_settings(task: str, dtypes: Collection[str] = ("float32", "float64")
         dtypes: the dtypes that the implementation computes in.
     """
     if task in ("quadratic", "rosenbrock"):
-        return Settings()
+        return Settings(n_problems=512)
     boxes = ((5, 0.08), (2, 0.03), (1, 0.01))
     is_float32 = "float32" in dtypes or task in SHIPPED
     dtype = "float32" if is_float32 else "float64"

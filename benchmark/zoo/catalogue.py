@@ -13,6 +13,7 @@ from loptbench.errors import UnknownNameError
 from loptbench.optimizers import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from loptbench.storage.weights import Checkpoint, load_checkpoint
 from loptbench.tasks import TASKS
+from loptbench.training.settings import PRESETS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def zoo() -> list[Member]:
         key=lambda member: (
             list(TASKS).index(member.task),
             list(ARCHITECTURES).index(member.architecture),
-            member.preset != "quick",
+            PRESETS.index(member.preset),
             member.implementation,
             member.seed,
         ),

@@ -284,6 +284,18 @@ def test_every_outer_step_has_problems_of_its_own() -> None:
     assert {batch.split for batch in batches} == {"meta_train"}
 
 
+def test_late_batches_go_on_in_the_problem_stream() -> None:
+    late = CONFIG.model_copy(update={"n_outer_steps": 10, "late_batch_size": 6})
+    batches = [training_batch(late, step) for step in (0, 6, 7, 8, 9)]
+    assert [list(batch.indices) for batch in batches] == [
+        [0, 1, 2, 3],
+        [24, 25, 26, 27],
+        [28, 29, 30, 31, 32, 33],
+        [34, 35, 36, 37, 38, 39],
+        [40, 41, 42, 43, 44, 45],
+    ]
+
+
 def test_a_fresh_gru_is_initialised_as_stated() -> None:
     spec = fresh_gru(40, 0)
     for name in ("b_z", "b_r", "b_c", "w", "b", "h0"):

@@ -1,19 +1,29 @@
 """Settings of meta-training: presets, files of users, refusals."""
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from loptbench.errors import LoptbenchError
 from loptbench.tasks import TASKS
+from loptbench.training.meta_tuning import MetaTuned
 from loptbench.training.settings import PRESETS, MetaTraining, load_config, load_preset
 
 pytestmark = pytest.mark.harness
 
 
+SEARCHED = ("quadratic", "rosenbrock")
+"""Tasks that have the preset `standard`."""
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("task", list(TASKS))
 def test_presets(preset: str, task: str) -> None:
+    if preset == "standard" and task not in SEARCHED:
+        with pytest.raises(LoptbenchError, match=f"unknown preset for {task} 'standard'; known"):
+            load_preset(preset, task, {})
+        return
     config = load_preset(preset, task, {"seed": 3})
     assert (config.preset, config.task, config.seed) == (preset, task, 3)
     assert config.n_steps == TASKS[task].n_steps
@@ -21,8 +31,23 @@ def test_presets(preset: str, task: str) -> None:
         assert config.n_units == 256
 
 
+@pytest.mark.parametrize("task", SEARCHED)
+def test_standard_is_what_the_shipped_search_found(task: str) -> None:
+    folder = Path(str(resources.files("loptbench.training") / "searches"))
+    found = MetaTuned.model_validate_json((folder / f"{task}.json").read_text())
+    chosen = load_preset("standard", task, {})
+    settings = chosen.model_dump()
+    assert {name: settings[name] for name in found.settings} == found.settings
+    shared = {"n_units", "batch_size", "n_steps", "epsilon", "validation_size", "architecture"}
+    assert {name: settings[name] for name in shared} == found.base.model_dump(include=shared)
+    assert chosen.decay_steps == chosen.n_outer_steps
+    assert chosen.plateau == 0.005
+
+
 def test_a_preset_that_does_not_exist() -> None:
-    with pytest.raises(LoptbenchError, match="unknown preset 'slow'; known are: paper, quick"):
+    with pytest.raises(
+        LoptbenchError, match="preset .slow.; known are: paper, quick, standard"
+    ):
         load_preset("slow", "quadratic", {})
 
 
