@@ -45,9 +45,7 @@ def test_standard_is_what_the_shipped_search_found(task: str) -> None:
 
 
 def test_a_preset_that_does_not_exist() -> None:
-    with pytest.raises(
-        LoptbenchError, match="preset .slow.; known are: paper, quick, standard"
-    ):
+    with pytest.raises(LoptbenchError, match="known are: paper, quick, standard"):
         load_preset("slow", "quadratic", {})
 
 
