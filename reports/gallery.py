@@ -4,14 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loptbench.gallery import COLUMNS, TASK
-from loptbench.reports.plain_page import plain_page
-from loptbench.storage.files import write_atomically
+from loptbench.reports.plain_page import plain_page, write_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-DIGITS = "%.9g"
-"""Digits of a number in CSV: more than any comparison looks at."""
 
 
 def write(table: "DataFrame", path: Path) -> Path:
@@ -23,23 +19,22 @@ def write(table: "DataFrame", path: Path) -> Path:
 
     Returns: the path.
     """
-    if path.suffix == ".csv":
-        text = table.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
-    else:
-        measured, refused = parts(table)
-        text = plain_page(
-            "gallery of optimizers",
-            "What is inside the optimizers of torch.optim and optax",
-            f"{len(measured)} optimizers were measured on the {TASK} task, {len(refused)} are not "
-            "component-wise.",
-            {
-                "Measured": measured.to_html(index=False, border=0),
-                "Refused": refused.to_html(index=False, border=0),
-            },
-            COLUMNS,
-        )
-    write_atomically(path, text.encode())
-    return path
+    return write_table(table, path, _page)
+
+
+def _page(table: "DataFrame") -> str:
+    measured, refused = parts(table)
+    return plain_page(
+        "gallery of optimizers",
+        "What is inside the optimizers of torch.optim and optax",
+        f"{len(measured)} optimizers were measured on the {TASK} task, {len(refused)} are not "
+        "component-wise.",
+        {
+            "Measured": measured.to_html(index=False, border=0),
+            "Refused": refused.to_html(index=False, border=0),
+        },
+        COLUMNS,
+    )
 
 
 def parts(table: "DataFrame") -> "tuple[DataFrame, DataFrame]":

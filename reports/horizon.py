@@ -5,15 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loptbench.horizon import COLUMNS
-from loptbench.reports.plain_page import plain_page
-from loptbench.storage.files import write_atomically
+from loptbench.reports.plain_page import plain_page, write_table
 from loptbench.tasks import in_order
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-DIGITS = "%.9g"
-"""Digits of a number in CSV: more than any comparison looks at."""
 
 RATIOS = {"ratio": "mean loss of the run", "last_ratio": "loss at the last step"}
 """The columns that the figure shows, and their names in it."""
@@ -28,24 +24,23 @@ def write(table: "DataFrame", path: Path) -> Path:
 
     Returns: the path.
     """
-    if path.suffix == ".csv":
-        text = table.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
-    else:
-        seeds = table["optimizer"].nunique()
-        text = plain_page(
-            "runs of several lengths",
-            "Runs longer than those that optimizers were made for",
-            f"{seeds} learned optimizers beside the best baseline of each length, on "
-            f"{', '.join(in_order(table['task']))}. A ratio below 1 is better than the baseline.",
-            {
-                "Learned over baseline, against the length of the run": _svg(figure(table)),
-                "Over seeds": over_seeds(table).to_html(index=False, border=0),
-                "Each seed": _rounded(table).to_html(index=False, border=0),
-            },
-            COLUMNS,
-        )
-    write_atomically(path, text.encode())
-    return path
+    return write_table(table, path, _page)
+
+
+def _page(table: "DataFrame") -> str:
+    seeds = table["optimizer"].nunique()
+    return plain_page(
+        "runs of several lengths",
+        "Runs longer than those that optimizers were made for",
+        f"{seeds} learned optimizers beside the best baseline of each length, on "
+        f"{', '.join(in_order(table['task']))}. A ratio below 1 is better than the baseline.",
+        {
+            "Learned over baseline, against the length of the run": _svg(figure(table)),
+            "Over seeds": over_seeds(table).to_html(index=False, border=0),
+            "Each seed": _rounded(table).to_html(index=False, border=0),
+        },
+        COLUMNS,
+    )
 
 
 def over_seeds(table: "DataFrame") -> "DataFrame":

@@ -1,7 +1,17 @@
 """A page of tables and figures that is not the report: a title, a sentence, sections."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loptbench.storage.files import write_atomically
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+DIGITS = "%.9g"
+"""Digits of a number in CSV: more than any comparison looks at."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -34,6 +44,24 @@ td {{ font-variant-numeric: tabular-nums; }}
 
 SECTION = """<h2>{name}</h2>
 <div class="wide" role="region" aria-label="{name}" tabindex="0">{content}</div>"""
+
+
+def write_table(table: "DataFrame", path: Path, page: Callable[["DataFrame"], str]) -> Path:
+    """Write a table: CSV if the name ends in .csv, else the page that shows it.
+
+    Args:
+        table: the table.
+        path: the file to write.
+        page: makes the page's HTML.
+
+    Returns: the path.
+    """
+    if path.suffix == ".csv":
+        text = table.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
+    else:
+        text = page(table)
+    write_atomically(path, text.encode())
+    return path
 
 
 def plain_page(

@@ -248,10 +248,18 @@ class Matrix:
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One drawing of a figure: an `<svg>` element, its heading, and a line under it."""
+    """One drawing of a figure.
+
+    Attributes:
+        title: its heading.
+        svg: an `<svg>` element: what it shows of all sizes of learned optimizers.
+        of_size: for each size, SVG elements that are drawn on top.
+        note: a line under it.
+    """
 
     title: str
     svg: str
+    of_size: Mapping[str, str] = dataclasses.field(default_factory=dict)
     note: Text = ""
 
 

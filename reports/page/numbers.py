@@ -12,6 +12,8 @@ def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
 
     >>> [number_text(value) for value in (0.123456, 1e-9, 12, float("inf"), float("nan"), "adam")]
     ['0.1235', '1e-09', '12', '∞', '–', 'adam']
+    >>> number_text(987.6, digits=2)
+    '990'
     """
     if value is None or str(value) in ("nan", "<NA>"):
         return MISSING
@@ -21,7 +23,8 @@ def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
         return str(value)
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}g}"
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:.{max(digits, SIGNIFICANT_DIGITS)}g}"
 
 
 def exact_text(value: Any) -> str:

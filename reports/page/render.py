@@ -2,13 +2,13 @@
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
 import jinja2
 from markupsafe import Markup, escape
 
-from loptbench.reports.page.elements import Page, Table
+from loptbench.reports.page.elements import Page, Panel, Table, Text
 from loptbench.reports.page.numbers import exact_text, number_text
 from loptbench.reports.plots.styles import colours
 
@@ -19,7 +19,55 @@ LONG_TEXT = 40
 def html(page: Page) -> str:
     """The page as one self-contained HTML file; the same page gives the same bytes."""
     style = f"{colours()}\n{_file('style.css')}"
-    return _template().render(page=page, style=style, script=_file("script.js"))
+    return _template().render(
+        page=page, places=_Places(page.sizes), style=style, script=_file("script.js")
+    )
+
+
+class _Places:
+    """The places of a page whose content depends on the chosen size of learned optimizers.
+
+    The page has there what belongs to the size that it shows at first. What belongs to the others
+    waits in a `<template>` for each, where it is no part of the document; the script puts it in
+    place when its size is chosen, and what was there into the template of its own size.
+
+    Attributes:
+        waiting: for each size, what each place has for it, in the order of the page.
+
+    Args:
+        sizes: the sizes that the reader can choose from, the first at first.
+    """
+
+    def __init__(self, sizes: Sequence[str]) -> None:
+        self.waiting: dict[str, list[Markup]] = {size: [] for size in sizes}
+
+    def text(self, words: Text) -> Markup:
+        """A text, or a place for that of the chosen size."""
+        if isinstance(words, str):
+            return escape(words)
+        own = {size: escape(text) for size, text in words.items()}
+        return Markup('<span class="of-size">{}</span>').format(self._first(own, "span"))
+
+    def drawing(self, panel: Panel) -> Markup:
+        """The drawing of a panel, with a place for what belongs to the chosen size."""
+        if not panel.of_size:
+            return Markup(panel.svg)
+        own = {size: Markup(part) for size, part in panel.of_size.items()}
+        place = Markup('<g class="of-size">{}</g></svg>').format(self._first(own, "svg"))
+        return Markup(panel.svg.removesuffix("</svg>")) + place
+
+    def _first(self, own: Mapping[str, Markup], tag: str) -> Markup:
+        """What a place has at first; what it has for other sizes waits, in elements `tag`.
+
+        Without sizes to choose from, it has everything.
+        """
+        if not self.waiting:
+            return Markup("").join(own.values())
+        shown, *_ = self.waiting
+        for size, parts in self.waiting.items():
+            content = "" if size == shown else own.get(size, "")
+            parts.append(Markup(f"<{tag}>{content}</{tag}>"))
+        return own.get(shown, Markup(""))
 
 
 @functools.cache

@@ -254,8 +254,6 @@
     for (const [k, v] of Object.entries({xmlns: SVG, "xmlns:xlink": "http://www.w3.org/1999/xlink",
       width: perRow * columnWidth, height: y, viewBox: `0 0 ${perRow * columnWidth} ${y}`})) svg.setAttribute(k, v);
     svg.removeAttribute("aria-hidden");
-    const chosen = document.documentElement.dataset.size;
-    for (const other of svg.querySelectorAll("[data-size]")) if (other.dataset.size !== chosen) other.remove();
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + new XMLSerializer().serializeToString(svg)
       .replace(/var\(--[\w-]+, (#[0-9a-f]{6})\)/g, "$1");
   }
@@ -268,6 +266,15 @@
     else delete document.documentElement.dataset.theme;
     for (const button of document.querySelectorAll("#theme button")) {
       button.setAttribute("aria-pressed", String(button.dataset.theme === chosen));
+    }
+  }
+
+  // An entry of a figure's legend that is not pressed hides its series.
+  function hide(figure) {
+    const off = figure.querySelectorAll(".legend [data-key]:has([aria-pressed='false'])");
+    const hidden = new Set([...off].map((entry) => entry.dataset.key));
+    for (const node of figure.querySelectorAll(".panel [data-series]")) {
+      node.style.visibility = hidden.has(node.dataset.series) ? "hidden" : "";
     }
   }
 
@@ -284,16 +291,12 @@
       button.addEventListener("click", () => save(`${figure.id}.${name.toLowerCase()}`, type, make()));
       caption.append(" ", button);
     }
-    // An entry of the legend hides its series.
     for (const entry of figure.querySelectorAll(".legend [data-key]")) {
       const button = element("button", {type: "button"}, ...entry.childNodes);
       button.setAttribute("aria-pressed", "true");
       button.addEventListener("click", () => {
-        const shown = button.getAttribute("aria-pressed") !== "true";
-        button.setAttribute("aria-pressed", String(shown));
-        for (const node of figure.querySelectorAll(".panel [data-series]")) {
-          if (node.dataset.series === entry.dataset.key) node.style.visibility = shown ? "" : "hidden";
-        }
+        button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+        hide(figure);
       });
       entry.append(button);
     }
@@ -313,12 +316,26 @@
     for (const node of document.querySelectorAll(`.panel [data-seed="${CSS.escape(seed)}"]`)) node.classList.add("on");
   });
 
-  // The size of the learned optimizers that the page shows.
+  // The size of the learned optimizers that the page shows. What belongs to the others waits in
+  // templates: an element for each place in the page.
+  const places = [...document.querySelectorAll(".of-size")];
+  const waiting = (name) =>
+    document.querySelector(`template[data-size="${CSS.escape(name)}"]`).content.children;
+  function exchange(shown, chosen) {
+    const [away, here] = [waiting(shown), waiting(chosen)];
+    places.forEach((place, i) => {
+      away[i].append(...place.childNodes);
+      place.append(...here[i].childNodes);
+    });
+    for (const figure of document.querySelectorAll("figure")) hide(figure);
+  }
   const sizes = JSON.parse(document.documentElement.dataset.sizes || "[]");
   function size() {
     const requested = state.get("size");
     const chosen = sizes.includes(requested) ? requested : sizes[0];
-    if (chosen) document.documentElement.dataset.size = chosen;
+    const {dataset} = document.documentElement;
+    if (chosen !== dataset.size) exchange(dataset.size, chosen);
+    if (chosen) dataset.size = chosen;
     for (const button of document.querySelectorAll("#sizes button")) {
       button.setAttribute("aria-pressed", String(button.textContent === chosen));
     }

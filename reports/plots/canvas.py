@@ -28,7 +28,7 @@ N_TICKS = 4
 MAX_STEPS_DRAWN = 41
 """Maximum number of points of a thinned curve."""
 MAX_SEEDS_DRAWN = 20
-"""Maximum number of learned optimizers in a panel; the tables have all of them."""
+"""Maximum number of learned optimizers of a size in a panel; the tables have all of them."""
 CONTROL = "control: momentum, β = 0.9"
 
 
@@ -182,7 +182,8 @@ class Canvas:
 
     def panel(self, anchor: str, note: Text = "") -> Panel:
         """The panel of the page; `anchor` makes its identifiers unique there."""
-        return Panel(self.title, svg(self.drawing, anchor, self.tags), note)
+        shared, of_size = svg(self.drawing, anchor, self.tags)
+        return Panel(self.title, shared, of_size, note)
 
 
 def _plain(value: float, _place: float) -> str:
@@ -231,13 +232,15 @@ def size_of(data: "pd.DataFrame") -> "pd.Series[str]":
 
 
 def first_seeds(data: "pd.DataFrame") -> tuple["pd.DataFrame", str]:
-    """The first `MAX_SEEDS_DRAWN` optimizers of each series, and a sentence on those left out."""
+    """The first `MAX_SEEDS_DRAWN` optimizers of each series and size, and how many are left out."""
     optimizers = data.drop_duplicates(["implementation", "series", "optimizer"])
-    drawn = optimizers.groupby(["implementation", "series"]).head(MAX_SEEDS_DRAWN)
+    drawn = optimizers.groupby(["implementation", "series", "size"]).head(MAX_SEEDS_DRAWN)
     n_left_out = len(optimizers) - len(drawn)
     if not n_left_out:
         return data, ""
-    words = f"The first {MAX_SEEDS_DRAWN} of each are drawn; {n_left_out} more are in the table."
+    words = (
+        f"The first {MAX_SEEDS_DRAWN} of each size are drawn; {n_left_out} more are in the table."
+    )
     return data.merge(drawn[["implementation", "series", "optimizer"]]), f" {words}"
 
 

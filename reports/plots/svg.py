@@ -17,6 +17,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.patches import Patch
 
 from loptbench.reports.page.elements import Key
+from loptbench.reports.plots.sizes import by_size
 from loptbench.reports.plots.styles import INK, LINE, Style, variables
 
 if TYPE_CHECKING:
@@ -141,8 +142,12 @@ def _paint(colour: Any) -> str:
     return f"var(--{name}, {value})" if name else value
 
 
-def svg(drawing: Drawing, anchor: str, tags: Sequence[Sequence[Tag]] = ()) -> str:
-    """A drawing as an `<svg>` element: the same bytes each time, with the colours of the page.
+def svg(
+    drawing: Drawing, anchor: str, tags: Sequence[Sequence[Tag]] = ()
+) -> tuple[str, dict[str, str]]:
+    """A drawing as an `<svg>` element, and apart from it what belongs to a size.
+
+    They are the same bytes each time, with the colours of the page; see `by_size`.
 
     matplotlib names its elements anew in each drawing, so they get `anchor` as a prefix.
 
@@ -176,10 +181,11 @@ def svg(drawing: Drawing, anchor: str, tags: Sequence[Sequence[Tag]] = ()) -> st
     while n_groups:
         text, n_groups = re.subn(rf"<g>\s*((?:{LEAF}\s*)*)</g>", r"\1", text)
     text = re.sub(r'(?<= id=")|(?<=href="#)|(?<=url\(#)', f"{anchor}-", text)
-    text = re.sub(r"\s*\n\s*", " ", text)
+    text = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", text))
     for colour, variable in variables().items():
         text = text.replace(f": {colour}", f": var(--{variable}, {colour})")
-    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    text = text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    return by_size(text)
 
 
 def _attributes(match: "re.Match[str]", tags: Sequence[Sequence[Tag]]) -> str:

@@ -2,13 +2,21 @@
 
 from html.parser import HTMLParser
 
+from loptbench.reports.page.elements import Panel
+
+
+def whole(panel: Panel) -> str:
+    """The drawing of a panel with what belongs to each size."""
+    return "".join([panel.svg, *panel.of_size.values()])
+
 
 class Page(HTMLParser):
     """The elements and texts of a page.
 
     Attributes:
         html: its source.
-        tags, identifiers, classes: those of its elements, in document order.
+        tags, identifiers, classes: those of its elements, in document order; `tags` without those
+            in a `<template>`, which are no part of the document.
         references: the addresses that it links to or loads.
         tables: by the table's identifier, rows of cells: the cell's text, then "|" and its note.
         data: by the identifier of a long table or a figure, its CSV.
@@ -23,12 +31,16 @@ class Page(HTMLParser):
         self.references: list[str] = []
         self.tables: dict[str, list[list[str]]] = {}
         self.data: dict[str, str] = {}
+        self._n_templates = 0
         self._words: list[str] = []
         self._cell: list[str] | None = None
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
+        if tag == "template":
+            self._n_templates += 1
+        if not self._n_templates:
+            self.tags.append(tag)
         for name, value in attrs:
             if name == "id" and value:
                 self.identifiers.append(value)
@@ -49,6 +61,8 @@ class Page(HTMLParser):
             self._cell.append("|")
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "template":
+            self._n_templates -= 1
         if tag in ("td", "th") and self._cell is not None:
             self._rows[-1].append("".join(self._cell))
             self._cell = None

@@ -17,7 +17,18 @@ from playwright.sync_api import BrowserContext
 
 from loptbench.comparison.stores import compare
 from loptbench.reports.page import comparison as two_stores
-from loptbench.reports.page.elements import Data, Group, Mark, Matrix, Part, Prose, Section
+from loptbench.reports.page.elements import (
+    Data,
+    Figure,
+    Group,
+    Mark,
+    Matrix,
+    Panel,
+    Part,
+    Prose,
+    Row,
+    Section,
+)
 from loptbench.reports.page.elements import Page as Contents
 from loptbench.reports.page.render import html
 from loptbench.reports.page.session import render as render_session
@@ -31,15 +42,21 @@ def test_the_page_shows_one_size_at_a_time(context: BrowserContext, tmp_path: Pa
     marks = [[Mark("reproduced", "8/8", "words", size) for size in sizes]]
     words = Prose({size: f"words on {size}" for size in sizes})
     frame = pandas.DataFrame({"name": ["a", "b"], "preset": sizes, "value": [1.0, -0.5]})
-    parts: list[Part] = [words, Matrix("m", "caption", ["task"], [("claim", "#m", marks)])]
+    lines = {size: f'<path id="line-{i}" d="M0 0h9"/>' for i, size in enumerate(sizes)}
+    panel = Panel("panel", '<svg width="9" height="9"></svg>', lines)
+    rows = [Row("row", [panel])]
+    figure = Figure("f", "Figure", "words", "caption", rows, [], pandas.DataFrame(), "command")
+    parts: list[Part] = [words, figure, Matrix("m", "caption", ["task"], [("claim", "#m", marks)])]
     section = Section("s", "Section", [*parts, Data("d", "Rows", "caption", frame)])
     file = tmp_path / "page.html"
     file.write_text(html(Contents("Title", "lead", [Group("", [section])], sizes=sizes)))
     page = context.new_page()
     page.goto(file.as_uri())
     open_all(page)
-    for chosen, other in (sizes, sizes[::-1]):
+    for chosen, other in (sizes, sizes[::-1], sizes):
         page.get_by_role("button", name=chosen).click()
+        assert page.locator(f"#line-{sizes.index(chosen)}").count() == 1
+        assert page.locator(f"#line-{sizes.index(other)}").count() == 0
         assert page.get_by_text(f"words on {chosen}").is_visible()
         assert not page.get_by_text(f"words on {other}").is_visible()
         large, small = (

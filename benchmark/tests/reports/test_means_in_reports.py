@@ -19,7 +19,7 @@ def test_the_report_says_which_mean_deviates(tmp_path: Path) -> None:
     wrong = study(tmp_path / "wrong", off_on_problems_that_were_not_drawn())
     page = render(wrong.store)
     assert "mean of sgd (tuned) on quadratic in port beside other, float64: " in page
-    for measured, n_agree in ((wrong, 6), (right, 12)):
+    for measured, n_agree in ((wrong, 8), (right, 16)):
         [sentence] = means_sentence(Report(measured.store))
         assert isinstance(sentence, Prose)
-        assert f": {n_agree} of 12 agree within what their problems earn;" in sentence.text
+        assert f": {n_agree} of 16 agree within what their problems earn;" in sentence.text

@@ -29,6 +29,7 @@ from loptbench.tests.reports.made_mechanisms import (
     views,
 )
 from loptbench.tests.reports.made_records import mechanisms
+from loptbench.tests.reports.pages import whole
 
 pytestmark = pytest.mark.harness
 
@@ -49,7 +50,7 @@ def panel(figure: Figure, title: str) -> str:
     (row,) = (row for row in figure.rows if title in row.title)
     (part,) = row.panels
     assert part is not None
-    return part.svg
+    return whole(part)
 
 
 def n_markers(svg: str, colour: str) -> int:

@@ -14,6 +14,7 @@ from loptbench.reports.plots import evaluations, training
 from loptbench.reports.plots.canvas import series
 from loptbench.reports.plots.momentum import MOMENTUM
 from loptbench.reports.plots.schedule import SCHEDULE
+from loptbench.tests.reports.pages import whole
 
 OPTIMIZERS = (
     ("checkpoint", "quadratic-a", "jax"),
@@ -50,7 +51,7 @@ def curves() -> pd.DataFrame:
 
 def drawn(figure: Figure | None) -> str:
     assert figure is not None
-    return "".join(panel.svg for panel in figure.panels)
+    return "".join(whole(panel) for panel in figure.panels)
 
 
 def test_a_control_is_not_the_tuned_optimizer_of_its_name() -> None:

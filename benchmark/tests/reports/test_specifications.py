@@ -18,6 +18,7 @@ from loptbench.reports.plots.specifications import (
     specification_curve,
 )
 from loptbench.results.schema.verdicts import Outcome
+from loptbench.tests.reports.pages import whole
 
 pytestmark = pytest.mark.harness
 
@@ -87,7 +88,7 @@ def test_an_interval_reaches_over_the_threshold_just_where_it_does_not_decide(
 
 
 def test_the_primary_reading_comes_first_and_stands_out() -> None:
-    svg = drawn(reading("other"), reading("primary")).panels[0].svg
+    svg = whole(drawn(reading("other"), reading("primary")).panels[0])
     assert svg.index("primary: at most 0.9") < svg.index("other: at most 0.9")
     bold = svg[: svg.index("primary: at most 0.9")].rindex("<text")
     assert "700" in svg[bold : svg.index("primary: at most 0.9")]
@@ -96,8 +97,8 @@ def test_the_primary_reading_comes_first_and_stands_out() -> None:
 def test_readings_that_agree_are_counted_for_each_task() -> None:
     other = [reading("other", task="rosenbrock"), reading("primary", task="rosenbrock")]
     figure = drawn(*BOTH, *other)
-    assert ">0/1<" in figure.panels[0].svg
-    assert ">1/1<" in figure.panels[0].svg
+    assert ">0/1<" in whole(figure.panels[0])
+    assert ">1/1<" in whole(figure.panels[0])
     words = figure.alternative
     assert "Adaptation, quadratic, quick, exploratory: reproduced, 0/1 agree" in words
     assert "Adaptation, rosenbrock, quick, exploratory: reproduced, 1/1 agree" in words
@@ -105,22 +106,23 @@ def test_readings_that_agree_are_counted_for_each_task() -> None:
 
 def test_each_size_has_its_own_marks() -> None:
     large = [row | {"preset": "paper", "outcome": "inconclusive"} for row in BOTH]
-    svg = drawn(*BOTH, *large).panels[0].svg
-    assert svg.count('data-size="quick"') == svg.count('data-size="paper"') > 0
-    assert svg.count('data-size="quick"') == drawn(*BOTH).panels[0].svg.count('data-size="quick"')
+    both, alone = (drawn(*rows).panels[0].of_size for rows in ([*BOTH, *large], BOTH))
+    assert {*both} == {"quick", "paper"}
+    assert both["quick"].count("<use") == both["paper"].count("<use") > 0
+    assert both["quick"].count("<use") == alone["quick"].count("<use")
 
 
 def test_where_the_primary_reading_decides_nothing_nothing_agrees() -> None:
     open_ones = [row | {"outcome": "inconclusive", "robustness": NAN} for row in BOTH]
-    svg = drawn(*open_ones).panels[0].svg
+    svg = whole(drawn(*open_ones).panels[0])
     assert ">–<" in svg
     assert "/1<" not in svg
 
 
 def test_a_reading_without_a_number_says_so() -> None:
     missing = reading("other", value=NAN, low=NAN, high=NAN, outcome="inconclusive")
-    assert "no number" in drawn(BOTH[0], missing).panels[0].svg
-    assert "no number" not in drawn(*BOTH).panels[0].svg
+    assert "no number" in whole(drawn(BOTH[0], missing).panels[0])
+    assert "no number" not in whole(drawn(*BOTH).panels[0])
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -133,10 +135,10 @@ def test_exploratory_marks_are_faint_beside_confirmatory_ones_only() -> None:
     confirmatory = [row | {"kind": "confirmatory"} for row in BOTH]
     both = drawn(*BOTH, *confirmatory)
     assert "faint: exploratory" in [key.name for key in both.legend]
-    assert "opacity: 0.3" in both.panels[0].svg
+    assert "opacity: 0.3" in whole(both.panels[0])
     for alone in (BOTH, confirmatory):
         assert "faint: exploratory" not in [key.name for key in drawn(*alone).legend]
-        assert "opacity: 0.3" not in drawn(*alone).panels[0].svg
+        assert "opacity: 0.3" not in whole(drawn(*alone).panels[0])
 
 
 def test_a_claim_with_one_reading_has_no_panel() -> None:
@@ -147,7 +149,7 @@ def test_a_claim_with_one_reading_has_no_panel() -> None:
 
 def test_far_values_stand_at_the_edge() -> None:
     near, far = (
-        drawn(BOTH[0], reading("other", value=value, low=value, high=value)).panels[0].svg
+        whole(drawn(BOTH[0], reading("other", value=value, low=value, high=value)).panels[0])
         for value in (-1e3, -1e9)
     )
     assert near == far
