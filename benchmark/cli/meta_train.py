@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--preset",
     default="quick",
     show_default=True,
-    help="The settings: quick or paper (256 units, as the paper's).",
+    help="The settings: quick, standard (of a search, for two tasks), paper (256 units).",
 )
 @click.option(
     "--config",

@@ -10,6 +10,7 @@ All runs are in float64. In float32 rounding makes losses of up to 1e-3 at the m
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,7 +65,7 @@ COLUMNS = {
     "ratio_high": "the upper end of that interval",
     "last_loss": "the learned optimizer's mean loss at the last step",
     "last_loss_of_baseline": "the same of the baseline",
-    "last_ratio": "the first over the second",
+    "last_ratio": "the first over the second; none where rounding made one negative",
     "last_ratio_low": "the lower end of its paired 95 % interval over problems",
     "last_ratio_high": "the upper end of that interval",
     "n_diverged": "runs of the learned optimizer with a loss that is not finite",
@@ -248,18 +249,18 @@ class _Measurement:
 def _compared(learned: Runs, baseline: Runs) -> dict[str, float]:
     """The columns that compare a learned optimizer with a baseline on the same problems."""
     ratio = estimate(Sample(learned.objective, baseline.objective))
+    last_losses = float(np.mean(learned.last)), float(np.mean(baseline.last))
     last = estimate(Sample(learned.last, baseline.last))
+    # Rounding makes a mean near zero negative; a ratio then says nothing.
+    ends = (last.value, last.low, last.high) if min(last_losses) > 0 else (math.nan,) * 3
     return {
         "objective": float(np.mean(learned.objective)),
         "objective_of_baseline": float(np.mean(baseline.objective)),
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
-        "last_loss": float(np.mean(learned.last)),
-        "last_loss_of_baseline": float(np.mean(baseline.last)),
-        "last_ratio": last.value,
-        "last_ratio_low": last.low,
-        "last_ratio_high": last.high,
+        **dict(zip(("last_loss", "last_loss_of_baseline"), last_losses, strict=True)),
+        **dict(zip(("last_ratio", "last_ratio_low", "last_ratio_high"), ends, strict=True)),
         "n_diverged": int(np.sum(~np.isfinite(learned.objective))),
     }
 

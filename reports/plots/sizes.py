@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 from xml.dom import minidom
 
+Element = Any
+"""A node of minidom: the types of its parents and children are unions that fit no use."""
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that HTML bears and XML does not; a name may have them."""
 REFERENCE = re.compile(r'(?:href="|url\()#([^")]+)')
@@ -23,8 +26,8 @@ def by_size(svg: str) -> tuple[str, dict[str, str]]:
     >>> by_size('<svg><path/><g><use data-size="paper" x="1"/></g></svg>')
     ('<svg><path/></svg>', {'paper': '<use x="1"/>'})
     """
-    root = minidom.parseString(NOT_XML.sub("\ufffd", svg)).documentElement
-    definitions = {}
+    root: Element = minidom.parseString(NOT_XML.sub("\ufffd", svg)).documentElement
+    definitions: dict[str, str] = {}
     for group in list(root.getElementsByTagName("defs")):
         definitions |= {node.getAttribute("id"): node.toxml() for node in group.childNodes}
         group.parentNode.removeChild(group)
@@ -44,7 +47,7 @@ def by_size(svg: str) -> tuple[str, dict[str, str]]:
     return shared, own
 
 
-def _taken_out(element: minidom.Element, root: minidom.Element) -> str:
+def _taken_out(element: Element, root: Element) -> str:
     """An element, in copies of the groups around it that say something; the emptied ones go."""
     group, taken = element.parentNode, element
     group.removeChild(element)

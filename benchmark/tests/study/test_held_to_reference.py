@@ -175,7 +175,7 @@ def test_a_right_port_passes_and_its_record_says_how_near_it_came(dtype: str) ->
         status, message, result = trial.run()
         assert (status, message) == (TrialStatus.OK, "")
         assert isinstance(result, BaselinesResult | LearnedResult)
-        n_optimizers = 6 if trial.key.optimizer.role is Role.BASELINES else 1
+        n_optimizers = 8 if trial.key.optimizer.role is Role.BASELINES else 1
         agreement = result.agreement or ()
         assert len(agreement) == 32 * n_optimizers
         assert all(0 < comparison.ratio <= 1 for comparison in agreement)
@@ -220,7 +220,7 @@ def test_the_agreement_of_evaluations_is_in_the_frame_of_comparisons(tmp_path: A
     run_trials(trials(Port()), store, [])
     table = frame_of(Contents.of(store), "comparisons")
     assert set(table["check"]) == {"evaluation"}
-    assert len(table) == 32 * 7
+    assert len(table) == 32 * 9
 
 
 def test_draws_cover_the_batch_and_differ_between_trials() -> None:
