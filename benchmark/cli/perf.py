@@ -26,7 +26,13 @@ from loptbench.tasks import TASKS, get_task
 from loptbench.timing.analyses import analysis_time
 from loptbench.timing.baselines import REPEATS, Throughput, peak_memory, tuning_throughput
 from loptbench.timing.fixed_points import MAX_STEPS, fixed_point_speed
-from loptbench.timing.outer_steps import OuterStep, growing, outer_steps, peak_memory_of
+from loptbench.timing.outer_steps import (
+    OuterStep,
+    growing,
+    outer_steps,
+    peak_memories,
+    whole_trainings,
+)
 from loptbench.timing.start import start_times
 from loptbench.training.settings import MetaTraining, load_preset
 from loptbench.tuning.tuned_file import load_tuned
@@ -162,6 +168,9 @@ def tune(
     help="Also with growing components, units, steps, and seeds side by side.",
 )
 @click.option("--memory", is_flag=True, help="Also the peak memory, in processes of their own.")
+@click.option(
+    "--whole", is_flag=True, help="Also a whole meta-training over its outer steps: takes minutes."
+)
 @device_option
 @click.option(
     "--repeats", type=click.IntRange(1), default=7, show_default=True, help="Timings each."
@@ -173,6 +182,7 @@ def meta_train(
     architecture: tuple[str, ...],
     grow: bool,
     memory: bool,
+    whole: bool,
     device: str,
     repeats: int,
     as_json: bool,
@@ -208,10 +218,11 @@ def meta_train(
             rows += outer_steps(names, config, repeats)
         report(len(configs), "done")
     grown = list(_growing(names, presets, repeats)) if grow else []
-    peaks = list(_peaks(names, configs)) if memory else []
+    peaks = list(peak_memories(names, configs)) if memory else []
+    wholes = list(whole_trainings(names, configs, repeats)) if whole else []
     if as_json:
         table = [dataclasses.asdict(row) for row in rows]
-        more = {"growing": grown, "memory": peaks, "machine": machine()}
+        more = {"growing": grown, "memory": peaks, "whole": wholes, "machine": machine()}
         click.echo(json.dumps({"outer_steps": table, **more}, allow_nan=False))
         return
     click.echo("one outer step, median seconds; (a) textbook in JAX, (b) floor\n")
@@ -241,24 +252,11 @@ def meta_train(
             f"peak memory of {peak['implementation']} on {peak['task']}, {peak['n_units']} units, "
             f"{kept} kept: {peak['peak_memory_gib']:.2f} GiB"
         )
-
-
-KEPT = 16
-"""Inner steps that the variant with less memory keeps, when its memory is measured."""
-
-
-def _peaks(names: list[str], configs: list[MetaTraining]) -> Iterator[dict[str, Any]]:
-    for config in configs:
-        for name in names:
-            for keep in (None, KEPT):
-                with_less = config.model_copy(update={"bptt_segment": keep})
-                yield {
-                    "implementation": name,
-                    "task": config.task,
-                    "n_units": config.n_units,
-                    "bptt_segment": keep,
-                    "peak_memory_gib": peak_memory_of(name, with_less),
-                }
+    for timed in wholes:
+        click.echo(
+            f"a whole meta-training in {timed['implementation']} on {timed['task']}, "
+            f"{timed['n_units']} units: {timed['whole_over_steps']:.2f} times its outer steps"
+        )
 
 
 def _growing(

@@ -10,9 +10,12 @@ included, is timed apart.
 """
 
 import dataclasses
+import functools
 import multiprocessing
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,7 @@ from loptbench.discovery import get_implementation
 from loptbench.importing import import_object
 from loptbench.protocol import MetaTrainsSideBySide
 from loptbench.timing.baselines import REPEATS, peak_memory, seconds
-from loptbench.training.loop import training_batch
+from loptbench.training.loop import OuterLoop, training_batch
 from loptbench.training.settings import MetaTraining
 
 TEXTBOOK = "loptbench.implementations.{}.textbook:Textbook"
@@ -136,6 +139,47 @@ def _outer_step(
     return lambda: implementation.outer_step(outers[0], specs[0], batches[0], config)
 
 
+def whole_over_steps(name: str, config: MetaTraining, repeats: int = REPEATS) -> float:
+    """The time of a whole meta-training over that of its outer steps alone.
+
+    Both are timed in turn, from one validation to the next: `validate_every` outer steps, in the
+    whole one with their problems, a validation, the log and a save of the progress.
+
+    Args:
+        name: the name of the implementation.
+        config: the settings.
+        repeats: the number of timings of each.
+
+    Returns: the ratio of the medians.
+    """
+    implementation = get_implementation(name)
+    step = _outer_step(implementation, config)
+    n = config.validate_every
+    whole, alone = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        loop = OuterLoop(implementation, config, [config.seed], Path(folder) / "partial")
+        loop.advance(n)
+        for number in range(2, repeats + 2):
+            whole.append(seconds(functools.partial(loop.advance, number * n)))
+            alone.append(seconds(lambda: [step() for _ in range(n)]))
+    return float(np.median(whole) / np.median(alone))
+
+
+def whole_trainings(
+    names: Collection[str], configs: Iterable[MetaTraining], repeats: int = REPEATS
+) -> Iterator[dict[str, Any]]:
+    """For each implementation and settings, a whole meta-training over its outer steps alone."""
+    for config in configs:
+        for name in names:
+            yield {
+                "implementation": name,
+                "architecture": config.architecture,
+                "task": config.task,
+                "n_units": config.n_units,
+                "whole_over_steps": whole_over_steps(name, config, repeats),
+            }
+
+
 def peak_memory_of(name: str, config: MetaTraining) -> float:
     """The peak memory of two outer steps in a process of their own, in GiB.
 
@@ -153,6 +197,27 @@ def _peak(name: str, config: MetaTraining) -> float:
     step()
     step()
     return peak_memory() - before
+
+
+KEPT = 16
+"""Inner steps that the variant with less memory keeps, when its memory is measured."""
+
+
+def peak_memories(
+    names: Collection[str], configs: Iterable[MetaTraining]
+) -> Iterator[dict[str, Any]]:
+    """The peak memory of each implementation and settings, with all inner steps kept and few."""
+    for config in configs:
+        for name in names:
+            for keep in (None, KEPT):
+                with_less = config.model_copy(update={"bptt_segment": keep})
+                yield {
+                    "implementation": name,
+                    "task": config.task,
+                    "n_units": config.n_units,
+                    "bptt_segment": keep,
+                    "peak_memory_gib": peak_memory_of(name, with_less),
+                }
 
 
 def growing(start: MetaTraining) -> list[tuple[str, list[tuple[MetaTraining, int]]]]:

@@ -14,7 +14,7 @@ from loptbench.study.run import Selection
 from loptbench.study.trials import Trial
 from loptbench.tests.fixture_types import Command
 from loptbench.tests.reports.made_records import changed, conformance
-from loptbench.timing.outer_steps import outer_steps, peak_memory_of
+from loptbench.timing.outer_steps import outer_steps, peak_memory_of, whole_trainings
 from loptbench.training.settings import MetaTraining
 from loptbench.zoo.catalogue import shipped, zoo
 
@@ -161,7 +161,9 @@ def test_perf_of_meta_training(command: Command) -> None:
     (row,) = json.loads(out)["outer_steps"]
     assert row["floor_seconds"] is None
     assert row["n_components"] == 128
-    tiny = MetaTraining(n_units=2, batch_size=2, n_steps=3)
+    tiny = MetaTraining(n_units=2, batch_size=2, n_steps=3, validate_every=2, validation_size=2)
+    [whole] = whole_trainings(("reference",), [tiny], 1)
+    assert whole["whole_over_steps"] > 0
     timed = outer_steps(("reference", *FRAMEWORKS), tiny, 1, with_references=False, n_seeds=3)
     assert [(row.implementation, row.n_components) for row in timed] == [
         (name, 3 * 2 * 5)
