@@ -22,6 +22,14 @@ from loptbench.tuning.tuned_file import load_tuned
 
 pytestmark = pytest.mark.harness
 
+QUADRATIC = get_task("quadratic")
+EVALUATED = [
+    *(entry.kind for entry in load_tuned().of(QUADRATIC)),
+    *(entry.kind for entry in load_tuned().scheduled(QUADRATIC)),
+    "theoretical momentum",
+]
+"""The baselines of `quadratic` that a study evaluates."""
+
 
 class Other(Port):
     """A right implementation under another name."""
@@ -63,12 +71,12 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def test_right_implementations_have_the_same_means(right: Study) -> None:
     table = right.store.frame("means")
-    assert len(table) == 2 * 6
+    assert len(table) == 2 * len(EVALUATED)
     assert table[["implementation", "other"]].drop_duplicates().to_numpy().tolist() == [
         ["port", "other"],
         ["other", "port"],
     ]
-    assert set(table["role"]) == {"tuned", "control"}
+    assert set(table["role"]) == {"tuned", "scheduled", "control"}
     assert (table["n_problems"] == N_PROBLEMS).all()
     assert (table["error"] <= table["bound"]).all()
     assert (table["deviation"] == "").all()
@@ -79,24 +87,24 @@ def test_a_fault_that_the_sample_misses_fails_the_run(
     wrong: Study, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert {(mean.optimizer, mean.deviation != "") for mean in wrong.means} == {
-        (name, is_wrong)
-        for name in ("sgd", "momentum", "nesterov", "rmsprop", "adam", "theoretical momentum")
-        for is_wrong in (True, False)
+        (name, is_wrong) for name in EVALUATED for is_wrong in (True, False)
     }
-    assert wrong.n_failed == 6
+    assert wrong.n_failed == len(EVALUATED) == 8
     with pytest.raises(SystemExit) as exit_status:
         summarize(wrong, None)
     assert exit_status.value.code == 1
     lines = capsys.readouterr().out.splitlines()
     told = [line for line in lines if line.startswith("failed: mean of ")]
-    assert len(told) == 6
+    assert len(told) == len(EVALUATED)
     assert all("in port" in line and "in other" in line for line in told)
     assert any("but should be" in line for line in told)
 
 
 def test_a_deviating_mean_is_in_the_comparison_of_stores(right: Study, wrong: Study) -> None:
     comparison = compare(right.store, wrong.store)
-    assert comparison.headline()[-1] == "6 means of evaluations deviate in B, 0 in A"
+    assert (
+        comparison.headline()[-1] == f"{len(EVALUATED)} means of evaluations deviate in B, 0 in A"
+    )
     assert not any("deviate" in part for part in compare(right.store, right.store).headline())
 
 
