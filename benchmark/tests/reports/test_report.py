@@ -375,6 +375,6 @@ def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store, full_page: 
                 keys.append(copy.key)
     store.put_plan(plan.model_copy(update={"trials": tuple(keys)}))
     text = render(store)
-    assert text.count("The first 20 of each are drawn; 21 more are in the table.") == 6
+    assert text.count("The first 20 of each size are drawn; 21 more are in the table.") == 6
     assert text.count("copy-39") >= 6
     assert len(text) < 3 * before
