@@ -5,6 +5,8 @@ from typing import Any
 
 MISSING = "–"
 SIGNIFICANT_DIGITS = 4
+MAX_WRITTEN_OUT = 7
+"""Numbers of more digits before the point are written with an exponent."""
 
 
 def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
@@ -12,8 +14,8 @@ def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
 
     >>> [number_text(value) for value in (0.123456, 1e-9, 12, float("inf"), float("nan"), "adam")]
     ['0.1235', '1e-09', '12', '∞', '–', 'adam']
-    >>> number_text(987.6, digits=2)
-    '990'
+    >>> number_text(12345.6, digits=2)
+    '12000'
     """
     if value is None or str(value) in ("nan", "<NA>"):
         return MISSING
@@ -24,7 +26,7 @@ def number_text(value: Any, digits: int = SIGNIFICANT_DIGITS) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:.{max(digits, SIGNIFICANT_DIGITS)}g}"
+    return f"{rounded:.{MAX_WRITTEN_OUT}g}"
 
 
 def exact_text(value: Any) -> str:
