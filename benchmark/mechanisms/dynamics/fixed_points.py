@@ -240,6 +240,8 @@ def newton(optimizer: Optimizer, start: Float, gradient: Float) -> tuple[Float, 
 def solve_systems(matrix: Float, right_side: Float) -> Float:
     """The solutions of linear systems; the least-norm solutions where a matrix is singular.
 
+    They are NaN where not even these can be computed.
+
     Args:
         matrix: (n, n_state, n_state).
         right_side: (n, n_state, ...).
@@ -256,7 +258,10 @@ def solve_systems(matrix: Float, right_side: Float) -> Float:
     except np.linalg.LinAlgError:
         if len(matrix) == 1:
             finite = np.where(np.isfinite(matrix), matrix, 0.0)
-            return np.asarray(np.linalg.pinv(finite) @ right_side)
+            try:
+                return np.asarray(np.linalg.pinv(finite) @ right_side)
+            except np.linalg.LinAlgError:  # LAPACK's SVD need not converge; this depends on the CPU
+                return np.full(right_side.shape, np.nan)
     one_by_one = [slice(i, i + 1) for i in range(len(matrix))]
     return np.concatenate([solve_systems(matrix[i], right_side[i]) for i in one_by_one])
 

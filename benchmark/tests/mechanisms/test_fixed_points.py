@@ -12,7 +12,7 @@ from loptbench.mechanisms.adaptation import measure_adaptation
 from loptbench.mechanisms.convergence import find_convergence_point
 from loptbench.mechanisms.dynamics.branches import trace_branch
 from loptbench.mechanisms.dynamics.counters import FrozenStateOptimizer, freeze_counters
-from loptbench.mechanisms.dynamics.fixed_points import newton, settle, stable
+from loptbench.mechanisms.dynamics.fixed_points import newton, settle, solve_systems, stable
 from loptbench.mechanisms.dynamics.linearization import gain
 from loptbench.mechanisms.gradient_statistics import GradientStatistics
 from loptbench.mechanisms.momentum import measure_momentum
@@ -262,3 +262,18 @@ def test_the_gain_alone_is_d() -> None:
     result, error = gain(squared, state, gradient)
     np.testing.assert_allclose(result, -1 - state[:, 0] * gradient, rtol=1e-11)
     assert np.all(error < 1e-9)
+
+
+def test_a_system_without_any_solution_is_nan_and_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On some processors the singular values of a matrix of huge entries do not converge."""
+
+    def diverges(*_: object) -> None:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "pinv", diverges)
+    matrices = np.stack([2 * np.eye(2), np.zeros((2, 2))])
+    solved = solve_systems(matrices, np.ones((2, 2, 1)))
+    np.testing.assert_array_equal(solved[0], [[0.5], [0.5]])
+    assert np.all(np.isnan(solved[1]))
