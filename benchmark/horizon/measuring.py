@@ -249,18 +249,21 @@ class _Measurement:
 def _compared(learned: Runs, baseline: Runs) -> dict[str, float]:
     """The columns that compare a learned optimizer with a baseline on the same problems."""
     ratio = estimate(Sample(learned.objective, baseline.objective))
-    last_losses = float(np.mean(learned.last)), float(np.mean(baseline.last))
+    last_loss, last_of_baseline = float(np.mean(learned.last)), float(np.mean(baseline.last))
     last = estimate(Sample(learned.last, baseline.last))
     # Rounding makes a mean near zero negative; a ratio then says nothing.
-    ends = (last.value, last.low, last.high) if min(last_losses) > 0 else (math.nan,) * 3
+    known = 1.0 if min(last_loss, last_of_baseline) > 0 else math.nan
     return {
         "objective": float(np.mean(learned.objective)),
         "objective_of_baseline": float(np.mean(baseline.objective)),
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
-        **dict(zip(("last_loss", "last_loss_of_baseline"), last_losses, strict=True)),
-        **dict(zip(("last_ratio", "last_ratio_low", "last_ratio_high"), ends, strict=True)),
+        "last_loss": last_loss,
+        "last_loss_of_baseline": last_of_baseline,
+        "last_ratio": known * last.value,
+        "last_ratio_low": known * last.low,
+        "last_ratio_high": known * last.high,
         "n_diverged": int(np.sum(~np.isfinite(learned.objective))),
     }
 
