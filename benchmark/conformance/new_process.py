@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loptbench.agreement.comparison import Comparison
-from loptbench.conformance.outer_checks import outer_problem, small_subject
+from loptbench.conformance.outer_problems import outer_problem, small_subject
 from loptbench.conformance.purity import SHORT_RUN, flatten
 from loptbench.conformance.step_checks import random_inputs
 from loptbench.conformance.subject import Subject

@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -12,53 +12,23 @@ from loptbench.agreement.comparison import Comparison, compare_arrays
 from loptbench.agreement.memory import remembered
 from loptbench.agreement.tolerances import bound
 from loptbench.agreement.trajectories import oracle_meta_gradient
-from loptbench.conformance.cases import main_architecture, random_case
 from loptbench.conformance.hints import explain_outer_steps
 from loptbench.conformance.messages import explained
-from loptbench.conformance.purity import SHORT_RUN, flatten, other_spec, require_pure
+from loptbench.conformance.outer_problems import (
+    OTHER_SIZES,
+    OuterProblem,
+    outer_problem,
+    outer_problems,
+)
+from loptbench.conformance.purity import flatten, other_spec, require_pure
 from loptbench.conformance.step_checks import to_float64
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError, CheckSkippedError
 from loptbench.discovery import oracle
-from loptbench.optimizers import ARCHITECTURES, OptimizerSpec
+from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import MetaTrainsSideBySide, OuterState
 from loptbench.tasks import ProblemBatch
 from loptbench.training.settings import MetaTraining
-
-CANCELLED = 1e-6
-"""A meta-gradient below this fraction of a typical one is what rounding leaves of a sum of zero."""
-
-N_OUTER_STEPS = 8
-
-N_UNITS = 3
-"""Units of a small learned optimizer."""
-
-OTHER_SIZES = {"n_steps": SHORT_RUN - 1, "batch_size": 2, "bptt_segment": 4}
-"""Settings on which the sizes of arrays depend."""
-
-
-class OuterProblem(NamedTuple):
-    """A short meta-training.
-
-    Attributes:
-        spec: the optimizer before the first outer step.
-        config: the settings.
-        batches: the problems of each outer step.
-    """
-
-    spec: OptimizerSpec
-    config: MetaTraining
-    batches: list[ProblemBatch]
-
-
-def small_subject(subject: Subject) -> Subject:
-    """The subject with a learned optimizer of few units, or as it is where there is none."""
-    architecture = main_architecture(subject.implementation.optimizers)
-    if architecture is None:
-        return subject
-    task, seed = subject.case.task.name, subject.case.batch.seed
-    spec = random_case(architecture, N_UNITS, task, seed)
-    return dataclasses.replace(subject, case=dataclasses.replace(subject.case, spec=spec))
 
 
 @remembered
@@ -70,94 +40,9 @@ def oracle_outer_step(
     return step
 
 
-def outer_problem(subject: Subject, **changes: Any) -> OuterProblem:
-    """An outer problem on which clipping, penalty, decay and epsilon all have a visible effect.
-
-    Args:
-        subject: the implementation under test, on its case.
-        changes: settings to replace.
-    """
-    task = subject.case.task
-    spec = subject.spec
-    config = MetaTraining(
-        task=task.name,
-        n_units=max(1, spec.n_state),
-        n_steps=SHORT_RUN,
-        batch_size=subject.case.batch.n_problems,
-        learning_rate=1e-3,
-        decay=0.5,
-        decay_steps=2,
-        dtype=subject.dtype,  # type: ignore[arg-type]  # declarations are validated: one of the two
-        device=subject.device,
-    ).model_copy(update=changes)
-    batches = [
-        task.sample(
-            "meta_train",
-            subject.case.batch.seed,
-            range(i * config.batch_size, (i + 1) * config.batch_size),
-        )
-        for i in range(N_OUTER_STEPS)
-    ]
-    first = oracle_meta_gradient(oracle(), spec, batches[0], config.n_steps)
-    absolute = np.concatenate([np.abs(np.ravel(leaf)) for leaf in first.gradient.values()])
-    typical = float(np.median(absolute))
-    scale = {"clip": 2 * typical, "epsilon": typical, "penalty": typical}
-    return OuterProblem(spec, config.model_copy(update=scale | changes), batches)
-
-
-def _outer_problems(subject: Subject) -> dict[str, OuterProblem]:
-    """The problem, then with every setting changed, all parameters zero, and other parameters."""
-    first = outer_problem(subject)
-    sizes = OTHER_SIZES if subject.varies_sizes else {}
-    changed = {
-        **sizes,
-        "learning_rate": 3e-3,
-        "decay": 0.7,
-        "decay_steps": 3,
-        "beta1": 0.5,
-        "beta2": 0.9,
-        "epsilon": 0.3 * first.config.epsilon,
-        "clipping": "global-norm",
-        "clip": first.config.clip,
-        "penalty": 2 * first.config.penalty,
-    }
-    second = outer_problem(subject, **changed)
-    zeros = {name: 0 * array for name, array in first.spec.parameters.items()}
-    at_zero = {"beta1": 0.0, "beta2": 0.0, "penalty": 0.0, "decay": 1.0}
-    without = first._replace(config=first.config.model_copy(update=at_zero))
-    problems = {
-        "from the case's parameters": first,
-        "with every setting changed": second,
-        **_from_zero(first, first.spec.with_parameters(zeros)),
-        "from half of every parameter": first._replace(spec=other_spec(first.spec)),
-        "without moments, penalty and decay": without._replace(batches=first.batches[:2]),
-    }
-    if learned := ARCHITECTURES.get(first.spec.kind):  # where every meta-training begins
-        start = {name: zeros[name] for name in learned.starts}
-        from_zero = first.spec.with_parameters({**first.spec.parameters, **start})
-        problems["from an initial state of zero"] = OuterProblem(
-            from_zero, first.config, first.batches[:2]
-        )
-    return problems
-
-
-def _from_zero(problem: OuterProblem, zero: OptimizerSpec) -> dict[str, OuterProblem]:
-    """The problem from parameters of zero, by its name.
-
-    Left out where the gradients of a problem sum to zero, as those of a softmax do: of its
-    meta-gradient nothing but rounding is left. Also left out where there is no gradient at zero, as
-    of an exponential schedule.
-    """
-    found = oracle_meta_gradient(oracle(), zero, problem.batches[0], problem.config.n_steps)
-    largest = np.max([np.abs(leaf).max(initial=0.0) for leaf in found.gradient.values()])
-    if not CANCELLED * problem.config.epsilon <= largest < np.inf:
-        return {}
-    return {"from parameters of zero": problem._replace(spec=zero)}
-
-
 def outer_steps(subject: Subject) -> Iterator[Comparison]:
     """The first outer steps are the oracle's for several settings of clipping, penalty and Adam."""
-    for words, problem in _outer_problems(subject).items():
+    for words, problem in outer_problems(subject).items():
         spec, config, batches = problem
         outer = subject.outer_init(spec, config)
         expected = oracle().outer_init(spec.parameters, config)

@@ -1,8 +1,8 @@
 """Checks of outer steps at the sizes of a meta-training: batches, run lengths, steps, seeds.
 
-A meta-training of the zoo has batches of 64 problems, runs of 201 steps, thousands of outer steps,
-and several seeds side by side. Its result is a checkpoint, which nobody compares with the oracle's:
-an error that shows only there is never seen again.
+A meta-training of the zoo has batches of 64 problems and late ones of 256, runs of 201 steps,
+thousands of outer steps, and several seeds side by side. Its result is a checkpoint, which nobody
+compares with the oracle's: an error that shows only there is never seen again.
 """
 
 import dataclasses
@@ -13,21 +13,16 @@ import numpy as np
 from loptbench.agreement.comparison import Comparison
 from loptbench.conformance.full_size import drawn_size
 from loptbench.conformance.messages import explained
-from loptbench.conformance.outer_checks import (
-    OuterProblem,
-    compare_outer_step,
-    oracle_outer_step,
-    outer_problem,
-    small_subject,
-)
+from loptbench.conformance.outer_checks import compare_outer_step, oracle_outer_step
+from loptbench.conformance.outer_problems import OuterProblem, outer_problem, small_subject
 from loptbench.conformance.run_checks import LONG_RUN
 from loptbench.conformance.subject import Subject
 from loptbench.conformance.verdicts import CheckFailedError
 from loptbench.discovery import oracle
 from loptbench.protocol import MetaTrainsSideBySide
 
-BATCH_SIZE = 64
-"""Problems of an outer step of the presets."""
+BATCH_SIZE = 256
+"""Problems of the largest outer step of the presets, a late one of `standard`."""
 
 N_STEPS = 5
 
@@ -41,7 +36,7 @@ COMPARED_AFTER = (1, 20, 140, N_OUTER_STEPS)
 
 
 def outer_sizes(subject: Subject) -> Iterator[Comparison]:
-    """Outer steps on more than 64 problems, of 260 inner steps, and of many seeds are right."""
+    """Outer steps on more than 256 problems, of 260 inner steps, and of many seeds are right."""
     seed = subject.case.batch.seed
     n_problems = BATCH_SIZE + drawn_size(seed, "batch", 1, 30)
     for dtype in subject.implementation.dtypes:

@@ -167,7 +167,6 @@ class OuterSettings(Protocol):
     clip: float
     penalty: float
     n_steps: int
-    batch_size: int
     bptt_segment: int | None
     dtype: Literal["float32", "float64"]
     device: str
@@ -212,7 +211,8 @@ class MetaTrains(Protocol):
         Args:
             outer: the state before the step; it holds the optimizer's parameters.
             spec: the optimizer's kind and constants.
-            batch: the problems of this step; late in meta-training there may be more of them.
+            batch: the problems of this step. The batch says how many there are; their number may
+                change during a meta-training.
             config: the settings.
 
         Returns: the state after the step, and the meta-objective before it (mean over problems,

@@ -20,13 +20,13 @@ class _OneKind(Small):
     optimizers = ("momentum",)
 
 
-class TrainsOnHalfABatch(_OneKind):
-    """An outer step takes the first 32 problems of a batch."""
+class TrainsOnPartOfABatch(_OneKind):
+    """An outer step takes the first 200 problems of a batch."""
 
     def outer_step(
         self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
     ) -> tuple[OuterState, float]:
-        first = batch.part(range(min(32, batch.n_problems)))
+        first = batch.part(range(min(200, batch.n_problems)))
         return super().outer_step(outer, spec, first, config)
 
 
@@ -75,6 +75,27 @@ class TakesZeroForTheDefault(_OneKind):
     ) -> tuple[OuterState, float]:
         config = config.model_copy(update={"beta1": config.beta1 or 0.9})
         return super().outer_step(outer, spec, batch, config)
+
+
+class DividesByTheBatchSize(_OneKind):
+    """The meta-objective is the sum over problems, divided by the setting `batch_size`."""
+
+    def outer_step(
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
+    ) -> tuple[OuterState, float]:
+        new, objective = super().outer_step(outer, spec, batch, config)
+        return new, objective * batch.n_problems / config.batch_size
+
+
+class SmallStepsLate(_OneKind):
+    """The learning rate is halved in the last 30 % of the outer steps."""
+
+    def outer_step(
+        self, outer: OuterState, spec: OptimizerSpec, batch: ProblemBatch, config: Any
+    ) -> tuple[OuterState, float]:
+        late = int(outer.memory["t"]) >= 0.7 * config.n_outer_steps
+        lower = config.model_copy(update={"learning_rate": config.learning_rate / (1 + late)})
+        return super().outer_step(outer, spec, batch, lower)
 
 
 class KeepsAnInitialStateOfZero(WithGRU):
@@ -302,11 +323,13 @@ class SilencesLogging(_OneKind):
 
 
 TRAINING_FAULTS: dict[type[Reference], tuple[str, str]] = {
-    TrainsOnHalfABatch: ("outer-sizes", r"in an outer step on \d+ problems, float64"),
+    TrainsOnPartOfABatch: ("outer-sizes", r"in an outer step on \d+ problems, float64"),
     TruncatesLongRuns: ("outer-sizes", r"in an outer step of 260 inner steps"),
     CountsInOneByte: ("outer-many-steps", r"after 140 outer steps"),
     StopsCounting: ("outer-many-steps", r"after 20 outer steps"),
     TakesZeroForTheDefault: ("outer-steps", r"without moments, penalty and decay"),
+    DividesByTheBatchSize: ("outer-steps", r"outer step 0 with the loop's settings changed"),
+    SmallStepsLate: ("outer-steps", r"outer step 1 with the loop's settings changed"),
     KeepsAnInitialStateOfZero: ("meta-gradient", r"meta-gradient of h0 is zero, but should not"),
     LeavesOutDivergedProblems: ("meta-gradient", r"a problem that has diverged may not be left"),
     SwapsTwoSeeds: ("outer-sizes", r"of seed 0 of 2 side by side"),
