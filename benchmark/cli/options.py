@@ -107,6 +107,16 @@ def engine_options(jobs: int = JOBS) -> Callable[[F], F]:
     return add
 
 
+def confirm_option(command: F) -> F:
+    """Add `--confirm`, which the command gets as `confirm`."""
+    return click.option(
+        "--confirm",
+        is_flag=True,
+        help="Also measure mechanisms that are kept for the confirmation of the claims: of seeds "
+        "from 10 on. The store records that it has been spent.",
+    )(command)
+
+
 def claims_option(help_text: str) -> Callable[[F], F]:
     """Add `--claims`: an edition of the claims, or a file of them; None if it is not given."""
     return click.option(

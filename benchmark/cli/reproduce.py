@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import device_option, engine_options, mnist_option
+from loptbench.cli.options import confirm_option, device_option, engine_options, mnist_option
 from loptbench.cli.run import summarize
 from loptbench.engines.engine import Engine
 
@@ -68,6 +68,7 @@ ONLY_FROM_SCRATCH = (*WHAT_IS_TRAINED, "whole_zoo", "outer_steps", "draws", "dev
 )
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
 @click.option("--draws", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
+@confirm_option
 @mnist_option
 @device_option
 @engine_options()
@@ -84,6 +85,7 @@ def reproduce(
     whole_zoo: bool,
     outer_steps: int | None,
     draws: int | None,
+    confirm: bool,
     device: str,
     engine: Engine,
 ) -> None:
@@ -109,7 +111,7 @@ def reproduce(
             ONLY_FROM_SCRATCH,
             "goes with --from-scratch only; without it, what is shipped is measured",
         )
-        study = reproduce_shipped(folder, task, engine=engine)
+        study = reproduce_shipped(folder, task, engine=engine, confirm=confirm)
     else:
         if whole_zoo:
             _refuse(
@@ -127,7 +129,9 @@ def reproduce(
                 seeds=seed,
                 **settings,
             )
-        study = reproduce_from_scratch(folder, trainings, n_draws=draws, engine=engine)
+        study = reproduce_from_scratch(
+            folder, trainings, n_draws=draws, engine=engine, confirm=confirm
+        )
     summarize(study, folder / "report.html")
 
 

@@ -9,7 +9,13 @@ import click
 
 from loptbench.cli.completion import complete_checkpoint, complete_implementation, complete_task
 from loptbench.cli.notes import adapter_notes
-from loptbench.cli.options import claims_option, engine_options, mnist_option, set_option
+from loptbench.cli.options import (
+    claims_option,
+    confirm_option,
+    engine_options,
+    mnist_option,
+    set_option,
+)
 
 if TYPE_CHECKING:
     from loptbench.engines.engine import Engine
@@ -76,12 +82,7 @@ MAX_LINES = 6
     help="A small part: one seed of each framework, on the networks of one, on 128 problems.",
 )
 @click.option("--full", "part", flag_value="full", help="Everything: the whole zoo.")
-@click.option(
-    "--confirm",
-    is_flag=True,
-    help="Also measure mechanisms that are kept for the confirmation of the claims: of seeds from "
-    "10 on. The store records that it has been spent.",
-)
+@confirm_option
 @click.option(
     "--details",
     is_flag=True,

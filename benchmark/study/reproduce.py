@@ -46,10 +46,18 @@ def reproduce(
     tasks: Collection[str] = (),
     jobs: int = JOBS,
     engine: Engine | None = None,
+    confirm: bool = False,
 ) -> Study:
     """Measure and judge what is shipped, into the folder `results` of `folder`."""
     make_folder(folder)
-    return run(folder / "results", tasks=_names(tasks), jobs=jobs, engine=engine, part=FULL.name)
+    return run(
+        folder / "results",
+        tasks=_names(tasks),
+        jobs=jobs,
+        engine=engine,
+        part=FULL.name,
+        confirm=confirm,
+    )
 
 
 def plan_trainings(
@@ -119,6 +127,7 @@ def reproduce_from_scratch(
     n_draws: int | None = None,
     jobs: int = JOBS,
     engine: Engine | None = None,
+    confirm: bool = False,
 ) -> Study:
     """Meta-train, tune the baselines on the same tasks, measure all of it and judge over seeds.
 
@@ -133,6 +142,8 @@ def reproduce_from_scratch(
         n_draws: draws of the tuner; those of the shipped searches if None.
         jobs: the number of processes.
         engine: what computes; so many processes of this machine if None.
+        confirm: whether the mechanisms of optimizers with seeds from 10 on are measured. They are
+            kept for the confirmation of the claims; the store records that it has been spent.
 
     Raises:
         LoptbenchError: the folder cannot be made, or holds what was made with other settings; an
@@ -151,7 +162,7 @@ def reproduce_from_scratch(
         checkpoints, tuned = _make(by, trainings, searches, folder, engine)
         firsts = {checkpoint.task: name for name, checkpoint in reversed(checkpoints.items())}
         cross_checked = [firsts[task] for task in tasks if task in SMALL_TASKS]
-        selection = Selection(entries, checkpoints, tuned, tasks, cross_checked)
+        selection = Selection(entries, checkpoints, tuned, tasks, cross_checked, confirm=confirm)
         return measure(folder / "results", selection, engine)
 
 

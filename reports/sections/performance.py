@@ -28,14 +28,14 @@ def against_best(
 
     Returns: rows of the frame `evaluations` with the columns `best`, `objective_mean_of_best`,
         `final_loss_mean_of_best`, `last_ratio`, the ratio of the mean losses at the last step, and
-        those of `ratios_to`. There is no ratio where rounding has made a mean negative.
+        those of `ratios_to`. There is no `last_ratio` where rounding made a mean negative.
     """
     evaluations = report.frame("evaluations")
     best = best_baselines(evaluations, family)[[*PLACE, "optimizer", *MEANS]]
     best = best.rename(columns={"optimizer": "best", **{name: f"{name}_of_best" for name in MEANS}})
     compared = evaluations[evaluations.role.isin(roles)].merge(best, on=PLACE)
-    ratio = compared.final_loss_mean / compared.final_loss_mean_of_best
-    compared = compared.assign(last_ratio=ratio.where(ratio > 0))
+    last, of_best = compared.final_loss_mean, compared.final_loss_mean_of_best
+    compared = compared.assign(last_ratio=(last / of_best).where((last > 0) & (of_best > 0)))
     ratios = ratios_to(report).rename(columns={"baseline": "best"})
     return compared.merge(ratios, on=[*PLACE, "optimizer", "best"])
 

@@ -37,14 +37,20 @@ OBJECTIVES = {
 
 @pytest.fixture
 def store(make: Make) -> Store:
+    return store_with(make, 1.0)
+
+
+def store_with(make: Make, sign: float) -> Store:
+    """A store in which all last losses have this sign."""
     evaluations = {
         name: BaselineEvaluation(
-            **dict(evaluated(values)) | {"final_loss_mean": values[0] / 10},
+            **dict(evaluated(values)) | {"final_loss_mean": sign * values[0] / 10},
             hyperparameters={"alpha": 0.1},
         )
         for name, values in OBJECTIVES.items()
     }
     learned = evaluated([0.2, 0.4])
+    learned = type(learned)(**dict(learned) | {"final_loss_mean": sign * learned.final_loss_mean})
     about = MetaTraining(
         implementation="jax", configuration={"preset": "quick", "seed": 0, "task": "quadratic"}
     )
@@ -84,3 +90,12 @@ def test_the_report_has_both_ratios_and_those_of_the_last_losses(store: Store) -
     assert row.ratio_scheduled == pytest.approx(0.3 / 0.4)
     assert row.last_ratio == pytest.approx(0.5 / 0.04)
     assert row.last_ratio_scheduled == pytest.approx(0.5 / 0.03)
+
+
+def test_there_is_no_ratio_of_last_losses_that_rounding_made_negative(make: Make) -> None:
+    parsed = Page(render(store_with(make, -1.0)))
+    table = pd.read_csv(io.StringIO(parsed.data["evaluations-table"]))
+    (row,) = table[table["role"] == "checkpoint"].itertuples()
+    assert row.final_loss_mean < 0
+    assert pd.isna(row.last_ratio)
+    assert pd.isna(row.last_ratio_scheduled)

@@ -128,7 +128,13 @@ def test_trainings_and_searches_go_to_the_engine_together(
     after = files(tmp_path)
     assert after.keys() - before.keys() == {"rosenbrock-tiny-reference-10.safetensors"}
     assert {name: after[name] for name in before} == before
-    assert list(selections[1].checkpoints) == [*made[:2], "rosenbrock-tiny-reference-10"]
+    newer = "rosenbrock-tiny-reference-10"
+    assert list(selections[1].checkpoints) == [*made[:2], newer]
+    # Its mechanisms are kept for the confirmation, until that is asked for.
+    reproduce_from_scratch(
+        tmp_path, trainings(0, 1, 10, by=by[:1]), n_draws=12, engine=engine, confirm=True
+    )
+    assert [each.kept for each in selections] == [[], [newer], []]
 
 
 @pytest.mark.usefixtures("selections")
