@@ -3,9 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +18,7 @@ from loptbench.engines.choice import make_engine
 from loptbench.engines.engine import Call, Chain, Engine
 from loptbench.errors import LoptbenchError
 from loptbench.tasks import get_task
+from loptbench.tests.engines.machines import Machines
 from loptbench.tests.engines.test_cluster import records
 from loptbench.tests.engines.test_engines import square
 from loptbench.training import chain as training_chain
@@ -104,43 +102,6 @@ def test_workers_are_killed_at_random(tmp_path: Path, monkeypatch: pytest.Monkey
         while killer.n_kills < N_KILLS:
             assert all_bytes(made, tmp_path / f"dask-{n}") == expected
             n += 1
-
-
-class Machines:
-    """A scheduler and its workers, each a process with an address of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        self.folder, self.processes = folder, list[subprocess.Popen[bytes]]()
-
-    def start(self, kind: str, *arguments: str, site: str = "") -> None:
-        """Start a scheduler or a worker, whose Python runs a piece of code first."""
-        folder = self.folder / f"site-{len(self.processes)}"
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(site)
-        command = [sys.executable, "-m", "dask", kind, *arguments, "--no-dashboard"]
-        environment = {**os.environ, "PYTHONPATH": str(folder)}
-        output = (self.folder / f"{len(self.processes)}.log").open("wb")
-        self.processes.append(
-            subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        )
-
-    def scheduler(self) -> None:
-        """Start the scheduler."""
-        self.start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
-
-    def worker(self, site: str = "") -> None:
-        """Start a worker."""
-        self.start("worker", self.address, "--nthreads", "1", "--no-nanny", site=site)
-
-    def kill(self) -> None:
-        """Kill all of them."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
