@@ -64,7 +64,8 @@ ONLY_FROM_SCRATCH = (*WHAT_IS_TRAINED, "whole_zoo", "outer_steps", "draws", "dev
 @click.option(
     "--whole-zoo",
     is_flag=True,
-    help="Meta-train all that is in the zoo, with the settings that it was made with.",
+    help="Meta-train all that is in the zoo, with the settings that it was made with, and tune the "
+    "baselines with schedules too.",
 )
 @click.option("--outer-steps", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
 @click.option("--draws", type=click.IntRange(1), default=None, help="Fewer, to try it out.")
@@ -95,6 +96,7 @@ def reproduce(
     every task; verdicts are over the seeds. All installed implementations are compared with the
     reference, as `loptbench run` does.
     """
+    from loptbench.optimizers import BASELINES, SCHEDULED
     from loptbench.study.reproduce import (
         plan_trainings,
         reproduce_from_scratch,
@@ -103,6 +105,7 @@ def reproduce(
     from loptbench.study.reproduce import reproduce as reproduce_shipped
 
     settings: dict[str, Any] = {"device": device}
+    kinds = [*BASELINES, *SCHEDULED] if whole_zoo else [*BASELINES]
     if outer_steps is not None:
         settings["n_outer_steps"] = outer_steps
     if not from_scratch:
@@ -130,7 +133,7 @@ def reproduce(
                 **settings,
             )
         study = reproduce_from_scratch(
-            folder, trainings, n_draws=draws, engine=engine, confirm=confirm
+            folder, trainings, kinds=kinds, n_draws=draws, engine=engine, confirm=confirm
         )
     summarize(study, folder / "report.html")
 

@@ -9,7 +9,7 @@ from loptbench.discovery import discover, get_implementation, source_of
 from loptbench.engines.choice import JOBS, engine_or_processes
 from loptbench.engines.engine import Chain, Engine
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import get_architecture
+from loptbench.optimizers import BASELINES, get_architecture
 from loptbench.progress import Together, progress
 from loptbench.storage.weights import Checkpoint
 from loptbench.study.parts import FULL, SMALL_TASKS
@@ -39,6 +39,18 @@ class Training(NamedTuple):
 
     by: str
     config: MetaTraining
+
+    @property
+    def work(self) -> int:
+        """Outer steps · inner steps · components · units², to which the time is proportional.
+
+        >>> quick, paper = plan_trainings(["quadratic"], presets=["quick", "paper"])
+        >>> paper.work > 50 * quick.work
+        True
+        """
+        config = self.config
+        components = config.batch_size * get_task(config.task).n_parameters
+        return config.n_outer_steps * config.n_steps * components * config.n_units**2
 
 
 def reproduce(
@@ -124,6 +136,7 @@ def reproduce_from_scratch(
     folder: Path,
     trainings: Sequence[Training],
     *,
+    kinds: Collection[str] = tuple(BASELINES),
     n_draws: int | None = None,
     jobs: int = JOBS,
     engine: Engine | None = None,
@@ -139,6 +152,7 @@ def reproduce_from_scratch(
     Args:
         folder: the folder for everything that is made.
         trainings: the meta-trainings, at least one. What computes the first one also tunes.
+        kinds: the baselines that are tuned.
         n_draws: draws of the tuner; those of the shipped searches if None.
         jobs: the number of processes.
         engine: what computes; so many processes of this machine if None.
@@ -153,7 +167,7 @@ def reproduce_from_scratch(
     by = {each.by: get_implementation(each.by) for each in trainings}
     tasks = list(dict.fromkeys(each.config.task for each in trainings))
     changes: dict[str, Any] = {} if n_draws is None else {"n_draws": n_draws}
-    searches = plan_searches(by[trainings[0].by], map(get_task, tasks), **changes)
+    searches = plan_searches(by[trainings[0].by], map(get_task, tasks), kinds, **changes)
     entries = discover()
     registered = {entry.name for entry in entries}
     brought = select_implementations([name for name in by if ":" in name])
@@ -225,6 +239,8 @@ def _train_and_tune(
     total += sum(settings.n_total for *_, settings in searches)
     with progress("meta-training and tuning", total) as report:
         together = Together(report)
+        # The longest first: one that begins last is waited for.
+        ordered = sorted(trainings.items(), key=lambda item: item[1].work, reverse=True)
         chains: list[Chain[Any]] = [
             training(
                 by[each.by],
@@ -233,7 +249,7 @@ def _train_and_tune(
                 together.of(path.stem),
                 source_of(each.by),
             )
-            for path, each in trainings.items()
+            for path, each in ordered
         ]
         with contextlib.ExitStack() as until_written:
             if searches:

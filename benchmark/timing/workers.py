@@ -1,4 +1,4 @@
-"""How long the trials of a study take on more workers: a simulation, from how long each took."""
+"""How long a study takes on more workers: a simulation, from how long each part of it takes."""
 
 import heapq
 from collections import deque
@@ -83,29 +83,34 @@ def longest_way(work: Iterable[Work]) -> float:
     return max((each.seconds + max(each.then, default=0.0) for each in work), default=0.0)
 
 
-def by_workers(timings: "DataFrame", workers: Sequence[int]) -> "DataFrame":
-    """How long the trials of a store take on so many workers.
+def by_workers(
+    work: Sequence[Work], workers: Sequence[int], making: Sequence[Work] = ()
+) -> "DataFrame":
+    """How long a study takes on so many workers.
 
     Args:
-        timings: the frame `timings` of a store.
+        work: its trials.
         workers: numbers of workers.
+        making: what is made before the first trial begins: meta-trainings and searches.
 
     Returns: a row for each number of workers, with these columns:
         workers: their number.
+        making: the time until everything is made.
         seconds: the time until the last trial has ended.
         speedup: the time on one worker over it.
-        busy: the mean share of that time in which a worker runs a trial.
+        busy: the mean share of that time in which a worker works.
     """
     import pandas as pd
 
-    work = work_of(timings)
-    alone = wall_time(work, 1)
+    alone = wall_time(making, 1) + wall_time(work, 1)
     rows = []
     for n in workers:
-        seconds = wall_time(work, n)
+        made = wall_time(making, n)
+        seconds = made + wall_time(work, n)
         rows.append(
             {
                 "workers": n,
+                "making": made,
                 "seconds": seconds,
                 "speedup": alone / seconds if seconds else 1.0,
                 "busy": alone / (n * seconds) if seconds else 1.0,

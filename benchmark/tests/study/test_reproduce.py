@@ -68,7 +68,9 @@ def selections(monkeypatch: pytest.MonkeyPatch) -> list[Selection]:
     """What would be measured, after one small search; every call of long work is short."""
     measured: list[Selection] = []
 
-    def plan_one(implementation: Any, tasks: Iterable[Task], **changes: Any) -> list[Search]:
+    def plan_one(
+        implementation: Any, tasks: Iterable[Task], _: object, **changes: Any
+    ) -> list[Search]:
         return plan_searches(implementation, tasks, ["sgd"], n_problems=2, **changes)
 
     monkeypatch.setattr(reproduce, "measure", lambda _, selection, __: measured.append(selection))

@@ -1,5 +1,8 @@
 """The simulation of a study on more workers."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -7,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loptbench.cli.main import cli
+from loptbench.discovery import oracle
+from loptbench.study.reproduce import Training
+from loptbench.tasks import get_task
+from loptbench.timing import from_scratch
+from loptbench.timing.from_scratch import Made, made_in_the_zoo, search_seconds, training_seconds
 from loptbench.timing.workers import Work, by_workers, longest_way, wall_time, work_of
+from loptbench.training.settings import MetaTraining
+from loptbench.tuning.search import Settings
+from loptbench.zoo.catalogue import names
 
 pytestmark = pytest.mark.harness
 
@@ -39,9 +50,52 @@ def test_evaluations_wait_for_the_baselines_of_their_task() -> None:
     columns = ["trial", "implementation", "task", "role", "seconds"]
     timings = pd.DataFrame(rows, columns=columns)
     assert sorted(work_of(timings)) == [Work(3.0), Work(4.0), Work(5.0, (2.0,))]
-    table = by_workers(timings, [1, 2, 100])
+    table = by_workers(work_of(timings), [1, 2, 100])
     assert table.seconds.tolist() == [14.0, 7.0, 7.0]
     assert table.busy.tolist() == [1.0, 1.0, 0.02]
+
+
+def test_trials_wait_for_all_that_is_made() -> None:
+    table = by_workers([Work(2.0), Work(2.0)], [1, 2, 3], making=[Work(8.0), Work(3.0), Work(3.0)])
+    assert table.making.tolist() == [14.0, 8.0, 8.0]
+    assert table.seconds.tolist() == [18.0, 10.0, 10.0]
+    assert table.speedup.tolist() == [1.0, 1.8, 1.8]
+
+
+def test_outer_steps_of_a_kind_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late batches are another kind, which a meta-training that ended early has fewer of."""
+    timed: list[tuple[str, int]] = []
+
+    def one_step(names: list[str], config: MetaTraining, *_: object, **__: object) -> list[Any]:
+        timed.append((names[0], config.batch_size))
+        return [SimpleNamespace(seconds=config.batch_size / 100)]
+
+    monkeypatch.setattr(from_scratch, "outer_steps", one_step)
+    late = MetaTraining(n_outer_steps=10, batch_size=2, late_batch_size=5)
+    usual = MetaTraining(n_outer_steps=10, batch_size=2, seed=3)
+    made = [
+        Made(Training("jax", late), 10),
+        Made(Training("jax", late), 6),
+        Made(Training("jax", usual), 10),
+        Made(Training("torch", usual), 1),
+    ]
+    assert [*training_seconds(made)] == pytest.approx([0.02 * 7 + 0.05 * 3, 0.12, 0.2, 0.02])
+    assert timed == [("jax", 2), ("jax", 5), ("torch", 2)]
+
+
+def test_searches_are_estimated() -> None:
+    settings = Settings(n_draws=600, n_refining=0, n_problems=2)
+    search = (get_task("rosenbrock"), "sgd", settings)
+    [one] = search_seconds(oracle(), [search])
+    assert one > 0
+
+
+def test_all_that_made_the_zoo_is_estimated_the_longest_first() -> None:
+    made = made_in_the_zoo()
+    by = {each.training.config.checkpoint_name(each.training.by): each for each in made}
+    assert by.keys() == {*names()}
+    assert made[0].training.config.n_units == 256
+    assert all(each.n_outer_steps <= each.training.config.n_outer_steps for each in made)
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,x", "-3"])
