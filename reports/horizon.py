@@ -44,11 +44,11 @@ def _page(table: "DataFrame") -> str:
 
 
 def over_seeds(table: "DataFrame") -> "DataFrame":
-    """The median, lowest and highest ratio over seeds, of each task, family and length."""
+    """The median, lowest and highest ratio over seeds, of each task, preset, family and length."""
     import pandas as pd
 
     rows = []
-    keys = ["task", "family", "multiple"]
+    keys = ["task", "preset", "family", "multiple"]
     for key, own in table.groupby(keys, sort=False):
         row = dict(zip(keys, key, strict=True)) | {"n_seeds": len(own)}
         row["baseline"] = ", ".join(dict.fromkeys(own["baseline"]))
@@ -68,7 +68,10 @@ def figure(table: "DataFrame") -> Any:
     from matplotlib.ticker import NullLocator
 
     long = table.melt(
-        ["task", "optimizer", "family", "multiple"], list(RATIOS), "quantity", "learned / baseline"
+        ["task", "preset", "optimizer", "family", "multiple"],
+        list(RATIOS),
+        "quantity",
+        "learned / baseline",
     ).replace({"quantity": RATIOS})
     with sns.axes_style("ticks"), sns.plotting_context("notebook", font_scale=0.8):
         grid = sns.relplot(
@@ -79,7 +82,7 @@ def figure(table: "DataFrame") -> Any:
             col="task",
             col_order=in_order(table["task"]),
             hue="family",
-            style="family",
+            style="preset",
             kind="line",
             markers=True,
             estimator="median",

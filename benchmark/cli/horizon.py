@@ -18,7 +18,13 @@ from loptbench.cli.completion import complete_implementation, complete_task
 @click.option(
     "--task", shell_complete=complete_task, multiple=True, help="Repeatable. [default: all]"
 )
-@click.option("--preset", default="quick", show_default=True, help="Run these learned optimizers.")
+@click.option(
+    "--preset",
+    multiple=True,
+    default=("quick", "standard"),
+    show_default=True,
+    help="Run these learned optimizers. Repeatable.",
+)
 @click.option("--architecture", default="gru", show_default=True, help="Those of this one.")
 @click.option(
     "--multiple",
@@ -51,7 +57,7 @@ from loptbench.cli.completion import complete_implementation, complete_task
 def horizon(
     output: Path,
     task: tuple[str, ...],
-    preset: str,
+    preset: tuple[str, ...],
     architecture: str,
     multiple: tuple[int, ...],
     problems: int | None,

@@ -11,7 +11,7 @@ All runs are in float64. In float32 rounding makes losses of up to 1e-3 at the m
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,17 +96,17 @@ class Runs(NamedTuple):
 
 def members(
     tasks: Iterable[str] = (),
-    preset: str = "quick",
+    presets: Collection[str] = ("quick", "standard"),
     architecture: str = DEFAULT_ARCHITECTURE,
 ) -> list[Member]:
     """The learned optimizers of the zoo that are run: none that is kept for confirmation.
 
-    >>> {member.preset for member in members(["quadratic"])}
+    >>> {member.preset for member in members(["digits"])}
     {'quick'}
 
     Args:
         tasks: the names of the tasks; all if empty.
-        preset: the preset of their meta-training.
+        presets: the presets of their meta-training.
         architecture: their architecture.
     """
     names = [get_task(name).name for name in tasks]
@@ -114,7 +114,8 @@ def members(
         member
         for member in zoo()
         if (not names or member.task in names)
-        and (member.preset, member.architecture) == (preset, architecture)
+        and member.preset in presets
+        and member.architecture == architecture
         and EvidenceKind.of_seed(member.seed) is EvidenceKind.EXPLORATORY
     ]
 

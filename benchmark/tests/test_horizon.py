@@ -111,7 +111,7 @@ def test_the_page_and_the_command(tmp_path: Path) -> None:
     page = write(table, tmp_path / "page.html").read_text()
     assert page.count("<svg") == 1
     assert all(f"<td>{name}</td>" in page for name in table["optimizer"])
-    assert len(over_seeds(table)) == len(table.groupby(["task", "family", "multiple"]))
+    assert len(over_seeds(table)) == len(table.groupby(["task", "preset", "family", "multiple"]))
     output = tmp_path / "table.csv"
     arguments = ["horizon", "--shipped", "--task", "quadratic", "--output", str(output)]
     result = CliRunner().invoke(cli, arguments)
