@@ -162,7 +162,8 @@ QUICK = Part(
     _is_quick_trial,
     "all seeds but the first; presets other than quick, and architectures other than GRUs; "
     f"mechanisms of baselines; evaluations on more than {PAPER} problems; on the networks the "
-    "measurements of all implementations but one, and conformance; elsewhere conformance of all but one random optimizer",
+    "measurements of all implementations but one, and conformance; elsewhere conformance of all "
+    "but one random optimizer",
     dict.fromkeys(TASKS, PAPER),
 )
 
@@ -170,9 +171,9 @@ DEFAULT = Part(
     "default",
     lambda member: _is_small_gru(member) and (member.task in SMALL_TASKS or member.seed == 0),
     _is_default_trial,
-    "presets other than quick, and architectures other than GRUs; on the networks all seeds but the "
-    f"first, evaluations on more than {PAPER} problems, the measurements of all implementations "
-    "but one, mechanisms of baselines, and the reference's checks of itself; in float32 the "
+    "presets other than quick, and architectures other than GRUs; on the networks all seeds but "
+    f"the first, evaluations on more than {PAPER} problems, the measurements of all "
+    "implementations but one, mechanisms of baselines, and the reference's checks of itself; in float32 the "
     "conformance of all but GRUs, and on the networks of all optimizers",
     dict.fromkeys(NETWORKS, PAPER),
 )
