@@ -173,8 +173,8 @@ DEFAULT = Part(
     _is_default_trial,
     "presets other than quick, and architectures other than GRUs; on the networks all seeds but "
     f"the first, evaluations on more than {PAPER} problems, the measurements of all "
-    "implementations but one, mechanisms of baselines, and the reference's checks of itself; in float32 the "
-    "conformance of all but GRUs, and on the networks of all optimizers",
+    "implementations but one, mechanisms of baselines, and the reference's checks of itself; in "
+    "float32 the conformance of all but GRUs, and on the networks of all optimizers",
     dict.fromkeys(NETWORKS, PAPER),
 )
 
