@@ -28,6 +28,7 @@ from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import headline, of_size
 from loptbench.results.schema.verdicts import (
     DEPENDS_ON_READING,
+    FIRST_CONFIRMATORY_SEED,
     EvidenceKind,
     Outcome,
     Scope,
@@ -222,8 +223,8 @@ def _caveats(report: Report) -> list[Item]:
         which = "All" if n_seen == len(verdicts) else f"{n_seen} of {len(verdicts)}"
         items.append(
             Item(
-                f"{which} verdicts are exploratory: their seeds had been seen when claims were "
-                "written."
+                f"{which} verdicts are exploratory: the first optimizers with seeds below "
+                f"{FIRST_CONFIRMATORY_SEED} had been seen when the claims were written."
             )
         )
     if report.sizes:

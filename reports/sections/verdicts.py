@@ -21,8 +21,8 @@ RULE = (
     "statistic on different sides of its threshold. The verdict is that of the primary statistic. "
     "Beside it stand other statistics that the same sentence could mean: robustness is the share "
     "of them that agree, and a verdict that fewer than two thirds share depends on the reading. "
-    "Verdicts on seeds from 10 on are confirmatory. Optimizers with lower seeds had been seen when "
-    "the claims were written, so verdicts on them are exploratory."
+    "Verdicts on seeds from 10 on are confirmatory. Those on lower seeds are exploratory: the "
+    "first optimizers with such seeds had been seen when the claims were written."
 )
 
 

@@ -13,7 +13,7 @@ from pydantic import PlainSerializer, model_validator
 from loptbench.results.schema.base import Model, field
 
 FIRST_CONFIRMATORY_SEED = 10
-"""Optimizers with lower seeds had been seen when the claims of edition 2 were written."""
+"""The first optimizers with lower seeds had been seen when the claims of edition 2 were written."""
 
 DEPENDS_ON_READING = "depends on the reading"
 """The mark of a verdict that fewer than two thirds of the alternatives share."""
