@@ -54,7 +54,8 @@ def over_seeds(table: "DataFrame") -> "DataFrame":
         row["baseline"] = ", ".join(dict.fromkeys(own["baseline"]))
         for name in RATIOS:
             low, middle, high = own[name].min(), own[name].median(), own[name].max()
-            row[name] = f"{middle:.3g} ({low:.3g} to {high:.3g})"
+            known = f"{middle:.3g} ({low:.3g} to {high:.3g})"
+            row[name] = "–" if own[name].isna().all() else known
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -98,6 +99,10 @@ def figure(table: "DataFrame") -> Any:
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_locator(NullLocator())
             axes.axhline(1, color="0.6", linewidth=1, zorder=0)
+            low, high = axes.get_ylim()
+            if high < 10 * low:  # within a decade, numbers are shorter than powers of ten
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_formatter("{x:g}")
     return grid.figure
 
 
