@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import engine_options, mnist_option
+from loptbench.cli.options import engine_options, mnist_option, range_option
 
 if TYPE_CHECKING:
     from loptbench.engines.engine import Engine
+    from loptbench.tuning.ranges import Range
 
 
 @click.command("meta-tune")
@@ -64,6 +65,10 @@ if TYPE_CHECKING:
     default=None,
     help="The JSON file of the search. [default: TASK-meta-tuned.json]",
 )
+@range_option(
+    "Draw this setting from another range, uniformly in its logarithm, such as decay=0.1:0.5; "
+    "1-NAME=LOW:HIGH draws 1 − NAME, as for beta1, beta2 and averaging. Repeatable."
+)
 @engine_options()
 @mnist_option
 def meta_tune(
@@ -76,6 +81,7 @@ def meta_tune(
     n_seeds: int,
     seed: int,
     output: Path | None,
+    ranges: "dict[str, Range]",
     engine: "Engine",
 ) -> None:
     """Search the outer settings of TASK: random draws with successive halving.
@@ -86,6 +92,7 @@ def meta_tune(
     Interrupted, it goes on from where it was when called again with the same arguments.
     """
     from loptbench.training.run import meta_tune as search
+    from loptbench.training.space import Uniform
 
     path, found = search(
         task,
@@ -98,6 +105,10 @@ def meta_tune(
         seed=seed,
         output=output,
         engine=engine,
+        ranges={
+            name: Uniform(low=each.low, high=each.high, of_complement=each.of_complement)
+            for name, each in ranges.items()
+        },
     )
     last = found.draws[found.best].rounds[-1]
     click.echo(

@@ -3,11 +3,14 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from loptbench.engines.choice import ENGINES, JOBS, make_engine
+
+if TYPE_CHECKING:
+    from loptbench.tuning.ranges import Range
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,6 +108,34 @@ def engine_options(jobs: int = JOBS) -> Callable[[F], F]:
         return cast(F, decorated)
 
     return add
+
+
+def _ranges(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> "dict[str, Range]":
+    from loptbench.errors import LoptbenchError
+    from loptbench.tuning.ranges import parse_range
+
+    try:
+        pairs = [parse_range(text) for text in texts]
+    except LoptbenchError as error:
+        raise click.BadParameter(str(error), context, option) from error
+    ranges = dict(pairs)
+    if len(ranges) < len(pairs):
+        raise click.BadParameter("a range is given twice", context, option)
+    return ranges
+
+
+def range_option(help_text: str) -> Callable[[F], F]:
+    """Add `--range`, which the command gets as `ranges`, by name."""
+    return click.option(
+        "--range",
+        "ranges",
+        metavar="NAME=LOW:HIGH",
+        multiple=True,
+        callback=_ranges,
+        help=help_text,
+    )
 
 
 def confirm_option(command: F) -> F:

@@ -7,7 +7,7 @@ import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
 from loptbench.cli.notes import adapter_notes
-from loptbench.cli.options import engine_options, mnist_option, set_option
+from loptbench.cli.options import engine_options, mnist_option, range_option, set_option
 from loptbench.optimizers import BASELINES, SCHEDULES
 
 if TYPE_CHECKING:
@@ -16,33 +16,12 @@ if TYPE_CHECKING:
     from loptbench.tuning.tuned_file import TunedBaseline
 
 
-def _ranges(
-    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
-) -> "dict[str, Range]":
-    from loptbench.errors import LoptbenchError
-    from loptbench.tuning.ranges import parse_range
-
-    try:
-        pairs = [parse_range(text) for text in texts]
-    except LoptbenchError as error:
-        raise click.BadParameter(str(error), context, option) from error
-    ranges = dict(pairs)
-    if len(ranges) < len(pairs):
-        raise click.BadParameter("a range is given twice", context, option)
-    return ranges
-
-
 @click.command()
 @click.argument("optimizer", required=False)
 @set_option
-@click.option(
-    "--range",
-    "ranges",
-    metavar="NAME=LOW:HIGH",
-    multiple=True,
-    callback=_ranges,
-    help="Search this setting of OPTIMIZER, uniformly in its logarithm; 1-NAME=LOW:HIGH draws 1 − "
-    "NAME, as for decays. Repeatable.  [default: the learning rate, 1e-5:100]",
+@range_option(
+    "Search this setting of OPTIMIZER, uniformly in its logarithm; 1-NAME=LOW:HIGH draws 1 − NAME, "
+    "as for decays. Repeatable.  [default: the learning rate, 1e-5:100]"
 )
 @click.option(
     "--task",

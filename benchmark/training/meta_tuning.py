@@ -31,48 +31,11 @@ from loptbench.storage.files import lock, require_writable, write_atomically
 from loptbench.training.chain import advancing
 from loptbench.training.loop import NotFiniteError, OuterLoop, require_meta_training
 from loptbench.training.settings import MetaTraining
+from loptbench.training.space import SPACE, Space, Uniform
 from loptbench.training.validations import best_validated
 
 FIRST_SEED = 1000
 """The search trains seeds from this one on."""
-
-
-class Uniform(BaseModel):
-    """A setting that is drawn uniformly, in its logarithm or in that of 1 − itself.
-
-    >>> Uniform(low=0.01, high=1.0).at(0.5)
-    0.1
-    >>> Uniform(low=0.01, high=1.0, of_complement=True).at(0.5)
-    0.9
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    low: float = Field(gt=0)
-    high: float = Field(gt=0)
-    of_complement: bool = False
-
-    def at(self, place: float) -> float:
-        """The setting at a place in the range, 0 to 1; what is uniform has four digits."""
-        value = float(f"{self.low ** (1 - place) * self.high**place:.4g}")
-        return round(1 - value, 12) if self.of_complement else value
-
-
-SPACE: dict[str, Uniform | tuple[str, ...]] = {
-    "input_scale": Uniform(low=1e-3, high=1e2),
-    "output_scale": Uniform(low=3e-2, high=3.0),
-    "learning_rate": Uniform(low=1e-4, high=1e-2),
-    "decay": Uniform(low=0.03, high=1.0),
-    "beta1": Uniform(low=0.03, high=0.5, of_complement=True),
-    "beta2": Uniform(low=1e-3, high=0.5, of_complement=True),
-    "clipping": ("elementwise", "global-norm"),
-    "clip": Uniform(low=1e-2, high=1.0),
-    "penalty": Uniform(low=1e-8, high=1e-4),
-    "rollback_ratio": Uniform(low=1.1, high=2.0),
-    "averaging": Uniform(low=1e-3, high=0.1, of_complement=True),
-}
-"""The settings that are searched, and where; the same for every task. `decay` is what the learning
-rate has fallen to after all outer steps."""
 
 
 class MetaTuning(BaseModel):
@@ -128,6 +91,19 @@ class MetaTuning(BaseModel):
         """
         rounds = range(self.n_rounds)
         return sum(len(self.seeds(number)) * self.n_left(number) for number in rounds)
+
+    def require_enough_draws(self) -> None:
+        """Refuse more rounds than there are draws for.
+
+        Raises:
+            LoptbenchError: some round would have none left to drop.
+        """
+        needed = self.reduction ** (self.n_rounds - 1)
+        if self.n_draws < needed:
+            raise LoptbenchError(
+                f"{self.n_draws} draws are too few for {self.n_rounds} rounds: 1 in "
+                f"{self.reduction} stays after each, so at least {needed} are needed"
+            )
 
     def seeds(self, round_number: int) -> list[int]:
         """The seeds that are trained with each draw in a round."""
@@ -211,7 +187,9 @@ class MetaTuned(BaseModel):
         return "\n".join(lines) + "\n"
 
 
-def draw_settings(search: MetaTuning, task: str, number: int) -> dict[str, float | str]:
+def draw_settings(
+    search: MetaTuning, task: str, number: int, space: Space = SPACE
+) -> dict[str, float | str]:
     """The settings of a draw; those of different tasks and numbers are independent.
 
     >>> draw_settings(MetaTuning(), "quadratic", 0)["clipping"]
@@ -219,7 +197,7 @@ def draw_settings(search: MetaTuning, task: str, number: int) -> dict[str, float
     """
     rng = np.random.default_rng([search.seed, number, *task.encode()])
     drawn: dict[str, float | str] = {}
-    for name, values in SPACE.items():
+    for name, values in space.items():
         place = rng.uniform()
         if isinstance(values, Uniform):
             drawn[name] = values.at(place)
@@ -235,6 +213,7 @@ def meta_tune(
     output: Path,
     engine: Engine | None = None,
     report: Report = lambda *_: None,
+    space: Space = SPACE,
 ) -> MetaTuned:
     """Search the outer settings of a task and write the record to `output`.
 
@@ -250,12 +229,15 @@ def meta_tune(
         output: the JSON file to write; one of another search must not exist.
         engine: what trains, in each worker one draw and seed at a time; this process if None.
         report: called with the number of trainings done and a line of text.
+        space: the ranges and choices of the settings.
 
     Raises:
-        LoptbenchError: the output exists or cannot be written, or every draw failed.
+        LoptbenchError: the output exists or cannot be written, there are too few draws for the
+            rounds, or every draw failed.
     """
     computing = get_implementation(implementation)
     require_meta_training(computing, base)
+    search.require_enough_draws()
     folder = output.with_name(output.name + ".trainings")
     shared = base.model_copy(
         update={
@@ -265,12 +247,12 @@ def meta_tune(
         }
     )
     if output.exists():
-        return _done(output, computing.name, shared, search)
+        return _done(output, computing.name, shared, search, space)
     require_writable(output)
     folder.mkdir(exist_ok=True)
     with lock(output, "a search of outer settings"):
         draws = [
-            Draw(number=i, settings=draw_settings(search, base.task, i))
+            Draw(number=i, settings=draw_settings(search, base.task, i, space))
             for i in range(search.n_draws)
         ]
         trainings = _Trainings(implementation, shared, folder, engine or ThisProcess(), report)
@@ -290,7 +272,7 @@ def meta_tune(
             versions=versions_of(computing),
             search=search,
             base=shared,
-            space=SPACE,
+            space=dict(space),
             draws=draws,
             best=left[0].number,
         )
@@ -301,7 +283,9 @@ def meta_tune(
     return found
 
 
-def _done(output: Path, implementation: str, base: MetaTraining, search: MetaTuning) -> MetaTuned:
+def _done(
+    output: Path, implementation: str, base: MetaTraining, search: MetaTuning, space: Space
+) -> MetaTuned:
     """The record of an earlier search with the same arguments.
 
     Raises:
@@ -311,10 +295,11 @@ def _done(output: Path, implementation: str, base: MetaTraining, search: MetaTun
         found = MetaTuned.model_validate_json(read_file(output))
     except ValueError:
         found = None
-    if found is None or (implementation, base, search) != (
+    if found is None or (implementation, base, search, space) != (
         found.implementation,
         found.base,
         found.search,
+        found.space,
     ):
         raise LoptbenchError(f"{output} exists and is not overwritten; name another --output")
     return found

@@ -26,6 +26,7 @@ from loptbench.training.settings import (
     load_preset,
     recorded_configuration,
 )
+from loptbench.training.space import Uniform, narrowed
 
 
 def meta_train(
@@ -130,12 +131,13 @@ def meta_tune(
     output: Path | None = None,
     jobs: int = 1,
     engine: Engine | None = None,
+    ranges: Mapping[str, Uniform] = {},
     **search: Any,
 ) -> tuple[Path, MetaTuned]:
     """Search the settings of meta-training on a task, at random with successive halving.
 
     Sizes, such as the problems of an outer step, are those of the preset `paper`; the settings in
-    `loptbench.training.meta_tuning.SPACE` are searched.
+    `loptbench.training.space.SPACE` are searched.
 
         meta_tune("quadratic", "jax", n_draws=9, n_rounds=2)
 
@@ -147,6 +149,7 @@ def meta_tune(
             The settings that won are written beside it, as TOML.
         jobs: processes that train.
         engine: what trains; so many processes of this machine if None.
+        ranges: other ranges of some settings, by name.
         search: settings of the search, `loptbench.training.meta_tuning.MetaTuning`.
 
     Returns: the TOML file of the settings, and the record.
@@ -158,12 +161,13 @@ def meta_tune(
     task = get_task(task).name
     base = load_preset("paper", task, {"preset": "", "n_units": n_units})
     settings = MetaTuning(**search)
+    space = narrowed(ranges)
     output = output or Path(f"{task}-meta-tuned.json")
     with (
         progress("searching", settings.n_trainings) as report,
         engine_or_processes(engine, jobs) as engine,
     ):
-        found = search_settings(implementation, base, settings, output, engine, report)
+        found = search_settings(implementation, base, settings, output, engine, report, space)
     path = output.with_suffix(".toml")
     write_atomically(path, found.preset().encode())
     return path, found

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -293,6 +294,13 @@ def test_meta_tune(command: Command, folder: Path, monkeypatch: pytest.MonkeyPat
     code, _, err = command(*arguments, "--seed", "1")
     assert code == 2
     assert "rosenbrock-meta-tuned.json exists and is not overwritten" in err
+    code, _, err = command(*arguments, "--range", "decay=0.5:0.1")
+    assert code == 2
+    assert "the range of decay is upside down: give decay=0.1:0.5" in err
+    narrow = ("--range", "decay=0.2:0.3", "--output", "narrow.json")
+    code, out, err = command(*arguments, *narrow)
+    assert code == 0, err
+    assert 0.2 <= tomllib.loads((folder / "narrow.toml").read_text())["decay"] <= 0.3
     found = ("--config", "rosenbrock-meta-tuned.toml", "--outer-steps", "1")
     code, out, err = command("meta-train", "rosenbrock", "--implementation", "reference", *found)
     assert code == 0, err

@@ -14,16 +14,15 @@ from loptbench.tasks import TASKS
 from loptbench.training import meta_tuning
 from loptbench.training.meta_tuning import (
     FIRST_SEED,
-    SPACE,
     Draw,
     MetaTuned,
     MetaTuning,
     Round,
-    Uniform,
     draw_settings,
     meta_tune,
 )
 from loptbench.training.settings import MetaTraining, load_config
+from loptbench.training.space import SPACE, Uniform, narrowed
 
 pytestmark = pytest.mark.harness
 
@@ -150,6 +149,61 @@ def test_a_range_is_uniform_in_the_logarithm() -> None:
     np.testing.assert_allclose(rates, [1e-4, 1e-3, 1e-2, 1e-1, 1.0])
     decays = [Uniform(low=1e-4, high=1e-2, of_complement=True).at(float(p)) for p in (0, 0.5, 1)]
     np.testing.assert_allclose(decays, [0.9999, 0.999, 0.99])
+
+
+def test_other_ranges_change_what_they_name_and_no_more() -> None:
+    ranges = {
+        "learning_rate": Uniform(low=1e-3, high=2e-3),
+        "beta1": Uniform(low=0.2, high=0.4, of_complement=True),
+    }
+    space = narrowed(ranges)
+    for number in range(20):
+        usual = draw_settings(MetaTuning(), "quadratic", number)
+        drawn: dict[str, Any] = draw_settings(MetaTuning(), "quadratic", number, space)
+        assert 1e-3 <= drawn["learning_rate"] <= 2e-3
+        assert 0.6 <= drawn["beta1"] <= 0.8
+        assert {n: v for n, v in drawn.items() if n not in ranges} == {
+            n: v for n, v in usual.items() if n not in ranges
+        }
+
+
+def test_the_record_is_of_its_space(tmp_path: Path, undisturbed: Path) -> None:
+    output = tmp_path / "found.json"
+    output.write_bytes(undisturbed.read_bytes())
+    found = meta_tune("reference", BASE, SEARCH, output)
+    assert found.space == SPACE
+    other = narrowed({"decay": Uniform(low=0.1, high=0.2)})
+    with pytest.raises(LoptbenchError, match="exists and is not overwritten"):
+        meta_tune("reference", BASE, SEARCH, output, space=other)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("units", Uniform(low=1, high=2), "unknown setting with a range 'units'"),
+        ("clipping", Uniform(low=1, high=2), "unknown setting with a range 'clipping'"),
+        ("decay", Uniform(low=0.5, high=0.1), "decay is empty or upside down: 0.5 to 0.1"),
+        ("decay", Uniform(low=0.5, high=0.5), "decay is empty or upside down"),
+        ("decay", Uniform(low=0.5, high=2), "decay: .*less than or equal to 1"),
+        ("rollback_ratio", Uniform(low=0.5, high=2), "rollback_ratio: .*greater than 1"),
+        ("beta1", Uniform(low=0.5, high=0.9), "beta1 must be given as 1-beta1=low:high"),
+        (
+            "decay",
+            Uniform(low=0.5, high=0.9, of_complement=True),
+            "decay must be given as decay=low:high",
+        ),
+    ],
+)
+def test_a_space_that_is_none_is_refused(name: str, given: Uniform, message: str) -> None:
+    with pytest.raises(LoptbenchError, match=message):
+        narrowed({name: given})
+
+
+def test_too_few_draws_for_the_rounds_are_refused(tmp_path: Path) -> None:
+    search = MetaTuning(n_draws=8, n_rounds=3)
+    with pytest.raises(LoptbenchError, match=r"8 draws are too few for 3 rounds.* at least 9"):
+        meta_tune("reference", BASE, search, tmp_path / "found.json")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("task", TASKS)
