@@ -78,9 +78,14 @@ class Report:
 
     @functools.cached_property
     def sizes(self) -> tuple[str, ...]:
-        """The sizes of the learned optimizers, by their presets; the one of most seeds first."""
-        presets = self.frame("checkpoints").preset.replace("", NO_PRESET)
-        return tuple(presets.value_counts().index)
+        """The sizes of the learned optimizers, by their presets.
+
+        The one of most tasks comes first; of as many tasks, the one of most seeds.
+        """
+        checkpoints = self.frame("checkpoints")
+        presets = checkpoints.preset.replace("", NO_PRESET)
+        sizes = checkpoints.task.groupby(presets, sort=False).agg(["nunique", "count"])
+        return tuple(sizes.sort_values(["nunique", "count"], ascending=False, kind="stable").index)
 
     @functools.cached_property
     def implementations(self) -> list[ImplementationState]:

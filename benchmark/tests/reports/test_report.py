@@ -21,6 +21,7 @@ from loptbench.protocol import Level
 from loptbench.reports.page.elements import Data, Figure, Section, Table, anchor
 from loptbench.reports.page.store import page, render
 from loptbench.reports.plots import styles
+from loptbench.reports.plots.styles import NO_PRESET
 from loptbench.reports.sections.agreement import agreement_matrix
 from loptbench.reports.sections.glossary import LINK
 from loptbench.reports.sections.implementations import implementation_sections
@@ -378,3 +379,14 @@ def test_of_many_seeds_some_are_drawn_and_all_are_told(store: Store, full_page: 
     assert text.count("The first 20 of each size are drawn; 21 more are in the table.") == 6
     assert text.count("copy-39") >= 6
     assert len(text) < 3 * before
+
+
+def test_the_size_of_most_tasks_comes_first_then_that_of_most_seeds(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = {"large": ["quadratic"] * 9, "": ["digits"], "small": ["digits", "quadratic"]}
+    rows = [(preset, task) for preset, tasks in seeds.items() for task in tasks]
+    checkpoints = pd.DataFrame(rows, columns=["preset", "task"])
+    report = Report(store)
+    monkeypatch.setattr(Report, "frame", lambda _, name: {"checkpoints": checkpoints}[name])
+    assert report.sizes == ("small", "large", NO_PRESET)
