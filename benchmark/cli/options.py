@@ -110,30 +110,48 @@ def engine_options(jobs: int = JOBS) -> Callable[[F], F]:
     return add
 
 
-def _ranges(
-    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
-) -> "dict[str, Range]":
+def _by_name(
+    context: click.Context,
+    option: click.Parameter,
+    texts: tuple[str, ...],
+    parse: Callable[[str], tuple[str, Any]],
+    what: str,
+) -> dict[str, Any]:
+    """What an option was given, by name; each name once."""
     from loptbench.errors import LoptbenchError
-    from loptbench.tuning.ranges import parse_range
 
     try:
-        pairs = [parse_range(text) for text in texts]
+        pairs = [parse(text) for text in texts]
     except LoptbenchError as error:
         raise click.BadParameter(str(error), context, option) from error
-    ranges = dict(pairs)
-    if len(ranges) < len(pairs):
-        raise click.BadParameter("a range is given twice", context, option)
-    return ranges
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise click.BadParameter(f"a {what} is given twice", context, option)
+    return named
 
 
-def range_option(help_text: str) -> Callable[[F], F]:
-    """Add `--range`, which the command gets as `ranges`, by name."""
+def range_option(help_text: str, **messages: str) -> Callable[[F], F]:
+    """Add `--range`, which the command gets as `ranges`, by name.
+
+    Args:
+        help_text: what is searched.
+        messages: `if_empty` of `loptbench.tuning.ranges.parse_range`.
+    """
+
+    def ranges(
+        context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+    ) -> "dict[str, Range]":
+        from loptbench.tuning.ranges import parse_range
+
+        parse = functools.partial(parse_range, **messages)
+        return _by_name(context, option, texts, parse, "range")
+
     return click.option(
         "--range",
         "ranges",
         metavar="NAME=LOW:HIGH",
         multiple=True,
-        callback=_ranges,
+        callback=ranges,
         help=help_text,
     )
 
@@ -161,16 +179,8 @@ def _settings(
     if not texts:
         return {}
     from loptbench.adapters import parse_setting
-    from loptbench.errors import LoptbenchError
 
-    try:
-        pairs = [parse_setting(text) for text in texts]
-    except LoptbenchError as error:
-        raise click.BadParameter(str(error), context, option) from error
-    settings = dict(pairs)
-    if len(settings) < len(pairs):
-        raise click.BadParameter("a setting is given twice", context, option)
-    return settings
+    return _by_name(context, option, texts, parse_setting, "setting")
 
 
 def set_option(command: F) -> F:

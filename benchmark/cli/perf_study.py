@@ -49,9 +49,9 @@ def study(store: Path, workers: list[int] | None, whole_zoo: bool, as_json: bool
     from loptbench.cli.tables import print_table
     from loptbench.timing.studies import time_by_kind
 
-    timings = Store.open(store).frame("timings")
     if whole_zoo and workers is None:
         raise click.UsageError("--whole-zoo goes with --workers")
+    timings = Store.open(store).frame("timings")
     if workers is not None:
         _print_by_workers(timings, workers, whole_zoo, as_json)
         return

@@ -42,7 +42,7 @@ class Training(NamedTuple):
 
     @property
     def work(self) -> int:
-        """Outer steps · inner steps · components · units², to which the time is proportional.
+        """Outer steps · inner steps · components · units², to which the time is about proportional.
 
         >>> quick, paper = plan_trainings(["quadratic"], presets=["quick", "paper"])
         >>> paper.work // quick.work

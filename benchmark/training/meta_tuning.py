@@ -96,7 +96,7 @@ class MetaTuning(BaseModel):
         """Refuse more rounds than there are draws for.
 
         Raises:
-            LoptbenchError: some round would have none left to drop.
+            LoptbenchError: fewer draws would be left for some round than its share.
         """
         needed = self.reduction ** (self.n_rounds - 1)
         if self.n_draws < needed:

@@ -60,7 +60,10 @@ class Range:
         return float((np.log10(value) - low) / (high - low))
 
 
-def parse_range(text: str) -> tuple[str, Range]:
+FIXED = "fix a setting with --set {name}={low}"
+
+
+def parse_range(text: str, if_empty: str = FIXED) -> tuple[str, Range]:
     """The name of a hyperparameter and its range.
 
     >>> parse_range("lr=1e-5:1")
@@ -70,6 +73,7 @@ def parse_range(text: str) -> tuple[str, Range]:
 
     Args:
         text: `name=low:high`, or `1-name=low:high` for a decay, of which 1 − decay is drawn.
+        if_empty: what to do instead of giving an empty range; `{name}` and `{low}` are filled in.
 
     Raises:
         LoptbenchError: the text is not of this form, or the range is empty, upside down or not of
@@ -88,7 +92,8 @@ def parse_range(text: str) -> tuple[str, Range]:
     if ends[0] > ends[1]:
         raise LoptbenchError(f"the range of {name} is upside down: give {left}={high}:{low}")
     if ends[0] == ends[1]:
-        raise LoptbenchError(f"the range of {name} is empty; fix a setting with --set {name}={low}")
+        instead = if_empty.format(name=name, low=low)
+        raise LoptbenchError(f"the range of {name} is empty; {instead}")
     try:
         return name, Range(*ends, of_complement=left != name)
     except LoptbenchError as error:

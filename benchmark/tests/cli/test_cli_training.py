@@ -297,6 +297,9 @@ def test_meta_tune(command: Command, folder: Path, monkeypatch: pytest.MonkeyPat
     code, _, err = command(*arguments, "--range", "decay=0.5:0.1")
     assert code == 2
     assert "the range of decay is upside down: give decay=0.1:0.5" in err
+    code, _, err = command(*arguments, "--range", "decay=0.1:0.1")
+    assert code == 2
+    assert "the range of decay is empty; give two ends" in err
     narrow = ("--range", "decay=0.2:0.3", "--output", "narrow.json")
     code, out, err = command(*arguments, *narrow)
     assert code == 0, err

@@ -98,6 +98,12 @@ def test_all_that_made_the_zoo_is_estimated_the_longest_first() -> None:
     assert all(each.n_outer_steps <= each.training.config.n_outer_steps for each in made)
 
 
+def test_the_whole_zoo_is_simulated_with_numbers_of_workers_only() -> None:
+    result = CliRunner().invoke(cli, ["perf", "study", "--whole-zoo"])
+    assert result.exit_code == 2
+    assert "--whole-zoo goes with --workers" in result.output
+
+
 @pytest.mark.parametrize("text", ["", "0", "1,x", "-3"])
 def test_numbers_of_workers_that_are_none_are_refused(text: str) -> None:
     result = CliRunner().invoke(cli, ["perf", "study", "--workers", text])
