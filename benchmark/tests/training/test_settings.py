@@ -13,7 +13,7 @@ from loptbench.training.settings import PRESETS, MetaTraining, load_config, load
 pytestmark = pytest.mark.harness
 
 
-SEARCHED = ("quadratic", "rosenbrock")
+SEARCHED = ("quadratic", "rosenbrock", "two_moons")
 """Tasks that have the preset `standard`."""
 
 
