@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--preset",
     default="quick",
     show_default=True,
-    help="The settings: quick, standard (64 units, of a search; not for digits), paper (256 units).",
+    help="The settings: quick, standard (64 units, of a search; not digits), paper (256 units).",
 )
 @click.option(
     "--config",
