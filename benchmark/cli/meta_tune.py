@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     help="What computes it, such as jax or torch.",
 )
 @click.option(
-    "--units", type=click.IntRange(1), default=64, show_default=True, help="Units of the GRU."
+    "--architecture",
+    "architectures",
+    multiple=True,
+    default=("gru",),
+    show_default=True,
+    help="What is meta-trained: gru, lstm, log_lstm, or package.module:Object. Repeatable: of "
+    "several, each draw has one.",
+)
+@click.option(
+    "--units",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Units of the optimizer.",
 )
 @click.option(
     "--draws",
@@ -75,6 +88,7 @@ if TYPE_CHECKING:
 def meta_tune(
     task: str,
     implementation: str,
+    architectures: tuple[str, ...],
     units: int,
     n_draws: int,
     n_rounds: int,
@@ -98,6 +112,7 @@ def meta_tune(
     path, found = search(
         task,
         implementation,
+        architectures=architectures,
         n_units=units,
         n_draws=n_draws,
         n_rounds=n_rounds,

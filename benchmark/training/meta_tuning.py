@@ -237,6 +237,9 @@ def meta_tune(
     """
     computing = get_implementation(implementation)
     require_meta_training(computing, base)
+    drawn = space.get("architecture")
+    for architecture in drawn if isinstance(drawn, tuple) else ():
+        require_meta_training(computing, base.model_copy(update={"architecture": architecture}))
     search.require_enough_draws()
     folder = output.with_name(output.name + ".trainings")
     shared = base.model_copy(

@@ -10,7 +10,7 @@ from loptbench.discovery import get_implementation, source_of
 from loptbench.engines.choice import engine_or_processes
 from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError
-from loptbench.optimizers import get_architecture
+from loptbench.optimizers import DEFAULT_ARCHITECTURE, get_architecture
 from loptbench.progress import progress
 from loptbench.rollout.offered import require_task
 from loptbench.storage.files import write_atomically
@@ -127,6 +127,7 @@ def meta_tune(
     task: str,
     implementation: str,
     *,
+    architectures: Sequence[str] = (DEFAULT_ARCHITECTURE,),
     n_units: int = 64,
     output: Path | None = None,
     jobs: int = 1,
@@ -144,7 +145,9 @@ def meta_tune(
     Args:
         task: the name of the task.
         implementation: the implementation that computes, such as `jax` or `torch`.
-        n_units: the units of the GRU.
+        architectures: what is meta-trained, such as `gru`, or `package.module:Object`; of several,
+            each draw has one.
+        n_units: its units.
         output: the JSON file of the record; if None, `TASK-meta-tuned.json` in the current folder.
             The settings that won are written beside it, as TOML.
         jobs: processes that train.
@@ -159,9 +162,12 @@ def meta_tune(
             draw failed.
     """
     task = get_task(task).name
-    base = load_preset("paper", task, {"preset": "", "n_units": n_units})
+    names = tuple(dict.fromkeys(get_architecture(each).name for each in architectures))
+    base = load_preset("paper", task, {"preset": "", "architecture": names[0], "n_units": n_units})
     settings = MetaTuning(**search)
     space = narrowed(ranges)
+    if len(names) > 1:
+        space = {**space, "architecture": names}
     output = output or Path(f"{task}-meta-tuned.json")
     with (
         progress("searching", settings.n_trainings) as report,

@@ -304,6 +304,10 @@ def test_meta_tune(command: Command, folder: Path, monkeypatch: pytest.MonkeyPat
     code, out, err = command(*arguments, *narrow)
     assert code == 0, err
     assert 0.2 <= tomllib.loads((folder / "narrow.toml").read_text())["decay"] <= 0.3
+    lstm = ("--architecture", "lstm", "--output", "lstm.json")
+    code, out, err = command(*arguments, *lstm)
+    assert code == 0, err
+    assert tomllib.loads((folder / "lstm.toml").read_text())["architecture"] == "lstm"
     found = ("--config", "rosenbrock-meta-tuned.toml", "--outer-steps", "1")
     code, out, err = command("meta-train", "rosenbrock", "--implementation", "reference", *found)
     assert code == 0, err

@@ -114,6 +114,20 @@ def test_draws_lie_in_their_ranges_and_differ() -> None:
             MetaTraining.model_validate({name: value})
 
 
+def test_of_several_architectures_each_draw_has_one(tmp_path: Path) -> None:
+    space = {**SPACE, "architecture": ("gru", "lstm")}
+    found = meta_tune("reference", BASE, SEARCH, tmp_path / "found.json", space=space)
+    drawn = [draw.settings.pop("architecture") for draw in found.draws]
+    assert set(drawn) == {"gru", "lstm"}
+    # The other settings are those of a search of one architecture.
+    alone = [draw_settings(SEARCH, BASE.task, draw.number) for draw in found.draws]
+    assert [draw.settings for draw in found.draws] == alone
+    unknown = {**SPACE, "architecture": ("gru", "perceptron")}
+    with pytest.raises(LoptbenchError, match="unknown architecture 'perceptron'"):
+        meta_tune("reference", BASE, SEARCH, tmp_path / "other.json", space=unknown)
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
+
+
 def test_a_draw_that_diverges_loses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scores = {0: math.inf, 1: 0.5, 2: math.inf, 3: 0.4, 4: 0.6}
 
