@@ -34,8 +34,8 @@ def list_() -> None:
         rows.append(
             {
                 "name": member.name,
-                "units": checkpoint.optimizer.n_state,
-                "outer steps": training["configuration"]["n_outer_steps"],
+                "units": training["configuration"]["n_units"],
+                "outer steps": training["log"][-1]["step"],
                 "best at": training["best_outer_step"],
                 "skipped": training["skipped_outer_steps"],
                 "validation": training["best_validation"],

@@ -185,6 +185,9 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     code, out, _ = command("zoo", "list")
     assert code == 0
     assert re.search(rf"^{CHECKPOINT} +64 +2500 ", out, re.MULTILINE)
+    # The units, not the numbers of a state; the outer steps taken, not those allowed.
+    assert re.search(r"^quadratic-quick-lstm-jax-0 +64 +2500 ", out, re.MULTILINE)
+    assert re.search(r"^quadratic-standard-jax-0 +64 +2850 ", out, re.MULTILINE)
     pytest.importorskip("jax")
     member = next(member for member in zoo() if member.task == "rosenbrock")
     monkeypatch.setattr("loptbench.cli.zoo.all_members", lambda: [member])
