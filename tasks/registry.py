@@ -7,14 +7,14 @@ A package registers a task under the entry-point group `loptbench.tasks`:
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.importing import import_object, object_hint
-from loptbench.tasks.base import Task
+from loptbench.tasks.base import Task, definition
 from loptbench.tasks.custom import CustomTask, offered_by
 from loptbench.tasks.digits import Digits
 from loptbench.tasks.idx import read_mnist
@@ -32,6 +32,8 @@ TASKS: dict[str, Task] = {
 
 SHIPPED = tuple(TASKS)
 """The names of the tasks that loptbench ships."""
+
+_as_shipped = dict(TASKS)
 
 _sources: dict[str, str] = {}
 """Where tasks from outside were imported from, `package.module:Object`."""
@@ -116,6 +118,24 @@ def argument_of(task: Task) -> str:
 
 def _entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in SHIPPED}
+
+
+def is_defined_as(name: str, recorded: Mapping[str, Any] | None) -> bool:
+    """Whether a task is the one that a file records, with the same settings and data.
+
+    >>> is_defined_as("rosenbrock", definition(Rosenbrock()))
+    True
+
+    Args:
+        name: the name of the task.
+        recorded: its `definition`; None in files of earlier versions, which were made on tasks as
+            loptbench ships them, or on one from outside that cannot be told apart.
+    """
+    task = get_task(name)
+    if recorded is None:
+        task_then = _as_shipped.get(name)
+        return task_then is None or definition(task_then) == definition(task)
+    return dict(recorded) == definition(task)
 
 
 def use_mnist(folder: Path) -> None:

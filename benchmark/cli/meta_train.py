@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import DTYPES, device_option, engine_options, mnist_option
+from loptbench.cli.options import DTYPES, engine_options, mnist_option
 
 if TYPE_CHECKING:
     from loptbench.engines.engine import Engine
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     "--seed",
     "seeds",
     multiple=True,
-    default=(0,),
-    show_default="0",
     type=click.IntRange(0),
-    help="Seed of weights and problems; given several times, all are trained as one batch.",
+    help="Seed of weights and problems; given several times, all are trained as one batch. "
+    "[default: that of --config, or 0]",
 )
 @click.option(
     "--output",
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--preset",
-    default="quick",
-    show_default=True,
-    help="The settings: quick, standard (64 units, of a search; not digits), paper (256 units).",
+    default=None,
+    help="The settings: quick, standard (64 units, of a search; not digits), paper (256 units). "
+    "[default: quick]",
 )
 @click.option(
     "--config",
@@ -62,20 +61,24 @@ if TYPE_CHECKING:
 )
 @engine_options(jobs=1)
 @mnist_option
-@device_option
+@click.option(
+    "--device",
+    default=None,
+    help="Where to compute: cpu or cuda. [default: that of --config, or cpu]",
+)
 @click.option("--dtype", type=click.Choice(DTYPES), default=None, help="What to compute in.")
 def meta_train(
     task: str,
     implementation: str,
     seeds: tuple[int, ...],
     output: Path | None,
-    preset: str,
+    preset: str | None,
     config: Path | None,
     architecture: str | None,
     units: int | None,
     outer_steps: int | None,
     bptt_segment: int | None,
-    device: str,
+    device: str | None,
     dtype: str | None,
     engine: "Engine",
 ) -> None:
@@ -86,11 +89,13 @@ def meta_train(
     """
     from loptbench.training.run import meta_train as meta_train_seeds
 
+    if preset is not None and config is not None:
+        raise click.UsageError("--config is instead of --preset; give one of them")
     checkpoints = meta_train_seeds(
         task,
         implementation,
-        seeds=seeds,
-        preset=preset,
+        seeds=seeds or None,
+        preset=preset or "quick",
         architecture=architecture,
         config=config,
         output=output,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import engine_options, mnist_option, range_option
+from loptbench.cli.options import DTYPES, engine_options, mnist_option, range_option
 
 if TYPE_CHECKING:
     from loptbench.engines.engine import Engine
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
 )
 @engine_options()
 @mnist_option
+@click.option("--dtype", type=click.Choice(DTYPES), default=None, help="What to compute in.")
 def meta_tune(
     task: str,
     implementation: str,
@@ -97,6 +98,7 @@ def meta_tune(
     seed: int,
     output: Path | None,
     ranges: "dict[str, Range]",
+    dtype: str | None,
     engine: "Engine",
 ) -> None:
     """Search the outer settings of TASK: random draws with successive halving.
@@ -114,6 +116,7 @@ def meta_tune(
         implementation,
         architectures=architectures,
         n_units=units,
+        dtype=dtype,
         n_draws=n_draws,
         n_rounds=n_rounds,
         first_steps=first_steps,

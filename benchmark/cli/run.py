@@ -162,6 +162,8 @@ def summarize(
         click.echo(f"not offered: {reason}")
     for problem in study.problems:
         click.echo(f"left out: {problem}")
+    for reason in study.not_made:
+        click.echo(f"failed: {reason}")
     told = {TrialStatus.FAILED, *([TrialStatus.DIVERGED] if details else [])}
     for record in study.records:
         if record.status in told:

@@ -14,6 +14,7 @@ from loptbench.errors import LoptbenchError
 from loptbench.mechanisms.analysis import Measurement
 from loptbench.mechanisms.analysis import measure as measure_optimizer
 from loptbench.mechanisms.dynamics.contract import checked
+from loptbench.optimizers import OptimizerSpec
 from loptbench.protocol import Trajectory
 from loptbench.results.schema.mechanisms import MechanismsResult
 from loptbench.rollout.offered import require_task
@@ -89,7 +90,7 @@ def measure(
     """`analyze`, with the rollouts that the analysis was made on; same arguments and errors."""
     grid = None if gradients is None else gradient_grid(gradients)
     resolved = resolve(optimizer, settings)
-    if isinstance(resolved, Checkpoint) and not confirm:
+    if isinstance(resolved, Checkpoint | OptimizerSpec) and not confirm:
         require_not_kept(str(optimizer) if isinstance(optimizer, str | Path) else "it", resolved)
     name = task or (resolved.task if isinstance(resolved, Checkpoint) else "quadratic")
     chosen = get_task(name)

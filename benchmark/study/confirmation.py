@@ -7,14 +7,18 @@ Their losses are measured as those of all others.
 """
 
 import datetime
+import functools
 from collections.abc import Mapping
 
 from loptbench.errors import LoptbenchError
+from loptbench.optimizers import OptimizerSpec
 from loptbench.results.provenance import code_hash
 from loptbench.results.schema.confirmation import Confirmation
 from loptbench.results.schema.verdicts import FIRST_CONFIRMATORY_SEED, EvidenceKind
 from loptbench.results.store import Store
 from loptbench.storage.weights import Checkpoint, weights_hash
+from loptbench.training.settings import recorded_configuration
+from loptbench.zoo.catalogue import names, shipped
 
 
 def is_kept(checkpoint: Checkpoint) -> bool:
@@ -25,7 +29,7 @@ def is_kept(checkpoint: Checkpoint) -> bool:
     >>> is_kept(Checkpoint(random_gru(2, 0), "quadratic", meta_training))
     True
     """
-    seed = checkpoint.meta_training.get("configuration", {}).get("seed")
+    seed = recorded_configuration(checkpoint.meta_training).get("seed")
     known = seed if isinstance(seed, int) else None
     return EvidenceKind.of_seed(known) is EvidenceKind.CONFIRMATORY
 
@@ -35,13 +39,33 @@ def without_kept(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Checkpoint]
     return {name: one for name, one in checkpoints.items() if not is_kept(one)}
 
 
-def require_not_kept(name: str, checkpoint: Checkpoint) -> None:
-    """Refuse to look at the mechanisms of a checkpoint that is kept for the confirmation.
+@functools.cache
+def _kept_weights() -> frozenset[str]:
+    """The hashes of the weights of the zoo that are kept."""
+    checkpoints = (shipped(name) for name in names())
+    return frozenset(_hash(one.optimizer) for one in checkpoints if is_kept(one))
+
+
+def _hash(optimizer: OptimizerSpec) -> str:
+    return weights_hash(optimizer.rounded_to("float32"))
+
+
+def require_not_kept(name: str, optimizer: Checkpoint | OptimizerSpec) -> None:
+    """Refuse to look at the mechanisms of an optimizer that is kept for the confirmation.
+
+    Args:
+        name: its name, for the message.
+        optimizer: a checkpoint, or an optimizer without one, which may be that of a checkpoint of
+            the zoo.
 
     Raises:
-        LoptbenchError: it is.
+        LoptbenchError: it is kept.
     """
-    if is_kept(checkpoint):
+    if isinstance(optimizer, Checkpoint):
+        kept = is_kept(optimizer)
+    else:
+        kept = _hash(optimizer) in _kept_weights()
+    if kept:
         raise LoptbenchError(
             f"{name} was meta-trained with a seed from {FIRST_CONFIRMATORY_SEED} on: its "
             "mechanisms are kept for the confirmation of the claims, which can be done only once; "
@@ -59,13 +83,25 @@ def spend(store: Store, checkpoints: Mapping[str, Checkpoint]) -> None:
     kept = {name: weights_hash(c.optimizer) for name, c in checkpoints.items() if is_kept(c)}
     before = store.confirmation()
     looked_at = before.optimizers if before else {}
-    if kept.items() <= looked_at.items():
+    if set(kept.values()) <= set(looked_at.values()):
         return
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     store.put_confirmation(
         Confirmation(
             spent=before.spent if before else now,
             code=before.code if before else code_hash(),
-            optimizers={**looked_at, **kept},
+            optimizers=_together(looked_at, kept),
         )
     )
+
+
+def _together(looked_at: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
+    """Both; where other weights have a name already, the name gets a number."""
+    found = dict(looked_at)
+    for name, weights in kept.items():
+        free, number = name, 1
+        while found.get(free, weights) != weights:
+            number += 1
+            free = f"{name} ({number})"
+        found[free] = weights
+    return found

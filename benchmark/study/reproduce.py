@@ -1,6 +1,7 @@
 """Reproduce everything: meta-train, tune, measure, judge."""
 
 import contextlib
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,8 @@ from loptbench.study.parts import FULL, SMALL_TASKS
 from loptbench.study.run import Selection, Study, measure, run, select_implementations
 from loptbench.tasks import SHIPPED, get_task
 from loptbench.training.chain import training
-from loptbench.training.loop import require_meta_training
+from loptbench.training.loop import NotFiniteError, require_meta_training
+from loptbench.training.made import is_made_with
 from loptbench.training.settings import (
     PRESETS,
     MetaTraining,
@@ -163,6 +165,8 @@ def reproduce_from_scratch(
         LoptbenchError: the folder cannot be made, or holds what was made with other settings; an
             implementation cannot make a meta-training, or two have the same name.
     """
+    if not trainings:
+        raise LoptbenchError("there is nothing to meta-train: the zoo has none of these tasks")
     make_folder(folder)
     by = {each.by: get_implementation(each.by) for each in trainings}
     tasks = list(dict.fromkeys(each.config.task for each in trainings))
@@ -173,11 +177,12 @@ def reproduce_from_scratch(
     brought = select_implementations([name for name in by if ":" in name])
     entries += [entry for entry in brought if entry.name not in registered]
     with engine_or_processes(engine, jobs) as engine:
-        checkpoints, tuned = _make(by, trainings, searches, folder, engine)
+        checkpoints, tuned, failed = _make(by, trainings, searches, folder, engine)
         firsts = {checkpoint.task: name for name, checkpoint in reversed(checkpoints.items())}
-        cross_checked = [firsts[task] for task in tasks if task in SMALL_TASKS]
+        cross_checked = [firsts[task] for task in tasks if task in SMALL_TASKS and task in firsts]
         selection = Selection(entries, checkpoints, tuned, tasks, cross_checked, confirm=confirm)
-        return measure(folder / "results", selection, engine)
+        study = measure(folder / "results", selection, engine)
+    return dataclasses.replace(study, not_made=failed) if failed else study
 
 
 def make_folder(folder: Path) -> None:
@@ -202,8 +207,11 @@ def _make(
     searches: Sequence[Search],
     folder: Path,
     engine: Engine,
-) -> tuple[dict[str, Checkpoint], Tuned]:
-    """The learned optimizers and the tuned baselines, from the folder where they exist there."""
+) -> tuple[dict[str, Checkpoint], Tuned, list[str]]:
+    """The learned optimizers and the tuned baselines, from the folder where they exist there.
+
+    Returns also a sentence for each meta-training that failed.
+    """
     planned: dict[str, Training] = {}
     for each in trainings:
         require_meta_training(by[each.by], each.config)
@@ -214,16 +222,20 @@ def _make(
     tuner, tuned_path = trainings[0].by, folder / "tuned.json"
     # Files made with other settings are refused before meta-training, which takes hours.
     made = {
-        name: _load_checkpoint(paths[name], each.config)
+        name: _load_checkpoint(paths[name], by[each.by].name, each.config)
         for name, each in planned.items()
         if paths[name].exists()
     }
     tuned = _load_tuned(tuned_path, by[tuner], searches) if tuned_path.exists() else None
     missing = {paths[name]: each for name, each in planned.items() if name not in made}
+    failed: list[str] = []
     if missing or tuned is None:
-        _train_and_tune(by, missing, tuner, [] if tuned else searches, tuned_path, engine)
-    made |= {path.stem: load(path) for path in missing}
-    return {name: made[name] for name in planned}, tuned or load_tuned(tuned_path)
+        failed = _train_and_tune(by, missing, tuner, [] if tuned else searches, tuned_path, engine)
+    made |= {path.stem: load(path) for path in missing if path.exists()}
+    if not made:
+        raise LoptbenchError("; ".join(failed))
+    ordered = {name: made[name] for name in planned if name in made}
+    return ordered, tuned or load_tuned(tuned_path), failed
 
 
 def _train_and_tune(
@@ -233,8 +245,20 @@ def _train_and_tune(
     searches: Sequence[Search],
     tuned_path: Path,
     engine: Engine,
-) -> None:
-    """Make the meta-trainings, each for its file, and beside them the searches for another."""
+) -> list[str]:
+    """Make the meta-trainings, each for its file, and beside them the searches for another.
+
+    Returns a sentence for each meta-training whose meta-gradients did not stay finite. The others
+    go on.
+    """
+    failed: list[str] = []
+
+    def noted(name: str, chain: Chain[Any]) -> Chain[None]:
+        try:
+            yield from chain
+        except NotFiniteError as error:
+            failed.append(f"{name} was not made: {error}")
+
     total = sum(each.config.n_outer_steps for each in trainings.values())
     total += sum(settings.n_total for *_, settings in searches)
     with progress("meta-training and tuning", total) as report:
@@ -242,12 +266,15 @@ def _train_and_tune(
         # The longest first: one that begins last is waited for.
         ordered = sorted(trainings.items(), key=lambda item: item[1].work, reverse=True)
         chains: list[Chain[Any]] = [
-            training(
-                by[each.by],
-                each.config,
-                {each.config.seed: path},
-                together.of(path.stem),
-                source_of(each.by),
+            noted(
+                path.stem,
+                training(
+                    by[each.by],
+                    each.config,
+                    {each.config.seed: path},
+                    together.of(path.stem),
+                    source_of(each.by),
+                ),
             )
             for path, each in ordered
         ]
@@ -257,13 +284,15 @@ def _train_and_tune(
                 tuning = searching(by[tuner], searches, tuned_path, together.of("tuning"), known)
                 chains += until_written.enter_context(tuning)
             engine.run(chains)
+    return failed
 
 
-def _load_checkpoint(path: Path, config: MetaTraining) -> Checkpoint:
+def _load_checkpoint(path: Path, implementation: str, config: MetaTraining) -> Checkpoint:
     checkpoint = load(path)
-    if MetaTraining.model_validate(recorded_configuration(checkpoint.meta_training)) != config:
+    if not is_made_with(checkpoint, implementation, config):
         raise LoptbenchError(
-            f"{path} was meta-trained with other settings; name another --folder, or move it"
+            f"{path} was meta-trained with other settings, or on other data; name another "
+            "--folder, or move it"
         )
     return checkpoint
 

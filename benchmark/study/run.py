@@ -103,6 +103,7 @@ class Study:
         part: the part of the benchmark that was run.
         kept: the learned optimizers whose mechanisms were left out, as they are kept for the
             confirmation of the claims.
+        not_made: a sentence for each learned optimizer that was to be meta-trained and failed.
     """
 
     store: Store
@@ -114,6 +115,7 @@ class Study:
     not_offered: Sequence[str] = ()
     part: Part = FULL
     kept: Sequence[str] = ()
+    not_made: Sequence[str] = ()
 
     @property
     def deviating_means(self) -> Sequence[MeanResult]:
@@ -123,10 +125,10 @@ class Study:
 
     @property
     def n_failed(self) -> int:
-        """Number of trials that failed, of means that deviate, and of broken implementations."""
+        """Number of failures: of trials, means, implementations and meta-trainings."""
         failed = [r for r in self.records if r.status is TrialStatus.FAILED]
         broken = [i for i in self.implementations if i.availability is Availability.BROKEN]
-        return len(failed) + len(self.deviating_means) + len(broken)
+        return len(failed) + len(self.deviating_means) + len(broken) + len(self.not_made)
 
 
 def run(
@@ -175,13 +177,15 @@ def run(
     """
     task_objects = [get_task(name) for name in dict.fromkeys(tasks or SHIPPED)]
     chosen_tasks = [task.name for task in task_objects]
+    given = select_checkpoints(checkpoints)
+    _require_their_tasks(given, chosen_tasks)
     load_edition(claims)  # a damaged file is found before anything is measured
     kinds = parse_optimizers(optimizers, settings)
     if part is not None and part not in PARTS:
         raise UnknownNameError("part", part, [*PARTS])
-    own_part = FULL if checkpoints else ADAPTED if kinds else DEFAULT
+    own_part = FULL if given else ADAPTED if kinds else DEFAULT
     chosen_part = own_part if part is None else PARTS[part]
-    chosen = select_checkpoints(checkpoints or chosen_part.checkpoints(chosen_tasks))
+    chosen = given or select_checkpoints(chosen_part.checkpoints(chosen_tasks))
     # User checkpoints are cross-checked in every implementation, but only some of the zoo.
     small = [task for task in chosen_tasks if task in SMALL_TASKS]
     entries = select_implementations(implementations)
@@ -192,7 +196,7 @@ def run(
         chosen,
         tuned_optimizers,
         chosen_tasks,
-        [*chosen] if checkpoints else representatives(small),
+        [*given] or representatives(small),
         seed,
         chosen_part,
         select_adapted(kinds, tuned_optimizers, chosen_tasks),
@@ -266,6 +270,16 @@ def _not_offered(entries: Sequence[DiscoveredImplementation], tasks: Sequence[st
         if entry.implementation is not None
     ]
     return [reason for reason in reasons if reason]
+
+
+def _require_their_tasks(checkpoints: Mapping[str, Checkpoint], tasks: Collection[str]) -> None:
+    """Refuse a checkpoint of a task that is left out: nothing of it would be measured."""
+    for name, checkpoint in checkpoints.items():
+        if checkpoint.task not in tasks:
+            raise LoptbenchError(
+                f"{name} was meta-trained on {checkpoint.task}, which is not among the tasks "
+                f"{', '.join(tasks)}; name it with --task"
+            )
 
 
 def _require_tasks(entries: Sequence[DiscoveredImplementation], tasks: Sequence[Task]) -> None:

@@ -9,8 +9,16 @@ from loptbench.engines.engine import Call, Chain, Needs
 from loptbench.engines.local import ThisProcess
 from loptbench.progress import Report
 from loptbench.storage.files import lock, write_atomically
-from loptbench.storage.weights import Checkpoint, refuse_to_overwrite, save_checkpoint
+from loptbench.storage.weights import (
+    Checkpoint,
+    load_checkpoint,
+    refuse_to_overwrite,
+    save_checkpoint,
+    weights_hash,
+)
+from loptbench.tasks import definition, get_task
 from loptbench.training.loop import OuterLoop
+from loptbench.training.made import is_made_with
 from loptbench.training.settings import MetaTraining
 
 
@@ -80,9 +88,11 @@ def training(
     """
     first, *_ = outputs.values()
     partial = first.with_name(first.name + ".partial")
-    for output in outputs.values():
-        # A call that was killed between writing the first and the last file resumes.
-        if not (partial.exists() and any(not path.exists() for path in outputs.values())):
+    # A call that was killed between writing the first and the last file resumes.
+    is_resumed = partial.exists() and any(not path.exists() for path in outputs.values())
+    for seed, output in outputs.items():
+        settings = config.model_copy(update={"seed": seed})
+        if not (is_resumed and _is_ours(output, implementation.name, settings, list(outputs))):
             refuse_to_overwrite(output)
     with lock(partial, "a meta-training"):
         seeds = list(outputs)
@@ -90,10 +100,24 @@ def training(
         yield from advancing(implementation, config, seeds, partial, until, report, source)
         checkpoints = OuterLoop(implementation, config, seeds, partial).checkpoints()
         for output, checkpoint in zip(outputs.values(), checkpoints, strict=True):
-            if not output.exists():
+            if not (output.exists() and _holds(output, checkpoint)):
                 save_checkpoint(checkpoint, output)
         partial.unlink()
     return checkpoints
+
+
+def _is_ours(output: Path, implementation: str, config: MetaTraining, seeds: Sequence[int]) -> bool:
+    """Whether a file, if it is there, was written by an earlier call for these seeds."""
+    if not output.exists():
+        return True
+    checkpoint = load_checkpoint(output)
+    together = checkpoint.meta_training.get("side_by_side", [config.seed])
+    return together == seeds and is_made_with(checkpoint, implementation, config)
+
+
+def _holds(output: Path, checkpoint: Checkpoint) -> bool:
+    """Whether a file has the weights of a checkpoint."""
+    return weights_hash(load_checkpoint(output).optimizer) == weights_hash(checkpoint.optimizer)
 
 
 class Advanced(NamedTuple):
@@ -142,10 +166,11 @@ def advancing(
             report(step, f"goes on from outer step {step}")
     known = {source: implementation} if source else {}
     needs = Needs(gpus=int(config.device == "cuda"))
+    task = definition(get_task(config.task))
     ended = False
     while not ended:
         file = ProgressFile(partial)
-        arguments = (implementation, config, seeds, file, until, OnlyHere(report))
+        arguments = (implementation, config, seeds, task, file, until, OnlyHere(report))
         advanced: Advanced = yield Call(advance, arguments, known, needs)
         if advanced.progress is not None:
             write_atomically(partial, advanced.progress)
@@ -157,12 +182,13 @@ def advance(
     implementation: Any,
     config: MetaTraining,
     seeds: Sequence[int],
+    task: Mapping[str, Any],
     file: ProgressFile,
     until: int,
     report: Report,
 ) -> Advanced:
     """Take outer steps for some seconds, in whatever process."""
-    loop = OuterLoop(implementation, config, seeds, file.path)
+    loop = OuterLoop(implementation, config, seeds, file.path, task)
     words = loop.advance(until, report, SECONDS_OF_A_CALL)
     step = loop.runs[0].step
     ended = step >= until or all(run.ended for run in loop.runs)

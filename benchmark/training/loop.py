@@ -22,7 +22,8 @@ from loptbench.results.provenance import versions_of
 from loptbench.rollout.evaluation import evaluate
 from loptbench.rollout.offered import task_not_offered
 from loptbench.storage.weights import Checkpoint
-from loptbench.tasks import ProblemBatch, get_task
+from loptbench.tasks import ProblemBatch, definition, get_task
+from loptbench.training.made import TASK
 from loptbench.training.seed_run import PARTIAL_FORMAT, SeedRun, load, save
 from loptbench.training.settings import LATE, MetaTraining
 from loptbench.training.validations import at_plateau
@@ -93,7 +94,12 @@ class OuterLoop:
     """
 
     def __init__(
-        self, implementation: Any, config: MetaTraining, seeds: Sequence[int], partial: Path
+        self,
+        implementation: Any,
+        config: MetaTraining,
+        seeds: Sequence[int],
+        partial: Path,
+        task: Mapping[str, Any] | None = None,
     ) -> None:
         """Start, or resume from `partial`.
 
@@ -102,6 +108,8 @@ class OuterLoop:
             config: the settings.
             seeds: the seeds, whose outer steps are taken as one batch.
             partial: the file for the progress.
+            task: the `definition` of the task in the process that asks for this, which is another
+                one than this where an engine has several; of this process if None.
 
         Raises:
             LoptbenchError: the file belongs to another run, is damaged or cannot be written.
@@ -111,11 +119,13 @@ class OuterLoop:
         self._partial = partial
         self._configs = [config.model_copy(update={"seed": seed}) for seed in seeds]
         self._versions = versions_of(implementation)
+        self._task = task or definition(get_task(config.task))
         self._identity = json.dumps(
             [
                 PARTIAL_FORMAT,
                 implementation.name,
                 self._versions,
+                self._task,
                 [settings.model_dump() for settings in self._configs],
             ],
             sort_keys=True,
@@ -191,6 +201,7 @@ class OuterLoop:
             metadata = {
                 "implementation": self._implementation.name,
                 "versions": self._versions,
+                TASK: self._task,
                 "configuration": settings.model_dump(),
                 "best_outer_step": run.best_step,
                 "best_validation": run.best_validation,

@@ -16,6 +16,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +29,7 @@ from loptbench.progress import Report
 from loptbench.reading import read_file
 from loptbench.results.provenance import versions_of
 from loptbench.storage.files import lock, require_writable, write_atomically
+from loptbench.tasks import definition, get_task, is_defined_as
 from loptbench.training.chain import advancing
 from loptbench.training.loop import NotFiniteError, OuterLoop, require_meta_training
 from loptbench.training.settings import MetaTraining
@@ -151,6 +153,7 @@ class MetaTuned(BaseModel):
         versions: versions of what computed it.
         search: how it was searched.
         base: the settings that all draws share.
+        task_definition: settings and data of the task; None in records of earlier versions.
         space: the ranges and choices.
         draws: all draws, in order.
         best: the number of the draw that won.
@@ -161,6 +164,7 @@ class MetaTuned(BaseModel):
     versions: dict[str, str]
     search: MetaTuning
     base: MetaTraining
+    task_definition: dict[str, Any] | None = None
     space: dict[str, Uniform | tuple[str, ...]]
     draws: list[Draw]
     best: int
@@ -241,7 +245,6 @@ def meta_tune(
     for architecture in drawn if isinstance(drawn, tuple) else ():
         require_meta_training(computing, base.model_copy(update={"architecture": architecture}))
     search.require_enough_draws()
-    folder = output.with_name(output.name + ".trainings")
     shared = base.model_copy(
         update={
             "n_outer_steps": search.n_outer_steps,
@@ -252,6 +255,9 @@ def meta_tune(
     if output.exists():
         return _done(output, computing.name, shared, search, space)
     require_writable(output)
+    folder = output.with_name(output.name + ".trainings")
+    if folder.exists() and not folder.is_dir():
+        raise LoptbenchError(f"cannot make the folder {folder}: it is a file; move it")
     folder.mkdir(exist_ok=True)
     with lock(output, "a search of outer settings"):
         draws = [
@@ -275,6 +281,7 @@ def meta_tune(
             versions=versions_of(computing),
             search=search,
             base=shared,
+            task_definition=definition(get_task(base.task)),
             space=dict(space),
             draws=draws,
             best=left[0].number,
@@ -298,11 +305,11 @@ def _done(
         found = MetaTuned.model_validate_json(read_file(output))
     except ValueError:
         found = None
-    if found is None or (implementation, base, search, space) != (
-        found.implementation,
-        found.base,
-        found.search,
-        found.space,
+    if (
+        found is None
+        or (found.implementation, found.base, found.search, found.space)
+        != (implementation, base, search, space)
+        or not is_defined_as(base.task, found.task_definition)
     ):
         raise LoptbenchError(f"{output} exists and is not overwritten; name another --output")
     return found

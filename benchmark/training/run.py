@@ -12,19 +12,20 @@ from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import DEFAULT_ARCHITECTURE, get_architecture
 from loptbench.progress import progress
+from loptbench.results.schema.base import first_problem
 from loptbench.rollout.offered import require_task
-from loptbench.storage.files import write_atomically
+from loptbench.storage.files import require_writable, write_atomically
 from loptbench.storage.weights import Checkpoint, load_checkpoint, refuse_to_overwrite
 from loptbench.tasks import get_task
 from loptbench.training.chain import training
 from loptbench.training.loop import require_meta_training
+from loptbench.training.made import is_made_with
 from loptbench.training.meta_tuning import MetaTuned, MetaTuning
 from loptbench.training.meta_tuning import meta_tune as search_settings
 from loptbench.training.settings import (
     MetaTraining,
     load_config,
     load_preset,
-    recorded_configuration,
 )
 from loptbench.training.space import Uniform, narrowed
 
@@ -33,7 +34,7 @@ def meta_train(
     task: str,
     implementation: str,
     *,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | None = None,
     preset: str = "quick",
     architecture: str | None = None,
     config: Path | None = None,
@@ -51,7 +52,8 @@ def meta_train(
     Args:
         task: the name of the task, or `package.module:Object`.
         implementation: the implementation that computes, such as `jax` or `torch`.
-        seeds: the seeds of weights and problems; several are trained as one batch.
+        seeds: the seeds of weights and problems; several are trained as one batch. If None, that
+            of `config`, or 0.
         preset: the name of the settings.
         architecture: what is trained, such as `lstm`, or `package.module:Object`; None for the
             settings' own, `gru` unless they name another.
@@ -72,22 +74,27 @@ def meta_train(
     chosen_task = get_task(task)
     task = chosen_task.name
     computing = get_implementation(implementation)
-    seeds = tuple(dict.fromkeys(seeds))
-    if output is not None and len(seeds) > 1:
-        raise LoptbenchError("--output names one file, but there are several seeds")
+    if "seed" in settings:
+        raise LoptbenchError(f"give the seeds as seeds=[{settings['seed']}]")
     settings["architecture"] = architecture and get_architecture(architecture).name
     settings = {name: value for name, value in settings.items() if value is not None}
-    settings["seed"] = seeds[0]
-    if config is None:
-        chosen = load_preset(preset, task, settings)
-    else:
-        chosen = load_config(config, task, settings)
-    require_meta_training(computing, chosen, side_by_side=len(seeds) > 1)
+
+    def of(**seed: int) -> MetaTraining:
+        if config is None:
+            return load_preset(preset, task, {**settings, **seed})
+        return load_config(config, task, {**settings, **seed})
+
+    configs = [of()] if seeds is None else [of(seed=seed) for seed in dict.fromkeys(seeds)]
+    if not configs:
+        raise LoptbenchError("no seed is given")
+    if output is not None and len(configs) > 1:
+        raise LoptbenchError("--output names one file, but there are several seeds")
+    chosen = configs[0]
+    require_meta_training(computing, chosen, side_by_side=len(configs) > 1)
     require_task(computing, chosen_task)
     outputs = {
-        seed: output or Path(f"{named.checkpoint_name(computing.name)}.safetensors")
-        for seed in seeds
-        if (named := chosen.model_copy(update={"seed": seed}))
+        each.seed: output or Path(f"{each.checkpoint_name(computing.name)}.safetensors")
+        for each in configs
     }
     done = _done(computing.name, chosen, outputs)
     if done is not None:
@@ -113,11 +120,9 @@ def _done(
     for seed, path in outputs.items():
         try:
             checkpoint = load_checkpoint(path)
-            before = MetaTraining(**recorded_configuration(checkpoint.meta_training))
-        except (LoptbenchError, ValidationError):
+        except LoptbenchError:
             refuse_to_overwrite(path)
-        maker = checkpoint.meta_training.get("implementation")
-        if (maker, before) != (implementation, config.model_copy(update={"seed": seed})):
+        if not is_made_with(checkpoint, implementation, config.model_copy(update={"seed": seed})):
             refuse_to_overwrite(path)
         found[path] = checkpoint
     return found
@@ -129,6 +134,7 @@ def meta_tune(
     *,
     architectures: Sequence[str] = (DEFAULT_ARCHITECTURE,),
     n_units: int = 64,
+    dtype: str | None = None,
     output: Path | None = None,
     jobs: int = 1,
     engine: Engine | None = None,
@@ -148,6 +154,7 @@ def meta_tune(
         architectures: what is meta-trained, such as `gru`, or `package.module:Object`; of several,
             each draw has one.
         n_units: its units.
+        dtype: what to compute in; float32 if None.
         output: the JSON file of the record; if None, `TASK-meta-tuned.json` in the current folder.
             The settings that won are written beside it, as TOML.
         jobs: processes that train.
@@ -163,17 +170,44 @@ def meta_tune(
     """
     task = get_task(task).name
     names = tuple(dict.fromkeys(get_architecture(each).name for each in architectures))
-    base = load_preset("paper", task, {"preset": "", "architecture": names[0], "n_units": n_units})
-    settings = MetaTuning(**search)
+    if not names:
+        raise LoptbenchError("no architecture is given")
+    given = {"preset": "", "architecture": names[0], "n_units": n_units, "dtype": dtype}
+    base = load_preset("paper", task, {k: v for k, v in given.items() if v is not None})
+    try:
+        settings = MetaTuning.model_validate(search)
+    except ValidationError as error:
+        raise LoptbenchError(f"the search of settings: {first_problem(error)}") from error
     space = narrowed(ranges)
     if len(names) > 1:
         space = {**space, "architecture": names}
     output = output or Path(f"{task}-meta-tuned.json")
+    path = _settings_beside(output)
     with (
         progress("searching", settings.n_trainings) as report,
         engine_or_processes(engine, jobs) as engine,
     ):
         found = search_settings(implementation, base, settings, output, engine, report, space)
-    path = output.with_suffix(".toml")
-    write_atomically(path, found.preset().encode())
+    preset = found.preset().encode()
+    if not (path.exists() and path.read_bytes() == preset):
+        refuse_to_overwrite(path)
+        write_atomically(path, preset)
     return path, found
+
+
+def _settings_beside(output: Path) -> Path:
+    """The TOML file of the settings that a search with this record finds.
+
+    Raises:
+        LoptbenchError: it would be the record itself, or is there before the search.
+    """
+    require_writable(output)
+    path = output.with_suffix(".toml")
+    if path == output:
+        raise LoptbenchError(
+            f"{output} would be both the record of the search, which is JSON, and the settings "
+            f"that it finds; name --output {output.with_suffix('.json')}"
+        )
+    if not output.exists():
+        refuse_to_overwrite(path)
+    return path

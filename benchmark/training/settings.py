@@ -54,9 +54,11 @@ class MetaTraining(BaseModel):
         validate_every: outer steps between validations.
         rollback_ratio: a validation of more than this times the best so far, or a meta-gradient
             that is not finite many times in a row, sends the run back to its best weights and
-            their outer-optimizer state; it goes on with the next problems. None for never.
+            the outer-optimizer state of that time; it goes on with the next problems. None for
+            never.
         averaging: decay of an exponential moving average of the weights, which is validated beside
-            the weights themselves and kept where it is better; None for no average.
+            the weights themselves and kept where it is better; None for no average. While the
+            average validates better than all before it, the weights are not sent back.
         plateau: meta-training ends when the best validation has not improved by this fraction
             over the last fifth of the outer steps, and at `n_outer_steps` at the latest. None for
             all outer steps.
@@ -86,7 +88,7 @@ class MetaTraining(BaseModel):
     clipping: Literal["elementwise", "global-norm"] = "elementwise"
     clip: float = Field(default=0.047, gt=0)
     penalty: float = Field(default=1e-6, ge=0)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**64)
     dtype: Literal["float32", "float64"] = "float32"
     device: str = "cpu"
     bptt_segment: int | None = Field(default=None, ge=1)
@@ -135,8 +137,10 @@ def recorded_configuration(meta_training: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns: the arguments of `MetaTraining`; empty if the metadata name no settings.
     """
-    configuration = meta_training.get("configuration", {})
-    return {FORMER_NAMES.get(name, name): value for name, value in configuration.items()}
+    configuration = meta_training.get("configuration")
+    if not isinstance(configuration, Mapping):
+        return {}
+    return {FORMER_NAMES.get(str(n), str(n)): value for n, value in configuration.items()}
 
 
 PRESETS = ("quick", "standard", "paper")

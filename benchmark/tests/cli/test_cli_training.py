@@ -5,10 +5,12 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from loptbench.errors import LoptbenchError
 from loptbench.results.store import Store
 from loptbench.storage.weights import load_checkpoint
 from loptbench.study.run import Selection
@@ -16,6 +18,7 @@ from loptbench.study.trials import Trial
 from loptbench.tests.fixture_types import Command
 from loptbench.tests.reports.made_records import changed, conformance
 from loptbench.timing.outer_steps import outer_steps, peak_memory_of, whole_trainings
+from loptbench.training.run import meta_train, meta_tune
 from loptbench.training.settings import MetaTraining
 from loptbench.zoo.catalogue import shipped, zoo
 
@@ -246,6 +249,79 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("search.toml", "name --output search.json"),
+        (".", "cannot write .: it is there and not a file"),
+        ("mine.json", "mine.toml exists and is not overwritten"),
+        ("taken.json", "cannot make the folder taken.json.trainings: it is a file"),
+    ],
+)
+def test_meta_tune_refuses_files_before_it_searches(
+    command: Command, folder: Path, output: str, message: str
+) -> None:
+    (folder / "mine.toml").write_text("mine = 1")
+    (folder / "taken.json.trainings").touch()
+    before = sorted(path.name for path in folder.iterdir())
+    sizes = ("--draws", "1", "--rounds", "1", "--seeds", "1", "--dtype", "float64")
+    arguments = ("meta-tune", "rosenbrock", "--implementation", "reference", *sizes)
+    code, _, err = command(*arguments, "--output", output)
+    assert code == 2
+    assert message in err
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert (folder / "mine.toml").read_text() == "mine = 1"
+
+
+def test_meta_train_takes_all_settings_of_a_file(command: Command, folder: Path) -> None:
+    sizes = "n_units = 2\nn_outer_steps = 1\nbatch_size = 1\nn_steps = 3\nvalidation_size = 1\n"
+    (folder / "own.toml").write_text(sizes + 'dtype = "float64"\nseed = 5\n')
+    arguments = ("meta-train", "rosenbrock", "--implementation", "reference", "--config")
+    code, out, err = command(*arguments, "own.toml")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "rosenbrock-own-reference-5.safetensors"
+    code, out, err = command(*arguments, "own.toml", "--seed", "6")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "rosenbrock-own-reference-6.safetensors"
+    (folder / "gpu.toml").write_text(sizes + 'dtype = "float64"\ndevice = "cuda"\n')
+    code, _, err = command(*arguments, "gpu.toml")
+    assert code == 2
+    assert "reference has no device 'cuda' here" in err
+    code, _, err = command(*arguments, "own.toml", "--preset", "quick")
+    assert code == 2
+    assert "--config is instead of --preset" in err
+    code, _, err = command(*arguments, "own.toml", "--seed", str(2**64))
+    assert code == 2
+    assert "meta-training setting 'seed': Input should be less than 18446744073709551616" in err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": 3}, r"give the seeds as seeds=\[3\]"),
+        ({"seeds": []}, "no seed is given"),
+    ],
+)
+def test_seeds_in_python_are_a_list(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(LoptbenchError, match=message):
+        meta_train("rosenbrock", "reference", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_draws": 0}, "the search of settings: n_draws"),
+        ({"n_draw": 3}, "the search of settings: n_draw"),
+        ({"architectures": ()}, "no architecture is given"),
+    ],
+)
+def test_meta_tune_in_python_refuses_what_it_does_not_know(
+    wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(LoptbenchError, match=message):
+        meta_tune("rosenbrock", "reference", **wrong)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--preset", "paper"], "--preset goes with --from-scratch only"),
@@ -293,7 +369,7 @@ def test_meta_tune(command: Command, folder: Path, monkeypatch: pytest.MonkeyPat
     assert code == 0, err
     assert re.search(r"draw \d of 3 validated best: \S+, the mean over 3 seeds after 6 outer", out)
     assert out.splitlines()[-1] == "rosenbrock-meta-tuned.toml"
-    assert command(*arguments)[:2] == (0, out)  # it is done already
+    assert command(*arguments)[:2] == (0, first := out)  # it is done already
     code, _, err = command(*arguments, "--seed", "1")
     assert code == 2
     assert "rosenbrock-meta-tuned.json exists and is not overwritten" in err
@@ -307,6 +383,12 @@ def test_meta_tune(command: Command, folder: Path, monkeypatch: pytest.MonkeyPat
     code, out, err = command(*arguments, *narrow)
     assert code == 0, err
     assert 0.2 <= tomllib.loads((folder / "narrow.toml").read_text())["decay"] <= 0.3
+    (folder / "rosenbrock-meta-tuned.toml").write_text("mine = 1")
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert "rosenbrock-meta-tuned.toml exists and is not overwritten" in err
+    (folder / "rosenbrock-meta-tuned.toml").unlink()
+    assert command(*arguments)[:2] == (0, first)  # it is written again
     lstm = ("--architecture", "lstm", "--output", "lstm.json")
     code, out, err = command(*arguments, *lstm)
     assert code == 0, err

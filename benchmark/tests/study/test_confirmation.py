@@ -1,5 +1,6 @@
 """Mechanisms of seeds from 10 on are kept for the confirmation; spending it is recorded."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from loptbench.results.schema.keys import Role, TrialKind
 from loptbench.results.store import Store
 from loptbench.storage.weights import Checkpoint, save_checkpoint, weights_hash
 from loptbench.study.analyze import analyze
-from loptbench.study.confirmation import is_kept
+from loptbench.study.confirmation import is_kept, spend
 from loptbench.study.parts import Part
 from loptbench.study.run import Selection, measure
 from loptbench.tests.fixture_types import Command
 from loptbench.tuning.tuned_file import load_tuned
+from loptbench.zoo.catalogue import shipped
 
 pytestmark = pytest.mark.harness
 
@@ -91,6 +93,24 @@ def test_analyze_refuses_to_look_at_what_is_kept(tmp_path: Path, command: Comman
     assert code != 0
     assert f"{path} was meta-trained with a seed from 10 on" in error
     assert analyze(path, n_problems=2, confirm=True).momentum is not None
+
+
+def test_weights_without_their_checkpoint_are_kept_too() -> None:
+    optimizer = shipped("quadratic-standard-jax-10").optimizer
+    for same in (optimizer, optimizer.rounded_to("float32")):
+        with pytest.raises(LoptbenchError, match="kept for the confirmation"):
+            analyze(same)
+    assert analyze(shipped("quadratic-quick-jax-0").optimizer, n_problems=2).momentum is not None
+
+
+def test_other_weights_of_the_same_name_are_recorded_beside_the_first(tmp_path: Path) -> None:
+    store = Store.create(tmp_path)
+    first, second = random_gru(2, 0), random_gru(2, 1)
+    for optimizer in (first, second, first):
+        spend(store, {"new": dataclasses.replace(trained(10), optimizer=optimizer)})
+    confirmation = store.confirmation()
+    assert confirmation is not None
+    assert confirmation.optimizers == {"new": weights_hash(first), "new (2)": weights_hash(second)}
 
 
 def test_seeds_are_read_as_they_are() -> None:

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from loptbench.discovery import Availability, DiscoveredImplementation, get_implementation
-from loptbench.errors import UnknownNameError
+from loptbench.errors import LoptbenchError, UnknownNameError
 from loptbench.results.schema.keys import Role, TrialKey, TrialKind
 from loptbench.study.parts import DEFAULT, FULL, PARTS, QUICK, SMALL_TASKS, Part, Planned
 from loptbench.study.run import Selection, run, select_checkpoints
@@ -145,3 +145,9 @@ def test_checkpoints_of_ones_own_are_evaluated_on_all_problems(
         k.n_problems for k in own if k.trial is TrialKind.EVALUATION and k.task == "digits"
     } == {512}
     assert not [k for k in default if k.trial is TrialKind.EVALUATION]
+
+
+def test_checkpoints_of_tasks_that_are_left_out_are_refused() -> None:
+    message = "digits-quick-jax-0 was meta-trained on digits, which is not among the tasks"
+    with pytest.raises(LoptbenchError, match=message):
+        run("never-made", checkpoints=["digits-quick-jax-0"], tasks=["quadratic", "rosenbrock"])

@@ -1,5 +1,6 @@
 """Reproducing from scratch: what is meta-trained, side by side, and what is there already."""
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from loptbench.engines.engine import Call, Chain, Prepared
 from loptbench.engines.local import ThisProcess
 from loptbench.errors import LoptbenchError, UnknownNameError
+from loptbench.results.store import Store
+from loptbench.storage.weights import load_checkpoint, save_checkpoint
 from loptbench.study import reproduce
 from loptbench.study.reproduce import (
     Training,
@@ -16,9 +19,10 @@ from loptbench.study.reproduce import (
     reproduce_from_scratch,
     trainings_of_the_zoo,
 )
-from loptbench.study.run import Selection
-from loptbench.tasks import Task
+from loptbench.study.run import Selection, Study
+from loptbench.tasks import TASKS, Rosenbrock, Task
 from loptbench.training import chain as training_chain
+from loptbench.training.loop import NotFiniteError
 from loptbench.training.settings import MetaTraining
 from loptbench.tuning import searches
 from loptbench.tuning.searches import plan_searches
@@ -149,6 +153,61 @@ def test_an_interrupted_call_goes_on_from_what_is_there(tmp_path: Path) -> None:
     assert "rosenbrock-tiny-reference-0.safetensors" in files(interrupted)
     reproduce_from_scratch(interrupted, trainings(0, 1), n_draws=12, engine=ThisProcess())
     assert files(interrupted) == files(whole)
+
+
+def test_a_meta_training_that_fails_is_left_out_and_told(
+    selections: list[Selection], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study(Store.create(tmp_path / "store"), [], [], [])
+
+    def measure(_folder: Path, selection: Selection, _engine: Any) -> Study:
+        selections.append(selection)
+        return study
+
+    monkeypatch.setattr(reproduce, "measure", measure)
+    true_advance = training_chain.advance
+
+    def advance(*arguments: Any) -> Any:
+        if arguments[1].seed == 1:
+            raise NotFiniteError("meta-gradients were not finite")
+        return true_advance(*arguments)
+
+    monkeypatch.setattr(training_chain, "advance", advance)
+    for _ in range(2):  # called again, it tries again and does not make the others again
+        found = reproduce_from_scratch(
+            tmp_path, trainings(0, 1, 2), n_draws=12, engine=ThisProcess()
+        )
+        assert found.not_made == [
+            "rosenbrock-tiny-reference-1 was not made: meta-gradients were not finite"
+        ]
+        assert found.n_failed == 1
+        assert [*selections[-1].checkpoints] == [f"rosenbrock-tiny-reference-{n}" for n in (0, 2)]
+    with pytest.raises(LoptbenchError, match="rosenbrock-tiny-reference-1 was not made"):
+        reproduce_from_scratch(tmp_path / "alone", trainings(1), n_draws=12, engine=ThisProcess())
+
+
+@pytest.mark.usefixtures("selections")
+def test_files_of_another_task_or_version_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reproduce_from_scratch(tmp_path, trainings(0), n_draws=12, engine=ThisProcess())
+    path = tmp_path / "rosenbrock-tiny-reference-0.safetensors"
+    made = load_checkpoint(path)
+    with monkeypatch.context() as patch:
+        patch.setitem(TASKS, "rosenbrock", Rosenbrock(curvature=50.0))
+        with pytest.raises(LoptbenchError, match="with other settings, or on other data"):
+            reproduce_from_scratch(tmp_path, trainings(0), n_draws=12, engine=ThisProcess())
+    path.unlink()
+    configuration = {**made.meta_training["configuration"], "warmth": 3}
+    other = {**made.meta_training, "configuration": configuration}
+    save_checkpoint(dataclasses.replace(made, meta_training=other), path)
+    with pytest.raises(LoptbenchError, match="with other settings, or on other data"):
+        reproduce_from_scratch(tmp_path, trainings(0), n_draws=12, engine=ThisProcess())
+
+
+def test_nothing_to_train_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LoptbenchError, match="there is nothing to meta-train"):
+        reproduce_from_scratch(tmp_path, [])
 
 
 @pytest.mark.usefixtures("selections")

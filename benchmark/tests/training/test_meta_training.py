@@ -1,6 +1,7 @@
 """The outer loop: resuming, the best checkpoint, skipped steps, rollbacks, refusals."""
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -19,8 +20,10 @@ from loptbench.protocol import OuterState
 from loptbench.rollout.trajectory import meta_objective, run
 from loptbench.storage.files import lock
 from loptbench.storage.weights import load_checkpoint
+from loptbench.tasks import TASKS, Quadratic
 from loptbench.training.chain import meta_train
 from loptbench.training.loop import MAX_CONSECUTIVE_SKIPPED, training_batch
+from loptbench.training.made import TASK, is_made_with
 from loptbench.training.settings import MetaTraining
 
 pytestmark = pytest.mark.harness
@@ -71,6 +74,42 @@ def test_stopped_and_resumed_it_ends_with_the_same_bytes(
     assert output.read_bytes() == undisturbed
     assert steps[0] == max(at, 1)  # what was interrupted had been saved
     assert not output.with_name("out.safetensors.partial").exists()
+
+
+def test_other_data_do_not_go_on_from_there(
+    tmp_path: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(Interrupted(4), CONFIG, output)
+    with monkeypatch.context() as patch:
+        patch.setitem(TASKS, "quadratic", Quadratic(n_steps=200))
+        with pytest.raises(LoptbenchError, match="holds a meta-training of another configuration"):
+            meta_train(Reference(), CONFIG, output)
+    meta_train(Reference(), CONFIG, output)
+    assert output.read_bytes() == undisturbed
+
+
+def test_what_is_made_says_on_which_data(undisturbed: bytes, tmp_path: Path) -> None:
+    output = tmp_path / "out.safetensors"
+    output.write_bytes(undisturbed)
+    checkpoint = load_checkpoint(output)
+    older = dataclasses.replace(
+        checkpoint,
+        meta_training={k: v for k, v in checkpoint.meta_training.items() if k != TASK},
+    )
+    unknown = dataclasses.replace(
+        checkpoint, meta_training={**checkpoint.meta_training, "configuration": None}
+    )
+    for each in (checkpoint, older):
+        assert is_made_with(each, "reference", CONFIG)
+        assert not is_made_with(each, "jax", CONFIG)
+        assert not is_made_with(each, "reference", CONFIG.model_copy(update={"seed": 1}))
+    assert not is_made_with(unknown, "reference", CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "quadratic", Quadratic(n_steps=200))
+        for each in (checkpoint, older):
+            assert not is_made_with(each, "reference", CONFIG)
 
 
 def test_the_checkpoint_is_the_best_validated_one(tmp_path: Path) -> None:

@@ -123,6 +123,40 @@ def test_an_output_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     assert paths[SEEDS[2]].read_text() == "precious"
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_file_of_another_training_is_not_taken_for_theirs(tmp_path: Path, together: bool) -> None:
+    paths = outputs(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        meta_train_side_by_side(Stopping(5), CONFIG, paths)
+    # The same seed with other settings, or the same settings but alone.
+    config = CONFIG.model_copy(update={"seed": SEEDS[2], "n_units": 3 if together else 4})
+    meta_train(Reference(), config, paths[SEEDS[2]])
+    with pytest.raises(WeightsError, match="exists and is not overwritten"):
+        meta_train_side_by_side(SideBySide(), CONFIG, paths)
+    paths[SEEDS[2]].unlink()
+    meta_train_side_by_side(SideBySide(), CONFIG, paths)  # nothing was lost
+
+
+def test_a_file_that_appears_meanwhile_is_not_taken_for_theirs(
+    tmp_path: Path, undisturbed: dict[int, bytes]
+) -> None:
+    paths = outputs(tmp_path)
+    last = paths[SEEDS[2]]
+
+    class Disturbed(SideBySide):
+        def outer_steps(self, *arguments: Any) -> Any:
+            if not last.exists():
+                config = CONFIG.model_copy(update={"seed": SEEDS[2], "n_outer_steps": 1})
+                meta_train(Reference(), config, last)
+            return super().outer_steps(*arguments)
+
+    with pytest.raises(WeightsError, match="exists and is not overwritten"):
+        meta_train_side_by_side(Disturbed(), CONFIG, paths)
+    last.unlink()
+    meta_train_side_by_side(SideBySide(), CONFIG, paths)
+    assert {seed: path.read_bytes() for seed, path in paths.items()} == undisturbed
+
+
 def test_other_seeds_do_not_go_on_from_there(tmp_path: Path) -> None:
     paths = outputs(tmp_path)
     with pytest.raises(KeyboardInterrupt):
