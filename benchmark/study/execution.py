@@ -36,7 +36,8 @@ def run_trials(
 ) -> list[Record]:
     """Run the trials without a record, and return the records of all trials, in order.
 
-    Each record is written as soon as its trial ends: an interrupted run is continued.
+    Each record is written as soon as its trial ends: an interrupted run is continued. A trial that
+    raised an exception is tried again: memory or a disk may have been full.
 
     Args:
         trials: the trials.
@@ -66,7 +67,7 @@ def run_trials(
             kept=tuple(kept) or None,
         )
     )
-    missing = [trial for trial in trials if store.get(trial.key) is None]
+    missing = [trial for trial in trials if _is_to_be_run(trial, store)]
     n_there = len(trials) - len(missing)
     report(n_there, f"{n_there} are there already" if n_there else "")
     monitor = monitor or Monitor()
@@ -78,6 +79,17 @@ def run_trials(
     if len(present) < len(trials):
         raise StoreError(f"records vanished from {store.folder} during the run; run again")
     return present
+
+
+def _is_to_be_run(trial: Trial, store: Store) -> bool:
+    """Whether it has no record, or it, or the one whose record it is handed, raised an error."""
+    handed = store.get(trial.after) if trial.after is not None else None
+    record = store.get(trial.key)
+    return record is None or _raised(record) or (handed is not None and _raised(handed))
+
+
+def _raised(record: Record) -> bool:
+    return record.status is TrialStatus.FAILED and record.result is None
 
 
 class _Run:

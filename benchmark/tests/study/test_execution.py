@@ -147,6 +147,30 @@ def test_an_exception_in_a_trial_fails_that_trial_only(results: Store, jobs: int
 
 
 @pytest.mark.harness
+def test_what_raised_an_exception_is_tried_again(results: Store) -> None:
+    """And so is what was handed its record. What failed with a result is not."""
+    ran: list[int] = []
+
+    def run(i: int, given: Record | None = None) -> TrialOutcome:
+        ran.append(i)
+        if i == 0 and ran.count(0) == 1:
+            raise MemoryError
+        if i == 2:
+            return TrialStatus.FAILED, "deviates", conformance().result
+        return outcome(f"after {given.message}" if given else "there")
+
+    first, other = trial(0, run, TrialKind.EVALUATION), trial(2, run)
+    later = dataclasses.replace(trial(1, run, TrialKind.EVALUATION), after=first.key)
+    messages = [record.message for record in run_trials([first, later, other], results, [])]
+    assert messages == ["raised MemoryError: ", "after raised MemoryError: ", "deviates"]
+    assert ran == [0, 1, 2]
+    messages = [record.message for record in run_trials([first, later, other], results, [])]
+    assert messages == ["there", "after there", "deviates"]
+    run_trials([first, later, other], results, [])
+    assert ran == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.harness
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_trial_is_handed_the_record_of_another(results: Store, jobs: int) -> None:
     """As the evaluations of a task: that of the baselines is made once, and read again."""
