@@ -109,7 +109,8 @@ def load(path: Path, identity: str) -> list[SeedRun]:
     arrays, metadata = read_safetensors(path)
     if metadata.get("identity") != identity:
         raise LoptbenchError(
-            f"{path} holds a meta-training of another configuration, implementation or version; "
+            f"{path} holds a meta-training of another configuration, task, implementation or "
+            "version; "
             "name another --output, or remove it to start again"
         )
 
