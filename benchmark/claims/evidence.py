@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loptbench.results.frames import Contents, frame_of
-from loptbench.results.schema.keys import TrialKind
+from loptbench.results.schema.keys import TrialKey
 from loptbench.results.schema.records import TrialStatus
 from loptbench.results.schema.verdicts import EvidenceKind
 
@@ -106,24 +107,29 @@ class Evidence:
         return np.asarray(rows[rows["states"] == states]["rate"], np.float64)
 
 
+def _place(key: TrialKey) -> tuple[str, ...]:
+    """What trials share that stand beside each other: who computes, and which problems."""
+    problems = json.dumps(key.problems, sort_keys=True)
+    return key.implementation, key.task, problems, str(key.seed), key.code
+
+
 def evidence_of(contents: Contents) -> list[Evidence]:
     """The evidence on each learned optimizer, by the implementation that meta-trained it.
 
     If that implementation did not measure it, another one's measurements are the evidence. A
-    checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing. An
-    evaluation that failed, as its losses are not the reference's, is no evidence; nor is one whose
-    mean deviates.
+    checkpoint has no evidence if its evaluation, its mechanisms or its baselines are missing. What
+    failed, as it is not the reference's, is no evidence; nor is an evaluation whose mean deviates.
+    Only what was measured on the same problems belongs together.
     """
     import pandas as pd
 
-    failed = (TrialKind.EVALUATION, TrialStatus.FAILED)
     deviating = {mean.record for mean in contents.means if mean.deviation}
     contents = dataclasses.replace(
         contents,
         records=[
             record
             for record in contents.records
-            if (record.key.trial, record.status) != failed and record.name not in deviating
+            if record.status is not TrialStatus.FAILED and record.name not in deviating
         ],
     )
     tables = {name: frame_of(contents, name) for name in FRAMES}
@@ -132,14 +138,15 @@ def evidence_of(contents: Contents) -> list[Evidence]:
     }
     evaluations, mechanisms = tables["evaluations"], tables["mechanisms"]
     is_learned = evaluations["role"] == "checkpoint"
-    place = ["implementation", "task"]
-    baseline_records = evaluations[~is_learned].set_index(place)["record"].to_dict()
+    places = {record.name: _place(record.key) for record in contents.records}
+    tuned = evaluations[evaluations["role"] == "tuned"]
+    baseline_records = {places[name]: name for name in tuned["record"].unique()}
     probed = mechanisms[mechanisms["role"] == "checkpoint"]
-    probe_records = probed.set_index([*place, "optimizer"])["record"].to_dict()
+    probe_records = {(places[row.record], row.optimizer): row.record for row in probed.itertuples()}
     evidence: dict[tuple[str, str], Evidence] = {}
     for row in evaluations[is_learned].itertuples():
-        baselines = baseline_records.get((row.implementation, row.task))
-        probes = probe_records.get((row.implementation, row.task, row.optimizer))
+        baselines = baseline_records.get(places[row.record])
+        probes = probe_records.get((places[row.record], row.optimizer))
         is_own = row.implementation == row.trained_by
         if baselines and probes and (is_own or (row.optimizer, row.task) not in evidence):
             frames = {

@@ -132,12 +132,13 @@ def _outcome(
 ) -> tuple[Outcome, str]:
     """The outcome of the interval and of the single seeds together, and the reason."""
     enough = MIN_AGREEING_SEEDS_FRACTION * n
-    outcome, reason = of_interval, ""
+    outcome, reason, of_mean = of_interval, "", "does not decide"
     if outcome is Outcome.REPRODUCED and n_reproduced < enough:
         outcome, reason = Outcome.INCONCLUSIVE, f"it holds of {n_reproduced} of {n} seeds alone"
+        of_mean = "lies in the claimed range"
     if outcome is Outcome.INCONCLUSIVE and n_against >= enough:
         outcome = Outcome.NOT_REPRODUCED
-        reason = f"the interval does not decide, but {n_against} of {n} seeds speak against it"
+        reason = f"the interval {of_mean}, but {n_against} of {n} seeds speak against it"
     elif outcome is Outcome.INCONCLUSIVE and not reason:
         reason = (
             f"the interval does not decide; {n_against} of {n} seeds speak against it, where "

@@ -30,6 +30,9 @@ from loptbench.results.schema.verdicts import (
     Verdict,
 )
 
+INFINITE = "the number is infinite: a run diverged"
+"""The reason of an outcome whose number is infinite."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
@@ -254,8 +257,10 @@ def _numbers_of_interval(judged: ReadingOutcome) -> dict[str, Any]:
 
 
 def _reason(judged: ReadingOutcome) -> str:
-    """The reason of an outcome; of an infinite ratio, that it is one."""
+    """The reason of an outcome; of an infinite number, that it is one."""
     is_infinite = judged.interval is not None and math.isinf(judged.interval.value)
-    if is_infinite and judged.reading.compared == "ratio" and not judged.reason:
+    if not is_infinite or judged.reason:
+        return judged.reason
+    if judged.reading.compared == "ratio":
         return "the ratio is infinite: it is zero on the second task"
-    return judged.reason
+    return INFINITE

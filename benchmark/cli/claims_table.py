@@ -69,7 +69,7 @@ def _cell(verdict: Any) -> Any:
     from rich.text import Text
 
     mark, colour = MARKS[verdict.outcome]
-    depends = DEPENDS if verdict.depends_on_reading is True else ""
+    depends = DEPENDS if verdict.depends_on_reading else ""
     return Text(f"{mark}{depends} {verdict.n_reproduced}/{verdict.n_seeds}", colour)
 
 

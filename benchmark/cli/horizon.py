@@ -5,6 +5,9 @@ from pathlib import Path
 import click
 
 from loptbench.cli.completion import complete_implementation, complete_task
+from loptbench.cli.options import refuse_options
+
+OF_MEASURING = ("preset", "architecture", "multiple", "problems", "implementation", "tuned")
 
 
 @click.command()
@@ -54,7 +57,9 @@ from loptbench.cli.completion import complete_implementation, complete_task
     help="The tuned baselines. [default: the shipped ones]",
 )
 @click.option("--shipped", is_flag=True, help="Write the shipped results; measure nothing.")
+@click.pass_context
 def horizon(
+    context: click.Context,
     output: Path,
     task: tuple[str, ...],
     preset: tuple[str, ...],
@@ -69,14 +74,20 @@ def horizon(
 
     Seeds that are kept for confirmation are left out. Takes some minutes.
     """
+    from loptbench.errors import LoptbenchError
     from loptbench.horizon import measure, members
     from loptbench.horizon import shipped as shipped_table
     from loptbench.reports.horizon import write
+    from loptbench.tasks import SHIPPED, get_task
     from loptbench.tuning.tuned_file import load_tuned
 
     if shipped:
+        refuse_options(context, OF_MEASURING, "does not go with --shipped, which measures nothing")
+        names = [get_task(name).name for name in task or SHIPPED]
         table = shipped_table()
-        table = table[table["task"].isin(task)] if task else table
+        table = table[table["task"].isin(names)]
+        if table.empty:
+            raise LoptbenchError(f"nothing is shipped of {', '.join(names)}")
     else:
         table = measure(
             members(task, preset, architecture),

@@ -1,11 +1,12 @@
 """Options that several commands share."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from loptbench.engines.choice import ENGINES, JOBS, make_engine
 
@@ -154,6 +155,19 @@ def range_option(help_text: str, **messages: str) -> Callable[[F], F]:
         callback=ranges,
         help=help_text,
     )
+
+
+def refuse_options(context: click.Context, names: Iterable[str], why: str) -> None:
+    """Refuse options that would not be used.
+
+    Args:
+        context: the context of the command.
+        names: the names of the command's parameters.
+        why: what the message says after the name of the option.
+    """
+    for name in names:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")
 
 
 def confirm_option(command: F) -> F:

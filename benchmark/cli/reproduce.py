@@ -1,14 +1,18 @@
 """`loptbench reproduce`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from loptbench.cli.completion import complete_implementation, complete_task
-from loptbench.cli.options import confirm_option, device_option, engine_options, mnist_option
+from loptbench.cli.options import (
+    confirm_option,
+    device_option,
+    engine_options,
+    mnist_option,
+    refuse_options,
+)
 from loptbench.cli.run import summarize
 from loptbench.engines.engine import Engine
 
@@ -109,7 +113,7 @@ def reproduce(
     if outer_steps is not None:
         settings["n_outer_steps"] = outer_steps
     if not from_scratch:
-        _refuse(
+        refuse_options(
             context,
             ONLY_FROM_SCRATCH,
             "goes with --from-scratch only; without it, what is shipped is measured",
@@ -117,7 +121,7 @@ def reproduce(
         study = reproduce_shipped(folder, task, engine=engine, confirm=confirm)
     else:
         if whole_zoo:
-            _refuse(
+            refuse_options(
                 context,
                 WHAT_IS_TRAINED,
                 "does not go with --whole-zoo, which names all that is meta-trained",
@@ -136,10 +140,3 @@ def reproduce(
             folder, trainings, kinds=kinds, n_draws=draws, engine=engine, confirm=confirm
         )
     summarize(study, folder / "report.html")
-
-
-def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
-    """Refuse options that would not be used."""
-    for name in names:
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{name.replace('_', '-')} {why}")

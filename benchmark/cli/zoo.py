@@ -7,6 +7,7 @@ import click
 
 from loptbench.cli.options import jobs_option
 from loptbench.progress import progress
+from loptbench.results.schema.verdicts import EvidenceKind
 from loptbench.tasks import TASKS
 from loptbench.tuning.tuned_file import load_tuned
 from loptbench.zoo.catalogue import shipped, shipped_path
@@ -83,7 +84,7 @@ def verify(task: tuple[str, ...], implementation: str | None, jobs: int) -> None
 
 
 def _summarize(verified: list[Verification]) -> None:
-    """Print how many seeds beat the best tuned baseline, by task, preset and framework."""
+    """Print how many seeds beat the best tuned baseline, by all that they share."""
     import pandas as pd
 
     from loptbench.cli.tables import print_table
@@ -92,18 +93,20 @@ def _summarize(verified: list[Verification]) -> None:
         {
             "task": verification.member.task,
             "preset": verification.member.preset,
+            "architecture": verification.member.architecture,
+            "seeds": str(EvidenceKind.of_seed(verification.member.seed)),
             "meta-trained in": verification.member.implementation,
             "best tuned baseline": verification.baseline,
             "better": verification.better,
         }
         for verification in verified
     ]
-    shared = ["task", "preset", "meta-trained in"]
+    shared = ["task", "preset", "architecture", "meta-trained in", "seeds"]
     groups = pd.DataFrame(rows).groupby(shared, sort=False)
     summary = groups.agg(
         baseline=("best tuned baseline", "first"),
         better=("better", "sum"),
-        seeds=("better", "size"),
+        of=("better", "size"),
     )
     click.echo("\nseeds that beat the best tuned baseline")
     print_table(summary.reset_index())

@@ -104,6 +104,7 @@ def _git() -> dict[str, Any]:
         return process.stdout.strip()
 
     # An installed wheel may lie inside another repository, whose commit says nothing about it.
-    if git("ls-files", "--error-unmatch", "protocol.py") is None:
+    this_file = str(Path(__file__).resolve().relative_to(folder.resolve()))
+    if git("ls-files", "--error-unmatch", this_file) is None:
         return {"commit": None, "dirty": None}
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}

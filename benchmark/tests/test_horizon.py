@@ -117,3 +117,11 @@ def test_the_page_and_the_command(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0
     assert len(output.read_text().splitlines()) == 1 + sum(table["task"] == "quadratic")
+    for options, message in (
+        (["--task", "nosuch"], "unknown task 'nosuch'"),
+        (["--preset", "quick"], "--preset does not go with --shipped"),
+        (["--multiple", "2"], "--multiple does not go with --shipped"),
+    ):
+        result = CliRunner().invoke(cli, [*arguments[:2], *options])
+        assert result.exit_code != 0
+        assert message in f"{result.output}{result.exception}"

@@ -28,7 +28,7 @@ def agreement_map(checks: "pd.DataFrame", command: str) -> Figure | None:
         checks: the frame `checks`.
         command: the command that makes the figure again.
     """
-    data = checks[np.isfinite(checks.ratio)]
+    data = checks[checks.ratio.notna()]
     if data.empty:
         return None
     worst = data.groupby(["implementation", "level", "task"], as_index=False).ratio.max()
@@ -47,7 +47,8 @@ def agreement_map(checks: "pd.DataFrame", command: str) -> Figure | None:
         f"{number_text(top.ratio)}: level {level_text(top.level)} of {top.implementation} on "
         f"{top.task}.",
         "log10 of the largest error over its tolerance: −1 is a tenth of it, above 0 fails. −∞ is "
-        "no error at all; an empty cell was not compared. The paper shows no such figure.",
+        "no error at all, ∞ a number that is not finite; an empty cell was not compared. The paper "
+        "shows no such figure.",
         [Row("Levels of checks by tasks, one map for each implementation", panels)],
         [],
         worst,
@@ -62,7 +63,7 @@ def _map(title: str, ratios: "pd.DataFrame") -> Canvas:
     with np.errstate(divide="ignore"):
         logs = np.log10(ratios.astype(float))
     words = logs.map(lambda value: "" if value != value else f"{value:.1f}".replace("-", "−"))
-    words = words.replace("−inf", "−∞")
+    words = words.replace({"−inf": "−∞", "inf": "∞"})
     sns.heatmap(
         logs.clip(-DECADES, 1),
         vmin=-DECADES,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_LOSS_SHOWN = 10.0
+BEYOND = 10 * MAX_LOSS_SHOWN
 """The top of the loss axis, in first losses; diverging runs leave the panel there."""
 WIDTH, HEIGHT, SIDES = 3.7, 1.95, (0.13, 0.78)
 """Size of a panel in inches, and the ends of its axes: labels stand at their right."""
@@ -98,7 +99,8 @@ def _panel(
     learned = OPTIMIZERS[0]
     for size, own in data[data.role == "checkpoint"].groupby("size", sort=False):
         wide = own.pivot_table("loss_mean", "step", "optimizer", aggfunc="first")
-        wide = wide.clip(lower=float(positive.min()) / 100)
+        # A mean loss that is not finite is no number in a record; its line leaves the panel.
+        wide = wide.fillna(np.inf).clip(float(positive.min()) / 100, BEYOND)
         low, middle, high = wide.min(axis=1), wide.median(axis=1), wide.max(axis=1)
         step = wide.index.astype(float)
         tag = Tag("learned", "", str(size))
@@ -108,7 +110,8 @@ def _panel(
         canvas.tag(band, tag)
         (line,) = canvas.axes.plot(step, middle, color=learned.light, linewidth=2.6, zorder=4)
         canvas.tag(line, tag)
-        labels.append((_last(middle.to_numpy()), "learned", learned.light, tag))
+        end = min(_last(middle.to_numpy()), MAX_LOSS_SHOWN)
+        labels.append((end, "learned", learned.light, tag))
     top = min(canvas.axes.get_ylim()[1], MAX_LOSS_SHOWN)
     canvas.axes.set(yscale="log", ylim=(float(positive.min()) / 3, top))
     canvas.scales()

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from loptbench.claims.catalogue import Claim, Reading
+from loptbench.claims.verdicts import INFINITE
 from loptbench.reports.page.elements import Figure, Panel, Row
 from loptbench.reports.plots import styles
 from loptbench.reports.plots.canvas import BOTTOM, Canvas
@@ -47,6 +48,8 @@ def seed_plot(
     """
     panels: list[Panel | None] = []
     known = verdicts[np.isfinite(verdicts.value)]
+    infinite = verdicts[(verdicts.scope == Scope.CHECKPOINT) & (verdicts.reason == INFINITE)]
+    infinite = infinite[infinite.claim.isin([claim.name for claim in claims])]
     seeds = known[known.scope == Scope.CHECKPOINT]
     frameworks = sorted(set(seeds.trained_by))
     shown = [styles.implementation(name, frameworks) for name in frameworks]
@@ -66,12 +69,20 @@ def seed_plot(
         f"with its 95 % interval as a bar; the range that the claim asks for is shaded. {words}.",
         "One point for each seed of the chosen size; the bar counts the errors of seeds and of "
         "problems. A point beyond the panel stands at its edge. Faint: exploratory seeds beside "
-        "confirmatory ones. The paper shows no such figure.",
+        f"confirmatory ones. The paper shows no such figure.{_not_drawn(infinite)}",
         [Row("", panels)],
         keys(shown, _signs()),
         seeds.assign(preset=seeds.seed_preset)[COLUMNS],
         command,
     )
+
+
+def _not_drawn(infinite: "pd.DataFrame") -> str:
+    """That seeds with an infinite statistic are not drawn, and which."""
+    if infinite.empty:
+        return ""
+    named = ", ".join(f"{row.checkpoint} ({row.title})" for row in infinite.itertuples())
+    return f" Not drawn, as the statistic is infinite: {named}."
 
 
 def _note(claim: Claim) -> str:

@@ -36,7 +36,9 @@ def meta_training(log: "pd.DataFrame", names: Sequence[str], command: str) -> Fi
         canvas.scales()
         canvases.append(canvas)
         words += left_out
-    best = data.loc[data.groupby(["task", "optimizer"], sort=False).validation.idxmin()]
+    # A validation that diverged is infinite, which a record holds as no number.
+    ordered = data.sort_values("validation", kind="stable", na_position="last")
+    best = ordered.drop_duplicates(["task", "optimizer"]).sort_index()
     ends = "; ".join(
         f"{row.optimizer} {number_text(row.validation)} at step {row.outer_step}"
         for row in best.itertuples()

@@ -1,5 +1,6 @@
 """The first screen: the answer, the loss curves, the verdicts, agreement and caveats."""
 
+import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -119,19 +120,31 @@ def _notes(report: Report) -> dict[str, Text]:
     notes: dict[str, dict[str, str]] = {}
     for (task, preset), own in rows.groupby(["task", "preset"]):
         best = own.best.mode().iloc[0]
-        ratio, last = own.ratio.median(), own.final_loss_mean.median()
-        last_of_best = own.final_loss_mean_of_best.median()
+        ratio, last = _median(own.ratio), _median(own.final_loss_mean)
+        last_of_best = _median(own.final_loss_mean_of_best)
         seeds = "1 seed" if len(own) == 1 else f"{len(own)} seeds"
+        n_diverged = int((own.n_diverged > 0).sum())
+        diverged = f", {n_diverged} with runs that diverged" if n_diverged else ""
+        last_ratio = own.last_ratio.median() if math.isfinite(last) else math.inf
         words = (
-            f"mean loss {ratio:.2f} × {best}'s ({seeds}); last loss "
-            f"{number_text(own.last_ratio.median(), 2)} × ({number_text(last, 2)}, {best}'s "
+            f"mean loss {_times(ratio)} × {best}'s ({seeds}{diverged}); last loss "
+            f"{number_text(last_ratio, 2)} × ({number_text(last, 2)}, {best}'s "
             f"{number_text(last_of_best, 2)})"
         )
         own = scheduled[(scheduled.task == task) & (scheduled.preset == preset)]
         if not own.empty:
-            words += f"; mean loss {own.ratio.median():.2f} × {own.best.mode().iloc[0]}'s"
+            words += f"; mean loss {_times(_median(own.ratio))} × {own.best.mode().iloc[0]}'s"
         notes.setdefault(task, {})[preset or NO_PRESET] = words
     return dict(notes)
+
+
+def _median(values: "pd.Series[float]") -> float:
+    """The median; an infinite number is no number in a record, so what is missing is infinite."""
+    return float(values.fillna(math.inf).median())
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if math.isfinite(ratio) else "∞"
 
 
 def _others(report: Report) -> set[str]:
@@ -239,7 +252,7 @@ def _caveats(report: Report) -> list[Item]:
         items.append(
             Item(
                 f"Baselines were tuned by random search ({int(draws.median())} draws each) on "
-                "problems of their own; no seed of meta-training was left out.",
+                "problems of their own.",
                 link="#tuning-table",
             )
         )

@@ -96,7 +96,8 @@ def _claim(claim: Claim, verdicts: "pd.DataFrame") -> Item:
     """A claim: its sentence, what is measured, and its verdicts."""
     own = verdicts[verdicts.claim == claim.name]
     note = in_words(own)
-    reasons = list(dict.fromkeys(reason for reason in own.reason if reason))
+    undecided = own[own.outcome == Outcome.INCONCLUSIVE]
+    reasons = list(dict.fromkeys(reason for reason in undecided.reason if reason))
     if reasons:
         note += f". Undecided: {'; '.join(reasons)}"
     return Item(

@@ -7,8 +7,9 @@ import pytest
 
 from loptbench.claims.catalogue import PREMISE, claims, load_edition
 from loptbench.claims.evidence import Evidence, evidence_of
+from loptbench.claims.seeds import _outcome
 from loptbench.claims.statistics import Estimate
-from loptbench.claims.verdicts import judge, judge_all
+from loptbench.claims.verdicts import INFINITE, judge, judge_all
 from loptbench.discovery import oracle
 from loptbench.mechanisms.analysis import analyze
 from loptbench.optimizers import OptimizerSpec, fresh_gru, random_gru, shuffled
@@ -186,6 +187,18 @@ def test_a_diverged_run_is_worse_than_any_baseline() -> None:
     by_name = {reading.statistic: reading for reading in judged[PREMISE].verdict.readings}
     assert by_name["ratio(baseline=sgd, summary=median)"].outcome is Outcome.REPRODUCED
     assert judged[PREMISE].verdict.depends_on_reading
+    assert judged["better-than-baselines"].verdict.reason == INFINITE
+
+
+def test_the_reason_says_what_the_interval_does() -> None:
+    # A mean in the claimed range, by one seed of five that is far better than the others.
+    outcome, reason = _outcome(Outcome.REPRODUCED, 5, 1, 4)
+    assert outcome is Outcome.NOT_REPRODUCED
+    assert reason == ("the interval lies in the claimed range, but 4 of 5 seeds speak against it")
+    assert _outcome(Outcome.INCONCLUSIVE, 5, 0, 5)[1] == (
+        "the interval does not decide, but 5 of 5 seeds speak against it"
+    )
+    assert _outcome(Outcome.REPRODUCED, 5, 4, 1) == (Outcome.REPRODUCED, "")
 
 
 def test_where_a_probe_does_not_apply_the_claim_is_open_and_says_why() -> None:

@@ -198,7 +198,7 @@ def test_the_zoo_is_listed_and_verified(command: Command, monkeypatch: pytest.Mo
     assert code == 0, err
     assert re.search(rf"^{member.name} .* 0\.\d+ \[0\.\d+, 0\.\d+\] better$", out, re.MULTILINE)
     assert "seeds that beat the best tuned baseline" in out
-    group = rf"{member.task} +{member.preset} +{member.implementation}"
+    group = rf"{member.task} +{member.preset} +gru +{member.implementation} +exploratory"
     assert re.search(rf"^{group} +\w+ +1 +1$", out, re.MULTILINE)
     # A file that records a wrong validation objective is reported.
     true = shipped(member.name)

@@ -7,11 +7,13 @@ import pytest
 
 pytest.importorskip("seaborn", reason="the report extra is not installed")
 
+import numpy as np
 import pandas as pd
 
 from loptbench.reports.page.elements import Figure
-from loptbench.reports.plots import evaluations, training
-from loptbench.reports.plots.canvas import series
+from loptbench.reports.plots import evaluations, styles, training
+from loptbench.reports.plots.agreement import agreement_map
+from loptbench.reports.plots.canvas import Canvas, series
 from loptbench.reports.plots.momentum import MOMENTUM
 from loptbench.reports.plots.schedule import SCHEDULE
 from loptbench.tests.reports.pages import whole
@@ -82,6 +84,40 @@ def test_a_curve_may_have_gaps(value: float) -> None:
     data = curves()
     data.loc[data.step > 2, ["loss_mean", "loss_standard_error"]] = value
     assert 'data-series="learned"' in drawn(loss_curves(data))
+
+
+def test_the_median_of_mostly_diverged_seeds_does_not_fall() -> None:
+    data = curves()
+    learned = data[data.role == "checkpoint"]
+    seeds = [learned.assign(optimizer=f"quadratic-{i}") for i in range(3)]
+    for diverged in seeds[:2]:  # an infinite number is no number in a record
+        diverged.loc[diverged.step > 2, "loss_mean"] = math.nan
+    canvas = Canvas("quadratic", 2.0)
+    shown = [styles.OPTIMIZERS[0]]
+    together = pd.concat([data[data.role == "tuned"], *seeds]).assign(size="quick")
+    evaluations._panel(canvas, series(together).assign(size="quick"), shown, [], ["quick"])
+    heights = [line.get_ydata() for line in canvas.axes.lines if line.get_linewidth() > 2]
+    [median] = [np.asarray(height, float) for height in heights]
+    assert (median[3:] > evaluations.MAX_LOSS_SHOWN).all()
+    assert (median[:3] <= 1).all()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_log_without_a_finite_validation_is_drawn(value: float) -> None:
+    log = frame("outer_step", "validation").assign(objective=1.0)
+    log.loc[log.optimizer == "sgd", "validation"] = value
+    log = log.assign(optimizer="quadratic-" + log.optimizer + "-" + log.role, preset="quick")
+    assert training.meta_training(log, ["jax"], "loptbench report") is not None
+
+
+def test_a_check_that_is_not_finite_is_the_largest_error() -> None:
+    checks = pd.DataFrame(
+        {"implementation": "jax", "task": "quadratic", "level": [1, 3], "ratio": [0.5, math.inf]}
+    )
+    figure = agreement_map(checks, "loptbench report")
+    assert figure is not None
+    assert "The largest is ∞: level 3" in figure.alternative
+    assert ">∞<" in drawn(figure)
 
 
 def test_an_empty_frame_gives_no_figure() -> None:

@@ -25,7 +25,7 @@ from loptbench.reports.plots.styles import NO_PRESET
 from loptbench.reports.sections.agreement import agreement_matrix
 from loptbench.reports.sections.glossary import LINK
 from loptbench.reports.sections.implementations import implementation_sections
-from loptbench.reports.sections.overview import answer, verdict_matrix
+from loptbench.reports.sections.overview import _notes, answer, verdict_matrix
 from loptbench.reports.sections.report import Report
 from loptbench.reports.sections.verdicts import of_size
 from loptbench.results.frames import Contents
@@ -265,6 +265,7 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
         curve = record.result.learned.curve_mean.copy()
         curve[-1] = np.nan
         update = {"n_diverged": 2, "objective_mean": math.inf, "curve_mean": curve}
+        update["final_loss_mean"] = math.inf
         learned = record.result.learned.model_copy(update=update)
         none = Estimate(value=math.nan, low=math.nan, high=math.nan)
         ratios = {
@@ -279,6 +280,9 @@ def test_a_run_that_diverged_is_counted_and_shown(store: Store) -> None:
     change(store, TrialKind.EVALUATION, diverge)
     text = render(store)
     assert "2 of 128 runs diverged" in text
+    # The only seed: a median that left it out would have no number, or that of others.
+    words = " ".join(_notes(Report(store))["quadratic"].values())  # type: ignore[union-attr]
+    assert re.search(r"mean loss ∞ × \w+'s \(1 seed, 1 with runs that diverged\)", words), words
 
 
 def test_each_mechanism_has_its_claims_in_words(store: Store, full_page: Path) -> None:

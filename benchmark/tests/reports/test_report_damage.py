@@ -78,7 +78,9 @@ def test_a_trial_that_raised_is_a_failure(store: Store) -> None:
         ),
     )
     assert cell(store, "reference", Level.STEP).status == "failed"
-    assert "raised ValueError: no" in render(store)
+    text = render(store)
+    assert "raised ValueError: no" in text
+    assert "disagreement with the reference" not in text  # nothing was compared
 
 
 @pytest.mark.usefixtures("words_only")
