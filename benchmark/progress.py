@@ -56,6 +56,17 @@ def progress(title: str, total: int, every_line: bool = False) -> Iterator[Repor
     yield report
 
 
+def say_done(title: str, total: int) -> None:
+    """Say that work which was asked for had been done before.
+
+    Args:
+        title: the name of the work.
+        total: the number of units.
+    """
+    with progress(title, total) as report:
+        report(total, "done already")
+
+
 class Together:
     """The progress of several pieces of work as one.
 

@@ -94,9 +94,31 @@ class AdaptedKind:
         """Make it one of the kinds of optimizers of this process."""
         KINDS[self.name] = Kind(
             lambda _: dict.fromkeys(self.hyperparameters, ()),
-            lambda parameters: int(self.member(parameters).initial_state(1).shape[1]),
+            self._n_state,
             size=lambda _: 0,
         )
+
+    def _n_state(self, parameters: Parameters) -> int:
+        """The numbers of a component's state.
+
+        Raises:
+            LoptbenchError: the optimizer fails, or its state is not an array of shape (n, n_state).
+        """
+        optimizer = self.member(parameters)
+        try:
+            state = optimizer.initial_state(1)
+        except Exception as error:  # a user's optimizer raises whatever it likes
+            raise LoptbenchError(
+                f"{self.path} failed in initial_state: {type(error).__name__}: {error}"
+            ) from error
+        shape = getattr(state, "shape", None)
+        if not isinstance(shape, tuple) or len(shape) != 2:
+            what = f"of shape {shape}" if shape is not None else f"a {type(state).__name__}"
+            raise LoptbenchError(
+                f"the state that initial_state of {self.path} returns must be an array of shape "
+                f"(n, n_state), but it is {what}"
+            )
+        return int(shape[1])
 
     def optimizer(self, parameters: Parameters) -> Optimizer:
         """The optimizer itself, after all checks.

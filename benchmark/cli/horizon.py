@@ -78,9 +78,11 @@ def horizon(
     from loptbench.horizon import measure, members
     from loptbench.horizon import shipped as shipped_table
     from loptbench.reports.horizon import write
+    from loptbench.storage.files import require_writable
     from loptbench.tasks import SHIPPED, get_task
     from loptbench.tuning.tuned_file import load_tuned
 
+    require_writable(output)
     if shipped:
         refuse_options(context, OF_MEASURING, "does not go with --shipped, which measures nothing")
         names = [get_task(name).name for name in task or SHIPPED]
@@ -89,8 +91,14 @@ def horizon(
         if table.empty:
             raise LoptbenchError(f"nothing is shipped of {', '.join(names)}")
     else:
+        chosen = members(task, preset, architecture)
+        if not chosen:
+            raise LoptbenchError(
+                f"the zoo has no {architecture} of {' or '.join(task) or 'any task'} with the "
+                f"preset {' or '.join(preset)} and a seed that is not kept for confirmation"
+            )
         table = measure(
-            members(task, preset, architecture),
+            chosen,
             multiples=multiple,
             implementation=implementation,
             n_problems=problems,

@@ -78,6 +78,10 @@ def cli() -> None:
     """
 
 
+RESUMING = {"run", "tune", "meta-train", "meta-tune", "reproduce"}
+"""The commands that, called again, go on from where they were interrupted."""
+
+
 def main() -> None:
     """Run the command; a user's mistake is one sentence, never a traceback."""
     use_compilation_cache()
@@ -90,9 +94,8 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         code = 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            "interrupted; run, tune, meta-train and reproduce go on from here when called again",
-            err=True,
-        )
+        resumes = RESUMING.intersection(sys.argv[1:2])
+        goes_on = "; the same command goes on from here" if resumes else ""
+        click.echo(f"interrupted{goes_on}", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

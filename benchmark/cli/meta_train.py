@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     default=None,
-    help="The checkpoint to write. [default: TASK-PRESET-IMPLEMENTATION-SEED.safetensors]",
+    help="The checkpoint to write. [default: TASK-PRESET-IMPLEMENTATION-SEED.safetensors, with own "
+    "for the preset where --config, --units or --outer-steps change it]",
 )
 @click.option(
     "--preset",
     default=None,
-    help="The settings: quick, standard (64 units, of a search; not digits), paper (256 units). "
+    help="The settings: quick, standard (64 units, found by meta-tune; not for digits), paper (256 "
+    "units). "
     "[default: quick]",
 )
 @click.option(

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     "Draw this setting from another range, uniformly in its logarithm, such as decay=0.1:0.5; "
     "1-NAME=LOW:HIGH draws 1 − NAME, as for beta1, beta2 and averaging. Repeatable.",
     if_empty="give two ends",
+    example="decay=0.1:0.5",
 )
 @engine_options()
 @mnist_option

@@ -136,7 +136,7 @@ def range_option(help_text: str, **messages: str) -> Callable[[F], F]:
 
     Args:
         help_text: what is searched.
-        messages: `if_empty` of `loptbench.tuning.ranges.parse_range`.
+        messages: `if_empty` and `example` of `loptbench.tuning.ranges.parse_range`.
     """
 
     def ranges(

@@ -94,11 +94,11 @@ def reproduce(
     device: str,
     engine: Engine,
 ) -> None:
-    """From nothing to the report: meta-train, tune, measure, judge.
+    """Measure what is shipped; with --from-scratch, meta-train and tune it first. Then judge.
 
-    Every seed of every architecture is meta-trained by every implementation with every preset on
-    every task; verdicts are over the seeds. All installed implementations are compared with the
-    reference, as `loptbench run` does.
+    With --from-scratch, every seed of every architecture is meta-trained by every implementation
+    with every preset on every task; verdicts are over the seeds. All installed implementations are
+    compared with the reference, as `loptbench run` does.
     """
     from loptbench.optimizers import BASELINES, SCHEDULED
     from loptbench.study.reproduce import (

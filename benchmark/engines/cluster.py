@@ -9,7 +9,9 @@ import contextlib
 import logging
 import os
 import pickle
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +64,8 @@ class Cluster(Engine):
     def __init__(self, address: str | None = None, jobs: int = 1) -> None:
         super().__init__()
         _require_dask()
+        if address is not None:
+            _require_address(address)
         self.address, self._jobs = address, jobs
         self.waiting_since: float | None = None
         self._own: Any = None
@@ -92,10 +96,12 @@ class Cluster(Engine):
             LoptbenchError: none came, or those that are there cannot make the call.
         """
         if not self._workers:
-            self._say_once(
-                f"no workers at {self.address}: waiting for some; 'dask worker {self.address} "
-                "--nthreads 1' starts one"
+            starting = (
+                "its workers are starting"
+                if self._own is not None
+                else (f"'dask worker {self.address} --nthreads 1' starts one")
             )
+            self._say_once(f"no workers at {self.address}: waiting for some; {starting}")
         workers = self._workers.values()
         if any(worker.is_examined() or (call and worker.suits(call)) for worker in workers):
             self.waiting_since = None
@@ -108,12 +114,16 @@ class Cluster(Engine):
                 raise LoptbenchError(f"{self._why_none_suits(call)}; what is done stays done")
 
     def close(self) -> None:
-        """Leave the cluster; end it if it is the engine's own."""
+        """Leave the cluster; end it if it is the engine's own.
+
+        The work is done, or has failed for a reason of its own: that a cluster does not end in time
+        is no other.
+        """
         with _quiet():
-            if self._client is not None:
-                self._client.close(timeout=5)
-            if self._own is not None:
-                self._own.close(timeout=5)
+            for each in (self._client, self._own):
+                if each is not None:
+                    with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+                        each.close(timeout=5)
 
     @property
     def client(self) -> "Client":
@@ -136,16 +146,11 @@ class Cluster(Engine):
         try:
             with _quiet():
                 return Client(self.address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-        except (ValueError, TypeError) as error:
-            raise LoptbenchError(
-                f"{self.address!r} is no address of a dask scheduler ({error}); give one such as "
-                "tcp://10.0.0.1:8786"
-            ) from error
         except (OSError, TimeoutError) as error:
             raise LoptbenchError(
                 f"no dask scheduler answers at {self.address} within {SECONDS_TO_CONNECT:g} s; "
-                "'dask scheduler' starts one and prints its address; leave --scheduler out for a "
-                "cluster on this machine"
+                "'dask scheduler' starts one and prints its address; without --scheduler, this "
+                "machine does the work, with --engine dask as a cluster of its own"
             ) from error
 
     def _look(self) -> None:
@@ -347,10 +352,31 @@ def _require_dask() -> None:
         ) from error
 
 
+def _require_address(address: str) -> None:
+    """Refuse what cannot be the address of a scheduler, before anything waits for it.
+
+    Raises:
+        LoptbenchError: it has an unknown form.
+    """
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
+
+    try:
+        scheme, location = parse_address(address)
+        get_backend(scheme)
+        if scheme != "inproc":
+            parse_host_port(location)
+    except (ValueError, TypeError) as error:
+        raise LoptbenchError(
+            f"{address!r} is no address of a dask scheduler ({error}); give one such as "
+            "tcp://10.0.0.1:8786"
+        ) from error
+
+
 def _local_cluster(jobs: int) -> Any:
     from distributed import LocalCluster
 
-    with _quiet():
+    with _quiet(), _deaf_children():
         return LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
@@ -359,6 +385,19 @@ def _local_cluster(jobs: int) -> Any:
             silence_logs=logging.CRITICAL,
             resources={"GPU": 1},
         )
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started here ignore Ctrl-C, which is for the process that asked."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

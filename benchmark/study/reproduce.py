@@ -18,7 +18,7 @@ from loptbench.study.run import Selection, Study, measure, run, select_implement
 from loptbench.tasks import SHIPPED, get_task
 from loptbench.training.chain import training
 from loptbench.training.loop import NotFiniteError, require_meta_training
-from loptbench.training.made import is_made_with
+from loptbench.training.made import differences
 from loptbench.training.settings import (
     PRESETS,
     MetaTraining,
@@ -289,11 +289,8 @@ def _train_and_tune(
 
 def _load_checkpoint(path: Path, implementation: str, config: MetaTraining) -> Checkpoint:
     checkpoint = load(path)
-    if not is_made_with(checkpoint, implementation, config):
-        raise LoptbenchError(
-            f"{path} was meta-trained with other settings, or on other data; name another "
-            "--folder, or move it"
-        )
+    if differing := differences(checkpoint, implementation, config):
+        raise LoptbenchError(f"{path} was made {differing}; name another --folder, or move it")
     return checkpoint
 
 

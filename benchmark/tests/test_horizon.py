@@ -121,7 +121,10 @@ def test_the_page_and_the_command(tmp_path: Path) -> None:
         (["--task", "nosuch"], "unknown task 'nosuch'"),
         (["--preset", "quick"], "--preset does not go with --shipped"),
         (["--multiple", "2"], "--multiple does not go with --shipped"),
+        (["--output", str(tmp_path / "nowhere" / "x")], "choose a folder that exists"),
     ):
         result = CliRunner().invoke(cli, [*arguments[:2], *options])
         assert result.exit_code != 0
         assert message in f"{result.output}{result.exception}"
+    result = CliRunner().invoke(cli, ["horizon", "--preset", "nope", "--output", str(output)])
+    assert "the zoo has no gru of any task with the preset nope" in str(result.exception)

@@ -149,7 +149,7 @@ def test_a_misspelt_distribution_is_noticed() -> None:
 def test_the_reference_meta_trains_in_float64_only(command: Command) -> None:
     code, _, err = command("meta-train", "quadratic", "--implementation", "reference")
     assert code == 2
-    assert "reference does not compute in float32; give --dtype float64" in err
+    assert "reference does not compute in float32, but in float64" in err
 
 
 def test_stores_of_other_seeds_say_so(make: Make) -> None:

@@ -70,8 +70,11 @@ def require_meta_training(
     if reason := task_not_offered(implementation, get_task(config.task)):
         raise LoptbenchError(reason)
     if config.dtype not in implementation.dtypes:
-        others = " or ".join(f"--dtype {dtype}" for dtype in implementation.dtypes)
-        raise LoptbenchError(f"{name} does not compute in {config.dtype}; give {others}")
+        others = " or ".join(implementation.dtypes)
+        raise LoptbenchError(
+            f"{name} does not compute in {config.dtype}, but in {others}, which `meta-train` and "
+            "`meta-tune` take as --dtype"
+        )
     if config.architecture not in implementation.optimizers:
         why = why_not_offered(config.architecture, name)
         raise LoptbenchError(

@@ -183,9 +183,7 @@ class MetaTuned(BaseModel):
             f"# {len(self.draws)}, computed by {self.implementation}. It validated at {scores}",
             f"# after {steps} outer steps.",
         ]
-        shared = self.base.model_dump(
-            exclude_none=True, exclude={"preset", "task", "seed", "device"}
-        )
+        shared = self.base.model_dump(exclude_none=True, exclude={"preset", "seed", "device"})
         for name, value in {**shared, **self.settings}.items():
             lines.append(f"{name} = {json.dumps(value)}")
         return "\n".join(lines) + "\n"
@@ -258,8 +256,8 @@ def meta_tune(
     folder = output.with_name(output.name + ".trainings")
     if folder.exists() and not folder.is_dir():
         raise LoptbenchError(f"cannot make the folder {folder}: it is a file; move it")
-    folder.mkdir(exist_ok=True)
     with lock(output, "a search of outer settings"):
+        _begin(folder, computing.name, shared, search, space)
         draws = [
             Draw(number=i, settings=draw_settings(search, base.task, i, space))
             for i in range(search.n_draws)
@@ -291,6 +289,29 @@ def meta_tune(
             path.unlink()
         folder.rmdir()
     return found
+
+
+def _begin(
+    folder: Path, implementation: str, base: MetaTraining, search: MetaTuning, space: Space
+) -> None:
+    """Make the folder of the trainings, with a file that says of which search they are.
+
+    Raises:
+        LoptbenchError: it is there, of another search.
+    """
+    ranges = {k: v.model_dump() if isinstance(v, Uniform) else v for k, v in space.items()}
+    task = definition(get_task(base.task))
+    parts = [implementation, base.model_dump(), search.model_dump(), ranges, task]
+    identity = json.dumps(parts, indent=1).encode()
+    file = folder / "search.json"
+    folder.mkdir(exist_ok=True)
+    if not file.exists():
+        write_atomically(file, identity)
+    elif file.read_bytes() != identity:
+        raise LoptbenchError(
+            f"{folder} is of a search with other settings; call it as before, name another "
+            "--output, or remove the folder"
+        )
 
 
 def _done(

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from loptbench.discovery import get_implementation, source_of
 from loptbench.engines.choice import engine_or_processes
 from loptbench.engines.engine import Engine
-from loptbench.errors import LoptbenchError
+from loptbench.errors import LoptbenchError, WeightsError
 from loptbench.optimizers import DEFAULT_ARCHITECTURE, get_architecture
-from loptbench.progress import progress
+from loptbench.progress import progress, say_done
 from loptbench.results.schema.base import first_problem
 from loptbench.rollout.offered import require_task
 from loptbench.storage.files import require_writable, write_atomically
@@ -19,7 +19,7 @@ from loptbench.storage.weights import Checkpoint, load_checkpoint, refuse_to_ove
 from loptbench.tasks import get_task
 from loptbench.training.chain import training
 from loptbench.training.loop import require_meta_training
-from loptbench.training.made import is_made_with
+from loptbench.training.made import differences
 from loptbench.training.meta_tuning import MetaTuned, MetaTuning
 from loptbench.training.meta_tuning import meta_tune as search_settings
 from loptbench.training.settings import (
@@ -28,6 +28,10 @@ from loptbench.training.settings import (
     load_preset,
 )
 from loptbench.training.space import Uniform, narrowed
+
+SAME_PRESET = ("seed", "architecture", "dtype", "device", "bptt_segment", "checkpoint_every")
+"""What may be replaced in a preset so that its seeds still are replicates; of another architecture,
+among themselves."""
 
 
 def meta_train(
@@ -60,7 +64,8 @@ def meta_train(
         config: a TOML file with settings, instead of a preset.
         output: the checkpoint to write, for one seed; if None,
             `TASK-PRESET-IMPLEMENTATION-SEED.safetensors` in the current folder, with the
-            architecture after the preset where it is not `gru`.
+            architecture after the preset where it is not `gru`, and with `own` for the preset where
+            `config` or other `settings` take its place.
         engine: what computes, as `loptbench.engines.choice.make_engine` makes it; this process if
             None.
         settings: settings to replace, such as `n_units`, `n_outer_steps`, `dtype` or `device`.
@@ -80,9 +85,13 @@ def meta_train(
     settings = {name: value for name, value in settings.items() if value is not None}
 
     def of(**seed: int) -> MetaTraining:
-        if config is None:
-            return load_preset(preset, task, {**settings, **seed})
-        return load_config(config, task, {**settings, **seed})
+        given = {**settings, **seed}
+        if config is not None:
+            return load_config(config, task, given)
+        chosen = load_preset(preset, task, given)
+        kept = {name: value for name, value in given.items() if name in SAME_PRESET}
+        is_preset = chosen == load_preset(preset, task, kept)
+        return chosen if is_preset else chosen.model_copy(update={"preset": ""})
 
     configs = [of()] if seeds is None else [of(seed=seed) for seed in dict.fromkeys(seeds)]
     if not configs:
@@ -98,6 +107,7 @@ def meta_train(
     }
     done = _done(computing.name, chosen, outputs)
     if done is not None:
+        say_done("meta-training", chosen.n_outer_steps)
         return done
     with progress("meta-training", chosen.n_outer_steps) as report:
         source = source_of(implementation)
@@ -122,8 +132,12 @@ def _done(
             checkpoint = load_checkpoint(path)
         except LoptbenchError:
             refuse_to_overwrite(path)
-        if not is_made_with(checkpoint, implementation, config.model_copy(update={"seed": seed})):
-            refuse_to_overwrite(path)
+        wanted = config.model_copy(update={"seed": seed})
+        if differing := differences(checkpoint, implementation, wanted):
+            raise WeightsError(
+                f"{path} exists and is not overwritten: it was made {differing}; name another "
+                "--output, or move it"
+            )
         found[path] = checkpoint
     return found
 
@@ -183,11 +197,14 @@ def meta_tune(
         space = {**space, "architecture": names}
     output = output or Path(f"{task}-meta-tuned.json")
     path = _settings_beside(output)
+    is_done = output.exists()
     with (
         progress("searching", settings.n_trainings) as report,
         engine_or_processes(engine, jobs) as engine,
     ):
         found = search_settings(implementation, base, settings, output, engine, report, space)
+        if is_done:
+            report(settings.n_trainings, "done already")
     preset = found.preset().encode()
     if not (path.exists() and path.read_bytes() == preset):
         refuse_to_overwrite(path)

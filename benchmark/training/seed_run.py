@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loptbench.errors import LoptbenchError
+from loptbench.errors import LoptbenchError, WeightsError
 from loptbench.protocol import OuterState
 from loptbench.reading import parse_json, require_table
 from loptbench.storage.files import write_atomically
@@ -106,7 +106,10 @@ def load(path: Path, identity: str) -> list[SeedRun]:
     Raises:
         LoptbenchError: the file belongs to another run, or is damaged.
     """
-    arrays, metadata = read_safetensors(path)
+    try:
+        arrays, metadata = read_safetensors(path)
+    except WeightsError as error:
+        raise LoptbenchError(f"{error}; remove it to start again") from error
     if metadata.get("identity") != identity:
         raise LoptbenchError(
             f"{path} holds a meta-training of another configuration, task, implementation or "

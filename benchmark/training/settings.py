@@ -173,7 +173,9 @@ def load_preset(preset: str, task: str, overrides: Mapping[str, object]) -> Meta
     source = folder / preset / f"{file}.toml"
     if not source.is_file():
         others = [name for name in PRESETS if (folder / name / f"{file}.toml").is_file()]
-        raise UnknownNameError(f"preset for {known.name}", preset, others)
+        raise LoptbenchError(
+            f"there is no preset {preset!r} for {known.name}, only {' and '.join(others)}"
+        )
     return _settings(str(source), source.read_text(), {**settings, **overrides})
 
 
@@ -196,7 +198,15 @@ def load_config(path: Path, task: str, overrides: Mapping[str, object]) -> MetaT
         ) from error
     except UnicodeDecodeError as error:
         raise LoptbenchError(f"{path} is not a TOML file of settings: {error}") from error
-    return _settings(str(path), text, {"task": task, **overrides})
+    settings = _settings(str(path), text, overrides)
+    if "task" in settings.model_fields_set and settings.task != task:
+        raise LoptbenchError(f"{path} has settings for {settings.task}, not for {task}")
+    if settings.preset in PRESETS:
+        raise LoptbenchError(
+            f"{path} calls its settings {settings.preset!r}, as shipped ones are called; choose "
+            "another name"
+        )
+    return settings.model_copy(update={"task": task})
 
 
 def _settings(name: str, text: str, overrides: Mapping[str, object]) -> MetaTraining:
@@ -205,6 +215,9 @@ def _settings(name: str, text: str, overrides: Mapping[str, object]) -> MetaTrai
     except ValidationError as error:
         problem = error.errors()[0]
         setting = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = list(MetaTraining.model_fields)
+            raise UnknownNameError("meta-training setting", setting, known) from error
         raise LoptbenchError(
             f"meta-training setting {setting!r}: {problem['msg']} (it is "
             f"{shorten(problem['input'])})"

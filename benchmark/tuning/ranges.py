@@ -63,7 +63,7 @@ class Range:
 FIXED = "fix a setting with --set {name}={low}"
 
 
-def parse_range(text: str, if_empty: str = FIXED) -> tuple[str, Range]:
+def parse_range(text: str, if_empty: str = FIXED, example: str = "lr=1e-5:1") -> tuple[str, Range]:
     """The name of a hyperparameter and its range.
 
     >>> parse_range("lr=1e-5:1")
@@ -73,6 +73,7 @@ def parse_range(text: str, if_empty: str = FIXED) -> tuple[str, Range]:
 
     Args:
         text: `name=low:high`, or `1-name=low:high` for a decay, of which 1 − decay is drawn.
+        example: a range, for the message.
         if_empty: what to do instead of giving an empty range; `{name}` and `{low}` are filled in.
 
     Raises:
@@ -82,7 +83,7 @@ def parse_range(text: str, if_empty: str = FIXED) -> tuple[str, Range]:
     left, equals, right = (part.strip() for part in text.partition("="))
     name = left.removeprefix("1-").removeprefix("1−").strip()
     low, colon, high = right.partition(":")
-    wanted = f"{text!r} is not of the form name=low:high, such as lr=1e-5:1"
+    wanted = f"{text!r} is not of the form name=low:high, such as {example}"
     if not (equals and colon and name.isidentifier()):
         raise LoptbenchError(wanted)
     try:

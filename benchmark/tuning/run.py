@@ -10,7 +10,7 @@ from loptbench.discovery import get_implementation, source_of
 from loptbench.engines.engine import Engine
 from loptbench.errors import LoptbenchError
 from loptbench.optimizers import BASELINES
-from loptbench.progress import progress
+from loptbench.progress import progress, say_done
 from loptbench.rollout.offered import require_task
 from loptbench.tasks import SHIPPED, get_task
 from loptbench.tuning.families import NO_RANGES, plan_family
@@ -78,15 +78,20 @@ def tune(
         family = plan_family(optimizer, settings, ranges)
         computing, kinds = AdaptingImplementation(computing, [family]), [family.name]
     elif settings or ranges:
-        raise LoptbenchError("baselines have neither settings nor ranges to be given")
+        raise LoptbenchError(
+            "baselines have neither settings nor ranges to be given; name an optimizer, such as "
+            "optax:sgd"
+        )
     numbers: dict[str, Any] = {"n_draws": n_draws, "n_problems": n_problems}
     changes = {name: value for name, value in numbers.items() if value is not None}
     searches = plan_searches(computing, chosen, kinds, seed=seed, **changes)
+    total = sum(settings.n_total for *_, settings in searches)
     if output.exists():
         tuned = load_tuned(output)
         if tuned.matches(computing, searches):
+            say_done("tuning", total)
             return tuned
     for task in chosen:
         require_task(computing, task)
-    with progress("tuning", sum(settings.n_total for *_, settings in searches)) as report:
+    with progress("tuning", total) as report:
         return run_searches(computing, searches, output, report, engine, known)

@@ -117,7 +117,7 @@ TUNE = ("--implementation", "reference", "--output", "t.json")
         ),
         (
             ["meta-train", "quadratic", "--implementation", "reference"],
-            "reference does not compute in float32; give --dtype float64",
+            "reference does not compute in float32, but in float64",
         ),
         (["meta-tune", "cubic"], "unknown task 'cubic'"),
         (["meta-tune", "quadratic", "--draws", "0"], "Invalid value for '--draws'"),

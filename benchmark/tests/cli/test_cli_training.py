@@ -18,6 +18,7 @@ from loptbench.study.trials import Trial
 from loptbench.tests.fixture_types import Command
 from loptbench.tests.reports.made_records import changed, conformance
 from loptbench.timing.outer_steps import outer_steps, peak_memory_of, whole_trainings
+from loptbench.training import settings
 from loptbench.training.run import meta_train, meta_tune
 from loptbench.training.settings import MetaTraining
 from loptbench.zoo.catalogue import shipped, zoo
@@ -41,11 +42,13 @@ def test_meta_train(command: Command, folder: Path) -> None:
     checkpoint = load_checkpoint("quadratic-own-reference-4.safetensors")
     assert checkpoint.meta_training["configuration"]["seed"] == 4
     before = Path("quadratic-own-reference-4.safetensors").stat()
-    assert command(*arguments, "--seed", "4")[:2] == (0, out)  # it is done already
+    code, again, err = command(*arguments, "--seed", "4")
+    assert (code, again) == (0, out)
+    assert "meta-training: 3/3 done already" in err
     assert Path("quadratic-own-reference-4.safetensors").stat().st_mtime_ns == before.st_mtime_ns
     code, _, err = command(*arguments, "--seed", "4", "--units", "3")
     assert code == 2
-    assert "exists and is not overwritten" in err
+    assert "exists and is not overwritten: it was made with n_units = 2, not 3; name" in err
     arguments = ("meta-train", "quadratic", "--implementation", f"{FAULTS}:Faultless", *settings)
     code, out, err = command(*arguments, "--seed", "6", "--seed", "5", "--seed", "6")
     assert code == 0, err
@@ -64,7 +67,9 @@ def test_tune_then_run_with_what_was_found(command: Command, folder: Path) -> No
     assert "every optimum lies inside its range" in out
     assert re.search(r"tuning: \d+/51 ", err)  # 30 draws, and 7 in each of three refining stages
     assert out.splitlines()[-1] == "t.json"
-    assert command(*arguments, "--baseline", "sgd", *TUNE)[:2] == (0, out)  # it is done already
+    code, again, err = command(*arguments, "--baseline", "sgd", *TUNE)
+    assert (code, again) == (0, out)
+    assert re.search(r"tuning: (\d+)/\1 done already", err)
     code, _, err = command(*arguments, "--baseline", "momentum", *TUNE)
     assert code == 2
     assert "t.json exists and is not overwritten" in err
@@ -240,7 +245,7 @@ def test_reproduce_from_scratch_and_again(command: Command) -> None:
     assert names <= {key.optimizer.name for key in first}
     code, _, err = command(*arguments, "--outer-steps", "2")
     assert code == 2
-    assert "was meta-trained with other settings; name another --folder, or move it" in err
+    assert "was made with n_outer_steps = 1, not 2; name another --folder, or move it" in err
     for more in (("--draws", "31"), ("--task", "quadratic")):
         code, _, err = command(*arguments, *more)
         assert code == 2
@@ -270,6 +275,29 @@ def test_meta_tune_refuses_files_before_it_searches(
     assert message in err
     assert sorted(path.name for path in folder.iterdir()) == before
     assert (folder / "mine.toml").read_text() == "mine = 1"
+
+
+def test_a_preset_with_other_settings_is_no_longer_that_preset(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its seeds would stand among those of the preset, as one more of the same kind."""
+    tiny = {"batch_size": 1, "n_steps": 3, "validation_size": 1, "dtype": "float64"}
+    read = settings.load_preset
+
+    def small(preset: str, task: str, given: dict[str, Any]) -> MetaTraining:
+        return read(preset, task, {"n_outer_steps": 1, "n_units": 2, **tiny, **given})
+
+    monkeypatch.setattr("loptbench.training.run.load_preset", small)
+    arguments = ("meta-train", "rosenbrock", "--implementation", "reference", "--seed", "3")
+    for more, name in (
+        ((), "quick"),
+        (("--units", "2", "--architecture", "lstm", "--dtype", "float64"), "quick-lstm"),
+        (("--units", "3"), "own"),
+        (("--outer-steps", "2", "--architecture", "lstm"), "own-lstm"),
+    ):
+        code, out, err = command(*arguments, *more)
+        assert code == 0, err
+        assert out.splitlines()[-1] == f"rosenbrock-{name}-reference-3.safetensors"
 
 
 def test_meta_train_takes_all_settings_of_a_file(command: Command, folder: Path) -> None:
@@ -369,7 +397,9 @@ def test_meta_tune(command: Command, folder: Path, monkeypatch: pytest.MonkeyPat
     assert code == 0, err
     assert re.search(r"draw \d of 3 validated best: \S+, the mean over 3 seeds after 6 outer", out)
     assert out.splitlines()[-1] == "rosenbrock-meta-tuned.toml"
-    assert command(*arguments)[:2] == (0, first := out)  # it is done already
+    code, first, err = command(*arguments)
+    assert (code, first) == (0, out)
+    assert re.search(r"searching: (\d+)/\1 done already", err)
     code, _, err = command(*arguments, "--seed", "1")
     assert code == 2
     assert "rosenbrock-meta-tuned.json exists and is not overwritten" in err

@@ -133,7 +133,6 @@ def test_dask_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) ->
     ("address", "message"),
     [
         ("tcp://127.0.0.1:9", "no dask scheduler answers at tcp://127.0.0.1:9 within 0.5 s"),
-        ("carrier-pigeon://x", "'carrier-pigeon://x' is no address of a dask scheduler"),
     ],
 )
 def test_an_address_without_a_scheduler_is_said(
@@ -144,6 +143,27 @@ def test_an_address_without_a_scheduler_is_said(
     with make_engine("dask", scheduler=address) as made, pytest.raises(LoptbenchError) as error:
         list(made.map(square, [1]))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("address", ["carrier-pigeon://x", "foo", "http://x:9", "tcp://127.0.0.1"])
+def test_what_is_no_address_is_refused_at_once(address: str) -> None:
+    """Before a client is made, which would wait for an answer when it is deleted."""
+    pytest.importorskip("distributed")
+    with pytest.raises(LoptbenchError, match=f"'{address}' is no address of a dask scheduler"):
+        make_engine("dask", scheduler=address)
+
+
+def test_a_cluster_that_does_not_end_in_time_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    end = distributed.LocalCluster.close
+
+    def late(self: object, timeout: float | None = None) -> None:
+        end(self, timeout)
+        raise TimeoutError(f"timed out after {timeout} s.")
+
+    monkeypatch.setattr(distributed.LocalCluster, "close", late)
+    with make_engine("dask") as made:
+        assert list(made.map(square, [3])) == [9]
 
 
 def test_what_a_worker_has_is_held_to_what_is_here() -> None:

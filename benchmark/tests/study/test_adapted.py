@@ -206,6 +206,39 @@ def test_wrong_searches_are_refused(
     assert not (tmp_path / "out.json").exists()
 
 
+WRONG_STATES = """
+class Pair(Heavy):
+    def initial_state(self, n):
+        return np.zeros((n, 1)), 0
+
+class Flat(Heavy):
+    def initial_state(self, n):
+        return np.zeros(n)
+
+class Raises(Heavy):
+    def initial_state(self, n):
+        raise ValueError("boom")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Pair", "an array of shape .n, n_state., but it is a tuple"),
+        ("Flat", "an array of shape .n, n_state., but it is of shape .1,."),
+        ("Raises", "my_wrong:Raises failed in initial_state: ValueError: boom"),
+    ],
+)
+def test_a_state_that_is_no_array_is_told_in_a_sentence(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_wrong.py").write_text(HEAVY + WRONG_STATES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    given: Any = {"settings": {"rate": 0.3}, "implementations": ["reference"]}
+    with pytest.raises(LoptbenchError, match=message):
+        run(tmp_path / "store", optimizers=[f"my_wrong:{name}"], tasks=["quadratic"], **given)
+
+
 @pytest.mark.parametrize(
     ("names", "settings", "message"),
     [

@@ -195,13 +195,13 @@ def test_files_of_another_task_or_version_are_refused(
     made = load_checkpoint(path)
     with monkeypatch.context() as patch:
         patch.setitem(TASKS, "rosenbrock", Rosenbrock(curvature=50.0))
-        with pytest.raises(LoptbenchError, match="with other settings, or on other data"):
+        with pytest.raises(LoptbenchError, match="made on other settings or data of rosenbrock"):
             reproduce_from_scratch(tmp_path, trainings(0), n_draws=12, engine=ThisProcess())
     path.unlink()
     configuration = {**made.meta_training["configuration"], "warmth": 3}
     other = {**made.meta_training, "configuration": configuration}
     save_checkpoint(dataclasses.replace(made, meta_training=other), path)
-    with pytest.raises(LoptbenchError, match="with other settings, or on other data"):
+    with pytest.raises(LoptbenchError, match="made by another version, which has other settings"):
         reproduce_from_scratch(tmp_path, trainings(0), n_draws=12, engine=ThisProcess())
 
 

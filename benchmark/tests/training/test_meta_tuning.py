@@ -150,6 +150,21 @@ def test_a_score_is_the_mean_over_seeds() -> None:
     assert Draw(number=0, settings={}).rounds == []
 
 
+def test_a_search_goes_on_with_its_own_settings_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> Chain[float]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(meta_tuning, "best_validation", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            meta_tune("reference", BASE, SEARCH, tmp_path / "found.json")
+    other = SEARCH.model_copy(update={"seed": 1})
+    with pytest.raises(LoptbenchError, match="trainings is of a search with other settings"):
+        meta_tune("reference", BASE, other, tmp_path / "found.json")
+
+
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "found.json").write_text("precious")
     with pytest.raises(LoptbenchError, match="exists and is not overwritten"):

@@ -21,7 +21,7 @@ SEARCHED = ("quadratic", "rosenbrock", "two_moons")
 @pytest.mark.parametrize("task", list(TASKS))
 def test_presets(preset: str, task: str) -> None:
     if preset == "standard" and task not in SEARCHED:
-        with pytest.raises(LoptbenchError, match=f"unknown preset for {task} 'standard'; known"):
+        with pytest.raises(LoptbenchError, match=f"there is no preset 'standard' for {task}"):
             load_preset(preset, task, {})
         return
     config = load_preset(preset, task, {"seed": 3})
@@ -60,7 +60,7 @@ def test_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("n_unit = 8", "setting 'n_unit': Extra inputs are not permitted"),
+        ("n_unit = 8", "unknown meta-training setting 'n_unit'; known are: .*n_units"),
         ("n_units = 0", "setting 'n_units': Input should be greater than or equal to 1"),
         ("decay = 1.5", "setting 'decay': Input should be less than or equal to 1"),
         ("learning_rate = nan", "setting 'learning_rate': Input should be"),
@@ -71,6 +71,17 @@ def test_bad_settings(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(text)
     with pytest.raises(LoptbenchError, match=message):
+        load_config(file, "quadratic", {})
+
+
+def test_settings_for_another_task_or_under_a_shipped_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('task = "quadratic"')
+    assert load_config(file, "quadratic", {}).task == "quadratic"
+    with pytest.raises(LoptbenchError, match="has settings for quadratic, not for digits"):
+        load_config(file, "digits", {})
+    file.write_text('preset = "paper"')
+    with pytest.raises(LoptbenchError, match="calls its settings 'paper'"):
         load_config(file, "quadratic", {})
 
 
