@@ -6,21 +6,19 @@ calls once it has said that it has the same code and versions as the calling pro
 """
 
 import contextlib
-import logging
 import os
 import pickle
-import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from loptbench.engines.child import WorkerLostError, call_in_child
 from loptbench.engines.engine import Call, Engine, Needs, Place, Prepared
 from loptbench.engines.packing import Caller, Deferred, own_folders, pack, unpack
+from loptbench.engines.scheduler import local_cluster, quiet, require_address, require_dask
 from loptbench.engines.worker_check import Versions, versions_here, why_unsuitable
 from loptbench.errors import LoptbenchError
 
@@ -63,9 +61,9 @@ class Cluster(Engine):
 
     def __init__(self, address: str | None = None, jobs: int = 1) -> None:
         super().__init__()
-        _require_dask()
+        require_dask()
         if address is not None:
-            _require_address(address)
+            require_address(address)
         self.address, self._jobs = address, jobs
         self.waiting_since: float | None = None
         self._own: Any = None
@@ -119,7 +117,7 @@ class Cluster(Engine):
         The work is done, or has failed for a reason of its own: that a cluster does not end in time
         is no other.
         """
-        with _quiet():
+        with quiet():
             for each in (self._client, self._own):
                 if each is not None:
                     with contextlib.suppress(OSError, TimeoutError, RuntimeError):
@@ -134,7 +132,7 @@ class Cluster(Engine):
         """
         if self._client is None:
             if self.address is None:
-                self._own = _local_cluster(self._jobs)
+                self._own = local_cluster(self._jobs)
                 self.address = self._own.scheduler_address
             self._client = self._connect()
             self.say(f"dask cluster at {self.address}; dashboard: {self._client.dashboard_link}")
@@ -144,7 +142,7 @@ class Cluster(Engine):
         from distributed import Client
 
         try:
-            with _quiet():
+            with quiet():
                 return Client(self.address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
         except (OSError, TimeoutError) as error:
             raise LoptbenchError(
@@ -179,7 +177,7 @@ class Cluster(Engine):
         while True:
             try:
                 client = self.client
-                with _quiet():
+                with quiet():
                     if client.status != "running":
                         raise OSError("the connection is closed")
                     workers = client.scheduler_info(n_workers=-1)["workers"]
@@ -192,7 +190,7 @@ class Cluster(Engine):
                     ) from error
             self._say_once(f"the dask scheduler at {self.address} is away: waiting for it")
             self._workers.clear()  # their calls are made again
-            with contextlib.suppress(Exception), _quiet():
+            with contextlib.suppress(Exception), quiet():
                 client.close(timeout=1)
             with contextlib.suppress(LoptbenchError):
                 self._client = self._connect()
@@ -303,7 +301,7 @@ class _Worker:
     def abandon(self) -> None:
         """Take back the call that it makes; if it has begun, it ends it in vain."""
         if self._future is not None:
-            with contextlib.suppress(Exception), _quiet():
+            with contextlib.suppress(Exception), quiet():
                 self._future.cancel()
 
     def _ask(self, source: str) -> None:
@@ -328,7 +326,7 @@ class _Worker:
 
 def _bytes(future: "Future[Any]") -> bytes:
     try:
-        with _quiet():
+        with quiet():
             outcome: bytes = future.result()
     except Exception as error:
         if type(error).__name__ in LOST:
@@ -341,72 +339,3 @@ def _resources(needs: Needs, declared: Mapping[str, float]) -> dict[str, float]:
     """What a call takes of what a worker declares, as dask counts it."""
     wanted = {"memory": needs.memory, "GPU": needs.gpus}
     return {name: amount for name, amount in wanted.items() if amount and name in declared}
-
-
-def _require_dask() -> None:
-    try:
-        import distributed  # noqa: F401
-    except ImportError as error:
-        raise LoptbenchError(
-            f"--engine dask needs dask ({error}): pip install 'loptbench[dask]'"
-        ) from error
-
-
-def _require_address(address: str) -> None:
-    """Refuse what cannot be the address of a scheduler, before anything waits for it.
-
-    Raises:
-        LoptbenchError: it has an unknown form.
-    """
-    from distributed.comm.addressing import parse_address, parse_host_port
-    from distributed.comm.registry import get_backend
-
-    try:
-        scheme, location = parse_address(address)
-        get_backend(scheme)
-        if scheme != "inproc":
-            parse_host_port(location)
-    except (ValueError, TypeError) as error:
-        raise LoptbenchError(
-            f"{address!r} is no address of a dask scheduler ({error}); give one such as "
-            "tcp://10.0.0.1:8786"
-        ) from error
-
-
-def _local_cluster(jobs: int) -> Any:
-    from distributed import LocalCluster
-
-    with _quiet(), _deaf_children():
-        return LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            resources={"GPU": 1},
-        )
-
-
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that are started here ignore Ctrl-C, which is for the process that asked."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without dask's log: what matters is said in a sentence."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
