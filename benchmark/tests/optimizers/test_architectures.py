@@ -86,7 +86,7 @@ def test_an_architecture_of_ones_own_is_meta_trained(
     meta_train(
         "rosenbrock", "reference", architecture=own, preset="quick", dtype="float64", **short
     )
-    checkpoint = load_checkpoint(tmp_path / "rosenbrock-quick-elman-reference-0.safetensors")
+    checkpoint = load_checkpoint(tmp_path / "rosenbrock-own-elman-reference-0.safetensors")
     assert (checkpoint.optimizer.kind, checkpoint.optimizer.n_state) == ("elman", 2)
 
 
