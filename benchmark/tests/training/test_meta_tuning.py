@@ -10,6 +10,7 @@ import pytest
 
 from loptbench.engines.engine import Call, Chain
 from loptbench.errors import LoptbenchError
+from loptbench.optimizers import ARCHITECTURES
 from loptbench.tasks import TASKS
 from loptbench.training import meta_tuning
 from loptbench.training.meta_tuning import (
@@ -240,9 +241,12 @@ def test_the_shipped_searches_are_whole_and_the_best_draw_won(task: str) -> None
     path = resources.files("loptbench.training") / "searches" / f"{task}.json"
     found = MetaTuned.model_validate_json(path.read_text())
     assert found.base.task == task
-    assert found.space == SPACE
+    architectures = found.space.get("architecture", ())
+    assert set(architectures) <= {*ARCHITECTURES}
+    assert {k: v for k, v in found.space.items() if k != "architecture"} == SPACE
     for draw in found.draws:
-        assert draw.settings == draw_settings(found.search, task, draw.number)
+        drawn = draw_settings(found.search, task, draw.number, found.space)
+        assert draw.settings == drawn
     for number in range(found.search.n_rounds):
         trained = [draw for draw in found.draws if len(draw.rounds) > number]
         assert len(trained) == found.search.n_left(number)
