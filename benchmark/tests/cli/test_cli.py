@@ -318,7 +318,7 @@ def test_ctrl_c_leaves_a_usable_store(folder: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all its processes
         said = process.communicate(timeout=120)[1]
         assert process.returncode == 130, said
-        assert "meta-train and reproduce go on from here when called again" in said
+        assert "interrupted; the same command goes on from here" in said
         assert "Traceback" not in said
         (results,) = folder.iterdir()
         assert not Store.open(results).records()[1]  # none is damaged
