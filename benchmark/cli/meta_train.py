@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     "--preset",
     default=None,
     help="The settings: quick, standard (64 units, found by meta-tune; not for digits), paper (256 "
-    "units). "
-    "[default: quick]",
+    "units). [default: quick]",
 )
 @click.option(
     "--config",

@@ -97,7 +97,7 @@ class Cluster(Engine):
             starting = (
                 "its workers are starting"
                 if self._own is not None
-                else (f"'dask worker {self.address} --nthreads 1' starts one")
+                else f"'dask worker {self.address} --nthreads 1' starts one"
             )
             self._say_once(f"no workers at {self.address}: waiting for some; {starting}")
         workers = self._workers.values()
